@@ -16,15 +16,18 @@ COPY crates/simulator/Cargo.toml crates/simulator/
 COPY crates/store/Cargo.toml crates/store/
 COPY crates/test-log/Cargo.toml crates/test-log/
 COPY crates/widget-package/Cargo.toml crates/widget-package/
-RUN mkdir -p src benches/targets tests/it tests/process tests/soak \
+COPY examples/docker/Cargo.toml examples/docker/
+RUN mkdir -p src benches/targets examples/docker/src tests/it tests/process tests/soak \
+ && touch examples/greeter.rs examples/lead_lookup.rs examples/slow_backend.rs examples/tested.rs \
  && for crate in crates/*; do mkdir "$crate/src" && echo '//! Empty.' > "$crate/src/lib.rs"; done \
  && echo '//! Empty.' | tee src/lib.rs benches/targets/main.rs tests/it/main.rs tests/process/main.rs tests/soak/main.rs \
     > src/main.rs \
- && echo 'fn main() {}' >> src/main.rs \
+ && echo 'fn main() {}' | tee -a examples/docker/src/main.rs >> src/main.rs \
  && cargo build --release --locked --no-default-features --features cli --bin salesbot-bridge
 
-COPY README.md ./
 COPY config config
+# The documentation of the library, which its source includes.
+COPY docs/writing-handlers.md docs/
 COPY migrations migrations
 COPY crates crates
 COPY src src

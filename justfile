@@ -56,6 +56,6 @@ bench *args:
 image tag="salesbot-bridge":
     docker build --tag {{ tag }} .
 
-# Builds the image without a Docker engine and runs it as a container would (Debian, root).
+# Builds the image, and that of examples/docker, without a Docker engine, and runs both as containers (Debian, root).
 image-check:
     .ci/image-check

@@ -1,7 +1,6 @@
-//! A bridge with a handler of its own: it answers `POST /widget_request/greet`.
+//! The smallest bridge with a handler of its own: it answers `POST /widget_request/greet` with a greeting.
 //!
-//! It is configured like the program, with the file that `BRIDGE_CONFIG` names, else
-//! `bridge.toml` in the working directory:
+//! The configuration is the file that `BRIDGE_CONFIG` names, or `bridge.toml` in the working directory:
 //!
 //! ```sh
 //! BRIDGE_CONFIG=bridge.toml cargo run --example greeter
@@ -11,7 +10,7 @@ use salesbot_bridge::prelude::*;
 
 struct Greeter;
 
-/// What the widget puts into `data`.
+/// The request's `data`, as the widget sends it.
 #[derive(Deserialize)]
 struct Question {
     name: String,
@@ -21,12 +20,28 @@ impl Handler for Greeter {
     type Input = Question;
 
     async fn handle(&self, request: Request<Question>, _: Context) -> Result<Completion, HandlerError> {
-        let reply = format!("Hi {}", request.data.name);
-        Ok(Completion::success().data("reply", reply).goto(Step::question(1)))
+        Ok(greeting(&request.data))
     }
+}
+
+/// The bot reads the reply as `{{json.reply}}`, and goes on at the question of step 1.
+fn greeting(question: &Question) -> Completion {
+    Completion::success().data("reply", format!("Hi {}", question.name)).goto(Step::question(1))
 }
 
 #[tokio::main]
 async fn main() -> Result<(), bridge::Error> {
     Bridge::from_env()?.handler("greet", Greeter).serve().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn greets_by_name() {
+        let question = Question { name: "Ann".to_owned() };
+        let expected = Completion::success().data("reply", "Hi Ann").goto(Step::question(1));
+        assert_eq!(greeting(&question), expected);
+    }
 }

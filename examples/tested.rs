@@ -27,9 +27,7 @@ impl Handler for Price {
             return Err(HandlerError::fail("the bot talks about no lead"));
         };
         let path = format!("/api/v4/leads/{}", entity.id);
-        let lead: Lead = context.kommo().get(&path).await.map_err(|error| {
-            if error.is_worth_retrying() { HandlerError::retry(error) } else { HandlerError::fail(error) }
-        })?;
+        let lead: Lead = context.kommo().get(&path).await?;
         let text = format!("{} {}", lead.price, request.data.currency);
         Ok(Completion::success().data("price", text).goto(Step::question(1)))
     }
@@ -46,7 +44,6 @@ mod tests {
         AssertAnswer, AssertCalls, AssertError, Fault, Plan, TestBridge, TestContext, TestKommo, TestRequest,
         run,
     };
-    use serde_json::json;
 
     use super::*;
 

@@ -1,32 +1,32 @@
-//! The way in for the fuzz targets of `tests/fuzz/`. It is there under `cfg(fuzzing)` and in tests alone.
+//! The entry point of the fuzz targets in `tests/fuzz/`. Compiled only under `cfg(fuzzing)` and in tests.
 //!
-//! Each function takes any bytes whatever and panics where something does not hold that always has to; the rooms say
-//! what that is. It says whether the input was taken, so that the corpus can be held against what its names promise:
-//! `ok-…` is taken, `no-…` is not.
+//! Each function takes any bytes and panics if an invariant of its room does not hold. It returns whether the input was
+//! accepted, so that a test can compare the corpus with its file names: `ok-…` is accepted, `no-…` is not.
 
 use crate::{deliver, receive};
 
-/// The body of a `widget_request`; says whether it is one.
+/// Fuzzes the body of a `widget_request`. Returns whether it is valid.
 pub fn body(input: &[u8]) -> bool {
     receive::fuzzing::body(input)
 }
 
-/// A token, or a header and claims in two lines to be signed; says whether it is good.
+/// Fuzzes a token, or a header and claims in two lines, which are then signed. Returns whether the token is valid.
 pub fn token(input: &[u8]) -> bool {
     receive::fuzzing::token(input)
 }
 
-/// A `return_url`, and in a second line the `iss` of its token; says whether a bearer may go there.
+/// Fuzzes a `return_url` and, in a second line, the `iss` of its token. Returns whether a bearer may go there.
 pub fn return_url(input: &[u8]) -> bool {
     receive::fuzzing::return_url(input)
 }
 
-/// What was before, and then Kommo's answer to a continue; says whether the bot is continued.
+/// Fuzzes the state of a delivery and Kommo's response to its continue. Returns whether the continue counts as
+/// delivered.
 pub fn answer(input: &[u8]) -> bool {
     deliver::fuzzing::answer(input)
 }
 
-/// Kommo's answer to a request for new tokens; says whether there are any.
+/// Fuzzes Kommo's response to a request for new tokens. Returns whether it contains tokens.
 pub fn grant(input: &[u8]) -> bool {
     kommo::fuzzing::grant(input)
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_fuzz_targets_hold_holds_for_their_corpus() {
+    fn the_fuzz_targets_accept_and_refuse_their_corpus_as_named() {
         type Target = fn(&[u8]) -> bool;
         let targets: [(&str, Target); 5] = [
             ("body", body),
@@ -54,7 +54,7 @@ mod tests {
                 assert_eq!(target(&std::fs::read(&path).unwrap()), promised, "{}", path.display());
                 seen[usize::from(promised)] += 1;
             }
-            assert!(seen[0] >= 3 && seen[1] >= 3, "{name}: of both kinds, but {seen:?}");
+            assert!(seen[0] >= 3 && seen[1] >= 3, "{name}: too few files of one kind: {seen:?}");
         }
     }
 }

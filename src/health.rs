@@ -1,9 +1,10 @@
-//! How the bridge is, as a shared note: the rooms write it, the admin listener shows it.
+//! The health of the bridge, as a shared note: the rooms write it, and the admin listener shows it.
 //!
-//! It lies below the rooms, so that `deliver` can say that an account waits without knowing who asks.
-//! It holds no more than that. Whether the store can be written is found out when somebody asks.
+//! This room is below the others, so `deliver` can note that an account waits without knowing who reads the note. The
+//! note does not say whether the store is writable: `admin` checks that on each request.
 //!
-//! It also remembers which waits have changed, so that `accounts` can write them to the store, where commands read them.
+//! The note also remembers which waits have changed, so that `accounts` can write them to the store, where commands read
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,15 +17,15 @@ use tokio::time::Instant;
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp};
 
-/// How far the bridge is. Draining is the end: nothing leads back.
+/// The phase of the bridge. Draining is final.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// Not all of it runs yet.
+    /// Some parts do not run yet.
     #[default]
     Starting,
-    /// It takes requests.
+    /// The bridge takes requests.
     Ready,
-    /// It stops: it takes no more requests and finishes what is under way.
+    /// The bridge is stopping: it refuses new requests and finishes its work in progress.
     Draining,
 }
 
@@ -42,20 +43,20 @@ pub struct Waiting {
 pub struct EverybodyWaits {
     /// What is wrong and what an operator has to do.
     pub why: String,
-    /// Until when; `None` if it depends on the answer to the next delivery.
+    /// When the wait ends; `None` if that depends on the response to the next delivery.
     pub until: Option<Timestamp>,
 }
 
 type AskEverybody = Box<dyn Fn() -> Option<EverybodyWaits> + Send + Sync>;
 
-/// The note. Cheap to clone; clones share one note. A new one says [`Phase::Starting`].
+/// The shared note. Cheap to clone; clones share it. It begins with [`Phase::Starting`].
 #[derive(Clone, Default)]
 pub struct Health(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     note: Mutex<Note>,
-    /// Not noted but asked for, because it ends as time passes.
+    /// A function and not a note, because such a wait ends as time passes.
     everybody: OnceLock<AskEverybody>,
     /// A wait changed.
     changed: Notify,
@@ -64,9 +65,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Note {
     phase: Phase,
-    /// By the address at which the account is paced, or [`ALL_ACCOUNTS`].
+    /// By the account's paced origin, or [`ALL_ACCOUNTS`].
     waits: BTreeMap<Arc<str>, AccountWait>,
-    /// The addresses whose waits have changed since they were taken.
+    /// The origins whose waits have changed since the changes were last taken.
     changed: BTreeSet<Arc<str>>,
     callers_wait_since: Option<Instant>,
     failed_tasks: BTreeMap<&'static str, &'static str>,
@@ -79,12 +80,12 @@ impl fmt::Debug for Health {
 }
 
 impl Health {
-    /// A bridge that starts.
+    /// The note of a bridge that is starting.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// From now on it takes requests; unless it drains already, because a stop can come during the start.
+    /// Notes that the bridge takes requests, unless it is already draining: a stop can come during the start.
     pub fn ready(&self) {
         let mut note = self.note();
         if note.phase == Phase::Starting {
@@ -92,19 +93,20 @@ impl Health {
         }
     }
 
-    /// From now on it stops.
+    /// Notes that the bridge is stopping.
     pub fn draining(&self) {
         self.note().phase = Phase::Draining;
     }
 
-    /// How far it is.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         self.note().phase
     }
 
-    /// The deliveries to the account at `origin` wait. A wait for the same cause as before goes on since then.
+    /// Notes that deliveries to the account at `origin` wait. If the cause is the same as before, the start of the wait
+    /// stays.
     ///
-    /// Says whether that is news for an operator, so that the caller can log it once.
+    /// Returns whether that is news for an operator, so that the caller logs it only once.
     pub fn account_waits(&self, origin: &str, wait: AccountWait) -> bool {
         let mut note = self.note();
         let known = note.waits.get(origin);
@@ -118,7 +120,7 @@ impl Health {
         is_news
     }
 
-    /// The deliveries to the account at `origin` go on. Says whether they had waited.
+    /// Notes that deliveries to the account at `origin` resume. Returns whether they were waiting.
     pub fn account_goes_on(&self, origin: &str) -> bool {
         let mut note = self.note();
         let waited = note.waits.remove(origin).is_some();
@@ -128,7 +130,7 @@ impl Health {
         waited
     }
 
-    /// Forgets this wait of the account at `origin`, unless another one has taken its place. Says whether it did.
+    /// Forgets `wait` of the account at `origin`, unless a different wait has replaced it. Returns whether it did.
     pub fn forget_wait(&self, origin: &str, wait: &AccountWait) -> bool {
         let mut note = self.note();
         if note.waits.get(origin) != Some(wait) {
@@ -139,34 +141,35 @@ impl Health {
         true
     }
 
-    /// What the deliveries to the account at `origin` wait for.
+    /// The wait of the account at `origin`; `None` if its deliveries do not wait.
     pub fn wait_of(&self, origin: &str) -> Option<AccountWait> {
         self.note().waits.get(origin).cloned()
     }
 
-    /// What deliveries wait for, by address.
+    /// All waits, by origin.
     pub fn waits(&self) -> Vec<(Arc<str>, AccountWait)> {
         self.note().waits.iter().map(|(origin, wait)| (origin.clone(), wait.clone())).collect()
     }
 
-    /// The addresses whose waits have changed since the last call, and what is so now: `None` if nothing waits there.
+    /// Takes the origins whose waits have changed since the last call, each with its current wait; `None` if there is no
+    /// wait.
     pub fn take_changed_waits(&self) -> Vec<(Arc<str>, Option<AccountWait>)> {
         let mut note = self.note();
         let changed = std::mem::take(&mut note.changed);
         changed.into_iter().map(|origin| (origin.clone(), note.waits.get(&origin).cloned())).collect()
     }
 
-    /// These changes were not written: they are to be taken again.
+    /// Returns changes that were not written, so that the next call takes them again.
     pub fn give_back_changed_waits(&self, origins: impl IntoIterator<Item = Arc<str>>) {
         self.note().changed.extend(origins);
     }
 
-    /// Completes when a wait changes after this call.
+    /// A future that completes when a wait changes after this call.
     pub fn wait_changes(&self) -> Notified<'_> {
         self.0.changed.notified()
     }
 
-    /// The accounts that wait for an operator, by host.
+    /// The accounts that wait for an operator, ordered by origin.
     pub fn waiting(&self) -> Vec<Waiting> {
         let note = self.note();
         let needed = note
@@ -176,7 +179,7 @@ impl Health {
         needed.map(|(origin, wait)| Waiting { account: host(origin).to_owned(), why: wait.text() }).collect()
     }
 
-    /// Learns from `ask` whether all accounts wait. The first wish counts.
+    /// Sets the function that tells whether all accounts wait. Only the first call has an effect.
     pub fn on_everybody(&self, ask: impl Fn() -> Option<EverybodyWaits> + Send + Sync + 'static) {
         let _there_is_one_pace = self.0.everybody.set(Box::new(ask));
     }
@@ -186,12 +189,12 @@ impl Health {
         self.0.everybody.get()?()
     }
 
-    /// New connections to the public listener find no place since then; `None`: they do.
+    /// Notes since when new connections to the public listener find no free slot; `None` if they do.
     pub fn callers_wait(&self, since: Option<Instant>) {
         self.note().callers_wait_since = since;
     }
 
-    /// Since when new connections to the public listener find no place; `None` if they do.
+    /// Since when new connections to the public listener find no free slot; `None` if they do.
     pub fn callers_wait_since(&self) -> Option<Instant> {
         self.note().callers_wait_since
     }
@@ -202,17 +205,17 @@ impl Health {
         self.0.changed.notify_one();
     }
 
-    /// A background task failed (`why`: "it panicked"), and is started again.
+    /// Notes that a background task failed and is being restarted. `why` is a clause such as "it panicked".
     pub fn task_failed(&self, task: &'static str, why: &'static str) {
         self.note().failed_tasks.insert(task, why);
     }
 
-    /// A background task that had failed has run for a while since.
+    /// Notes that a background task runs well again after a failure.
     pub fn task_runs(&self, task: &str) {
         self.note().failed_tasks.remove(task);
     }
 
-    /// The background tasks that failed not long ago, in sentences for an operator.
+    /// The background tasks that failed recently, as sentences for an operator.
     pub fn failed_tasks(&self) -> Vec<String> {
         let sentence = |(task, why): (&&str, &&str)| {
             format!("the background task `{task}` failed ({why}) and is being restarted: see the log")
@@ -221,12 +224,12 @@ impl Health {
     }
 
     fn note(&self) -> MutexGuard<'_, Note> {
-        // Each change is a single step, so a panic elsewhere leaves nothing half done.
+        // Each change is a single step, so a panic elsewhere cannot leave the note inconsistent.
         self.0.note.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// `example.kommo.com` of `https://example.kommo.com`.
+/// The host of an origin, with its port if there is one: `example.kommo.com` for `https://example.kommo.com`.
 fn host(origin: &str) -> &str {
     origin.split_once("://").map_or(origin, |(_, host)| host)
 }
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_during_the_start_stays_a_stop() {
+    fn a_stop_during_the_start_is_final() {
         let health = Health::new();
         assert_eq!(health.phase(), Phase::Starting);
         health.ready();
@@ -253,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_all_wait_is_asked_for_each_time() {
+    fn the_first_registered_function_says_whether_all_accounts_wait() {
         let health = Health::new();
         assert_eq!(health.everybody_waits(), None);
         let waits = EverybodyWaits { why: "blocked".into(), until: None };
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_wait_until_they_go_on_and_only_news_is_news() {
+    fn accounts_wait_until_they_resume_and_only_changes_are_news() {
         let health = Health::new();
         let is_news =
             |origin, why, since| health.account_waits(origin, wait(WaitCause::Unauthorized, why, since));
@@ -282,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_passes_and_that_of_all_accounts_are_no_account_that_waits_for_an_operator() {
+    fn only_a_wait_that_needs_an_operator_is_listed() {
         let health = Health::new();
         health.account_waits("https://a.kommo.com", wait(WaitCause::TooMany, "429", 1));
         health.account_waits(ALL_ACCOUNTS, wait(WaitCause::Blocked, "403", 1));
@@ -293,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_change_of_a_wait_is_told_once_and_again_if_it_was_not_written() {
+    async fn each_changed_wait_is_taken_once_and_again_if_it_was_not_written() {
         let health = Health::new();
         health.account_waits("https://a.kommo.com", wait(WaitCause::Unauthorized, "401", 1));
         health.wait_changes().await;

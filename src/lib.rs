@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+#![doc = include_str!("../docs/writing-handlers.md")]
+#![warn(unnameable_types)]
 
 mod accounts;
 mod admin;
@@ -28,31 +29,59 @@ mod terminal;
 pub mod testing;
 mod work;
 
-pub use ::model::clock::{Clock, ManualClock};
-pub use ::model::{self, Completion, Show, Step};
 pub use bridge::{Bridge, Listeners};
 pub use config::Config;
-pub use handler::{Context, Handler, HandlerError, Request};
-pub use handlers::Echo;
 pub use shutdown::Shutdown;
-#[cfg(any(feature = "testing", feature = "tools"))]
-pub use simulator;
-#[cfg(feature = "tools")]
-pub use {load, widget_package};
 
-/// Kommo, as the author of a handler sees it: the client of one account, and what it may answer.
+pub use handler::{Context, Handler, HandlerError, Request, RetryOrFail};
+pub use handlers::Echo;
+
+// What a request and its context consist of.
+pub use model::{AccountId, BotType, Entity, EntityKind, JobId, Timestamp};
+#[doc(no_inline)]
+pub use tokio_util::sync::CancellationToken;
+
+// What a completion consists of.
+pub use model::{Button, CheckedCompletion, Completion, CompletionError, JsonError, Show, Step};
+
+pub use model::clock::{Clock, ManualClock};
+
+#[cfg(feature = "testing")]
+pub use simulator;
+
+/// The client for calls to one Kommo account, and its errors.
 pub mod kommo {
     pub use ::kommo::{
-        Client, ClientOptions, Error, MAX_WIDGETS, NoBearer, ProblemText, Rating, Reason, SettingField,
-        SettingMistake, SettingType, ValidationError, Widget, WidgetPage, WidgetSettings,
+        Client, ClientOptions, Error, HttpClientError, MAX_WIDGETS, NoBearer, ProblemText, Rating, Reason,
+        SettingField, SettingMistake, SettingType, ValidationError, Widget, WidgetPage, WidgetSettings,
     };
+
+    // Where a bot waits, for `Client::continue_bot`.
+    pub use model::{ReturnUrl, ReturnUrlError};
+
+    // The fields of `ClientOptions`.
+    pub use model::{
+        Authorities, HostPattern, HostPatternError, HostRefusal, HostRules, Outgoing, Proxy, ProxyUrl,
+    };
+
+    #[doc(no_inline)]
+    pub use secrecy::SecretString;
 }
 
-/// Everything that the file of a handler needs.
+/// Everything that the file of a handler needs: `use salesbot_bridge::prelude::*;`.
 pub mod prelude {
-    pub use crate::bridge::{self, Bridge};
-    pub use crate::handler::{Context, Handler, HandlerError, Request};
-    pub use kommo;
-    pub use model::{Button, Completion, Show, Step};
+    #[doc(no_inline)]
+    pub use crate::{
+        Bridge, Button, Completion, Context, Handler, HandlerError, Request, RetryOrFail, Show, Step, bridge,
+        kommo,
+    };
+    #[doc(no_inline)]
     pub use serde::Deserialize;
+    #[doc(no_inline)]
+    pub use serde_json::{Value, json};
 }
+
+/// Compiles the examples of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

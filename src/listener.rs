@@ -1,17 +1,17 @@
 //! The accept loop that the public and the admin listener share.
 //!
-//! axum's own loop never gives up on a half-sent head, so this one does what a listener that faces the
-//! Internet needs: a time limit for each request's head, which idle keep-alive connections are under as
-//! well; a limit for peers that do not read their answer; and a cap on open connections. At the cap a new
-//! connection takes the place of the one that has waited longest for its caller ([`table`]), so strangers that
-//! hold connections do not keep others out. A connection is never closed while the bridge works on its request.
+//! axum's own loop never gives up on a half-sent head. This one does what a listener on the Internet needs: a time
+//! limit for each request's head, which also covers idle keep-alive connections; a limit for peers that do not read
+//! their response; and a maximum number of open connections. At the maximum, a new connection replaces the one that
+//! has waited longest for its caller ([`table`]), so strangers that hold connections do not keep others out. A
+//! connection is never closed while the bridge works on its request.
 //!
-//! The time limit for a body is not here: who reads the body keeps it, and can answer 408.
+//! The time limit for a body is elsewhere: the reader of the body enforces it, and can respond with 408.
 
+mod activity;
 mod answer;
-mod line;
 mod observed;
-mod places;
+mod slots;
 mod stall;
 mod table;
 #[cfg(test)]
@@ -32,65 +32,65 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::log_limiter::LogLimiter;
-use line::Line;
-use places::{Place, Places};
+use activity::Activity;
+use slots::{Slot, Slots};
 use stall::StallGuard;
 
-/// After an accept that failed for want of something (file descriptors, memory), time for it to come back.
+/// The delay after an accept that failed for lack of a resource (file descriptors, memory).
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// The most bytes of a request's head; also how much of a body is buffered at once.
+/// The maximum size of a request's head in bytes; also how much of a body is buffered at once.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// What callers may take of the process.
+/// Limits on what callers may use.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionLimits {
-    /// Connections open at once. A further one takes the place of one that waits for its caller.
+    /// Maximum number of open connections. At the limit, a new one replaces one that waits for its caller.
     pub max_connections: usize,
-    /// A head that takes longer is cut, and so is a connection that is idle for longer or whose peer
-    /// takes nothing of an answer for longer.
+    /// Time limit for a head. A connection is also closed if it is idle for longer, or its peer accepts nothing of a
+    /// response for longer.
     pub read_timeout: Duration,
 }
 
 /// What a request's path means for its connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// A request begins only while fewer than this many are in progress; else it gets 503. A smaller share for some paths
-    /// keeps places for the others.
+    /// A request starts only while fewer than this many are in progress; otherwise it gets 503. A smaller share for
+    /// some paths leaves slots for the others.
     pub share: fn(&str) -> usize,
-    /// Whether a 2xx at this path proves that the caller knows a secret. A connection on which one did is closed after
+    /// Whether a 2xx at this path proves that the caller knows a secret. Connections with such proof are closed after
     /// those of strangers.
     pub proves: fn(&str) -> bool,
 }
 
 impl Default for Rules {
-    /// All paths are alike, and a 2xx proves nothing.
+    /// Treats all paths alike; a 2xx proves nothing.
     fn default() -> Self {
         Self { share: |_| usize::MAX, proves: |_| false }
     }
 }
 
-/// Hears since when a new connection has been waiting for a place, because the bridge works on a request of every other one;
-/// `None` once none waits.
+/// Called with the time since when a new connection has waited for a slot, because the bridge works on a request of
+/// every other connection; called with `None` once no connection waits.
 pub type OnFull = Arc<dyn Fn(Option<Instant>) + Send + Sync>;
 
-/// How a listener is run.
+/// The options of a listener.
 #[derive(Clone)]
 pub struct ListenerOptions {
     /// Its name in metrics and in the log.
     pub name: &'static str,
-    /// What callers may take.
+    /// Limits on callers.
     pub limits: ConnectionLimits,
     /// What paths mean.
     pub rules: Rules,
-    /// Limits the lines in the log that callers can cause.
+    /// Limits the log lines that callers can cause.
     pub log_limiter: LogLimiter,
-    /// Hears when new connections wait.
+    /// Called when new connections start or stop waiting.
     pub on_full: OnFull,
 }
 
 impl ListenerOptions {
-    /// A listener where all paths are alike.
+    /// Creates options that treat all paths alike.
     pub fn new(name: &'static str, limits: ConnectionLimits, log_limiter: LogLimiter) -> Self {
         Self { name, limits, rules: Rules::default(), log_limiter, on_full: Arc::new(|_| {}) }
     }
@@ -98,8 +98,8 @@ impl ListenerOptions {
 
 /// Serves `router` on `listener` until `shutdown`.
 ///
-/// Then it stops accepting at once, closes idle connections, lets requests under way finish, and returns
-/// when the last connection is closed. It waits as long as these requests take: put a timeout around it.
+/// Then it stops accepting immediately, closes idle connections, lets requests in progress finish, and returns when
+/// the last connection is closed. That takes as long as these requests take, so put a timeout around it.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -109,61 +109,61 @@ pub async fn serve(
     let read_timeout = options.limits.read_timeout;
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(read_timeout).max_buf_size(MAX_HEAD_BYTES);
-    let places = Places::new(options);
+    let slots = Slots::new(options);
     let graceful = GracefulShutdown::new();
-    // Without a state of its own the router is the same for every connection.
+    // Without per-connection state, the router is the same for every connection.
     let router = router.with_state(());
 
-    while let Some((stream, place)) = shutdown.run_until_cancelled(next(&listener, &places)).await {
-        let line = Arc::new(Line::new(&place));
-        let io = TokioIo::new(StallGuard::new(observed::Stream::new(stream, line.clone()), read_timeout));
+    while let Some((stream, slot)) = shutdown.run_until_cancelled(next(&listener, &slots)).await {
+        let activity = Arc::new(Activity::new(&slot));
+        let io = TokioIo::new(StallGuard::new(observed::Stream::new(stream, activity.clone()), read_timeout));
         let router = router.clone();
-        let service = service_fn(move |request| answer::answer(line.clone(), router.clone(), request));
+        let service = service_fn(move |request| answer::answer(activity.clone(), router.clone(), request));
         let connection = graceful.watch(http.serve_connection(io, service));
-        tokio::spawn(drive(connection, place));
+        tokio::spawn(drive(connection, slot));
     }
     drop(listener);
     graceful.shutdown().await;
 }
 
-/// Drives a connection until it ends, or has to close for a new one.
-async fn drive(connection: impl Future<Output = hyper::Result<()>>, place: Place) {
+/// Drives a connection until it ends, or must close for a new one.
+async fn drive(connection: impl Future<Output = hyper::Result<()>>, slot: Slot) {
     let connection = async {
         let mut connection = pin!(connection);
         loop {
             tokio::select! {
-                // First it reads what has arrived: a caller that was heard in time keeps its connection.
+                // First read what has arrived, so that a caller whose bytes came in time keeps its connection.
                 biased;
                 ended = &mut connection => return ended,
-                () = place.asked() => if place.closes() { return Ok(()) },
+                () = slot.asked() => if slot.closes() { return Ok(()) },
             }
         }
     };
     if let Err(error) = connection.await {
-        // Callers hang up, send nonsense and time out all day long.
-        tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
+        // Callers constantly hang up, send nonsense and time out.
+        tracing::debug!(error = &error as &dyn std::error::Error, "connection ended early");
     }
-    // The socket is closed: only now another one may be open.
-    drop(place);
+    // The socket is closed; only now may another connection open.
+    drop(slot);
 }
 
-/// The next connection, once there is a place for it.
-async fn next(listener: &TcpListener, places: &Places) -> (TcpStream, Place) {
+/// Returns the next connection, once there is a slot for it.
+async fn next(listener: &TcpListener, slots: &Slots) -> (TcpStream, Slot) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Answers are small and whole; without this they would wait for the peer's ACK.
+                // Responses are small and complete; otherwise they would wait for the peer's ACK.
                 if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "TCP_NODELAY could not be set");
+                    tracing::debug!(error = &error as &dyn std::error::Error, "setting TCP_NODELAY failed");
                 }
-                return (stream, places.admit().await);
+                return (stream, slots.admit().await);
             }
             Err(error) if is_peers_fault(&error) => {}
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     pause_ms = ACCEPT_RETRY_DELAY.as_millis(),
-                    "no connection can be accepted; if too many files are open, raise the limit (ulimit -n)"
+                    "accepting connections failed; if too many files are open, raise the limit (ulimit -n)"
                 );
                 tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
@@ -171,7 +171,7 @@ async fn next(listener: &TcpListener, places: &Places) -> (TcpStream, Place) {
     }
 }
 
-/// Whether the connection was lost before it was accepted, so that the next accept may well succeed.
+/// Whether the connection was lost before it was accepted, so that the next accept will probably succeed.
 fn is_peers_fault(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)

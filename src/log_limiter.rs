@@ -1,8 +1,8 @@
-//! Limits lines of the log that can come in any number: the first few are logged one by one, the rest as a sum.
+//! Limits log lines that can come in any number: the first few are logged one by one, the rest as a sum.
 //!
-//! Anyone can send requests that are refused, and a backend that is down fails every job. A line for each would fill the disk,
-//! and hide what matters among them. So of each kind only the first [`MAX_LINES_PER_INTERVAL`] in every [`INTERVAL`] are
-//! logged, and at its end how many more there were. One kind takes no lines from another.
+//! Anyone can send requests that are refused, and a backend that is down fails every job. One line for each would fill
+//! the disk and hide the lines that matter. So in every [`INTERVAL`], only the first [`MAX_LINES_PER_INTERVAL`] lines of
+//! each kind are logged, and at its end a line says how many more there were. Kinds are counted separately.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use model::clock::Clock;
 
-/// Lines of one kind that are logged in an interval.
+/// The maximum number of lines of one kind that are logged in an interval.
 const MAX_LINES_PER_INTERVAL: u64 = 10;
-/// How long an interval lasts, from its first line on.
+/// The length of an interval, which begins with its first line.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Says which lines may be logged, by kinds `K`. Cheap to clone; clones count together.
+/// Decides which lines may be logged, by kind `K`. Cheap to clone; clones share their counts.
 pub struct LogLimiter<K = &'static str>(Arc<Inner<K>>);
 
 impl<K> Clone for LogLimiter<K> {
@@ -25,7 +25,7 @@ impl<K> Clone for LogLimiter<K> {
     }
 }
 
-/// Logs how many lines of a kind were left out.
+/// Logs how many lines of a kind were suppressed.
 type LogSum<K> = Box<dyn Fn(&K, u64) + Send + Sync>;
 
 struct Inner<K> {
@@ -37,12 +37,12 @@ struct Inner<K> {
 #[derive(Clone, Copy)]
 struct Count {
     seen: u64,
-    /// On the clock that never jumps.
+    /// By the monotonic clock.
     until: Duration,
 }
 
 impl LogLimiter {
-    /// A limiter whose sums name `what` comes so often.
+    /// Creates a limiter whose sums begin with `what`.
     pub fn new(what: &'static str, clock: Clock) -> Self {
         Self::with_sum(clock, move |kind, suppressed| {
             tracing::warn!(kind, suppressed, "{what}: further lines were suppressed");
@@ -51,22 +51,22 @@ impl LogLimiter {
 }
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static> LogLimiter<K> {
-    /// A limiter that calls `log_sum` with a kind and how many lines of it were not logged.
+    /// Creates a limiter that calls `log_sum` with a kind and the number of its suppressed lines.
     pub fn with_sum(clock: Clock, log_sum: impl Fn(&K, u64) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner { log_sum: Box::new(log_sum), clock, kinds: Mutex::default() }))
     }
 
-    /// Whether a line of this kind may be logged. A line that may not is counted, and becomes part of a sum within
-    /// [`INTERVAL`]. Keep the kinds few, and let no stranger name one.
+    /// Returns whether a line of this kind may be logged. Counts a line that may not; a sum follows within [`INTERVAL`].
+    /// Keep the number of kinds small, and never derive a kind from input of strangers.
     ///
     /// # Panics
-    /// Outside a tokio runtime, which waits for the end of the interval.
+    /// If called outside a Tokio runtime, which has to wait for the end of the interval.
     pub fn allows(&self, kind: K) -> bool {
         let now = self.0.clock.elapsed();
         let mut kinds = self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = Count { seen: 0, until: now + INTERVAL };
         let count = kinds.entry(kind.clone()).or_insert(fresh);
-        // Once lines were left out, only the task that logs their sum may begin a new interval.
+        // If lines were suppressed, only the task that logs their sum may begin a new interval.
         if count.until <= now && count.seen <= MAX_LINES_PER_INTERVAL {
             *count = fresh;
         }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_lines_are_all_allowed_for_as_long_as_it_goes_on() {
+    async fn lines_within_the_limit_are_all_allowed_for_any_number_of_intervals() {
         let clock = ManualClock::new(Timestamp::from_millis(0));
         let limiter = LogLimiter::new("a test", clock.clock());
         for _ in 0..100 {

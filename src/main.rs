@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use salesbot_bridge::cli::Program;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    salesbot_bridge::cli::main(|bridge| bridge)
+    Program::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).main(|bridge| bridge)
 }

@@ -1,18 +1,19 @@
-//! What may be told of a panic: its place, and its message only where that cannot quote anyone.
+//! The loggable part of a panic: its location, and its message only if that cannot quote data.
 //!
-//! No one writes a panic's message with a reader of logs in mind. `unwrap` shows the error, `assert_eq!` both values, slicing a
-//! string that very string: in a handler these are a customer's words, the URL of a continue, a key of some backend. A
-//! literal message is part of the program and is shown, as are the numbers of an index out of range; of anything formatted
-//! otherwise only what the standard library always says is kept. The place leads to the line in any case.
+//! Panic messages are not written for a log. `unwrap` shows the error, `assert_eq!` shows both values, and slicing a
+//! string shows that string. In a handler, these can be a customer's words, the URL of a continue, or the key of a
+//! backend. A literal message is part of the program and is shown. So are the numbers of an index out of range. Of any
+//! other message, only the fixed text of the standard library is kept. The location is always shown and leads to the
+//! line.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 
-/// In place of what is not told.
-const WITHHELD: &str = "its message is withheld, because it may quote data";
+/// Replaces the withheld part of a message.
+const WITHHELD: &str = "message withheld because it may quote data";
 
-/// Messages of the standard library that hold nothing but numbers, written as `#`.
+/// Messages of the standard library whose only values are numbers, written as `#`.
 const NUMBERS_ALONE: [&str; 5] = [
     "index out of bounds: the len is # but the index is #",
     "range end index # out of range for slice of length #",
@@ -21,7 +22,7 @@ const NUMBERS_ALONE: [&str; 5] = [
     "mid > len",
 ];
 
-/// What the standard library says before it shows a value.
+/// Prefixes of messages of the standard library that show a value.
 const BEFORE_A_VALUE: [&str; 8] = [
     "called `Result::unwrap()` on an `Err` value",
     "called `Result::unwrap_err()` on an `Ok` value",
@@ -34,27 +35,27 @@ const BEFORE_A_VALUE: [&str; 8] = [
 ];
 
 thread_local! {
-    /// Where this thread panicked last.
+    /// The location of this thread's last panic.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// What may be told of a panic that carries `payload`.
-pub fn said(payload: &(dyn Any + Send)) -> String {
+/// The loggable text of a panic with `payload`.
+pub fn loggable_text(payload: &(dyn Any + Send)) -> String {
     if let Some(literal) = payload.downcast_ref::<&'static str>() {
         return (*literal).to_owned();
     }
-    payload.downcast_ref::<String>().map_or_else(|| "it said nothing".to_owned(), |text| without_values(text))
+    payload.downcast_ref::<String>().map_or_else(|| "no message".to_owned(), |text| without_values(text))
 }
 
-/// Remembers where this thread panics, for [`take_place`]. For the process's panic hook.
+/// Remembers the location of a panic for [`take_place`]. Called from the process's panic hook.
 pub fn note_place(info: &PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string);
-    // It fails in a thread that is ending, where no one asks any more.
+    // Fails only in a thread that is ending, where no one reads it.
     let _too_late = PLACE.try_with(|last| last.replace(place));
 }
 
-/// Where this thread panicked last, as `file:line:column`; `None` if it did not, or if the program has a panic hook of its own.
-/// To be called when the panic is caught.
+/// Takes the location of this thread's last panic, as `file:line:column`. Call it after catching the panic. `None` if
+/// this thread did not panic, or if the program has its own panic hook.
 pub fn take_place() -> Option<String> {
     PLACE.try_with(|last| last.take()).ok().flatten()
 }
@@ -70,14 +71,14 @@ fn without_values(text: &str) -> String {
     }
 }
 
-/// The text with each number as `#`.
+/// `text` with each number replaced by `#`.
 fn shape(text: &str) -> String {
     let mut shape = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
             '0'..='9' if shape.ends_with('#') => {}
             '0'..='9' => shape.push('#'),
-            // A text that already has the sign has no shape that is known.
+            // A literal `#` must not match a known shape.
             '#' => shape.push('?'),
             other => shape.push(other),
         }
@@ -93,9 +94,9 @@ mod tests {
 
     const SECRET: &str = "Äthe-customer's-own-words";
 
-    /// What the log says of a panic in `work`.
+    /// The loggable text of a panic in `work`.
     fn text_of<T>(work: impl FnOnce() -> T) -> String {
-        said(&*catch_unwind(AssertUnwindSafe(work)).err().unwrap())
+        loggable_text(&*catch_unwind(AssertUnwindSafe(work)).err().unwrap())
     }
 
     fn words() -> String {
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn no_panic_quotes_what_it_was_about() {
+    fn no_panic_text_quotes_data() {
         let number = |text: &str| text.parse::<u8>();
         let (failed, succeeded) = (|| Err::<(), _>(words()), || Ok::<_, ()>(words()));
         for (panicking, kept) in [
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_part_of_the_program_or_a_number_is_told() {
+    fn literal_messages_and_numbers_are_shown() {
         let none = || std::hint::black_box(None::<u8>);
         let list = || std::hint::black_box(vec![1, 2, 3]);
         let index = std::hint::black_box(7);
@@ -134,14 +135,14 @@ mod tests {
             (text_of(|| none().unwrap()), "called `Option::unwrap()` on a `None` value"),
             (text_of(|| list()[index]), "index out of bounds: the len is 3 but the index is 7"),
             (text_of(|| list()[..index].to_vec()), "range end index 7 out of range for slice of length 3"),
-            (text_of(|| std::panic::panic_any(7)), "it said nothing"),
+            (text_of(|| std::panic::panic_any(7)), "no message"),
         ] {
             assert_eq!(panicking, expected);
         }
     }
 
     #[test]
-    fn a_text_that_only_looks_like_a_known_one_is_withheld() {
+    fn a_message_that_only_resembles_a_known_one_is_withheld() {
         for text in [
             "index out of bounds: the len is 3 but the index is 7, says Ann",
             "index out of bounds: the len is # but the index is #",

@@ -1,8 +1,8 @@
-//! What every error looks like to a caller: RFC 9457, `application/problem+json`.
+//! The form of every error response: RFC 9457, `application/problem+json`.
 //!
-//! Callers decide on `type` and `status`; `title` and `detail` are for people. A `type` is either
-//! `about:blank`, when the status says it all, or `urn:salesbot-bridge:problem:SLUG`, where the slug of a
-//! refusal never changes. No token, secret, body or stack belongs in a problem.
+//! Callers decide on `type` and `status`; `title` and `detail` are for people. The `type` is `about:blank` if the status
+//! says everything, or `urn:salesbot-bridge:problem:SLUG`, where the slug of an error never changes. A problem never
+//! contains a token, a secret, a body or a stack trace.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use serde_json::json;
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// An extension of a response: the listener sends it only after this time. Meanwhile the connection counts as one that waits
-/// for its caller, so it takes no place from others.
+/// An extension of a response: the listener delays the response by this time. During the delay, the connection counts as
+/// idle, so it takes no slot from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendAfter(pub Duration);
 
-/// An extension of a response: no route took the request. The listener's owner may log that.
+/// An extension of a response: no route matched the request. The owner of the listener may log that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unrouted {
-    /// No route has this path.
+    /// No route matches the path.
     Path,
-    /// The path is known, and does not take this method.
+    /// A route matches the path but not the method.
     Method,
 }
 
-/// Makes sure that a browser neither keeps an answer, nor takes it for another type, nor gives it to another site.
+/// Keeps a browser from caching a response, guessing its type, or giving it to another site.
 pub fn keep_private(headers: &mut HeaderMap) {
     for (name, value) in [
         (CACHE_CONTROL, "no-store"),
@@ -40,7 +40,7 @@ pub fn keep_private(headers: &mut HeaderMap) {
     }
 }
 
-/// An answer that says what is wrong and what to do.
+/// A response that says what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProblemDetails {
     slug: Option<&'static str>,
@@ -51,7 +51,7 @@ pub struct ProblemDetails {
 }
 
 impl ProblemDetails {
-    /// A problem of its own type, `urn:salesbot-bridge:problem:SLUG`.
+    /// Creates a problem with its own type, `urn:salesbot-bridge:problem:SLUG`.
     pub fn new(
         status: StatusCode,
         slug: &'static str,
@@ -61,13 +61,14 @@ impl ProblemDetails {
         Self { slug: Some(slug), title: title.into(), status, detail: detail.into(), retry_after: None }
     }
 
-    /// A problem that its status names well enough: `about:blank`, titled as HTTP titles the status.
+    /// Creates a problem that its status describes well enough: the type is `about:blank`, and the title is the reason
+    /// phrase.
     pub fn of_status(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
         Self { slug: None, title: title.into(), status, detail: detail.into(), retry_after: None }
     }
 
-    /// Adds `Retry-After`, in whole seconds, rounded up.
+    /// Adds `Retry-After`, rounded up to whole seconds.
     #[must_use]
     pub fn retry_after(mut self, span: Duration) -> Self {
         self.retry_after = Some(span);
@@ -98,9 +99,9 @@ impl IntoResponse for ProblemDetails {
     }
 }
 
-/// Makes `router` answer unknown paths (404) and methods (405) with problems.
+/// Answers unknown paths (404) and methods (405) of `router` with problems.
 ///
-/// To be called last: methods are only known for the routes that are there already.
+/// Call it last, because it covers the methods only of routes that already exist.
 pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
         .fallback(async || {
@@ -108,7 +109,7 @@ pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Ro
             (Extension(Unrouted::Path), ProblemDetails::of_status(StatusCode::NOT_FOUND, detail))
         })
         .method_not_allowed_fallback(async || {
-            let detail = "This path does not take this method. The `Allow` header names those that it takes.";
+            let detail = "This path does not accept this method. The `Allow` header lists the methods that it accepts.";
             (Extension(Unrouted::Method), ProblemDetails::of_status(StatusCode::METHOD_NOT_ALLOWED, detail))
         })
 }
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn has_the_members_of_rfc_9457() {
+    async fn a_problem_has_the_members_of_rfc_9457() {
         let problem = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "Try again.")
             .retry_after(Duration::from_millis(1_001));
         let (headers, body) = parts(problem.into_response()).await;

@@ -1,12 +1,12 @@
-//! A secret that can be exchanged while it is in use.
+//! A secret that can be replaced while it is in use.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// The secret that is in force now. Clones are the same secret: who asks after [`exchange`](Self::exchange) gets the new
-/// one, who asked before keeps the old one.
+/// The secret that is now in force. Clones share it: a [`get`](Self::get) after [`exchange`](Self::exchange) returns the
+/// new secret, and a secret that was got earlier stays the old one.
 #[derive(Clone)]
 pub struct SharedSecret(Arc<RwLock<Arc<SecretString>>>);
 
@@ -16,7 +16,7 @@ impl SharedSecret {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts `secret` in force. Says whether it is another one than before.
+    /// Puts `secret` in force. Returns whether it differs from the previous one.
     pub fn exchange(&self, secret: SecretString) -> bool {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let changed = current.expose_secret() != secret.expose_secret();
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clones_see_the_new_secret_and_who_asked_before_keeps_the_old_one() {
+    fn clones_see_the_new_secret_and_earlier_values_stay_the_same() {
         let (secret, before) = (SharedSecret::from("old"), SharedSecret::from("old").get());
         let clone = secret.clone();
         assert!(!secret.exchange("old".into()));

@@ -1,11 +1,11 @@
-//! When to stop: the first signal asks, the second forces.
+//! Requests to stop: the first signal asks, the second forces.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The wish to stop, in two degrees. Cheap to clone; clones share the wish.
+/// A request to stop, in two steps. Cheap to clone; clones share the request.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     asked: CancellationToken,
@@ -13,15 +13,15 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// No stop is wanted until [`ask`](Self::ask) or [`force`](Self::force) is called.
+    /// Creates one that only [`ask`](Self::ask) and [`force`](Self::force) trigger.
     pub fn manual() -> Self {
         Self::default()
     }
 
-    /// The first SIGTERM or SIGINT asks, the second forces.
+    /// Creates one that signals trigger: the first SIGTERM or SIGINT asks, the second forces.
     ///
     /// # Errors
-    /// The system does not let us listen to signals.
+    /// Signal handlers cannot be installed.
     pub fn on_signals() -> io::Result<Self> {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -43,23 +43,23 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Asks to stop: what is under way may finish within its grace.
+    /// Asks to stop: work in progress may finish within the grace.
     pub fn ask(&self) {
         self.asked.cancel();
     }
 
-    /// Forces a stop: nothing under way is waited for.
+    /// Forces a stop, without waiting for work in progress.
     pub fn force(&self) {
         self.asked.cancel();
         self.forced.cancel();
     }
 
-    /// Fires when a stop is asked for.
+    /// Fires when a stop is asked for or forced.
     pub fn asked(&self) -> &CancellationToken {
         &self.asked
     }
 
-    /// Fires when a stop at once is asked for.
+    /// Fires when a stop is forced.
     pub fn forced(&self) -> &CancellationToken {
         &self.forced
     }

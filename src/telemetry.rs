@@ -1,8 +1,8 @@
-//! What the program tells about itself: log lines on stderr, and numbers for Prometheus.
+//! Telemetry: log lines on stderr, and metrics for Prometheus.
 //!
-//! Both are things of the whole process. A second bridge in the same process, as in tests, gets what
-//! the first one installed. A program that embeds the bridge and has a logger of its own keeps it.
-//! Code that logs never waits for the reader of stderr: see [`queue`].
+//! Both belong to the whole process. A second bridge in the same process, as in tests, uses what the first one
+//! installed. A program that embeds the bridge and has its own logger keeps it. Code that logs never waits for the
+//! reader of stderr: see [`queue`].
 
 mod panics;
 mod queue;
@@ -25,23 +25,23 @@ use queue::{Lines, LogQueue};
 pub use panics::log_panics;
 pub use recorder::{maintain, recorder};
 
-/// Room for some thousand lines, for a reader that is slow for a moment.
+/// Enough for several thousand lines, if the reader of stderr is slow for a moment.
 const MAX_QUEUED_BYTES: usize = 1 << 20;
-/// At the end the last lines may take this long to be read.
+/// How long the end of the process waits until the last lines are read.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The queue of the logger that this program installed.
+/// The queue of the logger that [`init_log`] installed.
 static LOG: OnceLock<LogQueue> = OnceLock::new();
 /// Held while a logger is installed.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
-/// Sends the log to stderr: text on a terminal, else JSON, unless `log.format` says which. Lines that stderr
-/// does not take in time are dropped and counted.
+/// Sends the log to stderr, in the format of `log.format`; by default as text on a terminal and as JSON elsewhere. Lines
+/// that stderr does not take in time are dropped and counted.
 ///
-/// If the process has a logger already, that one stays.
+/// If the process already has a logger, that logger stays.
 ///
 /// # Errors
-/// `log.filter` is no filter, or the system gives no thread that writes the log.
+/// `log.filter` is invalid, or the system cannot create the log's thread or file descriptor.
 pub fn init_log(log: &LogConfig) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&log.filter)
         .map_err(|source| LogError::Filter { filter: log.filter.clone(), source })?;
@@ -50,7 +50,7 @@ pub fn init_log(log: &LogConfig) -> Result<(), LogError> {
         return Ok(());
     }
     let terminal = io::stderr().is_terminal();
-    // A descriptor of its own: a thread that writes through `io::stderr` holds a lock that others wait for.
+    // A separate descriptor, because a thread that writes through `io::stderr` holds a lock that others wait for.
     let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(LogError::Start)?;
     let queue =
         LogQueue::start(File::from(stderr), MAX_QUEUED_BYTES, log_dropped).map_err(LogError::Start)?;
@@ -62,11 +62,11 @@ pub fn init_log(log: &LogConfig) -> Result<(), LogError> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Lines { queue: queue.clone(), prepare })
-        // It would complain about a stderr that nobody reads any more on that very stderr, and panic over it.
+        // If no one reads stderr any longer, it would report that on stderr, and panic.
         .log_internal_errors(false);
     let installed = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
-        // Left alone on a terminal, it heeds NO_COLOR.
+        // The default for a terminal respects NO_COLOR.
         LogFormat::Text if terminal => lines.try_init(),
         LogFormat::Text => lines.with_ansi(false).try_init(),
     };
@@ -77,21 +77,21 @@ pub fn init_log(log: &LogConfig) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Waits until the log's lines are written, but not long: a reader that stalls must not keep the process alive.
+/// Waits a short time until the log's lines are written. A stalled reader must not keep the process alive.
 pub async fn flush_log() {
-    // What is not read by then is lost with the process. All blocking threads may be busy, so this wait has its own end.
+    // Lines that are not read by then are lost. All blocking threads may be busy, so the wait needs its own timeout.
     let flushed = tokio::task::spawn_blocking(|| flush_within(FLUSH_TIMEOUT));
     let _too_late = tokio::time::timeout(FLUSH_TIMEOUT * 2, flushed).await;
 }
 
-/// Blocks the thread until the log's lines are written, or `time` has passed.
+/// Blocks the thread until the log's lines are written or `time` has passed.
 fn flush_within(time: Duration) {
     if let Some(queue) = LOG.get() {
         let _all = queue.flush(time);
     }
 }
 
-/// Whether the process logs by [`init_log`], and not by a logger of its own.
+/// Whether the process logs through [`init_log`], and not through its own logger.
 fn has_log() -> bool {
     LOG.get().is_some()
 }
@@ -100,12 +100,13 @@ fn log_dropped(lines: u64) {
     tracing::warn!(lines, "log lines were dropped: stderr was not read fast enough");
 }
 
-/// A line of JSON: what steers a terminal stands in strings only, where JSON has an escape for it.
+/// Escapes terminal controls in a line of JSON. They occur only inside strings, where the escape is valid JSON.
 fn json_line(line: &[u8]) -> Vec<u8> {
     harmless(&String::from_utf8_lossy(line), Keep::Lines).into_owned().into_bytes()
 }
 
-/// A line of text is one line whatever a value holds. Its colours are ours: the formatter has escaped those of values.
+/// Makes a text event one line, whatever its values contain. Keeps colours, which are ours: the formatter has escaped
+/// those in values.
 fn text_line(line: &[u8]) -> Vec<u8> {
     let line = String::from_utf8_lossy(line);
     let line = line.strip_suffix('\n').unwrap_or(&line).replace('\n', "\\n");
@@ -118,21 +119,21 @@ fn format(wanted: Option<LogFormat>, terminal: bool) -> LogFormat {
     wanted.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json })
 }
 
-/// Why there is no log.
+/// Why the log cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// `log.filter` is no filter.
+    /// `log.filter` is invalid.
     #[error(
-        "log.filter: `{filter}` is no filter ({source}): write levels like `info` or `info,salesbot_bridge=debug`"
+        "log.filter: invalid filter `{filter}` ({source}): write levels like `info` or `info,salesbot_bridge=debug`"
     )]
     Filter {
-        /// What was written.
+        /// The configured filter.
         filter: String,
-        /// What is wrong with it.
+        /// Why it is invalid.
         source: ParseError,
     },
-    /// The system lacks a thread or a file descriptor.
-    #[error("the log cannot be started: {0}")]
+    /// The system cannot create a thread or a file descriptor.
+    #[error("cannot start the log: {0}")]
     Start(#[source] io::Error),
 }
 
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_format_follows_the_terminal_unless_told() {
+    fn the_format_follows_the_terminal_unless_configured() {
         for (wanted, terminal, expected) in [
             (None, true, LogFormat::Text),
             (None, false, LogFormat::Json),
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_line_and_cannot_steer_a_terminal() {
+    fn an_event_is_one_line_without_terminal_controls() {
         let colours = "\u{1b}[33m WARN\u{1b}[0m a\nb\u{202e}\u{9b}c\n";
         assert_eq!(text_line(colours.as_bytes()), b"\x1b[33m WARN\x1b[0m a\\nb\\u202e\\u009bc\n");
         assert_eq!(text_line(b""), b"\n");
@@ -162,10 +163,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_filter_is_named_and_a_second_start_is_no_mistake() {
+    fn a_bad_filter_is_reported_and_a_second_start_succeeds() {
         let error =
             init_log(&LogConfig { format: None, filter: "info,a=loud".into() }).unwrap_err().to_string();
-        assert!(error.starts_with("log.filter: `info,a=loud` is no filter"), "{error}");
+        assert!(error.starts_with("log.filter: invalid filter `info,a=loud`"), "{error}");
         let log = LogConfig { format: Some(LogFormat::Text), filter: "off".into() };
         assert!(init_log(&log).is_ok());
         assert!(init_log(&log).is_ok());

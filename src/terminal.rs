@@ -1,7 +1,8 @@
-//! Which characters steer a terminal or mislead its reader, and how a text is made harmless.
+//! Escapes characters that control a terminal or mislead its reader.
 //!
-//! Text from outside (Kommo, customers, widgets) may hold control characters, which a terminal obeys, and bidirectional
-//! controls, which show it in another order than it is in. Commands and the log escape them in all that they write.
+//! Text from outside (Kommo, customers, widgets) may contain control characters, which a terminal obeys, and
+//! bidirectional controls, which change the order in which the text is shown. Commands and the log escape them in
+//! everything that they write.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -18,18 +19,19 @@ pub fn steers(letter: char) -> bool {
             | '\u{fff9}'..='\u{fffb}')
 }
 
-/// What a text may keep.
+/// Which special characters a text may keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// Nothing that steers: the text is one line.
+    /// None: the text stays on one line.
     Nothing,
-    /// Line breaks and tabs: the text was laid out here, or is JSON.
+    /// Line breaks and tabs: the bridge laid out the text, or it is JSON.
     Lines,
-    /// The same, and colours (`ESC [ … m`).
+    /// Line breaks, tabs, and colours (`ESC [ … m`).
     Colours,
 }
 
-/// `text` with what steers a terminal written as `\uXXXX`, which is also JSON's way to write it inside a string.
+/// `text` with every character that [`steers`] a terminal written as `\uXXXX`, which is also its escape in a JSON
+/// string.
 pub fn harmless(text: &str, keep: Keep) -> Cow<'_, str> {
     if !text.chars().any(steers) {
         return Cow::Borrowed(text);
@@ -44,7 +46,7 @@ pub fn harmless(text: &str, keep: Keep) -> Cow<'_, str> {
             letter => letter.len_utf8(),
         };
         if taken == 0 {
-            // Writing to a string cannot fail. All that steers is in the basic plane, so four digits do.
+            // Writing to a string cannot fail. All such characters are in the basic plane, so four digits suffice.
             let _infallible = write!(safe, "\\u{:04x}", u32::from(letter));
             rest = &rest[letter.len_utf8()..];
         } else {
@@ -55,8 +57,8 @@ pub fn harmless(text: &str, keep: Keep) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// The first `longest` characters of a text from outside for one line of the log, with what steers escaped; `…` shows that
-/// there were more.
+/// The first `longest` characters of an untrusted text, escaped for one line of the log. A final `…` shows that the text
+/// was longer.
 pub fn excerpt(text: &str, longest: usize) -> String {
     let mut kept: String = text.chars().take(longest).collect();
     if kept.len() < text.len() {
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_excerpt_is_short_and_steers_nothing() {
+    fn an_excerpt_is_cut_and_escaped() {
         for (text, expected) in [
             ("", ""),
             ("abcd", "abcd"),
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_steers_a_terminal_is_escaped_and_nothing_else() {
+    fn only_characters_that_control_a_terminal_are_escaped() {
         for (text, keep, expected) in [
             ("plain, ä, 漢, 👩‍🚀", Keep::Nothing, "plain, ä, 漢, 👩‍🚀"),
             ("a\nb\tc", Keep::Lines, "a\nb\tc"),
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn json_stays_the_same_json() {
+    fn escaped_json_has_the_same_value() {
         let value = serde_json::json!({ "text": "a\u{202e}\u{9b}\u{2028}\u{7f}\n\u{1b}[2J" });
         for printed in [value.to_string(), format!("{value:#}")] {
             let safe = harmless(&printed, Keep::Lines);

@@ -1,7 +1,7 @@
 //! Checks what Cargo cannot: which room of the bridge may name which, which rooms may use which dependency, how long a
-//! file may be, and that the documents name what exists. The rules are the tables below; to add a room, add its line.
-//! `check` applies them. `paths` and `tokens` read the source as text, so a wrong arrow is reported with its file and
-//! line even while the code does not compile.
+//! file may be, and that the documents name only what exists. The rules are the tables below; to add a room, add its
+//! line. `check` applies them. `paths` and `tokens` read the source as text, so a wrong arrow is reported with its file
+//! and line even if the code does not compile.
 
 #[path = "architecture/check.rs"]
 mod check;
@@ -32,7 +32,7 @@ use std::path::Path;
 
 use check::{May, Rules};
 
-/// Data flows one way: receive → store → work → store → deliver. What each room of the bridge may name of the others.
+/// The other rooms that each room of the bridge may name. Data flows one way: receive → store → work → store → deliver.
 const ROOMS: &[(&str, May)] = &[
     ("shutdown", May::Only(&[])),
     ("secrets", May::Only(&[])),
@@ -60,7 +60,7 @@ const ROOMS: &[(&str, May)] = &[
     ("fuzzing", May::Only(&["receive", "deliver"])),
 ];
 
-/// Between crates Cargo draws the arrows. These are the crates that only some rooms of the bridge may name.
+/// The crates that only some rooms of the bridge may name. Cargo enforces the arrows between crates.
 const CRATES: &[(&str, &[&str])] = &[
     ("paths", &["config", "cli"]),
     ("store", &["stage", "receive", "work", "deliver", "accounts", "admin", "bridge", "cli", "testing"]),
@@ -76,7 +76,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const RULES: Rules = Rules { rooms: ROOMS, crates: CRATES, sql: "crates/store/", lines: 400 };
 
 #[test]
-fn the_source_keeps_the_houses_rules() -> io::Result<()> {
+fn the_source_follows_the_rules() -> io::Result<()> {
     let files = rust_files("src")?;
     assert!(files.iter().any(|(path, _)| path == "src/lib.rs"), "read the wrong folder");
     report(files.iter().flat_map(|(path, text)| check::source_file(&RULES, path, text)));
@@ -84,7 +84,7 @@ fn the_source_keeps_the_houses_rules() -> io::Result<()> {
 }
 
 #[test]
-fn the_crates_keep_the_houses_rules() -> io::Result<()> {
+fn the_crates_follow_the_rules() -> io::Result<()> {
     let files = rust_files("crates")?;
     assert!(files.iter().any(|(path, _)| path == "crates/store/src/lib.rs"), "read the wrong folder");
     report(files.iter().flat_map(|(path, text)| check::crate_file(&RULES, path, text)));
@@ -113,19 +113,19 @@ fn every_name_in_the_rules_is_a_room() {
     assert_eq!(named.filter(|name| !known(name)).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
-/// Fails with every complaint at once: a person who splits a file wants to know about the next one too.
+/// Fails with all complaints at once, so that one run shows everything to fix.
 fn report(wrong: impl Iterator<Item = String>) {
     let wrong: Vec<String> = wrong.collect();
-    assert!(wrong.is_empty(), "{} against the house's rules:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} violations of the rules:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The `.rs` files below `folder` of the package, with their text, sorted; none if there is no such folder.
+/// The `.rs` files below `folder` of the package, sorted, with their text; empty if the folder does not exist.
 fn rust_files(folder: &str) -> io::Result<Vec<(String, String)>> {
     let files = files(folder)?.into_iter().filter(|path| path.ends_with(".rs"));
     files.map(|path| Ok((path.clone(), read(&path)?))).collect()
 }
 
-/// The files below `folder` of the package, sorted; none if there is no such folder.
+/// The files below `folder` of the package, sorted; empty if the folder does not exist.
 fn files(folder: &str) -> io::Result<Vec<String>> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
@@ -141,7 +141,7 @@ fn files(folder: &str) -> io::Result<Vec<String>> {
             if !entry.file_type()?.is_dir() {
                 files.push(path);
             } else if !path.ends_with("/target") {
-                // A folder `target` has no source, only build output.
+                // A folder `target` contains only build output.
                 folders.push(path);
             }
         }
@@ -150,7 +150,7 @@ fn files(folder: &str) -> io::Result<Vec<String>> {
     Ok(files)
 }
 
-/// A file of the package.
+/// Reads a file of the package.
 fn read(path: &str) -> io::Result<String> {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
 }

@@ -10,7 +10,7 @@ pub(super) struct WidgetRequest {
     pub(super) data: Value,
 }
 
-/// Reads a form. Unknown keys are ignored; of two with one name the later wins.
+/// Parses a form. Ignores unknown keys; the last of several equal keys wins.
 pub(super) fn parse(body: &[u8]) -> WidgetRequest {
     let mut request = WidgetRequest::default();
     for (key, value) in url::form_urlencoded::parse(body) {
@@ -24,7 +24,7 @@ pub(super) fn parse(body: &[u8]) -> WidgetRequest {
     request
 }
 
-/// Puts `value` where `path`, like `lead][id`, leads.
+/// Inserts `value` at `path`, which has the form `lead][id`.
 fn insert(mut node: &mut Value, path: &str, value: String) {
     for key in path.split("][").filter(|key| !key.is_empty()) {
         if !node.is_object() {

@@ -1,13 +1,13 @@
-//! What one would write in an afternoon in place of the bridge, to measure the bridge against: axum, an sqlx pool, one
-//! INSERT before the 200, a worker that polls, reqwest.
+//! A baseline for comparison: the bridge that one would write in an afternoon, with axum, an sqlx pool, one INSERT
+//! before the 200, a polling worker, and reqwest.
 //!
-//! It has the shape that tutorials show, and nothing clever: no batches, no wake-ups. It makes no promise less than it must
-//! to be compared: the same signed forms, FULL durability, a `jti` counts once, every request continued at least once,
-//! also after a crash, with a growing pause while Kommo does not take it. What it lacks is the rest of the bridge:
-//! paces, pauses, leases, deadlines, fallbacks, metrics, limits for slow callers.
+//! It has the structure of a tutorial, without batches or wake-ups. It keeps the guarantees that a fair comparison
+//! needs: the same signed forms, FULL durability, each `jti` once, every request continued at least once even after a
+//! crash, and backoff while Kommo does not accept it. It lacks the rest of the bridge: rate limits, circuit breakers, leases,
+//! deadlines, fallbacks, metrics, limits for slow callers.
 //!
-//! It starts as a process of its own, `serve --config FILE` like the bridge, and takes what it knows of the bridge's
-//! configuration. It uses the bridge's memory allocator, which is to its advantage.
+//! It runs in its own process, as `serve --config FILE` like the bridge, and reads the keys that it needs from the
+//! bridge's configuration. It uses the bridge's memory allocator, which works in its favour.
 
 mod form;
 mod receive;
@@ -22,27 +22,27 @@ use tokio::net::TcpListener;
 
 use super::Result;
 
-/// Its settings.
+/// The settings of the baseline.
 #[derive(Clone, Debug)]
 struct Settings {
-    /// The file of its database; made if it is not there.
+    /// The file of the database, created if it does not exist.
     database: PathBuf,
-    /// Signs the tokens of requests.
+    /// The secret that signs the tokens of requests.
     client_secret: String,
-    /// The only origin that it continues bots at.
+    /// The only origin to which it sends continues.
     base_url: String,
-    /// The bearer of its continues.
+    /// The bearer of the continues.
     access_token: String,
 }
 
-/// Serves on a free port, which it writes to stderr as the bridge does, until it is killed.
+/// Serves on a free port until the process is killed. Writes the port to stderr, as the bridge does.
 ///
 /// # Errors
-/// The configuration, the database or the port is not to be had.
+/// The configuration cannot be read, the database cannot be opened, or there is no free port.
 pub fn main() -> Result<()> {
     let file = std::env::args_os().next_back().ok_or("serve --config FILE")?;
     let settings =
-        read(&std::fs::read_to_string(file)?.parse()?).ok_or("the configuration lacks something")?;
+        read(&std::fs::read_to_string(file)?.parse()?).ok_or("the configuration lacks a required key")?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
 }
 

@@ -1,4 +1,4 @@
-//! The one route: check the token, insert, answer.
+//! The only route: checks the token, inserts a job, responds.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ async fn receive(State((pool, settings)): Shared, Path(handler): Path<String>, b
     match store::insert(&pool, &handler, &claims.jti, &request, worker::now()).await {
         Ok((id, duplicate)) => Json(json!({ "job_id": id, "duplicate": duplicate })).into_response(),
         Err(error) => {
-            eprintln!("the job cannot be stored: {error}");
+            eprintln!("cannot store the job: {error}");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }

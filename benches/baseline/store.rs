@@ -1,4 +1,4 @@
-//! One table, one statement a step, over sqlx's pool with its default size.
+//! One table, and one statement for each step, through an sqlx pool of default size.
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const SCHEMA: &str = "
     );
     CREATE INDEX IF NOT EXISTS jobs_due ON jobs (due_at) WHERE state IN ('queued', 'delivering');";
 
-/// How long a statement waits for the one that writes. sqlx has 5 s, with which it fails under load.
+/// How long a statement waits for the current writer. sqlx's default of 5 s fails under load.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A job that is not finished.
@@ -36,7 +36,7 @@ pub(super) struct Job {
     pub(super) id: String,
     pub(super) return_url: String,
     pub(super) data: String,
-    /// What is posted, once the handler has made it.
+    /// The body of the continue; `None` until the handler has run.
     pub(super) completion: Option<String>,
     pub(super) attempts: i64,
 }
@@ -53,7 +53,7 @@ impl FromRow<'_, SqliteRow> for Job {
     }
 }
 
-/// Opens the database and makes its table.
+/// Opens the database and creates its table.
 pub(super) async fn open(path: &Path) -> sqlx::Result<SqlitePool> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -66,7 +66,7 @@ pub(super) async fn open(path: &Path) -> sqlx::Result<SqlitePool> {
     Ok(pool)
 }
 
-/// Stores a request. Gives its job's id, and whether the `jti` was known.
+/// Stores a request. Returns the id of its job, and whether the `jti` was already known.
 pub(super) async fn insert(
     pool: &SqlitePool,
     handler: &str,
@@ -74,7 +74,7 @@ pub(super) async fn insert(
     request: &WidgetRequest,
     now: i64,
 ) -> sqlx::Result<(String, bool)> {
-    #[allow(clippy::disallowed_methods, reason = "a program of one afternoon takes no clock as an argument")]
+    #[allow(clippy::disallowed_methods, reason = "the baseline is minimal and takes no clock as an argument")]
     let id = Uuid::now_v7().to_string();
     let inserted = sqlx::query(
         "INSERT INTO jobs (id, jti, state, handler, return_url, data, due_at, received_at) \
@@ -108,7 +108,7 @@ pub(super) async fn due(pool: &SqlitePool, now: i64, limit: i64) -> sqlx::Result
     .await
 }
 
-/// The handler is done.
+/// Records the handler's completion.
 pub(super) async fn handled(pool: &SqlitePool, id: &str, completion: &str) -> sqlx::Result<()> {
     sqlx::query("UPDATE jobs SET state = 'delivering', completion = ? WHERE id = ? AND state = 'queued'")
         .bind(completion)
@@ -118,7 +118,7 @@ pub(super) async fn handled(pool: &SqlitePool, id: &str, completion: &str) -> sq
     Ok(())
 }
 
-/// The bot is continued, or no longer waits.
+/// Finishes a job: its bot was continued, or no longer waits.
 pub(super) async fn finished(pool: &SqlitePool, id: &str, state: &str, now: i64) -> sqlx::Result<()> {
     sqlx::query("UPDATE jobs SET state = ?, finished_at = ?, attempts = attempts + 1 WHERE id = ?")
         .bind(state)
@@ -129,7 +129,7 @@ pub(super) async fn finished(pool: &SqlitePool, id: &str, state: &str, now: i64)
     Ok(())
 }
 
-/// It did not work; once more at `due_at`.
+/// Schedules the next attempt at `due_at`.
 pub(super) async fn later(pool: &SqlitePool, id: &str, due_at: i64) -> sqlx::Result<()> {
     sqlx::query("UPDATE jobs SET attempts = attempts + 1, due_at = ? WHERE id = ?")
         .bind(due_at)

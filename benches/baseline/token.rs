@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha512;
 
-/// What is used of a token.
+/// The claims that the baseline uses.
 #[derive(Debug, Deserialize)]
 pub(super) struct Claims {
     pub(super) jti: String,
@@ -21,7 +21,7 @@ struct Header {
     alg: String,
 }
 
-/// The claims of a token that is signed with `secret` and has not expired; else none.
+/// The claims of a token; `None` if it is not signed with `secret` or has expired.
 pub(super) fn verify(token: &str, secret: &str) -> Option<Claims> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, payload) = signed.split_once('.')?;
@@ -36,8 +36,8 @@ pub(super) fn verify(token: &str, secret: &str) -> Option<Claims> {
     (claims.exp > now().as_secs_f64()).then_some(claims)
 }
 
-/// The time since 1970.
-#[allow(clippy::disallowed_methods, reason = "a program of one afternoon takes no clock as an argument")]
+/// The time since the Unix epoch.
+#[allow(clippy::disallowed_methods, reason = "the baseline is minimal and takes no clock as an argument")]
 pub(super) fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The worker: every 50 ms it looks for jobs that are due, and carries out up to 64 of them side by side.
+//! The worker: polls every 50 ms for due jobs, and runs up to 64 of them concurrently.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +17,20 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Milliseconds since 1970.
+/// Milliseconds since the Unix epoch.
 pub(super) fn now() -> i64 {
     i64::try_from(token::now().as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Works until the process ends. While there are jobs it does not pause.
+/// Runs until the process ends. Does not sleep while there are jobs.
 pub(super) async fn run(pool: SqlitePool, settings: Arc<Settings>) {
     let client = match reqwest::Client::builder().timeout(CALL_TIMEOUT).build() {
         Ok(client) => client,
-        Err(error) => return eprintln!("no HTTP client: {error}"),
+        Err(error) => return eprintln!("cannot create the HTTP client: {error}"),
     };
     loop {
         let jobs = store::due(&pool, now(), MAX_PARALLEL_JOBS).await.unwrap_or_else(|error| {
-            eprintln!("jobs cannot be read: {error}");
+            eprintln!("cannot read jobs: {error}");
             Vec::new()
         });
         if jobs.is_empty() {
@@ -67,13 +67,13 @@ async fn step(pool: &SqlitePool, settings: &Settings, client: &reqwest::Client, 
         Ok(answer) if answer.status().as_u16() == 404 => {
             store::finished(pool, &job.id, "gone", now()).await?;
         }
-        // Half a second, one, two, … a minute.
+        // Backoff: 0.5 s, 1 s, 2 s, … up to a minute.
         _ => store::later(pool, &job.id, now() + (500 << job.attempts.min(7)).min(60_000)).await?,
     }
     Ok(())
 }
 
-/// What the bridge's handler `echo` answers.
+/// The completion of the bridge's handler `echo`.
 fn echo(data: &str) -> Result<String> {
     let mut data = match serde_json::from_str(data)? {
         Value::Object(data) => data,

@@ -1,29 +1,29 @@
-//! One figure: what was measured in each run, beside what it should be.
+//! One figure: the values of all runs, and the target.
 
 use serde::Serialize;
 
-/// What a figure should be.
+/// The target of a figure.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
-    /// The median is this or more.
+    /// The median must be at least this.
     AtLeast(f64),
-    /// The median is this or less.
+    /// The median must be at most this.
     AtMost(f64),
-    /// No run may exceed it.
+    /// No run may exceed this.
     Never(f64),
 }
 
 /// One line of the table.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figure {
-    /// What was measured.
+    /// What is measured.
     pub name: String,
     /// `/s`, `ms`, `µs`, `MiB`, `×`, …
     pub unit: &'static str,
-    /// Figures of small sizes or for comparison have none.
+    /// `None` if the figure is only for information or comparison.
     pub target: Option<Target>,
-    /// One value a run.
+    /// One value for each run.
     pub values: Vec<f64>,
 }
 
@@ -33,21 +33,21 @@ impl Figure {
         Self { name: name.into(), unit, target: None, values: Vec::new() }
     }
 
-    /// The same, with what it should be.
+    /// The same figure with this target.
     #[must_use]
     pub fn target(mut self, target: Target) -> Self {
         self.target = Some(target);
         self
     }
 
-    /// The same, with these values.
+    /// The same figure with these values added.
     #[must_use]
     pub fn of(mut self, values: impl IntoIterator<Item = f64>) -> Self {
         self.values.extend(values);
         self
     }
 
-    /// The middle one of its values.
+    /// The median of the values.
     #[must_use]
     pub fn median(&self) -> f64 {
         let mut values = self.values.clone();
@@ -59,14 +59,14 @@ impl Figure {
         }
     }
 
-    /// The smallest and the largest of its values.
+    /// The smallest and the largest value.
     #[must_use]
     pub fn spread(&self) -> (f64, f64) {
         let bounds = (f64::INFINITY, f64::NEG_INFINITY);
         self.values.iter().fold(bounds, |(low, high), value| (low.min(*value), high.max(*value)))
     }
 
-    /// Whether it is as it should be; none if nothing is asked of it.
+    /// Whether the target is met; `None` if there is no target.
     #[must_use]
     pub fn met(&self) -> Option<bool> {
         self.target.map(|target| match target {

@@ -1,10 +1,11 @@
 //! Fills a store with millions of jobs.
 //!
-//! It copies jobs that a real bridge has left in that store, each many times under a new id and at another time. So it
-//! follows the schema by itself: the columns come from the database, and all that it knows of them stands in [`value`].
-//! The CHECKs of the schema judge every row, and `job_counts` and `account_bytes` are kept.
+//! Copies the jobs that a real bridge left in the store, each many times with a new id and another time. So it adapts to
+//! the schema automatically: the columns come from the database, and only [`value`] knows any of them. The schema's
+//! CHECKs apply to every row. `job_counts` and `account_bytes` stay correct.
 //!
-//! The bridge must not run meanwhile. While it fills, nothing is safe against a crash; afterwards all is on the disk.
+//! The bridge must not run at the same time. A crash during the filling can corrupt the store; afterwards everything is
+//! on disk.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,17 +15,17 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
 use super::Result;
 
-/// Jobs in one transaction.
+/// The number of jobs in one transaction.
 const CHUNK: i64 = 50_000;
-/// As many different jobs are copied, if there are that many.
+/// The maximum number of different jobs to copy.
 const TEMPLATES: i64 = 500;
 
-/// What is filled in.
+/// Which jobs to copy.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// Copies of finished jobs.
+    /// Finished jobs.
     Finished,
-    /// Copies of jobs that wait for a worker or for the sender.
+    /// Jobs that wait for a worker or the sender.
     Waiting,
 }
 
@@ -37,10 +38,10 @@ impl Kind {
     }
 }
 
-/// Adds `jobs` jobs to the store at `file`, received evenly between `oldest` and `newest` ago.
+/// Adds `jobs` jobs to the store at `file`, with times of receipt spread evenly from `oldest` to `newest` ago.
 ///
 /// # Errors
-/// The store holds no job to copy, or the database refuses one.
+/// The store has no job to copy, or the database refuses one.
 pub async fn fill(file: &Path, kind: Kind, jobs: i64, oldest: Duration, newest: Duration) -> Result<()> {
     let options = SqliteConnectOptions::new()
         .filename(file)
@@ -108,7 +109,7 @@ pub async fn fill(file: &Path, kind: Kind, jobs: i64, oldest: Duration, newest: 
     Ok(())
 }
 
-/// What stands in a column of a copy. `t` is the row that is copied, `fresh` the new job.
+/// The SQL expression for a column of a copy. `t` is the copied row, `fresh` the new job.
 fn value(column: &str, kind: &str) -> String {
     match (column, kind) {
         ("id" | "job_id", "INTEGER") => "fresh.number".to_owned(),
@@ -121,7 +122,7 @@ fn value(column: &str, kind: &str) -> String {
     }
 }
 
-/// Notes which jobs are copied; gives their number.
+/// Selects the jobs to copy into the table `pick`, and returns their number.
 async fn choose(database: &mut SqliteConnection, kind: Kind) -> Result<i64> {
     run(
         database,
@@ -134,12 +135,12 @@ async fn choose(database: &mut SqliteConnection, kind: Kind) -> Result<i64> {
     .await?;
     run(database, "CREATE INDEX temp.n_of_pick ON pick (n)".into()).await?;
     match number(database, "SELECT count(*) FROM pick").await? {
-        0 => Err(format!("the store holds no job to copy ({kind:?})").into()),
+        0 => Err(format!("the store has no job to copy ({kind:?})").into()),
         some => Ok(some),
     }
 }
 
-/// `jobs`, and whatever belongs to a job; but not the keys that came in last, which are few however many jobs there are.
+/// `jobs`, and the tables whose rows belong to a job. Excludes `recent_keys`, which is small in any store.
 async fn tables(database: &mut SqliteConnection) -> Result<Vec<String>> {
     let others = sqlx::query_scalar(
         "SELECT t.name FROM main.sqlite_schema AS t JOIN pragma_table_info(t.name) AS c \
@@ -149,7 +150,7 @@ async fn tables(database: &mut SqliteConnection) -> Result<Vec<String>> {
     Ok(std::iter::once("jobs".to_owned()).chain(others).collect())
 }
 
-/// Names and types of the columns that are written.
+/// The names and types of the columns to write.
 async fn columns(database: &mut SqliteConnection, table: &str) -> Result<Vec<(String, String)>> {
     let rows = sqlx::query("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden = 0")
         .bind(table)
@@ -158,7 +159,7 @@ async fn columns(database: &mut SqliteConnection, table: &str) -> Result<Vec<(St
     Ok(rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<sqlx::Result<_>>()?)
 }
 
-/// Keeps `job_counts`, and holds it against the jobs. Job number i is a copy of template i % templates.
+/// Updates `job_counts`, and verifies it against the jobs. Job number i is a copy of template i % templates.
 async fn count(database: &mut SqliteConnection, jobs: i64, templates: i64) -> Result<()> {
     let exists = "SELECT count(*) FROM main.sqlite_schema WHERE name = 'job_counts'";
     if number(database, exists).await? == 1 {
@@ -171,7 +172,7 @@ async fn count(database: &mut SqliteConnection, jobs: i64, templates: i64) -> Re
         let wrong = "SELECT count(*) FROM main.job_counts AS c WHERE jobs <> \
                      (SELECT count(*) FROM main.jobs AS j WHERE j.state = c.state)";
         if number(database, wrong).await? > 0 {
-            return Err("job_counts does not fit the jobs that were filled in".into());
+            return Err("job_counts does not match the added jobs".into());
         }
     }
     let exists = "SELECT count(*) FROM main.sqlite_schema WHERE name = 'account_bytes'";
@@ -181,7 +182,7 @@ async fn count(database: &mut SqliteConnection, jobs: i64, templates: i64) -> Re
     Ok(())
 }
 
-/// Keeps `account_bytes`.
+/// Updates `account_bytes`.
 const BYTES: &str = "INSERT INTO main.account_bytes (account_id, unfinished, stored) \
      SELECT account_id, sum(iif(finished_at IS NULL, bytes, 0)), sum(bytes) FROM \
      (SELECT account_id, finished_at, coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0) AS bytes \

@@ -1,4 +1,4 @@
-//! A bridge with a handler that never answers, `hang`: the usual program with a handler of its own.
+//! A bridge with an additional handler, `hang`, which never completes.
 
 use std::process::ExitCode;
 

@@ -1,50 +1,50 @@
-//! One measured load: what came of it, and what the program used for it.
+//! One measured load: its results, and the CPU time that the program used.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use salesbot_bridge::load::{Batch, BridgeProcess, Load, Report, Sink, Target, Usage};
+use ::load::{Batch, BridgeProcess, Load, Report, Sink, Target, Usage};
 
 use super::Result;
 use super::rig::Rig;
 
-/// Nothing moves for this long: the run has failed.
+/// A run fails if there is no progress for this long.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The figures of one load.
 #[derive(Debug)]
 pub struct Measured {
-    /// What callers and bots saw.
+    /// The load generator's report.
     pub report: Report,
     /// The program's CPU time per request, in µs.
     pub cpu: f64,
-    /// The same of this process: generator and sink.
+    /// The CPU time per request of this process (generator and sink), in µs.
     pub own_cpu: f64,
 }
 
-/// How a load is sent.
+/// The size and rate of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// How many requests.
+    /// The number of requests.
     pub requests: usize,
-    /// Over how many connections.
+    /// The number of connections.
     pub connections: usize,
-    /// How many a second; none: as fast as they are answered.
+    /// Requests per second; `None` runs a closed loop.
     pub rate: Option<f64>,
 }
 
 impl Shape {
-    /// As fast as they are answered, over so many connections.
+    /// A closed loop: each connection sends its next request when it has the previous response.
     pub fn closed(requests: usize, connections: usize) -> Self {
         Self { requests, connections, rate: None }
     }
 
-    /// A thousand requests a second for so long, whatever comes of them.
+    /// An open loop: a thousand requests per second, independent of the responses.
     pub fn thousand_a_second(seconds: usize) -> Self {
         Self { requests: seconds * 1_000, connections: 256, rate: Some(1_000.0) }
     }
 
-    /// Signs so many requests to a handler.
+    /// Signs the requests, addressed to `handler`.
     pub fn sign(self, rig: &Rig, program: &BridgeProcess, sinks: &[&Sink], handler: &str) -> Arc<Batch> {
         let address = program.public();
         let path = format!("/widget_request/{handler}");
@@ -52,19 +52,19 @@ impl Shape {
         Batch::sign(&rig.integration, sinks, &target, self.requests)
     }
 
-    /// Sends them, until each is answered or has failed.
+    /// Sends the requests, and returns when each has its response or has failed.
     ///
     /// # Errors
-    /// There is no connection.
+    /// The program cannot be reached.
     pub async fn send(self, batch: &Arc<Batch>) -> Result<()> {
         let Self { connections, rate, .. } = self;
         Ok(Load { connections, rate, stall_timeout: STALL_TIMEOUT }.run(batch).await?)
     }
 
-    /// Sends them to `echo` and waits until all bots are continued.
+    /// Sends requests to `echo` and waits until all bots are continued.
     ///
     /// # Errors
-    /// A request was not answered 200, or not continued just once.
+    /// A request was not answered with 200, or not continued exactly once.
     pub async fn run(self, rig: &Rig, program: &BridgeProcess, sinks: &[&Sink]) -> Result<Measured> {
         let batch = self.sign(rig, program, sinks, "echo");
         let before = cpu(program)?;
@@ -78,43 +78,45 @@ impl Shape {
             return Err(format!("{missing} requests were not continued, {repeated} more than once").into());
         }
         let [cpu, own_cpu] =
-            [0, 1].map(|whose| (after[whose] - before[whose]).as_secs_f64() * 1e6 / self.requests as f64);
+            [0, 1].map(|index| (after[index] - before[index]).as_secs_f64() * 1e6 / self.requests as f64);
         Ok(Measured { report, cpu, own_cpu })
     }
 }
 
-/// The CPU time of the program and of this process so far.
+/// The CPU time so far, of the program and of this process.
 fn cpu(program: &BridgeProcess) -> Result<[Duration; 2]> {
     let usage = |usage: Option<Usage>| usage.map(|usage| usage.cpu).ok_or("the program has ended");
     Ok([usage(program.usage())?, usage(Usage::of(std::process::id()))?])
 }
 
-/// Every request was answered 200.
+/// Checks that every request was answered with 200.
 ///
 /// # Errors
-/// One was not.
+/// At least one was not.
 pub fn all_accepted(report: &Report, requests: usize) -> Result<()> {
     if report.answers.get(&200) == Some(&requests) {
         return Ok(());
     }
     let Report { answers, unanswered, .. } = report;
-    Err(format!("of {requests} requests not all were answered 200: {answers:?}, {unanswered} unanswered")
-        .into())
+    Err(format!(
+        "not all of {requests} requests were answered with 200: {answers:?}, {unanswered} unanswered"
+    )
+    .into())
 }
 
-/// A time in milliseconds; not a number if nothing was measured.
+/// A time in milliseconds; NaN if nothing was measured.
 pub fn millis(time: Option<Duration>) -> f64 {
     time.map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
 }
 
 impl Measured {
-    /// From when a request was due until its answer: p50, p99 and the longest, in ms.
+    /// The latency from a request's due time to its response: p50, p99 and maximum, in ms.
     pub fn answer(&self) -> [f64; 3] {
         let latency = self.report.acknowledgement;
         [latency.map(|l| l.p50), latency.map(|l| l.p99), latency.map(|l| l.max)].map(millis)
     }
 
-    /// From when a request was due until its bot was continued: p50 and p99, in ms.
+    /// The latency from a request's due time to the continue of its bot: p50 and p99, in ms.
     pub fn until_continue(&self) -> [f64; 2] {
         let latency = self.report.until_continue;
         [latency.map(|l| l.p50), latency.map(|l| l.p99)].map(millis)

@@ -1,4 +1,4 @@
-//! What the figures were measured on. No names of hosts, people or folders.
+//! Describes the machine on which the figures were measured, without names of hosts, people or folders.
 
 use std::fs::{File, read_to_string};
 use std::io::{Seek, SeekFrom, Write};
@@ -9,31 +9,31 @@ use serde::Serialize;
 
 use super::Result;
 
-/// The machine, as the reader of a table has to know it.
+/// The properties of the machine that a reader needs to judge the figures.
 #[derive(Debug, Serialize)]
 pub struct Machine {
-    /// The processor's name.
+    /// The name of the processor.
     pub cpu: String,
-    /// How many the programs may use.
+    /// The number of cores available to the programs.
     pub cores: usize,
-    /// In GiB.
+    /// The memory in GiB.
     pub memory: u64,
-    /// Its version.
+    /// The version of the kernel.
     pub kernel: String,
-    /// The type of the one that the stores are on.
+    /// The type of the file system that holds the stores.
     pub file_system: String,
-    /// How long it takes until 4 KiB more are on the disk: median and 99th percentile, in ms.
+    /// The time to append and sync 4 KiB: median and 99th percentile, in ms.
     pub sync_ms: (f64, f64),
-    /// How many processes wanted to run in the last minute, before anything was measured.
+    /// The load average of the last minute before the measurements.
     pub load_average: String,
-    /// Debug builds say nothing about speed.
+    /// Whether this is an optimised build. The figures of a debug build mean nothing.
     pub optimised: bool,
 }
 
-/// Looks at the machine; stores are made below `folder`.
+/// Describes the machine. The stores will be below `folder`.
 ///
 /// # Errors
-/// Nothing can be written there.
+/// `folder` is not writable.
 pub fn describe(folder: &Path) -> Result<Machine> {
     let load_average = first_word("/proc/loadavg");
     let line = |file: &str, name: &str| {
@@ -59,7 +59,7 @@ fn first_word(file: &str) -> String {
     text.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
-/// The type of the mount that is nearest to `folder`.
+/// The type of the file system that contains `folder`.
 fn file_system(folder: &Path) -> String {
     let mounts = read_to_string("/proc/self/mounts").unwrap_or_default();
     let mounts = mounts.lines().filter_map(|line| {
@@ -86,10 +86,10 @@ fn sync(folder: &Path) -> Result<(f64, f64)> {
     Ok((at(50), at(99)))
 }
 
-/// How much room there is below `folder`, in bytes.
+/// The free space below `folder`, in bytes.
 ///
 /// # Errors
-/// The system does not say.
+/// The system does not report it.
 pub fn room(folder: &Path) -> Result<u64> {
     let stat = rustix::fs::statvfs(folder)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

@@ -1,11 +1,12 @@
-//! The table of targets: what the bridge reaches on this machine, and what a baseline reaches in the same run.
+//! The table of targets: the results of the bridge on this machine, and those of a baseline in the same run.
 //!
-//! `just bench` runs all scenarios, a file each, and prints a table: the median of several runs, the smallest and the
-//! largest value, and the target. Times say as much of the machine as of the bridge, and the machine has its moods; so
-//! CPU time stands beside them, and whatever is compared is measured in turns (A, B, A, B, …), as a ratio of each pair.
+//! `just bench` runs all scenarios, one file each, and prints a table: the median of several runs, the smallest and the
+//! largest value, and the target. Times depend on the machine as much as on the bridge, and vary between runs. The table
+//! therefore includes CPU time. Comparisons alternate between the two sides (A, B, A, B, …) and use the ratio of each
+//! pair.
 //!
-//! Generator, sink and bridge share the machine. Everything is on loopback, bounded in time and count, and leaves
-//! nothing behind. `CONTRIBUTING.md` says how it is used.
+//! Generator, sink and bridge share the machine. Everything runs on loopback, is bounded in time and count, and cleans
+//! up after itself. `CONTRIBUTING.md` explains how to use it.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "figures of small numbers")]
@@ -29,44 +30,45 @@ use clap::Parser;
 
 use rig::{Program, Rig};
 
-/// What anything here fails with.
+/// The result type of this program.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// A scenario that takes longer is given up.
+/// A scenario that takes longer fails.
 const SCENARIO_TIMEOUT: Duration = Duration::from_secs(3_600);
 
-// The bridge's, so that the programs of this binary are as fast as it is.
+// The same allocator as the bridge, so that the programs of this binary are comparable.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures the bridge against its targets, and against a baseline.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Only these scenarios
+    /// Run only these scenarios
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     only: Vec<String>,
-    /// How often each figure is measured
+    /// The number of runs for each figure
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     runs: u32,
-    /// Small sizes: shows that it works, not how fast
+    /// Use small sizes: checks that everything works, but the figures mean nothing
     #[arg(long)]
     quick: bool,
-    /// Prints JSON in place of a table
+    /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Writes what is printed to this file too
+    /// Also write the output to this file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Where the stores are made and removed; on the disk that is to be measured. Default: the system's folder for
-    /// temporary files
+    /// The folder for the stores, on the disk to measure; they are removed afterwards. Default: the system's folder
+    /// for temporary files
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// What `cargo bench` adds
+    /// Added by `cargo bench`
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// The programs that are measured beside the bridge are this one, which a variable tells apart.
+/// Runs the measurements, or one of the measured programs: those other than the bridge are this binary, selected by an
+/// environment variable.
 fn main() -> ExitCode {
     match Program::of_this_process() {
         Some(Program::Baseline) => report(baseline::main()),
@@ -94,7 +96,7 @@ async fn measure(arguments: Arguments) -> Result<()> {
     let Arguments { only, runs, quick, json, output, folder, bench: _ } = arguments;
     let names: Vec<&str> = scenarios::ALL.iter().map(|(name, _)| *name).collect();
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
-        return Err(format!("there is no scenario {unknown}: there are {}", names.join(", ")).into());
+        return Err(format!("unknown scenario `{unknown}` (expected one of: {})", names.join(", ")).into());
     }
     let rig = Rig::new(runs as usize, quick, folder)?;
     let machine = machine::describe(rig.folder())?;
@@ -104,10 +106,10 @@ async fn measure(arguments: Arguments) -> Result<()> {
             eprintln!("{name} …");
             let outcome = tokio::select! {
                 outcome = tokio::time::timeout(SCENARIO_TIMEOUT, run(&rig)) => outcome,
-                // The folder is removed only if we get to the end.
+                // Returns instead of exiting, so that the folder is removed.
                 _ = tokio::signal::ctrl_c() => return Err("interrupted".into()),
             };
-            let outcome = outcome.map_err(|_| format!("not done after {SCENARIO_TIMEOUT:?}"));
+            let outcome = outcome.map_err(|_| format!("not finished within {SCENARIO_TIMEOUT:?}"));
             let outcome = outcome.and_then(|result| result.map_err(|error| error.to_string()));
             eprint!("{}", table::markdown(&machine, quick, &[(name, outcome.clone())]));
             outcomes.push((*name, outcome));

@@ -1,25 +1,25 @@
-//! What scenarios share: how large and how often, a folder, an integration, and the programs that are measured.
+//! What scenarios share: the sizes, the number of runs, a folder, an integration, and the measured programs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::load::{Account, BridgeProcess, Integration, Sink, Start};
 use rustix::process::{Resource, Rlimit};
-use salesbot_bridge::load::{Account, BridgeProcess, Integration, Sink, Start};
 use tempfile::TempDir;
 
 use super::Result;
 
-/// Tells a process of this binary which program it is.
+/// The environment variable that selects the program of this binary.
 const PROGRAM: &str = "TARGETS_PROGRAM";
 
-/// What is measured.
+/// A program to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
-    /// The real program.
+    /// The real bridge.
     Bridge,
-    /// The same library with a handler `hang` beside `echo`.
+    /// The bridge with the additional handler `hang`.
     Hanging,
-    /// What one would write in an afternoon.
+    /// A minimal bridge for comparison.
     Baseline,
 }
 
@@ -32,32 +32,32 @@ impl Program {
         }
     }
 
-    /// Which program this process was started as; `None` if an operator started it.
+    /// The program that this process must run; `None` if a developer started it.
     pub fn of_this_process() -> Option<Self> {
         let name = std::env::var_os(PROGRAM)?;
         [Self::Hanging, Self::Baseline].into_iter().find(|program| name == program.name())
     }
 }
 
-/// Room and sizes.
+/// The settings and resources of the scenarios.
 pub struct Rig {
     folder: TempDir,
-    /// How often each figure is measured.
+    /// The number of runs for each figure.
     pub runs: usize,
     quick: bool,
-    /// Signs the tokens.
+    /// The integration whose secret signs the tokens.
     pub integration: Integration,
 }
 
 impl Rig {
-    /// Makes the folder, below `folder` if there is one.
+    /// Creates a folder for the stores, below `folder` if given.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The folder cannot be created.
     pub fn new(runs: usize, quick: bool, folder: Option<PathBuf>) -> Result<Self> {
-        // A thousand accounts are a thousand ports. Where it cannot be raised, they fail and say so.
+        // A thousand accounts need a thousand ports. If the limit cannot be raised, those scenarios fail with an error.
         let limit = rustix::process::getrlimit(Resource::Nofile);
-        let _as_it_was =
+        let _unraised =
             rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
         let folder = match folder {
             Some(folder) => TempDir::new_in(folder)?,
@@ -66,36 +66,36 @@ impl Rig {
         Ok(Self { folder, runs, quick, integration: Integration::default() })
     }
 
-    /// Where stores are made.
+    /// The folder of the stores.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// A folder for one store; removed when it is dropped.
+    /// Creates a folder for one store. Dropping it removes it.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The folder cannot be created.
     pub fn store(&self) -> Result<TempDir> {
         Ok(TempDir::new_in(self.folder())?)
     }
 
-    /// How many of something: `full`, or `quick` with `--quick`.
+    /// The size to use: `full`, or `quick` with `--quick`.
     pub fn size(&self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }
     }
 
-    /// A Kommo account that takes continues.
+    /// Starts a sink that receives the continues of one account.
     ///
     /// # Errors
-    /// There is no port for it.
+    /// There is no free port.
     pub async fn sink(&self, number: u32) -> Result<Sink> {
         Ok(Sink::start("127.0.0.1:0".parse()?, Account::numbered(number)).await?)
     }
 
-    /// Starts a program on the store in `store`, with `more` configuration for a bridge.
+    /// Starts a program with its store in the folder `store`. `more` is additional configuration.
     ///
     /// # Errors
-    /// It does not listen.
+    /// The program does not start or does not listen in time.
     pub fn start(
         &self,
         program: Program,

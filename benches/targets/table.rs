@@ -1,4 +1,4 @@
-//! The table, as Markdown and as JSON.
+//! Writes the table as Markdown or JSON.
 
 use std::fmt::Write;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::figure::{Figure, Target};
 use super::machine::Machine;
 
-/// The figures of one scenario, or why there are none.
+/// The name and figures of one scenario, or why it failed.
 pub type Outcome = (&'static str, Result<Vec<Figure>, String>);
 
-/// For people and for `docs/performance.md`.
+/// The table as Markdown, for people and for `docs/performance.md`.
 #[must_use]
 pub fn markdown(machine: &Machine, quick: bool, outcomes: &[Outcome]) -> String {
     let mut text = String::new();
@@ -21,8 +21,8 @@ pub fn markdown(machine: &Machine, quick: bool, outcomes: &[Outcome]) -> String 
         text,
         "{cpu}, {cores} cores, {memory} GiB, Linux {kernel}, {file_system}; fdatasync of 4 KiB {p50:.2} ms p50, \
          {p99:.2} p99; load average at the start {load_average}.{}{}\n",
-        if *optimised { "" } else { " **An unoptimised build: the figures say nothing.**" },
-        if quick { " **Small sizes (`--quick`): shows that it works, not how fast.**" } else { "" },
+        if *optimised { "" } else { " **Unoptimised build: the figures mean nothing.**" },
+        if quick { " **Small sizes (`--quick`): the figures mean nothing.**" } else { "" },
     );
     text.push_str(
         "| scenario | figure | target | median | min – max | runs | |\n|---|---|---|---:|---:|---:|---|\n",
@@ -67,7 +67,7 @@ fn line(scenario: &str, figure: &Figure) -> String {
     )
 }
 
-/// Three digits that count, or all before the point.
+/// The value with three significant digits, or as an integer if it has more.
 fn short(value: f64) -> String {
     match value.abs() {
         large if large >= 100.0 => format!("{value:.0}"),
@@ -76,7 +76,7 @@ fn short(value: f64) -> String {
     }
 }
 
-/// For programs.
+/// The table as JSON, for programs.
 #[must_use]
 pub fn json(machine: &Machine, quick: bool, outcomes: &[Outcome]) -> Value {
     let scenarios: Vec<Value> = outcomes

@@ -1,19 +1,19 @@
 -- Jobs, their attempts, and the idempotency keys of tokens that are still valid.
 --
--- Times are milliseconds since 1970, UTC. Ids are UUIDv7 as 16 bytes, so rows of one time lie together.
+-- Times are milliseconds since 1970, UTC. Ids are UUIDv7 as 16 bytes, so rows of the same time are adjacent.
 --
--- They are of three clocks. What people see (received_at, started_at, finished_at) and what tokens say (expires_at) is by the
--- calendar. What is scheduled (waiting_since, answer_by, due_at, lease_until, failing_since, refused_at) is by the steady
--- clock of the process that serves the store: the calendar as it was when that process started, moved on by the time that
--- passes; each start moves these columns of unfinished and dead jobs to its own clock. What is deleted by age has a second
--- moment by the service time (…_service_at): the milliseconds for which bridges have served this store.
+-- The times belong to three clocks. Times for people (received_at, started_at, finished_at) and times from tokens
+-- (expires_at) follow the calendar. Schedules (waiting_since, answer_by, due_at, lease_until, failing_since, refused_at)
+-- follow the steady clock of the process that serves the store: the calendar at the start of that process plus elapsed
+-- time. Each start moves these columns of unfinished and dead jobs to its own clock. Rows that are deleted by age have a
+-- second time by the service time (…_service_at): the milliseconds for which bridges have served this store.
 -- The CHECKs refuse the states that the types of the program refuse.
 
--- "SBBG": tells a store of this program from any other database.
+-- "SBBG" distinguishes a store of this program from any other database.
 PRAGMA application_id = 1396851271;
 
 CREATE TABLE jobs (
-    -- identity, and order of receipt
+    -- identity and order of receipt
     id                BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     state             TEXT    NOT NULL
         CHECK (state IN ('queued', 'running', 'delivering', 'delivered', 'gone', 'dead', 'cancelled')),
@@ -21,63 +21,63 @@ CREATE TABLE jobs (
     handler           TEXT    NOT NULL CHECK (length(handler) BETWEEN 1 AND 64),
     -- Kommo's number of the account
     account_id        INTEGER NOT NULL,
-    -- scheme, host and port of return_url: the lane in which its delivery is paced
+    -- scheme, host and port of return_url; the lane in which its delivery is paced
     origin            TEXT    NOT NULL,
-    -- where the continue is posted; used again by Kommo, so not unique
+    -- where the continue is posted; Kommo reuses it, so it is not unique
     return_url        TEXT    NOT NULL,
-    -- Kommo's code and number of what the bot talks about, if the token names it
+    -- Kommo's type code and number of the entity that the bot talks about, if the token names it
     entity_type       INTEGER,
     entity_id         INTEGER,
-    -- when the request came in
+    -- when the request arrived
     received_at       INTEGER NOT NULL,
-    -- the same moment by the steady clock: how long the customer has waited
+    -- the same moment by the steady clock; the customer's wait counts from here
     waiting_since     INTEGER NOT NULL,
-    -- from then on the fallback goes out
+    -- the time from which the fallback goes out
     answer_by         INTEGER NOT NULL,
-    -- not to be claimed before; set while the job waits for something
+    -- the job must not be claimed before; set while the job waits for something
     due_at            INTEGER,
-    -- set while somebody works on the job; the claim is void after this moment
+    -- set while the job is claimed; the claim is void after this moment
     lease_until       INTEGER,
-    -- grows with each claim; a write that names an older one changes nothing
+    -- grows with each claim; a write with an older number changes nothing
     fence             INTEGER NOT NULL DEFAULT 0,
-    -- how often in a row the process died while the handler ran
+    -- how many times in a row the process died while the handler ran
     crashes           INTEGER NOT NULL DEFAULT 0 CHECK (crashes >= 0),
-    -- attempts that were charged
+    -- charged attempts
     handler_attempts  INTEGER NOT NULL DEFAULT 0 CHECK (handler_attempts >= 0),
     delivery_attempts INTEGER NOT NULL DEFAULT 0 CHECK (delivery_attempts >= 0),
-    -- delivery failures in a row, the exponent of the backoff, and the first of them
+    -- consecutive failures of the delivery (the exponent of the backoff), and the time of the first of them
     failures          INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     failing_since     INTEGER,
-    -- when Kommo last refused this job for its account (401, 402, 403); NULL: not since its completion was replaced.
-    -- If that is not before failing_since, Kommo refuses this job for its own sake, and not its account
+    -- when Kommo last refused this job because of its account (401, 402, 403); NULL if it has not since its completion
+    -- was replaced. If this is not before failing_since, Kommo refuses the job itself and not its account
     refused_at        INTEGER,
-    -- which deliveries go first: 0 a first try, 1 a retry, 2 a job that Kommo refused, maybe for its account's sake
+    -- which deliveries go first: 0 is a first try, 1 a retry, 2 a job that Kommo refused, perhaps because of its account
     delivery_rank     INTEGER AS (CASE WHEN failures > 0 THEN 1 WHEN refused_at IS NOT NULL THEN 2 ELSE 0 END) VIRTUAL,
-    -- 1: a continue may have arrived though its answer did not
+    -- 1: a continue may have arrived, but its response did not
     answer_lost       INTEGER NOT NULL DEFAULT 0 CHECK (answer_lost IN (0, 1)),
-    -- 1: a continue was sent, or may have been, whatever came of it: the next one is a repeated one
+    -- 1: a continue was sent, or may have been, with any result: the next one is a repetition
     tried             INTEGER NOT NULL DEFAULT 0 CHECK (tried IN (0, 1)),
-    -- a job that came later with the same return_url: a repeated continue of this one would answer that one's question.
-    -- NULL if there is none, or if an operator sends this one all the same
+    -- a later job with the same return_url; a repeated continue of this job would answer that job's question.
+    -- NULL if there is none, or if an operator forces the retry
     superseded_by     BLOB    CHECK (length(superseded_by) = 16),
-    -- who made the completion
+    -- the source of the completion
     outcome           TEXT    CHECK (outcome IN ('handler', 'fallback')),
-    -- why it is the fallback
+    -- why the completion is the fallback
     fallback_reason   TEXT
         CHECK (fallback_reason IN ('failed', 'max_attempts', 'answer_within', 'overdue', 'crashed', 'no_handler',
             'invalid_completion', 'refused', 'operator')),
-    -- what went wrong last, for a person
+    -- the last error, for people
     last_error        TEXT,
     finished_at       INTEGER,
     -- the same moment by the service time
     finished_service_at INTEGER,
-    -- The bodies, JSON. They come last, so that nothing else of a row lies behind their pages: a list reads none of them.
-    -- All are NULL where they were dropped to make room (budget.stored, store.body_retention).
+    -- The bodies, as JSON. They come last, so that no other column lies behind their pages: a list reads none of them.
+    -- All are NULL if they were dropped to make room (budget.stored, store.body_retention).
     -- what the widget sent
     data              TEXT,
     -- the body of the continue
     completion        TEXT,
-    -- what the handler returned, where the fallback took its place: after Kommo refused it, or because an operator chose so
+    -- the handler's completion, if the fallback replaced it after Kommo refused it or because an operator chose so
     handler_completion TEXT,
 
     CHECK ((entity_type IS NULL) = (entity_id IS NULL)),
@@ -97,37 +97,37 @@ CREATE TABLE jobs (
     CHECK (outcome IS NOT NULL OR state NOT IN ('delivering', 'delivered', 'gone', 'dead'))
 ) STRICT, WITHOUT ROWID;
 
--- What a worker claims next.
+-- The jobs that workers claim next.
 CREATE INDEX jobs_queued ON jobs (handler, due_at, answer_by) WHERE state = 'queued';
--- What waited too long for a worker.
+-- The jobs that waited too long for a worker.
 CREATE INDEX jobs_overdue ON jobs (answer_by) WHERE state = 'queued';
--- How long the oldest of them has waited.
+-- How long the oldest queued job has waited.
 CREATE INDEX jobs_oldest ON jobs (waiting_since) WHERE state = 'queued';
--- What the sender claims next: in each lane each rank apart, the longest due first.
+-- The jobs that the sender claims next: by lane and rank, those due longest first.
 CREATE INDEX jobs_undelivered ON jobs (origin, delivery_rank, due_at, waiting_since)
     WHERE state = 'delivering' AND lease_until IS NULL;
--- What goes before that: the young ones of each rank, the oldest first.
+-- The jobs that precede those: the young ones of each rank, oldest first.
 CREATE INDEX jobs_young ON jobs (origin, delivery_rank, waiting_since, due_at)
     WHERE state = 'delivering' AND lease_until IS NULL;
--- An account's jobs that wait for a worker or for the sender. A job that waits for neither never gets into it.
+-- An account's jobs that wait for a worker or for the sender. A job that waits for neither is never in this index.
 CREATE INDEX jobs_waiting ON jobs (account_id) WHERE due_at IS NOT NULL AND lease_until IS NULL;
--- What is under way: freed at start, or when a lease runs out.
+-- The jobs under way: freed at start, or when a lease expires.
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE lease_until IS NOT NULL;
--- The older jobs that a new one supersedes: the last unfinished one of each return_url. It holds unfinished jobs alone, so
--- it stays small, and the jobs of one commit share its pages.
+-- The older jobs that a new one supersedes: the last unfinished job of each return_url. The index contains unfinished
+-- jobs only, so it stays small, and the jobs of one commit share its pages.
 CREATE INDEX jobs_superseded ON jobs (return_url) WHERE finished_at IS NULL AND superseded_by IS NULL;
--- The same of the jobs that an operator may retry. A new job only reads it.
+-- The same for the jobs that an operator may retry. A new job only reads it.
 CREATE INDEX jobs_superseded_ended ON jobs (return_url) WHERE state IN ('dead', 'gone') AND superseded_by IS NULL;
--- What the retention deletes, and whose bodies are dropped, oldest first. The calendar's moment is in it, so that what only
--- one of the clocks calls too old is passed over without a look at its row.
+-- The jobs that the retention deletes, and that lose their bodies, oldest first. The index includes the calendar's time,
+-- so that jobs that only one of the clocks considers too old are skipped without reading their rows.
 CREATE INDEX jobs_finished ON jobs (finished_service_at, finished_at) WHERE finished_service_at IS NOT NULL;
--- What a person looks for.
+-- The jobs that people search for.
 CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
 CREATE INDEX jobs_fallback ON jobs (id) WHERE outcome = 'fallback';
 
 CREATE TABLE attempts (
     job_id      BLOB    NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
-    -- which of the two kinds
+    -- the kind of attempt
     stage       TEXT    NOT NULL CHECK (stage IN ('handler', 'delivery')),
     -- from 1, within its stage
     number      INTEGER NOT NULL CHECK (number >= 1),
@@ -136,29 +136,29 @@ CREATE TABLE attempts (
     result      TEXT    NOT NULL CHECK (result IN ('ok', 'retry', 'fail', 'timeout', 'panic', 'gone')),
     -- Kommo's HTTP status, if it answered
     status      INTEGER CHECK (status BETWEEN 100 AND 999),
-    -- what went wrong, for a person
+    -- the error, for people
     error       TEXT,
     PRIMARY KEY (job_id, stage, number)
 ) STRICT, WITHOUT ROWID;
 
--- Which requests are known, together with recent_keys. A key matters only while its token is valid, so this table stays small
+-- The known requests, together with recent_keys. A key matters only while its token is valid, so this table stays small
 -- however many jobs there are.
 CREATE TABLE idempotency_keys (
     account_id INTEGER NOT NULL,
     -- the token's jti
     key        TEXT    NOT NULL,
     job_id     BLOB    NOT NULL CHECK (length(job_id) = 16),
-    -- from then on the token is refused
+    -- when the token expires
     expires_at INTEGER NOT NULL,
-    -- the same moment by the service time, as it looked when the request came in; the key is forgotten after both
+    -- the same moment by the service time, as estimated when the request arrived; the key is deleted after both
     expires_service_at INTEGER NOT NULL,
     PRIMARY KEY (account_id, key)
 ) STRICT, WITHOUT ROWID;
 
--- The keys that came in last, in the order in which they came. The keeper moves them into idempotency_keys, many at
--- a time: keys are random, and one by one each would change a page of its own there.
+-- The most recent keys, in order of arrival. Maintenance moves them into idempotency_keys in large groups: keys are
+-- random, so moved one by one, each would change a page of its own there.
 CREATE TABLE recent_keys (
-    -- rises; of those that are moved, the highest is remembered
+    -- ascending; maintenance remembers the highest one that it moves
     id         INTEGER NOT NULL PRIMARY KEY,
     -- as in idempotency_keys
     account_id INTEGER NOT NULL,
@@ -170,8 +170,8 @@ CREATE TABLE recent_keys (
 
 CREATE INDEX idempotency_keys_expired ON idempotency_keys (expires_service_at, expires_at);
 
--- How many jobs are in each state, kept by each transaction that moves one: counting millions of rows
--- whenever somebody looks would cost more than all the rest.
+-- The number of jobs in each state, updated by each transaction that moves a job: counting millions of rows on demand
+-- would cost more than everything else.
 CREATE TABLE job_counts (
     state TEXT    NOT NULL PRIMARY KEY,
     jobs  INTEGER NOT NULL CHECK (jobs >= 0)
@@ -180,9 +180,9 @@ CREATE TABLE job_counts (
 INSERT INTO job_counts (state, jobs)
 VALUES ('queued', 0), ('running', 0), ('delivering', 0), ('delivered', 0), ('gone', 0), ('dead', 0), ('cancelled', 0);
 
--- How many bytes the bodies of each account's jobs take, kept by each transaction that changes it: what an account may still
--- send is known at start without a look at its jobs. A row stays when its account has no jobs left. No CHECK: a change is
--- written as a row that is added to the one that is there, and it may be negative.
+-- The bytes that the bodies of each account's jobs take, updated by each transaction that changes them. So a start knows
+-- what an account may still send without reading its jobs. A row stays when its account has no jobs left. There is no
+-- CHECK, because a change is inserted as a row that is added to the existing one, and it may be negative.
 CREATE TABLE account_bytes (
     -- Kommo's number of the account
     account_id INTEGER NOT NULL PRIMARY KEY,
@@ -192,7 +192,7 @@ CREATE TABLE account_bytes (
     stored     INTEGER NOT NULL
 ) STRICT;
 
--- For how long bridges have served this store, and by which clocks; written once a minute, and when a bridge ends.
+-- How long bridges have served this store, and by which clocks. Written once a minute, and when a bridge ends.
 CREATE TABLE service (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
     -- the service time in milliseconds; time while no bridge runs does not count
@@ -205,11 +205,11 @@ CREATE TABLE service (
 
 INSERT INTO service (id, service_at) VALUES (1, 0);
 
--- What the bridge writes to find out whether it can: a full disk often has room left for a page, but none
--- for a request, and whoever asks whether the bridge is ready wants to know about requests.
+-- The row that the bridge writes to test whether it can write: a full disk often has room for a page but not for a
+-- request, and a readiness check is about requests.
 CREATE TABLE probe (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
-    -- other bytes at each probe, as many as a large request needs
+    -- different bytes at each probe, as many as a large request needs
     filler BLOB    NOT NULL CHECK (length(filler) = 65536)
 ) STRICT;
 

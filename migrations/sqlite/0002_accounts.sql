@@ -1,34 +1,35 @@
--- Accounts that were connected by OAuth, with their tokens encrypted. An account of the configuration is never here.
+-- Accounts that were connected by OAuth, with their tokens encrypted. Accounts from the configuration are never in this
+-- table.
 --
 -- Times are milliseconds since 1970, UTC, by the calendar unless a comment names another clock.
 
 CREATE TABLE accounts (
     -- Kommo's number of the account
     account_id      INTEGER NOT NULL CHECK (account_id > 0),
-    -- the id of the integration through which it is connected, in lower case
+    -- the id of the integration that connects it, in lower case
     client_uuid     TEXT    NOT NULL CHECK (length(client_uuid) BETWEEN 1 AND 200),
     -- its scheme, host and port; unknown only for an account that was revoked before it was ever connected
     origin          TEXT    CHECK (length(origin) BETWEEN 8 AND 300),
-    -- where it was before it moved: requests of that time are answered at its new address
+    -- its address before it moved: requests from that time are answered at its new address
     previous_origin TEXT    CHECK (length(previous_origin) BETWEEN 8 AND 300),
     state           TEXT    NOT NULL CHECK (state IN ('active', 'needs_authorization', 'revoked')),
-    -- why it is not active, for a person
+    -- why it is not active, for people
     reason          TEXT,
-    -- grows with each change of the tokens; a write that names an older one changes nothing
+    -- grows with each change of the tokens; a write with an older number changes nothing
     generation      INTEGER NOT NULL CHECK (generation > 0),
-    -- names the key that encrypted the tokens
+    -- the id of the key that encrypted the tokens
     key_id          TEXT    CHECK (length(key_id) = 16),
     -- XChaCha20-Poly1305: nonce and ciphertext, bound to the account, the integration and the column
     access_token    BLOB    CHECK (length(access_token) > 40),
     refresh_token   BLOB    CHECK (length(refresh_token) > 40),
-    -- when the tokens were made, and from when on the access token is good no more
+    -- when the tokens were issued, and when the access token expires
     obtained_at     INTEGER,
     expires_at      INTEGER,
-    -- set while a process renews the tokens; no other may before this moment, by the steady clock
+    -- set while a process renews the tokens; no other process may do so before this moment of the steady clock
     renewing_until  INTEGER,
-    -- who: the owner of the store, or a visitor beside it
+    -- which process renews them: the owner of the store, or an observer
     renewing_by     TEXT    CHECK (renewing_by IN ('owner', 'visitor')),
-    -- when a person connected it last
+    -- when a person last connected it
     connected_at    INTEGER,
 
     PRIMARY KEY (account_id, client_uuid),
@@ -43,10 +44,11 @@ CREATE TABLE accounts (
     CHECK ((renewing_until IS NULL) = (renewing_by IS NULL))
 ) STRICT, WITHOUT ROWID;
 
--- Which account was at which address, as verified tokens of bots said it: only such a pair is worth the integration's
--- secret without a link and without an operator's confirmation. A row is written once, when a pair is first seen.
+-- The addresses at which accounts were seen in verified tokens of bots. Only for such a pair is the integration's secret
+-- sent without a link and without an operator's confirmation. A row is written once, when a pair is first seen.
 CREATE TABLE account_origins (
-    -- the id of the integration whose secret signed the token, in lower case: the holder of another secret proves nothing here
+    -- the id of the integration whose secret signed the token, in lower case: a token signed with another secret proves
+    -- nothing here
     client_uuid TEXT    NOT NULL CHECK (length(client_uuid) BETWEEN 1 AND 200),
     -- the token's `iss`: scheme, host and port
     origin      TEXT    NOT NULL CHECK (length(origin) BETWEEN 8 AND 300),
@@ -56,65 +58,65 @@ CREATE TABLE account_origins (
     PRIMARY KEY (client_uuid, origin, account_id)
 ) STRICT, WITHOUT ROWID;
 
--- Codes of installations that came without a link and are not exchanged yet, encrypted. Few, and each for 20 minutes.
+-- The codes of installations that came without a link and are not exchanged yet, encrypted. Few, and each for 20 minutes.
 CREATE TABLE oauth_codes (
-    -- names it within this table; newer ones are greater
+    -- the number of the code; newer codes have greater numbers
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     -- the id of the integration that was installed, in lower case
     client_uuid TEXT    NOT NULL CHECK (length(client_uuid) BETWEEN 1 AND 200),
-    -- the address that the caller named: its word alone
+    -- the address that the caller named, unverified
     origin      TEXT    NOT NULL CHECK (length(origin) BETWEEN 8 AND 300),
-    -- names the key that encrypted the code
+    -- the id of the key that encrypted the code
     key_id      TEXT    NOT NULL CHECK (length(key_id) = 16),
     -- XChaCha20-Poly1305: nonce and ciphertext, bound to the integration, the address and the column
     code        BLOB    NOT NULL CHECK (length(code) > 40),
-    -- when the call came, and from when on Kommo no longer takes the code
+    -- when the call arrived, and when the code expires at Kommo
     received_at INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,
-    -- its end by the service time of the store; the code is deleted after both
+    -- when the code expires by the service time of the store; it is deleted after both
     expires_service_at INTEGER NOT NULL
 ) STRICT;
 
--- The `state` of each link that was used: it is good for one code. A row is deleted some time after the link's end.
+-- The `state` of each used link: it is valid for one code. A row is deleted some time after the link has expired.
 CREATE TABLE oauth_states (
     -- the random part of the `state`
     nonce      BLOB    NOT NULL CHECK (length(nonce) = 16),
     -- SHA-256 of the code that came with it
     code_hash  BLOB    NOT NULL CHECK (length(code_hash) = 32),
-    -- from when on the link is refused in any case
+    -- when the link expires
     expires_at INTEGER NOT NULL,
     -- the same by the service time of the store; the row is deleted some time after both
     expires_service_at INTEGER NOT NULL,
-    -- the account that was connected by it; NULL until then
+    -- the account that it connected; NULL until then
     account_id INTEGER CHECK (account_id > 0),
 
     PRIMARY KEY (nonce)
 ) STRICT, WITHOUT ROWID;
 
--- Signed calls of /oauth/revoked. Such a call is always the same text, so one that came before may be a repetition.
+-- Signed calls of /oauth/revoked. Such a call always has the same text, so a known call may be a repetition.
 CREATE TABLE revocation_calls (
     -- Kommo's number of the account
     account_id  INTEGER NOT NULL CHECK (account_id > 0),
     -- the id of the integration, in lower case
     client_uuid TEXT    NOT NULL CHECK (length(client_uuid) BETWEEN 1 AND 200),
-    -- when it came for the first time
+    -- when it first arrived
     first_at    INTEGER NOT NULL,
-    -- since when a call waits until the account can be asked; NULL if none waits
+    -- since when a call has waited until the account can be asked; NULL if none waits
     pending_at  INTEGER,
 
     PRIMARY KEY (account_id, client_uuid)
 ) STRICT, WITHOUT ROWID;
 
--- Why the deliveries of an account wait, as the bridge that owns the store knows it: commands beside it read it here. A row is
--- written when a wait begins and each time that the account is tried in vain, and deleted when its deliveries go on. A start
--- deletes all rows: its first deliveries find out again.
+-- Why the deliveries of an account wait, as known to the bridge that owns the store. Commands beside it read it here. A
+-- row is written when a wait begins and each time a try of the account fails, and deleted when deliveries continue. A
+-- start deletes all rows: its first deliveries find out again.
 CREATE TABLE account_waits (
-    -- scheme, host and port of the account as its calls are paced, or * for all accounts
+    -- scheme, host and port of the account, by which its calls are paced; * for all accounts
     origin TEXT    NOT NULL CHECK (length(origin) BETWEEN 1 AND 300),
-    -- why, for programs
+    -- the cause, for programs
     cause  TEXT    NOT NULL CHECK (cause IN ('unauthorized', 'payment_required', 'forbidden', 'blocked', 'too_many',
         'not_connected', 'not_renewed')),
-    -- what is wrong, and what an operator has to do, for people
+    -- what is wrong, and what an operator should do, for people
     why    TEXT    NOT NULL,
     advice TEXT    NOT NULL,
     -- when the wait for this cause began
@@ -125,11 +127,11 @@ CREATE TABLE account_waits (
     PRIMARY KEY (origin)
 ) STRICT, WITHOUT ROWID;
 
--- Accounts that `accounts resume` asks the bridge to try now. The bridge takes the rows out within five seconds.
+-- Accounts that `accounts resume` asks the bridge to try now. The bridge removes the rows within five seconds.
 CREATE TABLE account_resumes (
     -- as in account_waits
     origin   TEXT    NOT NULL CHECK (length(origin) BETWEEN 1 AND 300),
-    -- when it was asked
+    -- when the operator asked
     asked_at INTEGER NOT NULL,
 
     PRIMARY KEY (origin)

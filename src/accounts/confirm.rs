@@ -1,4 +1,4 @@
-//! Installations that wait for an operator: which there are, and what confirming the address of one does.
+//! Installations that wait for an operator: list them, and confirm the address of one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use super::connection::{ConnectError, Connected, ExchangeError};
 use super::exchange::CodeSource;
 use super::{Accounts, host};
 
-/// Installations that wait, through one integration at one address. No code is in it.
+/// The waiting installations of one integration at one address. Contains no code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Installation {
     /// The address: scheme, host and port.
     #[serde(skip)]
     pub origin: Arc<str>,
-    /// Its host, with its port if that is not the scheme's own.
+    /// Its host, with the port unless it is the scheme's default.
     pub host: String,
-    /// The name or, if it is not configured any more, the id of the integration.
+    /// The integration's name, or its id if it is no longer configured.
     pub integration: String,
-    /// How many codes wait. More than one, if someone else calls with this address too.
+    /// The number of waiting codes. More than one if someone else calls with this address too.
     pub codes: usize,
-    /// When the newest one came.
+    /// When the newest code arrived.
     pub received_at: Timestamp,
-    /// Until when the newest one can be confirmed.
+    /// Until when the newest code can be confirmed.
     pub expires_at: Timestamp,
     /// The integration's id.
     #[serde(skip)]
@@ -35,7 +35,7 @@ pub struct Installation {
 }
 
 impl Accounts {
-    /// The installations that wait, by host.
+    /// Returns the waiting installations, sorted by host.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -59,9 +59,9 @@ impl Accounts {
         Ok(waiting.into_values().collect())
     }
 
-    /// An operator confirms the address of an installation: its codes are exchanged there, the newest one first, until Kommo
-    /// takes one. The integration's secret goes to that address. `accept` is asked whether the account that the address names
-    /// is the one that is meant.
+    /// Confirms an installation's address for an operator: exchanges its codes there, newest first, until Kommo
+    /// accepts one. This sends the integration's secret to that address. `accept` decides whether the account that
+    /// the address names is the intended one.
     ///
     /// # Errors
     /// No account was connected.
@@ -85,11 +85,11 @@ impl Accounts {
                     return self.admit(&ready, redeemed, CodeSource::Operator).await;
                 }
                 Ok(redeemed) => return Err(ConnectError::Declined(redeemed.account_id)),
-                // Someone made it up, or it was used: the next one may be the installation's.
+                // The code is made up or already used; the next one may be the installation's.
                 Err(error @ (GrantError::Dead { .. } | GrantError::Refused { status: 400, .. })) => {
                     refused = error.into();
                 }
-                // The trouble is not the code's.
+                // The code is not the problem.
                 Err(error) => {
                     self.put_back(&ready, &kept, &code).await.map_err(ConnectError::Store)?;
                     return Err(error.into());

@@ -1,4 +1,4 @@
-//! A callback of Kommo's: a person has authorized an account by a link of ours, or a widget was installed.
+//! Kommo's OAuth callback: a person authorized an account through one of our links, or installed a widget.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, Weak};
@@ -15,25 +15,26 @@ use super::exchange::{CodeSource, Ready};
 use super::link::{State, StateError};
 use super::{Accounts, OAuthIntegration};
 
-/// What Kommo's redirect says.
+/// The parameters of Kommo's redirect.
 pub struct Callback {
     /// The code.
     pub code: SecretString,
-    /// The account's host, as the caller has it.
+    /// The account's host, according to the caller.
     pub referer: String,
     /// The integration's id.
     pub client_id: Option<String>,
-    /// What our link said.
+    /// The `state` of our link.
     pub state: Option<String>,
-    /// Whether the call comes from the installation of a widget, and so without a link.
+    /// Whether the call comes from the installation of a widget, which has no link.
     pub from_widget: bool,
 }
 
 impl Accounts {
-    /// Connects the account of a callback. It goes on even if the caller goes away: a code works only once.
+    /// Connects the account of a callback. It continues even if the caller disconnects, because a code works only
+    /// once.
     ///
     /// # Errors
-    /// It was not connected; nothing is changed.
+    /// The account was not connected, and nothing changed.
     pub async fn connect(&self, callback: Callback) -> Result<Connection, ConnectError> {
         let accounts = self.clone();
         let task = tokio::spawn(async move { accounts.connect_once(callback).await });
@@ -58,8 +59,8 @@ impl Accounts {
         }
     }
 
-    /// The `state` of a link is good for one code. While that code connected nothing, it may be tried again; once it did, the
-    /// same call is answered as the first one was, without asking Kommo.
+    /// Connects by a link, whose `state` allows one code. Until that code connects an account it may be retried;
+    /// afterwards, the same call gets the first answer again without asking Kommo.
     async fn connect_by_link(
         &self,
         ready: &Ready<'_>,
@@ -67,7 +68,7 @@ impl Accounts {
         url: Url,
         code: &SecretString,
     ) -> Result<Connection, ConnectError> {
-        // A page that is loaded again in mid-exchange waits for what comes of that.
+        // A page reloaded during the exchange waits for its result.
         let turn = self.link_turn(nonce);
         let _turn = turn.lock().await;
         let code_hash = Sha256::digest(code.expose_secret()).into();
@@ -81,7 +82,7 @@ impl Accounts {
         Ok(Connection::Made(self.admit(ready, redeemed, by).await?))
     }
 
-    /// A link connected this account before.
+    /// Answers a call whose link has already connected this account.
     fn repeated(
         &self,
         integration: &OAuthIntegration,
@@ -95,7 +96,7 @@ impl Accounts {
         Ok(Connection::Repeated(Connected { account_id, origin, integration, was }))
     }
 
-    /// One call with the same link at a time.
+    /// Returns the lock that allows one call at a time per link.
     fn link_turn(&self, nonce: [u8; 16]) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.0.link_turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.retain(|_, turn| turn.strong_count() > 0);
@@ -106,7 +107,7 @@ impl Accounts {
         })
     }
 
-    /// The integration that `client_id` names; if it names none, the only one that can be meant.
+    /// Returns the integration that `client_id` names; without one, the only integration with a redirect_uri.
     fn integration_of(&self, client_id: Option<&str>) -> Result<&OAuthIntegration, ConnectError> {
         let found = match client_id {
             Some(client_id) => self.integration(client_id),
@@ -119,5 +120,5 @@ impl Accounts {
     }
 }
 
-/// Calls with a link that are under way.
+/// The locks of links with a call in progress.
 pub(super) type LinkTurns = HashMap<[u8; 16], Weak<tokio::sync::Mutex<()>>>;

@@ -1,4 +1,4 @@
-//! What a callback of Kommo's leads to: an account that is connected, a code that is kept, or the reason why neither is.
+//! The outcomes of Kommo's OAuth callback: a connected account, a stored code, or the reason for neither.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use store::StoreError;
 use super::link::StateError;
 use super::referer::RefererError;
 
-/// An account that was connected.
+/// A connected account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connected {
     /// Kommo's number of the account.
@@ -18,62 +18,60 @@ pub struct Connected {
     pub origin: Arc<str>,
     /// The integration's name in the configuration.
     pub integration: String,
-    /// How it stood before, if it was known.
+    /// Its state before, if it was known.
     pub was: Option<AccountState>,
 }
 
-/// What came of a callback that was in order.
+/// The outcome of a valid callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connection {
     /// The account is connected.
     Made(Connected),
-    /// This very call has connected the account before, and it is connected still. Nothing was done.
+    /// This call connected the account earlier, and it is still connected. Nothing was done.
     Repeated(Connected),
-    /// The code of an installation is kept; nothing was sent to the address that the call names.
+    /// The code of an installation was stored; nothing was sent to the address in the call.
     Kept(Kept),
 }
 
-/// A code of an installation that is kept.
+/// The stored code of an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// The address that the call names.
+    /// The address in the call.
     pub origin: Arc<str>,
     /// The integration's name in the configuration.
     pub integration: String,
-    /// From then on Kommo no longer takes the code.
+    /// When Kommo stops accepting the code.
     pub until: Timestamp,
-    /// Whether an operator has to confirm the address; otherwise the code is exchanged when its turn comes.
+    /// Whether an operator must confirm the address; otherwise the code is exchanged when its turn comes.
     pub needs_confirmation: bool,
 }
 
-/// Why an account was not connected. None of the texts has a code or a secret in it.
+/// Why an account was not connected. No text contains a code or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
-    /// Nobody of the configuration.
+    /// The integration is not configured.
     #[error(
         "no integration with this client_id is configured: add integrations.NAME with its client_uuid and client_secret"
     )]
     UnknownIntegration,
-    /// The integration is not set up for it.
-    #[error(
-        "integrations.{0} has no redirect_uri: set it just as it stands on the integration's page in Kommo"
-    )]
+    /// The integration is not set up to connect accounts.
+    #[error("integrations.{0} has no redirect_uri: copy it exactly from the integration's page in Kommo")]
     NoRedirectUri(String),
-    /// There is nowhere to keep tokens.
-    #[error("store.encryption_key is missing: without it no account can be connected")]
+    /// Tokens cannot be stored.
+    #[error("store.encryption_key is missing: it is required to connect accounts")]
     NoKey,
-    /// Not ours.
-    #[error("the call is not for us: {0}")]
+    /// The call does not come from one of our links.
+    #[error("the call is not from a link of this bridge: {0}")]
     State(#[from] StateError),
-    /// An installation came without a link, and this integration does not allow that.
+    /// An installation without a link, which this integration does not allow.
     #[error(
-        "an installation through integrations.{0} came without a link: open one of `salesbot-bridge accounts authorize`, or set \
+        "integrations.{0} does not allow an installation without a link: open a link from `salesbot-bridge accounts authorize`, or set \
          integrations.{0}.install_without_link"
     )]
     LinkNeeded(String),
-    /// The account is known at another address, which does not say that it has moved.
+    /// The account is known at another address, and that address does not report a move.
     #[error(
-        "the new tokens name account {account_id}, which is known at {host}, and nothing shows that it has moved: if it has, \
+        "the new tokens belong to account {account_id}, which is known at {host}, and nothing shows that it has moved; if it has, \
          remove it with `accounts remove {host}` and authorize it again"
     )]
     Elsewhere {
@@ -82,40 +80,42 @@ pub enum ConnectError {
         /// Where it is known.
         host: String,
     },
-    /// The tokens of an installation are of an account that no verified token named together with its address.
+    /// The tokens of an installation belong to an account that no verified token named together with this address.
     #[error(
-        "the address answered with tokens of account {0}, which was never seen there: nothing was stored; use a link of \
+        "the address returned tokens of account {0}, which was never seen there; nothing was stored: use a link from \
          `salesbot-bridge accounts authorize`"
     )]
     OtherAccount(AccountId),
-    /// The operator does not want this account.
-    #[error("account {0} was not confirmed: nothing was stored")]
+    /// The operator did not confirm this account.
+    #[error("account {0} was not confirmed; nothing was stored")]
     #[cfg_attr(not(any(test, feature = "cli")), expect(dead_code, reason = "only a command asks"))]
     Declined(AccountId),
-    /// The secret must not go there.
-    #[error("`referer` is no account's host: {0}")]
+    /// The secret must not be sent there.
+    #[error("`referer` is not an account's host: {0}")]
     Referer(#[from] RefererError),
-    /// The tokens are of another account than the one that is connected at this address, and that one is still there.
-    #[error("another account is at this address: authorize that one, or remove it with `accounts remove`")]
-    Taken,
-    /// Too many installations in a minute: anybody can claim one.
+    /// The tokens belong to a different account than the one connected at this address, which is still there.
     #[error(
-        "too many installations of the widget within a minute: use a link of `salesbot-bridge accounts authorize`"
+        "another account is connected at this address: authorize that one, or remove it with `accounts remove`"
+    )]
+    Taken,
+    /// Too many installations in a minute; anyone can send one.
+    #[error(
+        "too many installations of the widget within a minute: use a link from `salesbot-bridge accounts authorize`"
     )]
     TooMany,
-    /// Kommo does not take the code.
+    /// Kommo refuses the code.
     #[error(
-        "Kommo does not take the code ({0}): it works once and for 20 minutes; authorize the account again"
+        "Kommo refuses the code ({0}): a code works once, within 20 minutes; authorize the account again"
     )]
     Code(#[source] ExchangeError),
-    /// Kommo does not take the integration.
+    /// Kommo refuses the integration.
     #[error("Kommo refuses the integration ({0}): check its client_uuid, client_secret and redirect_uri")]
     Refused(#[source] ExchangeError),
-    /// A 403 without JSON: Kommo refuses the bridge's address, whatever the call carries.
-    #[error("Kommo refuses the call before it looks at the integration ({0}): try again later")]
+    /// A 403 without JSON: Kommo refuses the bridge's IP address, whatever the call contains.
+    #[error("Kommo refuses the call before checking the integration ({0}): try again later")]
     Blocked(#[source] ExchangeError),
-    /// Kommo was not reached, or is in trouble.
-    #[error("Kommo could not be asked ({0}): try again")]
+    /// Kommo was not reached, or failed.
+    #[error("Kommo could not be reached ({0}): try again")]
     Unavailable(#[source] ExchangeError),
     /// The tokens could not be stored.
     #[error("the tokens could not be stored ({0}): fix that, and authorize the account again")]
@@ -125,14 +125,14 @@ pub enum ConnectError {
 /// Why a code was not exchanged for tokens.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExchangeError {
-    /// Kommo gave none, or was not reached.
+    /// Kommo returned none, or was not reached.
     #[error(transparent)]
     Kommo(#[from] GrantError),
-    /// The task that exchanged it panicked or was stopped.
-    #[error("the exchange ended in mid-work")]
+    /// The exchange's task panicked or was stopped.
+    #[error("the exchange was interrupted")]
     Interrupted,
-    /// Each code of the installation was used or has expired.
-    #[error("no code waits any more")]
+    /// Every code of the installation was used or has expired.
+    #[error("no code is waiting any longer")]
     #[cfg_attr(not(any(test, feature = "cli")), expect(dead_code, reason = "only a command confirms"))]
     NoCode,
 }

@@ -1,7 +1,7 @@
-//! The account directory: the connected accounts in memory, decrypted, by their addresses. No I/O.
+//! The account directory: the connected accounts in memory, decrypted and indexed by address. No I/O.
 //!
-//! It is a copy of what the store holds, replaced when something changes. A call names the address of an account, so the
-//! directory is searched by address; it finds an account that has moved under its old address too.
+//! It is a copy of the store's accounts, replaced whenever one changes. Calls name an account by its address, so the
+//! directory is searched by address. It also finds a moved account under its old address.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use model::{AccountId, AccountKey, AccountRecord, AccountState, Authorization, T
 
 use super::seal::{Sealer, Tokens, Unsealable};
 
-/// The accounts by their key, and where they are.
+/// The accounts by key, and their addresses.
 #[derive(Default)]
 pub(super) struct AccountDirectory {
-    /// In order, so that those of one account are together.
+    /// Sorted, so that all entries of one account are adjacent.
     entries: BTreeMap<AccountKey, Arc<Entry>>,
-    /// Whose bearer goes to an address.
+    /// The account whose bearer token is sent to an address.
     at: HashMap<Arc<str>, AccountKey>,
-    /// The new address of accounts that have left an old one.
+    /// The new addresses of moved accounts, by old address.
     moved: HashMap<Arc<str>, Arc<str>>,
-    /// Addresses from which an account has moved, or is meant no longer, since they were taken last.
+    /// Addresses whose calls have changed target since they were last taken.
     readdressed: Vec<Arc<str>>,
     has_revoked: bool,
     /// Counts the changes.
@@ -32,11 +32,11 @@ pub(super) struct AccountDirectory {
 /// A connected account, ready for use.
 pub(super) struct Entry {
     pub(super) record: AccountRecord,
-    /// Its tokens if it is active, or why they cannot be used.
+    /// Its tokens if it is active, or why they are unusable.
     pub(super) tokens: Option<Result<Open, Unreadable>>,
 }
 
-/// Why the tokens of an active account cannot be used.
+/// Why the tokens of an active account are unusable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     #[error("store.encryption_key is missing, so its tokens cannot be read")]
@@ -45,11 +45,11 @@ pub(super) enum Unreadable {
     Sealed(#[from] Unsealable),
 }
 
-/// Tokens in the clear.
+/// Decrypted tokens.
 pub(super) struct Open {
     pub(super) tokens: Tokens,
     access: Arc<SecretString>,
-    /// Whether the key of today encrypted them.
+    /// Whether the current key encrypted them.
     pub(super) is_current: bool,
 }
 
@@ -72,10 +72,10 @@ impl Entry {
         Self { record, tokens }
     }
 
-    /// Its tokens and its address.
+    /// Returns its tokens and its address.
     ///
     /// # Errors
-    /// It has none that could be used.
+    /// It has no usable tokens.
     pub(super) fn open(&self) -> Result<(&Open, &Arc<str>), NoBearer> {
         match (&self.tokens, &self.record.origin) {
             (Some(Ok(open)), Some(origin)) => Ok((open, origin)),
@@ -87,16 +87,17 @@ impl Entry {
         }
     }
 
-    /// The bearer for its calls.
+    /// Returns the bearer token for its calls.
     ///
     /// # Errors
-    /// It has none that could be used.
+    /// It has no usable tokens.
     pub(super) fn bearer(&self) -> Result<Bearer, NoBearer> {
         let (open, origin) = self.open()?;
         Ok(Bearer { origin: origin.clone(), token: open.access.clone(), generation: self.record.generation })
     }
 
-    /// Which of two accounts at one address is called, the greater one: an active one if there is one, then the latest.
+    /// Ranks the accounts at one address; the greatest is called. Active accounts rank highest and revoked ones lowest;
+    /// among equals, the most recently connected one wins.
     fn rank(&self) -> (bool, bool, Option<Timestamp>) {
         let state = self.record.authorization.state();
         (state == AccountState::Active, state != AccountState::Revoked, self.record.connected_at)
@@ -104,12 +105,12 @@ impl Entry {
 }
 
 impl AccountDirectory {
-    /// How often it was changed.
+    /// Returns the number of changes so far.
     pub(super) const fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// Takes these records in place of all, unless something was changed since `before`. Says whether it did.
+    /// Replaces all records, unless something has changed since `before`. Returns whether it did.
     pub(super) fn replace(
         &mut self,
         before: u64,
@@ -126,8 +127,7 @@ impl AccountDirectory {
         true
     }
 
-    /// Puts this record in the place of the one of the same account, unless that is newer: whoever wrote first may come
-    /// here last.
+    /// Replaces the record of the same account, unless the known one is newer: writes may arrive here out of order.
     pub(super) fn put(&mut self, record: AccountRecord, sealer: Option<&Sealer>) {
         let newer = |known: &Arc<Entry>| {
             known.record.generation > record.generation && known.record.connected_at >= record.connected_at
@@ -139,24 +139,24 @@ impl AccountDirectory {
         self.index();
     }
 
-    /// Forgets an account.
+    /// Removes an account.
     #[cfg(any(test, feature = "cli"))]
     pub(super) fn remove(&mut self, key: &AccountKey) {
         self.entries.remove(key);
         self.index();
     }
 
-    /// All accounts.
+    /// Returns all accounts.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries.values()
     }
 
-    /// One account.
+    /// Returns one account.
     pub(super) fn get(&self, key: &AccountKey) -> Option<&Arc<Entry>> {
         self.entries.get(key)
     }
 
-    /// The connections of the account with this number, through whatever integrations.
+    /// Returns the connections of the account with this number, through any integration.
     pub(super) fn numbered(&self, account_id: AccountId) -> impl Iterator<Item = &Arc<Entry>> {
         let from = AccountKey { account_id, client_uuid: Arc::from("") };
         self.entries
@@ -165,13 +165,14 @@ impl AccountDirectory {
             .map(|(_, entry)| entry)
     }
 
-    /// The account whose bearer goes to `origin`, or to where it moved from there.
+    /// Returns the account whose bearer token is sent to `origin`, or to where the account there has moved.
     pub(super) fn at(&self, origin: &str) -> Option<&Arc<Entry>> {
         let key = self.at.get(origin).or_else(|| self.at.get(self.moved.get(origin)?))?;
         self.entries.get(key)
     }
 
-    /// The account that is meant: whoever has the address or had it, but never one with another number.
+    /// Returns the account of a reference: the one that has the address or had it, but never one with a different
+    /// number.
     pub(super) fn of(&self, account_ref: AccountRef<'_>) -> Option<&Arc<Entry>> {
         let found = self.at(account_ref.origin)?;
         let Some(wanted) = account_ref.account_id.filter(|wanted| *wanted != found.record.key.account_id)
@@ -186,22 +187,23 @@ impl AccountDirectory {
         self.numbered(wanted).filter(was_there).max_by_key(|entry| entry.rank())
     }
 
-    /// Where the account that was at `origin` is now, if it has moved.
+    /// Returns the current address of the account that was at `origin`, if it has moved.
     pub(super) fn moved_to(&self, origin: &str) -> Option<&Arc<str>> {
         self.moved.get(origin)
     }
 
-    /// The addresses that the account at `origin` had before.
+    /// Returns the earlier addresses of the account at `origin`.
     pub(super) fn moved_from(&self, origin: &str) -> Vec<Arc<str>> {
         self.moved.iter().filter(|(_, to)| ***to == *origin).map(|(from, _)| from.clone()).collect()
     }
 
-    /// The addresses whose calls go elsewhere than when this was called last. One may be named twice.
+    /// Returns the addresses whose calls have changed target since the last call of this function. An address may
+    /// occur twice.
     pub(super) fn take_readdressed(&mut self) -> Vec<Arc<str>> {
         std::mem::take(&mut self.readdressed)
     }
 
-    /// Whether there is a revoked one at all.
+    /// Whether any account is revoked.
     pub(super) const fn has_revoked(&self) -> bool {
         self.has_revoked
     }
@@ -219,11 +221,11 @@ impl AccountDirectory {
             }
         }
         let mut moves: Vec<_> = self.entries.values().collect();
-        // Of several who were at one address, the last one is meant.
+        // If several accounts were at one address, the last one wins.
         moves.sort_by_key(|entry| entry.rank());
         let moves = moves.into_iter().filter_map(|entry| {
             let (from, to) = (entry.record.previous_origin.clone()?, entry.record.origin.clone()?);
-            // Whoever is at the old address today has it for themselves.
+            // An account that is at the old address now owns it.
             (!self.at.contains_key(&from)).then_some((from, to))
         });
         let before = std::mem::replace(&mut self.moved, moves.collect());
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_or_written_earlier_takes_the_place_of_nothing_newer() {
+    fn older_records_do_not_replace_newer_ones() {
         let mut directory = AccountDirectory::default();
         let before = directory.changes();
         let renewed = AccountRecord { generation: 2, ..active(1, "https://a") };
@@ -284,7 +286,7 @@ mod tests {
         assert!(!directory.replace(before, vec![active(1, "https://a")], Some(&sealer())));
         directory.put(active(1, "https://a"), Some(&sealer()));
         assert_eq!(known(&directory), Some(2));
-        // It was removed elsewhere and connected anew, so its generations begin anew too.
+        // It was removed elsewhere and connected again, so its generations start over.
         let anew = AccountRecord { connected_at: Some(Timestamp::from_millis(1)), ..active(1, "https://a") };
         directory.put(anew, Some(&sealer()));
         assert_eq!(known(&directory), Some(1));
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_moved_is_found_under_the_old_address_until_somebody_else_has_it() {
+    fn a_moved_account_is_found_under_its_old_address_until_another_has_it() {
         let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
         let mut directory = AccountDirectory::new(vec![moved], Some(&sealer()));
         assert_eq!(called(&directory, "https://old"), Some((1, "https://new".into())));
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn each_address_whose_calls_go_elsewhere_is_named_once_for_each_change() {
+    fn an_address_whose_calls_change_target_is_reported_once_per_change() {
         let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
         let mut directory = AccountDirectory::new(vec![active(1, "https://old")], Some(&sealer()));
         assert!(directory.take_readdressed().is_empty());
@@ -339,11 +341,11 @@ mod tests {
         directory.put(active(3, "https://third"), Some(&sealer()));
         assert!(directory.take_readdressed().is_empty());
         directory.put(active(2, "https://old"), Some(&sealer()));
-        assert_eq!(directory.take_readdressed(), ["https://old".into()], "a stranger has it now");
+        assert_eq!(directory.take_readdressed(), ["https://old".into()], "another account has it now");
     }
 
     #[test]
-    fn an_address_that_passed_on_gives_nobody_the_token_of_another() {
+    fn a_reassigned_address_never_yields_another_accounts_token() {
         let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
         let mut directory = AccountDirectory::new(vec![moved], Some(&sealer()));
         let of = |directory: &AccountDirectory, account_id: i64, origin: &str| {
@@ -354,11 +356,11 @@ mod tests {
         assert_eq!(of(&directory, 2, "https://old"), None);
         assert_eq!(of(&directory, 2, "https://new"), None);
         assert_eq!(of(&directory, 1, "https://old"), Some((1, "https://new".into())));
-        // Now it is: each has its own.
+        // Once it is connected, each account gets its own token.
         directory.put(active(2, "https://old"), Some(&sealer()));
         assert_eq!(of(&directory, 2, "https://old"), Some((2, "https://old".into())));
         assert_eq!(of(&directory, 1, "https://old"), Some((1, "https://new".into())));
-        // It moves on too. Of two who were there, each is found by its number.
+        // It moves on too. Of the two accounts that were there, each is found by its number.
         directory.put(
             AccountRecord { previous_origin: Some("https://old".into()), ..active(2, "https://newer") },
             Some(&sealer()),
@@ -366,7 +368,7 @@ mod tests {
         assert_eq!(of(&directory, 2, "https://old"), Some((2, "https://newer".into())));
         assert_eq!(of(&directory, 1, "https://old"), Some((1, "https://new".into())));
         directory.put(active(2, "https://old"), Some(&sealer()));
-        // Whoever says so without a number means the one who is there today.
+        // A reference without a number means the account that is there now.
         assert_eq!(called(&directory, "https://old"), Some((2, "https://old".into())));
     }
 

@@ -1,17 +1,18 @@
-//! When tokens are renewed: a pure decision about times.
+//! When to renew tokens: a pure decision about times.
 
 use std::time::Duration;
 
 use model::{Backoff, Jitter, Timestamp};
 
-/// A token that ends so soon is not sent any more: it might end on its way.
+/// A token that expires within this time is not sent: it might expire on the way.
 const MIN_LIFE_LEFT: Duration = Duration::from_secs(30);
 
-/// Between two tries to renew: Kommo's OAuth is not to be hammered, and the token is renewed long before it ends.
+/// The delay between attempts to renew. Tokens are renewed long before they expire, so there is no need to hammer
+/// Kommo's OAuth.
 const RENEWAL_BACKOFF: Backoff =
     Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(10 * 60), jitter: Jitter::Full };
 
-/// From then on tokens are renewed ahead: the last sixth of their life, four hours of a day.
+/// Returns when to start renewing ahead: in the last sixth of a token's life, which is four hours of a day.
 pub(super) fn renewed_at(obtained_at: Timestamp, expires_at: Timestamp) -> Timestamp {
     let life = expires_at.since(obtained_at);
     obtained_at + life.mul_f64(5.0 / 6.0)
@@ -19,14 +20,14 @@ pub(super) fn renewed_at(obtained_at: Timestamp, expires_at: Timestamp) -> Times
 
 /// Whether the access token may still be sent.
 pub(super) fn is_good(obtained_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> bool {
-    // A life that is shorter than the margin itself would never be good.
+    // The cap keeps a token with a life shorter than the margin usable.
     let margin = MIN_LIFE_LEFT.min(expires_at.since(obtained_at) / 6);
     now + margin < expires_at
 }
 
-/// How long to leave it after so many failures in a row. `jitter` is uniform in 0 to 1.
+/// Returns the delay after `failures` failures in a row. `jitter` is uniform in 0 to 1.
 pub(super) fn pause(failures: u32, jitter: f64) -> Duration {
-    // Not the whole way down to nothing: each try costs the account a call.
+    // At least half the ceiling, because each attempt costs the account a call.
     RENEWAL_BACKOFF.ceiling(failures).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
 }
 
@@ -39,14 +40,14 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_renewed_four_hours_ahead() {
+    fn a_token_of_a_day_is_renewed_four_hours_before_it_expires() {
         assert_eq!(renewed_at(at(0), at(86_400)), at(72_000));
         assert_eq!(renewed_at(at(0), at(60)), at(50));
-        assert_eq!(renewed_at(at(10), at(5)), at(10), "one that was born dead is due at once");
+        assert_eq!(renewed_at(at(10), at(5)), at(10), "a token that was never valid is due at once");
     }
 
     #[test]
-    fn a_token_is_good_until_shortly_before_its_end() {
+    fn a_token_is_valid_until_shortly_before_it_expires() {
         for (life, now, good) in [
             (86_400, 0, true),
             (86_400, 86_369, true),
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn tries_become_rarer_up_to_ten_minutes() {
+    fn attempts_become_rarer_up_to_ten_minutes() {
         let seconds = |failures, jitter| pause(failures, jitter).as_secs_f64();
         assert_eq!(
             [seconds(1, 0.0), seconds(1, 1.0), seconds(2, 1.0), seconds(40, 1.0)],

@@ -1,5 +1,5 @@
-//! Whether an account is still connected: what Kommo says to its own token, and what follows for a call that says that the
-//! account was disconnected.
+//! Whether an account is still connected: how Kommo answers its token, and whether to believe a call that reports a
+//! disconnection.
 
 use std::time::Duration;
 
@@ -10,45 +10,45 @@ use super::Accounts;
 use super::due;
 use super::renew::url_of;
 
-/// Between two times that an account is asked at least, however many calls say that it was disconnected.
+/// The minimum interval between two checks of an account, however many calls report its disconnection.
 const MIN_ASK_INTERVAL: Duration = Duration::from_secs(10);
-/// The same at most, for a call that waits.
+/// The maximum interval between two checks for a call that waits.
 const MAX_ASK_INTERVAL: Duration = Duration::from_secs(10 * 60);
-/// A token that Kommo has refused for as long as this, without giving a new one, is not a passing trouble.
+/// If Kommo refuses a token for at least this long and gives no new one, the refusal is final.
 const MIN_FINAL_REFUSAL: Duration = Duration::from_secs(60);
-/// Kommo's own call may come before the token stops working, by no more than this. That holds for each disconnection of an
-/// account, and a repetition looks the same, so each call waits this long.
+/// How long a token may keep working after Kommo's own call reports the disconnection. This holds for every
+/// disconnection of an account, and a repeated call looks the same, so each call waits this long.
 const TOKEN_GRACE: Duration = Duration::from_secs(5 * 60);
 
-/// What shows whether an account is still connected.
+/// The evidence for whether an account is still connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evidence {
-    /// Kommo takes its token.
+    /// Kommo accepts its token.
     Works,
     /// Kommo says that its tokens are dead.
     Gone,
-    /// Kommo refuses its token, and refuses it a new one too, without saying that its tokens are dead.
+    /// Kommo refuses its token and a new one, without saying that its tokens are dead.
     Refused,
-    /// Kommo cannot be asked.
+    /// Kommo cannot be reached.
     Silent,
-    /// There is no token to ask with.
+    /// There is no token to check.
     NoToken,
 }
 
-/// What an account was asked last.
+/// The last check of an account.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastAnswer {
-    /// By the elapsed time.
+    /// When, in elapsed time.
     pub(super) at: Duration,
-    /// Which tokens it had then.
+    /// The generation of the tokens at that time.
     pub(super) generation: Option<u64>,
     pub(super) evidence: Evidence,
-    /// Since when these tokens have shown [`Evidence::Refused`] each time, by the elapsed time.
+    /// Since when every check of these tokens has shown [`Evidence::Refused`], in elapsed time.
     refused_since: Option<Duration>,
 }
 
 impl LastAnswer {
-    /// It was asked now, and `before` for the last time.
+    /// Creates the result of a check at `at` that follows the check `before`.
     pub(super) fn new(
         before: Option<&Self>,
         at: Duration,
@@ -61,36 +61,38 @@ impl LastAnswer {
         Self { at, generation, evidence, refused_since }
     }
 
-    /// For how long it has been refused.
+    /// Returns for how long it has been refused.
     pub(super) fn refused_for(&self) -> Duration {
         self.refused_since.map_or(Duration::ZERO, |since| self.at.saturating_sub(since))
     }
 
-    /// Whether it is too early to ask again because of another call.
+    /// Whether it is too early for another check on behalf of a new call.
     pub(super) fn is_recent(&self, now: Duration) -> bool {
         now < self.at + MIN_ASK_INTERVAL
     }
 
-    /// Whether it is too early to ask again for a call that has `waited`: the longer it waits, the less often.
+    /// Whether it is too early for another check on behalf of a call that has `waited`. The longer it waits, the
+    /// rarer the checks.
     pub(super) fn is_recent_after(&self, waited: Duration, now: Duration) -> bool {
         now < self.at + (waited / 10).clamp(MIN_ASK_INTERVAL, MAX_ASK_INTERVAL)
     }
 }
 
-/// Whether a call is believed that says that an account was disconnected.
+/// Whether to believe a call that reports an account's disconnection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Belief {
     /// The account is disconnected.
     Believe,
-    /// That shows once the account can be asked.
+    /// Undecided until the account can be checked.
     Wait,
     /// The account is connected.
     Doubt,
-    /// It may be a repetition, and nothing shows that it is not.
+    /// It may be a repeated call, and nothing shows otherwise.
     Ignore,
 }
 
-/// When it comes. The first call of its kind was made by Kommo: until then no one else knew its signature.
+/// Decides when the call arrives. The first call with a signature came from Kommo: until then no one else knew the
+/// signature.
 pub(super) fn believe(evidence: Evidence, state: Option<AccountState>, is_first: bool) -> Belief {
     match evidence {
         Evidence::Works => Belief::Doubt,
@@ -101,7 +103,7 @@ pub(super) fn believe(evidence: Evidence, state: Option<AccountState>, is_first:
     }
 }
 
-/// After it has `waited` for its account to be asked.
+/// Decides after the call has `waited` for its account to be checked.
 pub(super) fn believe_later(
     evidence: Evidence,
     state: Option<AccountState>,
@@ -119,7 +121,7 @@ pub(super) fn believe_later(
 }
 
 impl Accounts {
-    /// Asks Kommo with the account's own token.
+    /// Checks an account with its own token.
     pub(super) async fn evidence(&self, key: &AccountKey) -> Evidence {
         let Some(entry) = self.entry_of(key) else { return self.evidence_of_long_lived(key).await };
         let Ok((open, _)) = entry.open() else { return Evidence::NoToken };
@@ -133,17 +135,17 @@ impl Accounts {
                 other => was_refused = other == Evidence::Refused,
             }
         }
-        // A new pair shows that Kommo still knows the authorization; a dead refresh token, that it does not.
+        // A new pair shows that Kommo still knows the authorization; a dead refresh token shows that it does not.
         match self.renew(key, generation).await {
             Ok(_) => Evidence::Works,
             Err(NoBearer::NeedsAuthorization { .. }) => Evidence::Gone,
-            // One refusal alone may be an outage of Kommo's.
+            // A single refusal may be an outage of Kommo.
             Err(_) if was_refused && self.was_renewal_refused(key) => Evidence::Refused,
             Err(_) => Evidence::Silent,
         }
     }
 
-    /// What Kommo says to this token.
+    /// Checks how Kommo answers this token.
     async fn shows(&self, key: &AccountKey, bearer: &Bearer) -> Evidence {
         let Ok(url) = url_of(&bearer.origin) else { return Evidence::Silent };
         let asked = self.paced(&bearer.origin, self.0.parts.kommo.account_id(&url, &bearer.token)).await;
@@ -154,7 +156,8 @@ impl Accounts {
         }
     }
 
-    /// An account of the configuration has no number there; verified tokens showed where the account with this number is.
+    /// Checks an account from the configuration. It has no number there; verified tokens showed the address of this
+    /// number.
     async fn evidence_of_long_lived(&self, key: &AccountKey) -> Evidence {
         let origins = self.0.pairs.origins_of(&key.client_uuid, key.account_id);
         let bearer = origins.iter().find_map(|origin| self.long_lived(origin));
@@ -174,7 +177,7 @@ mod tests {
     const ACTIVE: Option<AccountState> = Some(AccountState::Active);
 
     #[test]
-    fn a_call_is_believed_only_if_the_account_does_not_speak_against_it() {
+    fn a_call_is_believed_only_if_the_account_does_not_contradict_it() {
         for (evidence, state, is_first, expected) in [
             (Evidence::Works, ACTIVE, true, Belief::Doubt),
             (Evidence::Works, ACTIVE, false, Belief::Doubt),
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_waits_long_asks_less_often() {
+    fn a_call_that_waits_long_is_checked_less_often() {
         let second = Duration::from_secs(1);
         let answer = LastAnswer::new(None, Duration::ZERO, None, Evidence::Silent);
         for (waited, seconds) in [(0, 10), (100, 10), (600, 60), (86_400, 600)] {
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_waits_is_settled_by_what_the_account_says_then() {
+    fn a_waiting_call_is_decided_by_a_later_check_of_the_account() {
         let (second, long) = (Duration::from_secs(1), TOKEN_GRACE * 100);
         for (evidence, state, waited, refused_for, expected) in [
             (Evidence::Works, ACTIVE, TOKEN_GRACE - second, Duration::ZERO, Belief::Wait),
@@ -222,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_counts_from_the_first_one_of_the_same_tokens_without_a_break() {
+    fn refusal_time_starts_at_the_first_of_consecutive_refusals_of_the_same_tokens() {
         let second = Duration::from_secs(1);
         let mut last: Option<LastAnswer> = None;
         for (at, generation, evidence, expected) in [

@@ -1,4 +1,4 @@
-//! A code becomes tokens, and the account active: what a link, an installation and a confirmation have in common.
+//! Exchanges a code for tokens and activates the account. Links, installations and confirmations share it.
 
 use std::sync::Arc;
 
@@ -10,28 +10,28 @@ use model::{AccountId, AccountKey, AccountRecord, Authorization, RedirectUri};
 use store::{NewConnection, Store};
 
 use super::connection::{ConnectError, Connected};
-use super::paced::Teaches;
+use super::paced::PaceEffect;
 use super::renew::{app, made};
 use super::seal::Sealer;
 use super::{Accounts, OAuthIntegration, host};
 
-/// How a code came.
+/// Where a code came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CodeSource {
-    /// With the `state` of a link of ours, of which this is the nonce.
+    /// A link of ours, with the nonce of its `state`.
     Link([u8; 16]),
-    /// From anyone: the call of an installation, at an address that is known.
+    /// An installation, which anyone can send, at a known address.
     Installation,
-    /// From an installation, and an operator named its address.
+    /// An installation whose address an operator confirmed.
     #[cfg_attr(not(any(test, feature = "cli")), expect(dead_code, reason = "only a command confirms"))]
     Operator,
 }
 
 impl CodeSource {
-    const fn teaches(self) -> Teaches {
+    const fn pace_effect(self) -> PaceEffect {
         match self {
-            Self::Link(_) | Self::Operator => Teaches::Everyone,
-            Self::Installation => Teaches::NoOne,
+            Self::Link(_) | Self::Operator => PaceEffect::AllCalls,
+            Self::Installation => PaceEffect::NoCall,
         }
     }
 
@@ -43,7 +43,7 @@ impl CodeSource {
     }
 }
 
-/// What an integration needs to connect accounts.
+/// Everything needed to connect accounts through an integration.
 pub(super) struct Ready<'a> {
     pub(super) integration: &'a OAuthIntegration,
     pub(super) redirect_uri: &'a RedirectUri,
@@ -51,20 +51,20 @@ pub(super) struct Ready<'a> {
     pub(super) sealer: &'a Sealer,
 }
 
-/// Tokens that a code became, and that are not stored yet.
+/// Tokens from an exchanged code that are not stored yet.
 pub(super) struct Redeemed {
     granted: GrantedTokens,
     url: Url,
     pub(super) origin: Arc<str>,
-    /// The account, as the address says.
+    /// The account, according to the address.
     pub(super) account_id: AccountId,
 }
 
 impl Accounts {
-    /// Whether accounts can be connected through this integration.
+    /// Checks that accounts can be connected through this integration.
     ///
     /// # Errors
-    /// What is missing in the configuration.
+    /// The configuration lacks something for it.
     pub(super) fn ready<'a>(&'a self, integration: &'a OAuthIntegration) -> Result<Ready<'a>, ConnectError> {
         let redirect_uri = integration.redirect_uri.as_ref();
         let redirect_uri =
@@ -75,10 +75,10 @@ impl Accounts {
         Ok(Ready { integration, redirect_uri, store, sealer })
     }
 
-    /// Exchanges a code: the integration's secret goes to `url`.
+    /// Exchanges a code. This sends the integration's secret to `url`.
     ///
     /// # Errors
-    /// There are no tokens, or the address does not say of which account they are.
+    /// There are no tokens, or the address does not say which account they belong to.
     pub(super) async fn redeem(
         &self,
         ready: &Ready<'_>,
@@ -90,10 +90,10 @@ impl Accounts {
         let origin: Arc<str> = url.origin().ascii_serialization().into();
         let app = app(ready.integration, ready.redirect_uri);
         let grant = kommo.grant(&url, app, Grant::Code(code));
-        let granted = self.paced_by(&origin, by.teaches(), grant).await?;
+        let granted = self.paced_by(&origin, by.pace_effect(), grant).await?;
         let account_id = match token_claims(&granted.access).account_id {
             Some(account_id) => account_id,
-            None => self.paced_by(&origin, by.teaches(), kommo.account_id(&url, &granted.access)).await?,
+            None => self.paced_by(&origin, by.pace_effect(), kommo.account_id(&url, &granted.access)).await?,
         };
         Ok(Redeemed { granted, url, origin, account_id })
     }
@@ -101,7 +101,7 @@ impl Accounts {
     /// Connects the account of these tokens, if it may be connected at their address.
     ///
     /// # Errors
-    /// It may not, or the tokens could not be stored; nothing is changed.
+    /// It may not, or the tokens could not be stored; nothing changed.
     pub(super) async fn admit(
         &self,
         ready: &Ready<'_>,
@@ -112,7 +112,7 @@ impl Accounts {
         let Ready { integration, store, sealer, .. } = ready;
         let Redeemed { granted, url, origin, account_id } = redeemed;
         let key = AccountKey::new(account_id, &integration.client_uuid);
-        let moves_from = self.check_place(&url, &origin, &key, &granted.access, by.teaches()).await?;
+        let moves_from = self.check_place(&url, &origin, &key, &granted.access, by.pace_effect()).await?;
         let tokens = sealer.seal(&key, &made(granted, parts.clock.now())).ok_or(ConnectError::NoKey)?;
         let known = self.entry_of(&key);
         let new = NewConnection {
@@ -124,7 +124,7 @@ impl Accounts {
         };
         let generation = store.accounts().connect(new).await.map_err(ConnectError::Store)?;
         let Some(generation) = generation else {
-            // Another process connected it at another address meanwhile.
+            // Meanwhile, another process connected it at another address.
             self.reload().await.map_err(ConnectError::Store)?;
             let at = self.entry_of(&key).and_then(|entry| entry.record.origin.clone());
             let host = at.as_deref().map_or("?", host).to_owned();
@@ -141,7 +141,7 @@ impl Accounts {
             generation,
             connected_at: Some(parts.clock.now()),
         });
-        // Also where it was: deliveries of that time waited under that name.
+        // Include the old address: earlier deliveries wait under that name.
         for origin in previous_origin.iter().chain([&origin]) {
             self.resume_with_new_token(origin);
         }
@@ -151,7 +151,7 @@ impl Accounts {
             account.id = account_id.0,
             account.host = host(&origin),
             integration,
-            "an account was connected"
+            "account connected"
         );
         Ok(Connected { account_id, origin, integration, was })
     }

@@ -1,8 +1,8 @@
-//! Looking for an account at an address that is new to us.
+//! Searches for an account at an address that is new to the bridge.
 //!
-//! When a person renames an account, its bots name the new address at once, while our tokens are good for hours and
-//! nothing has told us yet. The request was signed by Kommo, so the account is the one we know by its number; but where
-//! its token may go, only Kommo's own answer says. It is the one that a renewal gets, which follows a move.
+//! After a person renames an account, its bots use the new address at once, while our tokens stay valid for hours and
+//! nothing reports the rename. Kommo signed the request, so the account is the one with its number. But only Kommo's
+//! own answer shows where its token may be sent: the answer to a renewal, which follows a move.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use kommo::{AccountRef, Bearer, NoBearer};
 use super::Accounts;
 use super::directory::Entry;
 
-/// Tokens that are no older are not renewed to look for their account: a bot that goes on naming an address where it is
-/// not must not cost a renewal each time.
+/// Younger tokens are not renewed to search for their account: otherwise a bot that keeps using a wrong address would
+/// cost a renewal each time.
 const MIN_TOKEN_AGE_TO_LOOK: Duration = Duration::from_secs(10 * 60);
 
 impl Accounts {
-    /// The account with this number, if it is worth looking whether it has moved to this address.
-    pub(super) fn perhaps_moved(&self, account_ref: AccountRef<'_>) -> Option<Arc<Entry>> {
+    /// Returns the account with this number, if it may have moved to this address and a search is worthwhile.
+    pub(super) fn maybe_moved(&self, account_ref: AccountRef<'_>) -> Option<Arc<Entry>> {
         let account_id = account_ref.account_id?;
         let directory = self.directory();
         if directory.of(account_ref).is_some() {
@@ -32,12 +32,12 @@ impl Accounts {
         directory.numbered(account_id).find(worth).cloned()
     }
 
-    /// A bearer of an account whose address is not known.
+    /// Returns a bearer token for an account at an unknown address.
     ///
     /// # Errors
-    /// It is no one's, or not that account's.
+    /// The address belongs to no known account, or to a different one.
     pub(super) async fn find(&self, account_ref: AccountRef<'_>) -> Result<Bearer, NoBearer> {
-        let entry = self.perhaps_moved(account_ref).ok_or(NoBearer::Unknown)?;
+        let entry = self.maybe_moved(account_ref).ok_or(NoBearer::Unknown)?;
         self.renew(&entry.record.key, entry.record.generation).await?;
         self.entry(account_ref).ok_or(NoBearer::Unknown)?.bearer()
     }

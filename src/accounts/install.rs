@@ -1,10 +1,11 @@
 //! Installations without a link: the integration allows them, and Kommo makes the call (`from_widget=1`).
 //!
-//! Anyone can make such a call, with any address of `delivery.allowed_hosts`. So the integration's secret goes to the address
-//! only if verified tokens showed which accounts are there ([`pairs`](super::pairs)), and tokens of another account are
-//! dropped. At any other address the code is kept, encrypted, for as long as Kommo takes it, until an operator confirms the
-//! address. What such an exchange learns teaches the account's pace nothing, and there is an end to how many there are
-//! ([`throttle`](super::throttle)); codes beyond that are kept as well, and exchanged when their turn comes.
+//! Anyone can make such a call, with any address in `delivery.allowed_hosts`. So the integration's secret is sent to
+//! the address only if verified tokens have shown which accounts are there ([`pairs`](super::pairs)), and tokens of
+//! another account are dropped. For any other address the code is stored encrypted, for as long as Kommo accepts it,
+//! until an operator confirms the address. The result of an exchange without a link never affects the account's pace,
+//! and the number of exchanges is limited ([`throttle`](super::throttle)); codes beyond the limit are also stored, and
+//! exchanged when their turn comes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -23,13 +24,13 @@ use super::renew::url_of;
 use super::throttle::Throttle;
 use super::{Accounts, host};
 
-/// How long Kommo takes a code.
+/// How long Kommo accepts a code.
 const CODE_LIFE: Duration = Duration::from_secs(20 * 60);
-/// Codes that are kept at once. A stranger's junk for one address leaves other addresses their places.
+/// How many codes are stored at once. Junk for one address leaves room for other addresses.
 const CODE_LIMITS: CodeLimits = CodeLimits { per_origin: 32, total: 256 };
 
 impl Accounts {
-    /// Connects the account of an installation, or keeps its code.
+    /// Connects the account of an installation, or stores its code.
     pub(super) async fn install(
         &self,
         ready: &Ready<'_>,
@@ -45,7 +46,7 @@ impl Accounts {
             return self.keep(ready, &origin, code, false).await.map(Connection::Kept);
         }
         match self.exchange(ready, url, code, &expected).await {
-            // The code is good still.
+            // The code is still valid.
             Err(ConnectError::Unavailable(_) | ConnectError::Blocked(_)) => {
                 self.keep(ready, &origin, code, false).await.map(Connection::Kept)
             }
@@ -111,7 +112,8 @@ impl Accounts {
         Ok(Kept { origin: origin.clone(), integration, until, needs_confirmation })
     }
 
-    /// Exchanges kept codes at addresses that are known by now: the newest one for each, as far as there is a place for it.
+    /// Exchanges stored codes at addresses that are known by now: the newest code of each, as far as the limit
+    /// allows.
     pub(super) async fn exchange_kept(&self, store: &Store) -> Result<(), StoreError> {
         let mut newest: BTreeMap<(Arc<str>, Arc<str>), KeptCode> = BTreeMap::new();
         for kept in store.oauth().kept_codes().await? {
@@ -140,13 +142,13 @@ impl Accounts {
                 self.put_back(&ready, &kept, &code).await?
             }
             Err(error) => {
-                tracing::info!(account.host = host(&kept.origin), %error, "an installation that was kept connected no account");
+                tracing::info!(account.host = host(&kept.origin), %error, "stored installation code connected no account");
             }
         }
         Ok(())
     }
 
-    /// Takes a kept code, so that it is exchanged once; `None` if it is gone or cannot be read.
+    /// Takes a stored code, so that it is exchanged only once; `None` if it is gone or unreadable.
     pub(super) async fn take(
         &self,
         store: &Store,
@@ -157,7 +159,7 @@ impl Accounts {
         Ok(sealed.and_then(|sealed| sealer.open_code(&kept.client_uuid, &kept.origin, &sealed)))
     }
 
-    /// Keeps a code that was taken and not used up.
+    /// Stores a code again that was taken but not used.
     pub(super) async fn put_back(
         &self,
         ready: &Ready<'_>,
@@ -171,6 +173,6 @@ impl Accounts {
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,25 +1,25 @@
-//! Whether an account is known: the store asks this of deliveries that have waited long.
+//! Whether an account is known. The store asks this about deliveries that have waited long.
 
 use super::Accounts;
 use kommo::AccountRef;
 use model::AccountId;
 
 impl Accounts {
-    /// Says whether an account with an address and a number is known. It is the store's question for as long as these
-    /// accounts exist; afterwards each account counts as known.
+    /// Returns a function that tells whether an account with an address and a number is known. Once these accounts
+    /// are dropped, every account counts as known.
     pub fn known(&self) -> impl Fn(&str, AccountId) -> bool + Send + Sync + 'static {
-        // The accounts hold the store: a strong reference back would keep both for good.
+        // The accounts hold the store; a strong reference back would keep both alive forever.
         let accounts = std::sync::Arc::downgrade(&self.0);
         move |origin, account_id| {
             accounts.upgrade().is_none_or(|accounts| Self(accounts).is_known(origin, account_id))
         }
     }
 
-    /// Whether the account is configured, connected, waits for an authorization, or may have moved to this address.
+    /// Whether the account is configured, connected, waiting for an authorization, or may have moved to this address.
     fn is_known(&self, origin: &str, account_id: AccountId) -> bool {
         let account_ref = AccountRef::from((origin, account_id));
         self.long_lived(origin).is_some()
             || self.entry(account_ref).is_some()
-            || self.perhaps_moved(account_ref).is_some()
+            || self.maybe_moved(account_ref).is_some()
     }
 }

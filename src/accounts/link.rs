@@ -1,8 +1,8 @@
-//! The link that a person follows to authorize an account, and the `state` in it.
+//! The link that a person follows to authorize an account, and its `state`.
 //!
-//! Kommo gives `state` back with the code. It shows that we asked for this authorization, for this integration and
-//! not long ago: it is a time, a nonce and a signature, so the process that checks it need not be the one that made it. It is
-//! good for one code: the store remembers the nonce of a link that was used for longer than the link is good.
+//! Kommo returns `state` with the code. It proves that this bridge requested the authorization recently, for this
+//! integration. It consists of a time, a nonce and a signature, so any process with the key can check it. It allows
+//! one code: the store remembers a used nonce for longer than the link is valid.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -13,46 +13,48 @@ use model::Timestamp;
 
 use super::{Accounts, EncryptionKeys, OAuthIntegration};
 
-/// How long a link is good.
+/// How long a link is valid.
 #[cfg(any(test, feature = "cli"))]
 pub const LINK_LIFE: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 
-/// Bytes of the end of life, and of what makes each state another one.
+/// Bytes of the expiry time and the nonce.
 const HEAD_BYTES: usize = 8 + NONCE_BYTES;
 
-/// Bytes of the part that makes each state another one.
+/// Bytes of the nonce, which makes each state unique.
 const NONCE_BYTES: usize = 16;
 
-/// A `state` that we have signed, and that is not too old.
+/// A `state` that this bridge signed and that has not expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// Until when it is good.
+    /// When it expires.
     pub(super) until: Timestamp,
-    /// Names it.
+    /// Identifies the link.
     pub(super) nonce: [u8; NONCE_BYTES],
 }
 
-/// Why a `state` is none of ours.
+/// Why a `state` is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
     /// There is none, and the call does not come from the installation of a widget.
-    #[error("it has no `state`: begin with a link of `salesbot-bridge accounts authorize`")]
+    #[error("it has no `state`: start with a link from `salesbot-bridge accounts authorize`")]
     Missing,
-    /// Made by somebody else, for another integration, or under another key.
-    #[error("its `state` is not ours: begin with a new link of `salesbot-bridge accounts authorize`")]
+    /// Created by someone else, for another integration, or with another key.
+    #[error(
+        "its `state` was not created by this bridge: start with a new link from `salesbot-bridge accounts authorize`"
+    )]
     Foreign,
-    /// Too old.
-    #[error("its link is older than an hour: make a new one with `salesbot-bridge accounts authorize`")]
+    /// Expired.
+    #[error("its link is older than an hour: create a new one with `salesbot-bridge accounts authorize`")]
     Expired,
-    /// It came with another code before, or what it connected is not connected any more.
-    #[error("its link was used already: make a new one with `salesbot-bridge accounts authorize`")]
+    /// It was already used with another code, or the account that it connected is no longer connected.
+    #[error("its link was already used: create a new one with `salesbot-bridge accounts authorize`")]
     Used,
 }
 
 impl Accounts {
-    /// The link for authorizing an account through `integration`; `site` is `https://www.kommo.com` or
-    /// `https://www.amocrm.ru`. None without `store.encryption_key`, which signs it, or
-    /// without random bytes of the system.
+    /// Returns the link for authorizing an account through `integration`; `site` is `https://www.kommo.com` or
+    /// `https://www.amocrm.ru`. `None` without `store.encryption_key`, which signs it, or if the system provides no
+    /// random bytes.
     #[cfg(any(test, feature = "cli"))]
     pub fn authorization_link(&self, site: &url::Url, integration: &OAuthIntegration) -> Option<url::Url> {
         let mut nonce = [0; NONCE_BYTES];
@@ -62,7 +64,7 @@ impl Accounts {
         let until = self.0.parts.clock.now() + LINK_LIFE;
         let state = state(self.0.parts.keys.as_ref()?, &integration.client_uuid, until, nonce);
         let mut link = site.join("/oauth").ok()?;
-        // In this mode Kommo sends the person's own window on to the redirect_uri.
+        // In this mode Kommo redirects the person's own window to the redirect_uri.
         link.query_pairs_mut()
             .append_pair("client_id", &integration.client_uuid)
             .append_pair("state", &state)
@@ -99,7 +101,7 @@ fn check(keys: &EncryptionKeys, client_uuid: &str, state: &str, now: Timestamp) 
     if until <= now { Err(StateError::Expired) } else { Ok(State { until, nonce }) }
 }
 
-/// A key of its own, so that a signature of a state can never stand for anything else.
+/// Uses a derived key, so that the signature of a state cannot be used for anything else.
 fn signer(key: &[u8; 32], client_uuid: &str, head: &[u8]) -> Option<Hmac<Sha256>> {
     let mut derive = Hmac::<Sha256>::new_from_slice(key).ok()?;
     derive.update(b"salesbot-bridge oauth state");
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_good_for_its_integration_until_its_end() {
+    fn a_state_is_valid_for_its_integration_until_it_expires() {
         let made = state(&keys(1, None), "Id", at(1_000), [7; 16]);
         let good = Ok(State { until: at(1_000), nonce: [7; 16] });
         for (key, previous, client_uuid, now, expected) in [

@@ -1,5 +1,4 @@
-//! All accounts as a person sees them: those of the configuration, connected ones, and those that only their waiting
-//! deliveries tell of.
+//! All accounts as a person sees them: configured ones, connected ones, and ones known only from waiting deliveries.
 
 use serde::Serialize;
 
@@ -8,39 +7,39 @@ use store::StoreError;
 
 use super::{Accounts, host};
 
-/// One account. No token is in it.
+/// One account. Contains no token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
-    /// Its scheme, host and port; none if it is not known.
+    /// Its scheme, host and port; `None` if unknown.
     #[serde(skip)]
     pub origin: Option<String>,
-    /// Its host, with its port if that is not the scheme's own; none if it is not known.
+    /// Its host, with the port unless it is the scheme's default; `None` if unknown.
     pub host: Option<String>,
     /// Its name in the configuration, if it is there.
     pub name: Option<String>,
     /// Kommo's number of the account, if it is known.
     pub account_id: Option<AccountId>,
-    /// The name or, if it is configured no more, the id of the integration it is connected through.
+    /// The integration that it is connected through: its name, or its id if it is no longer configured.
     pub integration: Option<String>,
-    /// How it stands.
+    /// Its state.
     pub state: AccountState,
     /// Why it is not active, and what to do.
     pub reason: Option<String>,
-    /// Until when its access token is good; none for a long-lived one.
+    /// When its access token expires; `None` for a long-lived one.
     pub expires_at: Option<Timestamp>,
-    /// When a person connected it last.
+    /// When a person last connected it.
     pub connected_at: Option<Timestamp>,
-    /// Deliveries that wait to be sent to it.
+    /// The number of deliveries that wait to be sent to it.
     pub waiting: u64,
-    /// What they wait for, as the bridge that runs knows it.
+    /// What they wait for, according to the running bridge.
     pub waits_for: Option<AccountWait>,
-    /// Which row of the store it is.
+    /// Its row in the store.
     #[serde(skip)]
     pub key: Option<AccountKey>,
 }
 
 impl Listed {
-    /// How the bridge got it.
+    /// Returns how the bridge knows the account.
     pub fn known_as(&self) -> AccountOrigin {
         match (&self.name, &self.key, &self.integration) {
             (Some(name), ..) => AccountOrigin::Configured(name.clone()),
@@ -51,7 +50,7 @@ impl Listed {
 }
 
 impl Accounts {
-    /// All accounts: of the configuration first, then connected ones, then unknown ones that deliveries wait for.
+    /// Returns all accounts: configured ones first, then connected ones, then unknown ones that deliveries wait for.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -98,7 +97,7 @@ impl Accounts {
         for entry in self.directory().entries() {
             let record = &entry.record;
             let addresses = record.origin.iter().chain(&record.previous_origin);
-            // An account of the configuration has its deliveries for itself.
+            // Deliveries to the address of a configured account belong to that account.
             let open: Vec<&str> = addresses
                 .map(|origin| &**origin)
                 .filter(|origin| !known.iter().any(|known| known == origin))
@@ -155,7 +154,7 @@ impl Accounts {
         Ok(listed)
     }
 
-    /// Forgets a connected account and its tokens. Says whether there was one.
+    /// Removes a connected account and its tokens. Returns whether there was one.
     ///
     /// # Errors
     /// The store cannot be written.

@@ -1,15 +1,17 @@
-//! Who may speak to which account: the bearer tokens, by the account's address.
+//! Access to accounts: the bearer tokens, by the account's address.
 //!
-//! There are two kinds. An account of the configuration has a long-lived token, which is never written to disk; where
-//! both are there, it is the one that is used. A connected account got its tokens by OAuth: a person
-//! authorized it ([`connect`]), its tokens are kept encrypted ([`seal`]), and renewed ahead of their end or
-//! after a 401 ([`renew`]).
+//! There are two kinds of accounts. A configured account has a long-lived token, which is never written to disk and
+//! which takes precedence. A connected account got its tokens by OAuth: a person authorized it ([`connect`]), and its
+//! tokens are stored encrypted ([`seal`]) and renewed before they expire or after a 401 ([`renew`]).
 //!
-//! What it promises: tokens of an account are renewed by one at a time, over all processes of one store; a new pair is stored
-//! before it is used, so no crash loses an account; a secret goes to allowed hosts only, and without a link only to those that
-//! are known or confirmed ([`install`]); no address can take an account away from another one by naming it ([`place`]); what
-//! Kommo disconnects is refused from then on ([`revoke`]). Deliveries that waited for an account go out by themselves once it is
-//! connected.
+//! Guarantees:
+//!
+//! - Only one renewal of an account's tokens runs at a time, over all processes of one store.
+//! - A new pair is stored before it is used, so a crash never loses an account.
+//! - A secret is sent only to allowed hosts, and without a link only to known or confirmed ones ([`install`]).
+//! - No address can take an account from another address by naming it ([`place`]).
+//! - If Kommo disconnects an account, its requests are refused from then on ([`revoke`]).
+//! - Deliveries that waited for an account are sent automatically once it is connected.
 
 #[cfg(any(test, feature = "cli"))]
 mod confirm;
@@ -72,7 +74,7 @@ use renew::Renewing;
 use seal::Sealer;
 use throttle::Throttle;
 
-/// The accounts that the bridge can speak to. Cheap to clone; clones share them.
+/// The accounts that the bridge can call. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Accounts(Arc<Inner>);
 
@@ -82,29 +84,28 @@ struct Inner {
     long_lived: RwLock<HashMap<String, Bearer>>,
     sealer: Option<Sealer>,
     directory: RwLock<AccountDirectory>,
-    /// One entry for each account that was ever renewed here.
+    /// One entry for each account that this process has ever renewed.
     renewing: Mutex<HashMap<AccountKey, Arc<Renewing>>>,
-    /// The generations of tokens to which Kommo said 401, until they are renewed.
+    /// The generations of tokens that got a 401, until they are renewed.
     refused: Mutex<HashMap<AccountKey, u64>>,
-    /// Installations that anybody can claim.
-    strangers: Mutex<Throttle>,
+    /// Limits on installations, which anyone can send.
+    throttle: Mutex<Throttle>,
     /// Which account was seen at which address.
     pairs: Pairs,
-    /// Links that are being used.
+    /// Links that are in use.
     link_turns: Mutex<LinkTurns>,
-    /// What accounts were asked after a call that says that they were disconnected.
+    /// The last check of each account after a call that reported its disconnection.
     last_answers: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<LastAnswer>>>>>,
-    /// Accounts that were disconnected not long ago, and until when, by the elapsed time, requests may come in that were
-    /// checked before that.
+    /// Recently disconnected accounts, each with the elapsed time until which requests verified earlier may still arrive.
     disconnected: Mutex<Vec<(AccountId, Duration)>>,
-    /// Rows of the store that cannot be read, and their generations.
+    /// Rows of the store that cannot be decrypted, and their generations.
     unreadable: Mutex<HashMap<AccountKey, u64>>,
-    /// Something changed that decides when tokens are renewed.
+    /// Wakes the task that renews tokens, after a change that affects when they are due.
     changed: Notify,
 }
 
 impl Accounts {
-    /// The accounts of the configuration and of the store.
+    /// Opens the accounts of the configuration and of the store.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -122,7 +123,7 @@ impl Accounts {
             directory: RwLock::default(),
             renewing: Mutex::default(),
             refused: Mutex::default(),
-            strangers: Mutex::default(),
+            throttle: Mutex::default(),
             pairs: Pairs::default(),
             link_turns: Mutex::default(),
             last_answers: Mutex::default(),
@@ -138,10 +139,10 @@ impl Accounts {
         Ok(accounts)
     }
 
-    /// A bearer for calls to that account that is not known to be stale; it is renewed first if it must be.
+    /// Returns a bearer token for calls to that account that is not known to be stale; renews it first if necessary.
     ///
     /// # Errors
-    /// There is none; the error says what a person has to do.
+    /// There is none. The error says what an operator must do.
     pub async fn bearer<'a>(&self, account_ref: impl Into<AccountRef<'a>>) -> Result<Bearer, NoBearer> {
         let account_ref = account_ref.into();
         if let Some(bearer) = self.long_lived(account_ref.origin) {
@@ -155,10 +156,11 @@ impl Accounts {
         self.renew(&entry.record.key, entry.record.generation).await
     }
 
-    /// Another bearer in place of `refused`, to which Kommo said 401. However many ask, the tokens are renewed once.
+    /// Returns a new bearer token to replace `refused`, which got a 401. The tokens are renewed once, however many
+    /// callers ask.
     ///
     /// # Errors
-    /// There is none; the error says what a person has to do.
+    /// There is none. The error says what an operator must do.
     pub async fn renewed<'a>(
         &self,
         account_ref: impl Into<AccountRef<'a>>,
@@ -166,33 +168,33 @@ impl Accounts {
     ) -> Result<Bearer, NoBearer> {
         let account_ref = account_ref.into();
         if let Some(bearer) = self.long_lived(account_ref.origin) {
-            // It may have been exchanged while the old one was on its way.
+            // It may have been replaced while a call with the old one was in progress.
             let is_new = !Arc::ptr_eq(&bearer.token, &refused.token);
             return if is_new { Ok(bearer) } else { Err(NoBearer::LongLived) };
         }
         let entry = self.entry(account_ref).ok_or(NoBearer::Unknown)?;
         let key = &entry.record.key;
-        self.note_refused(key, refused);
+        self.record_refused(key, refused);
         self.renew(key, refused.generation).await
     }
 
-    /// Whether a bearer can be had at once: nothing has to be renewed for it first.
+    /// Whether a bearer token is available immediately, without a renewal.
     pub fn is_at_hand<'a>(&self, account_ref: impl Into<AccountRef<'a>>) -> bool {
         let account_ref = account_ref.into();
         let good = |entry: Arc<Entry>| entry.open().is_err() || self.is_good(&entry);
         self.long_lived(account_ref.origin).is_some()
-            || self.entry(account_ref).map_or_else(|| self.perhaps_moved(account_ref).is_none(), good)
+            || self.entry(account_ref).map_or_else(|| self.maybe_moved(account_ref).is_none(), good)
     }
 
-    /// Whether calls to `origin` go to another account than this one, so that its pauses must not be this one's.
+    /// Whether `origin` now belongs to a different account, whose pauses must not apply to this one.
     pub fn is_anothers(&self, origin: &str, account_id: AccountId) -> bool {
         let is_another =
             |entry: Arc<Entry>| entry.record.key.account_id != account_id && entry.open().is_ok();
         self.entry(origin).is_some_and(is_another)
     }
 
-    /// Where the account that was at `origin` is now, if it has moved: its calls are paced together, whichever address
-    /// a job names.
+    /// Returns the current address of the account that was at `origin`, if it has moved. Its calls are paced
+    /// together, whichever address a job names.
     pub fn moved_to(&self, origin: &str) -> Option<Arc<str>> {
         if self.long_lived(origin).is_some() {
             return None;
@@ -200,20 +202,21 @@ impl Accounts {
         self.directory().moved_to(origin).cloned()
     }
 
-    /// The addresses whose jobs are paced together with those of `origin`, as [`moved_to`](Self::moved_to) says.
+    /// Returns the addresses whose jobs are paced together with those of `origin`: the reverse of
+    /// [`moved_to`](Self::moved_to).
     pub fn moved_from(&self, origin: &str) -> Vec<Arc<str>> {
         self.directory().moved_from(origin)
     }
 
-    /// The longest that one waits for a bearer.
+    /// Returns the longest time that a caller waits for a bearer token.
     pub fn max_bearer_wait(&self) -> Duration {
         self.lease()
     }
 
-    /// Whether Kommo has told that this account disconnected the integration.
+    /// Whether Kommo has reported that this account disconnected the integration.
     pub fn is_disabled(&self, account_id: AccountId, client_uuid: &str) -> bool {
         let directory = self.directory();
-        // Asked for each request, and nearly always there is none.
+        // This runs for each request, and usually no account is revoked.
         if !directory.has_revoked() {
             return false;
         }
@@ -221,13 +224,13 @@ impl Accounts {
         entry.is_some_and(|entry| entry.record.authorization.state() == AccountState::Revoked)
     }
 
-    /// The integrations that accounts are connected through.
+    /// Returns the integrations that accounts are connected through.
     pub fn integrations(&self) -> &[OAuthIntegration] {
         &self.0.parts.integrations
     }
 
-    /// Puts a new long-lived token of `accounts.NAME` in force. Deliveries that waited for one go on. Says whether it is
-    /// another one than before, or `None` if there is no such account.
+    /// Applies a new long-lived token for `accounts.NAME`, and resumes deliveries that waited for one. Returns
+    /// whether the token differs from the previous one, or `None` if there is no such account.
     pub fn exchange_token(&self, name: &str, token: SecretString) -> Option<bool> {
         let account = self.0.parts.long_lived.iter().find(|account| account.name == name)?;
         let mut known = self.0.long_lived.write().unwrap_or_else(PoisonError::into_inner);
@@ -260,7 +263,7 @@ impl Accounts {
         self.0.parts.integrations.iter().find(known)
     }
 
-    /// Reads everything anew from the store.
+    /// Reloads everything from the store.
     async fn reload(&self) -> Result<(), StoreError> {
         let Some(store) = &self.0.parts.store else { return Ok(()) };
         loop {
@@ -276,20 +279,20 @@ impl Accounts {
         self.0.directory.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often the directory was changed.
+    /// Returns the number of changes of the directory.
     fn changes(&self) -> u64 {
         self.directory().changes()
     }
 
-    /// Takes what was read from the store, unless the directory was changed since `before`: what was read then may be older than
-    /// what is known, and would bring back tokens that are gone. Says whether it was taken.
+    /// Replaces the directory with records read from the store, unless it has changed since `before`: the records may
+    /// then be outdated, and would bring back old tokens. Returns whether it did.
     fn replace(&self, before: u64, records: Vec<AccountRecord>) -> bool {
         let mut taken = false;
         self.change(|directory| taken = directory.replace(before, records, self.0.sealer.as_ref()));
         taken
     }
 
-    /// Changes the directory, and passes on what follows from that.
+    /// Changes the directory and applies the consequences.
     fn change(&self, change: impl FnOnce(&mut AccountDirectory)) {
         let mut directory = self.0.directory.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut directory);
@@ -305,21 +308,21 @@ impl Accounts {
         self.0.changed.notify_one();
     }
 
-    /// The tokens of the account are new: deliveries that waited for nothing else go on.
+    /// Resumes deliveries that waited only for new tokens.
     fn resume_after_renewal(&self, origin: &str) {
         if self.0.parts.limiter.resume_after_renewal(origin) {
             self.0.parts.health.account_goes_on(origin);
         }
     }
 
-    /// The account can be called: its deliveries go on.
+    /// Resumes the account's deliveries, because it can be called again.
     fn resume_with_new_token(&self, origin: &str) {
         self.0.parts.health.account_goes_on(origin);
         self.0.parts.limiter.resume_with_new_token(origin);
     }
 }
 
-/// How an account is called in notes and logs: `example.kommo.com`.
+/// Returns an account's name for notes and logs: `example.kommo.com`.
 fn host(origin: &str) -> &str {
     origin.split_once("://").map_or(origin, |(_, host)| host)
 }

@@ -1,5 +1,5 @@
-//! Calls to the token endpoint and the questions around them: each waits for its turn, and what its answer says about the pace
-//! counts for the account, unless a stranger chose the call.
+//! Calls to the token endpoint, and the calls around them. Each waits for its turn. Its response affects the
+//! account's pace, unless a stranger chose the call.
 
 use kommo::pace::{CallKind, Cause, Pause, Paused, Permit, Source};
 use kommo::{GrantError, Reason};
@@ -7,44 +7,44 @@ use model::whole_millis;
 
 use super::{Accounts, host};
 
-/// For whom it counts what an answer says about the pace of its account.
+/// Whether a response affects the account's pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Teaches {
-    /// For all calls to the account.
-    Everyone,
-    /// For none: a stranger chose the call, and must not be able to pause the account's continues.
-    NoOne,
+pub(super) enum PaceEffect {
+    /// It affects all calls to the account.
+    AllCalls,
+    /// It affects no call: a stranger chose it, and must not be able to pause the account's continues.
+    NoCall,
 }
 
 impl Accounts {
-    /// A call when its turn comes. What its answer says about the pace holds for all.
+    /// Makes a call when its turn comes. Its response affects the pace of all calls.
     pub(super) async fn paced<T>(
         &self,
         origin: &str,
         call: impl Future<Output = Result<T, GrantError>>,
     ) -> Result<T, GrantError> {
-        self.paced_by(origin, Teaches::Everyone, call).await
+        self.paced_by(origin, PaceEffect::AllCalls, call).await
     }
 
-    /// The same; a call that a stranger chose takes its turn, and its answer teaches no one else anything.
+    /// Makes a call when its turn comes. If a stranger chose it, its response does not affect the pace.
     pub(super) async fn paced_by<T>(
         &self,
         origin: &str,
-        teaches: Teaches,
+        pace_effect: PaceEffect,
         call: impl Future<Output = Result<T, GrantError>>,
     ) -> Result<T, GrantError> {
         let mut permit = self.started(origin).await?;
         let answer = call.await;
         if let Err(GrantError::TooMany { retry_after: hint }) = answer
-            && teaches == Teaches::Everyone
+            && pace_effect == PaceEffect::AllCalls
         {
             permit.pause(Pause { cause: Cause::TooMany, hint, source: Source::Token });
         }
         answer
     }
 
-    /// A call of a renewal. As to a continue, a 403 without JSON to it may mean that the address is blocked. That holds for
-    /// accounts that we know: anyone can cause the exchange of a code.
+    /// Makes a call of a renewal. As with a continue, a 403 without JSON may mean that our IP address is blocked.
+    /// That counts only for known accounts, because anyone can cause the exchange of a code.
     pub(super) async fn renewal_call<T>(
         &self,
         origin: &str,
@@ -65,14 +65,14 @@ impl Accounts {
         answer
     }
 
-    /// A permit for a call for a token, which goes out now.
+    /// Returns a permit for a token call that may start now.
     async fn started(&self, origin: &str) -> Result<Permit, GrantError> {
         let unavailable = |paused: Paused| GrantError::Unavailable(Reason::new(paused.to_string()));
         loop {
             let patience = self.0.parts.request_timeout;
             let turn = self.0.parts.limiter.acquire(origin, CallKind::Token, patience).await;
             let mut permit = turn.map_err(unavailable)?;
-            // A pause that began since it had its turn is waited for like any other.
+            // A pause that began after the permit was granted applies as well.
             if permit.start().is_ok() {
                 return Ok(permit);
             }

@@ -1,12 +1,12 @@
-//! Which account was at which address, as verified tokens of bots said it.
+//! Which account was at which address, according to verified tokens of bots.
 //!
-//! A token that an integration's secret signed names the account's address (`iss`) and its number. Where both occurred
-//! together, an installation without a link may be believed: the address is that of an account of ours, not merely a name on
-//! the list of allowed hosts. A pair counts for the integration whose secret signed the token, because the holder of another
-//! secret could have made that one up.
+//! A token signed with an integration's secret contains the account's address (`iss`) and its number. An installation
+//! without a link may be trusted at an address that occurred in such a token, because the address belongs to a real
+//! account and is not merely an allowed host. A pair counts only for the integration that signed the token: the
+//! holder of another secret could have forged it.
 //!
-//! Every accepted request asks whether its pair is known, so this is a look into memory; [`watch`](super::watch) writes a new
-//! pair within five seconds. One that a crash loses is seen again with the account's next request.
+//! Every accepted request checks whether its pair is known, so the check uses only memory. [`watch`](super::watch)
+//! stores a new pair within five seconds. A pair lost in a crash is seen again with the account's next request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -16,26 +16,26 @@ use store::{Pair, Store, StoreError};
 
 use super::Accounts;
 
-/// Pairs that are kept: far more than a bridge has accounts, and an end to what a stolen secret can fill.
+/// The maximum number of pairs: far more than a bridge has accounts, but it limits what a stolen secret can fill.
 const MAX_PAIRS: usize = 100_000;
 
-/// The pairs that are known.
+/// The known pairs.
 #[derive(Default)]
 pub(super) struct Pairs {
     known: RwLock<Known>,
-    /// Those that are not stored yet.
+    /// Pairs that are not stored yet.
     unsaved: Mutex<Vec<Pair>>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// Integrations' ids and numbers of accounts, by address.
+    /// Ids of integrations and numbers of accounts, by address.
     at: HashMap<Arc<str>, Vec<(Arc<str>, AccountId)>>,
     count: usize,
 }
 
 impl Known {
-    /// The accounts that were seen at this address.
+    /// Returns the accounts that were seen at this address.
     fn numbers<'a>(&'a self, client_uuid: &'a str, origin: &str) -> impl Iterator<Item = AccountId> + 'a {
         let there = self.at.get(origin).into_iter().flatten();
         there.filter(|(known, _)| is_same(known, client_uuid)).map(|(_, account_id)| *account_id)
@@ -45,7 +45,7 @@ impl Known {
         self.numbers(client_uuid, origin).any(|known| known == account_id)
     }
 
-    /// Says whether it is new, and there is room for it.
+    /// Returns whether the pair is new and there is room for it.
     fn add(&mut self, pair: &Pair) -> bool {
         if self.count >= MAX_PAIRS || self.has(&pair.client_uuid, &pair.origin, pair.account_id) {
             return false;
@@ -62,7 +62,7 @@ fn is_same(known: &str, client_uuid: &str) -> bool {
 }
 
 impl Pairs {
-    /// Takes what the store holds.
+    /// Loads the stored pairs.
     pub(super) fn load(&self, stored: &[Pair]) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         for pair in stored {
@@ -70,9 +70,9 @@ impl Pairs {
         }
     }
 
-    /// Notes a pair; a new one is stored with the next [`save`](Self::save).
+    /// Records a pair; the next [`save`](Self::save) stores a new one.
     fn note(&self, client_uuid: &str, origin: &str, account_id: AccountId) {
-        // Asked for each request, and nearly always the pair is known.
+        // This runs for each request, and usually the pair is known.
         if self.knows(client_uuid, origin, account_id) {
             return;
         }
@@ -88,20 +88,20 @@ impl Pairs {
         self.known.read().unwrap_or_else(PoisonError::into_inner).has(client_uuid, origin, account_id)
     }
 
-    /// The numbers of the accounts that were seen at this address.
+    /// Returns the numbers of the accounts that were seen at this address.
     pub(super) fn numbers_at(&self, client_uuid: &str, origin: &str) -> Vec<AccountId> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.numbers(client_uuid, origin).collect()
     }
 
-    /// The addresses where the account with this number was seen.
+    /// Returns the addresses where the account with this number was seen.
     pub(super) fn origins_of(&self, client_uuid: &str, account_id: AccountId) -> Vec<Arc<str>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let there = |origin: &&Arc<str>| known.has(client_uuid, origin, account_id);
         known.at.keys().filter(there).cloned().collect()
     }
 
-    /// Stores what is new.
+    /// Stores new pairs.
     pub(super) async fn save(&self, store: &Store) -> Result<(), StoreError> {
         let new = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
         if new.is_empty() {
@@ -116,7 +116,7 @@ impl Pairs {
 }
 
 impl Accounts {
-    /// A verified token of the integration with this id names this account, at this address.
+    /// Records that a verified token of this integration named this account at this address.
     pub fn was_seen(&self, client_uuid: &str, origin: &str, account_id: AccountId) {
         self.0.pairs.note(client_uuid, origin, account_id);
     }
@@ -127,14 +127,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_counts_for_its_integration_address_and_number_alone() {
+    fn a_pair_counts_only_for_its_integration_address_and_number() {
         let pairs = Pairs::default();
         for (client_uuid, origin, account_id) in
             [("Id", "https://a", 7), (" iD", "https://a", 7), ("id", "https://a", 8), ("id", "https://b", 7)]
         {
             pairs.note(client_uuid, origin, AccountId(account_id));
         }
-        assert_eq!(pairs.unsaved.lock().unwrap().len(), 3, "once is enough");
+        assert_eq!(pairs.unsaved.lock().unwrap().len(), 3, "each pair once");
         for (client_uuid, origin, account_id, expected) in [
             ("ID", "https://a", 7, true),
             ("other", "https://a", 7, false),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_end_to_what_is_kept() {
+    fn the_number_of_pairs_is_limited() {
         let mut known = Known { count: MAX_PAIRS, ..Known::default() };
         let pair = Pair { client_uuid: "id".into(), origin: "https://a".into(), account_id: AccountId(7) };
         assert!(!known.add(&pair));

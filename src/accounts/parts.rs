@@ -1,4 +1,4 @@
-//! What the accounts are made from: tokens and integrations of the configuration, and what the bridge lends them.
+//! The inputs of `Accounts`: the configured tokens and integrations, and what the bridge shares with them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,15 +22,15 @@ pub struct OAuthIntegration {
     pub client_uuid: String,
     /// Its secret key.
     pub client_secret: SharedSecret,
-    /// The secret key that is being replaced.
+    /// The previous secret key.
     pub previous_client_secret: Option<SharedSecret>,
-    /// Where Kommo sends a person after the authorization; without it no one can be connected.
+    /// Where Kommo redirects a person after the authorization; without it, no account can be connected.
     pub redirect_uri: Option<RedirectUri>,
-    /// Whether an installation may connect an account without a link of ours.
+    /// Whether an installation may connect an account without one of our links.
     pub install_without_link: bool,
 }
 
-/// An account of the configuration.
+/// A configured account.
 #[derive(Clone)]
 pub struct LongLivedAccount {
     /// Its name in the configuration.
@@ -41,35 +41,35 @@ pub struct LongLivedAccount {
     pub token: SecretString,
 }
 
-/// What accounts need.
+/// The inputs of `Accounts`.
 pub struct AccountsParts {
-    /// `accounts.*` of the configuration.
+    /// `accounts.*` from the configuration.
     pub long_lived: Vec<LongLivedAccount>,
-    /// `integrations.*` of the configuration.
+    /// `integrations.*` from the configuration.
     pub integrations: Vec<OAuthIntegration>,
-    /// `store.encryption_key`, and the one that is being replaced; without one no account can be connected.
+    /// `store.encryption_key` and the previous key; without them, no account can be connected.
     pub keys: Option<EncryptionKeys>,
-    /// Where connected accounts are kept; none for a command beside a store that does not exist yet.
+    /// The store of connected accounts; `None` for a command whose store does not exist yet.
     pub store: Option<Store>,
-    /// Which hosts may get a secret.
+    /// Which hosts may receive a secret.
     pub hosts: HostRules,
-    /// How Kommo is asked.
+    /// The client for calls to Kommo.
     pub kommo: HttpClient,
-    /// When Kommo may be asked.
+    /// Decides when Kommo may be called.
     pub limiter: Arc<CallLimiter>,
-    /// Where it is noted what an account waits for.
+    /// Records what an account waits for.
     pub health: Health,
-    /// One call may take this long.
+    /// Time limit for one call.
     pub request_timeout: Duration,
     /// The time.
     pub clock: Clock,
-    /// Uniform in 0 to 1.
+    /// Returns a random number, uniform in 0 to 1.
     pub random: fn() -> f64,
-    /// Fills bytes that no one can guess; says whether it could.
+    /// Fills a buffer with secret random bytes. Returns whether it succeeded.
     pub secret_random: fn(&mut [u8]) -> bool,
 }
 
-/// The keys under which tokens are kept, 32 bytes each.
+/// The keys that encrypt tokens, 32 bytes each.
 #[derive(Clone)]
 pub struct EncryptionKeys {
     /// `store.encryption_key`

@@ -1,10 +1,10 @@
 //! Whether an account may be connected at an address.
 //!
-//! New tokens come from the address that they are for, and what they say of their account is that address's word: it is not
-//! signed for us. A host that answers for a name of `delivery.allowed_hosts` could name any account. So an account that is
-//! known at another address moves only if that address, which is known to be the account's, says so; nothing that a new
-//! address says can take an account away. The same holds for each way in: a link, an installation, a confirmation. A renewal
-//! keeps its account, whatever its answer says ([`renew`](super::renew)).
+//! New tokens come from the address that they are for, and no signature proves which account they name. Any host that
+//! matches `delivery.allowed_hosts` could name any account. So an account that is known at another address moves only
+//! if that known address reports the move; nothing that a new address says can take an account away. This holds for
+//! links, installations and confirmations alike. A renewal keeps its account, whatever the response says
+//! ([`renew`](super::renew)).
 
 use std::sync::Arc;
 
@@ -16,31 +16,32 @@ use model::{AccountId, AccountKey, AccountState};
 
 use super::connection::ConnectError;
 use super::directory::Entry;
-use super::paced::Teaches;
+use super::paced::PaceEffect;
 use super::{Accounts, host};
 
 /// Whether the account may be connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decision {
     Connect,
-    /// Only if the address where it is known says that it is here now.
+    /// Connect only if the known address reports that the account is here now.
     AskKnownAddress,
     Refuse,
 }
 
-/// What follows for an account that is known at another address, and how it stands there. `was_seen_here`: a verified token
+/// Decides about an account that is known at another address, by its state there. `was_seen_here`: a verified token
 /// named this account and the new address together.
 const fn decide(known: AccountState, was_seen_here: bool) -> Decision {
     match (known, was_seen_here) {
         (AccountState::Active, _) => Decision::AskKnownAddress,
-        // It has no token by which its known address could be asked.
+        // It has no token for asking its known address.
         (AccountState::NeedsAuthorization | AccountState::Revoked, true) => Decision::Connect,
         (AccountState::NeedsAuthorization | AccountState::Revoked, false) => Decision::Refuse,
     }
 }
 
 impl Accounts {
-    /// Checks that the account of new tokens may be connected at `origin`. Gives the address that it moves away from.
+    /// Checks that the account of new tokens may be connected at `origin`. Returns the address that it moves away
+    /// from, if any.
     ///
     /// # Errors
     /// It may not.
@@ -50,13 +51,13 @@ impl Accounts {
         origin: &Arc<str>,
         key: &AccountKey,
         access: &SecretString,
-        teaches: Teaches,
+        pace_effect: PaceEffect,
     ) -> Result<Option<Arc<str>>, ConnectError> {
-        self.check_neighbour(url, origin, key.account_id, access, teaches).await?;
+        self.check_neighbour(url, origin, key.account_id, access, pace_effect).await?;
         let Some(elsewhere) = self.elsewhere(origin, key) else { return Ok(None) };
         let known = elsewhere.record.origin.clone();
         let was_there = elsewhere.record.previous_origin.as_ref() == Some(origin);
-        // An address that the account has left may be anyone's by now.
+        // An address that the account has left may belong to someone else by now.
         let was_seen_here = !was_there && self.0.pairs.knows(&key.client_uuid, origin, key.account_id);
         let refused = || ConnectError::Elsewhere {
             account_id: key.account_id,
@@ -75,8 +76,8 @@ impl Accounts {
         }
     }
 
-    /// Where the account of these tokens is known, if that is at another address. What is written is the record of `key`; an
-    /// active connection through another integration says where the account is, too.
+    /// Returns the known entry of the account of these tokens, if it is at another address. The record of `key` is
+    /// the one to be written; an active connection through another integration also shows where the account is.
     fn elsewhere(&self, origin: &str, key: &AccountKey) -> Option<Arc<Entry>> {
         let directory = self.directory();
         if let Some(own) = directory.get(key)
@@ -92,29 +93,29 @@ impl Accounts {
         directory.entries().find(is_active_elsewhere).cloned()
     }
 
-    /// Where another account is connected, the address has to say that the new one is there now: `referer` is the caller's
-    /// word, and a wrong one would take that account's deliveries away from it.
+    /// If another account is connected at this address, the address must report that the new account is there now.
+    /// Otherwise a wrong `referer`, which the caller chooses, would take away that account's deliveries.
     async fn check_neighbour(
         &self,
         url: &Url,
         origin: &str,
         account_id: AccountId,
         access: &SecretString,
-        teaches: Teaches,
+        pace_effect: PaceEffect,
     ) -> Result<(), ConnectError> {
         let is_taken = self.entry(origin).is_some_and(|other| other.record.key.account_id != account_id);
         if !is_taken {
             return Ok(());
         }
-        match self.paced_by(origin, teaches, self.0.parts.kommo.account_id(url, access)).await {
+        match self.paced_by(origin, pace_effect, self.0.parts.kommo.account_id(url, access)).await {
             Ok(there) if there == account_id => Ok(()),
             Ok(_) | Err(GrantError::Dead { .. } | GrantError::Refused { .. }) => Err(ConnectError::Taken),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The numbers that an installation without a link may bring at this address: those that verified tokens named together
-    /// with it, without accounts that are known elsewhere by now.
+    /// Returns the accounts that an installation without a link may connect at this address: those that verified
+    /// tokens named together with it, except accounts that are known elsewhere by now.
     pub(super) fn expected_at(&self, client_uuid: &str, origin: &str) -> Vec<AccountId> {
         let mut numbers = self.0.pairs.numbers_at(client_uuid, origin);
         let directory = self.directory();
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_active_account_moves_only_if_its_known_address_says_so() {
+    fn an_active_account_moves_only_if_its_known_address_reports_the_move() {
         use AccountState::{Active, NeedsAuthorization, Revoked};
         for (known, was_seen_here, expected) in [
             (Active, false, Decision::AskKnownAddress),

@@ -1,4 +1,5 @@
-//! The address of a `referer`: which host a code may be exchanged at, and so may get the integration's secret.
+//! The address in a `referer`: the host where a code may be exchanged, and which may therefore receive the
+//! integration's secret.
 
 use url::Url;
 
@@ -7,14 +8,14 @@ use model::HostRefusal;
 
 use super::Accounts;
 
-/// Why a code is not exchanged at the address of a `referer`. The text does not repeat it.
+/// Why a code is not exchanged at the address of a `referer`. The text does not repeat the address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefererError {
     /// It does not parse as a host.
-    #[error("it is no host")]
+    #[error("it is not a host")]
     NotAHost,
     /// It has a path, a query or a fragment.
-    #[error("it is more than a host")]
+    #[error("it contains more than a host")]
     MoreThanAHost,
     /// The configuration does not allow this host.
     #[error(transparent)]
@@ -25,10 +26,10 @@ pub enum RefererError {
 }
 
 impl Accounts {
-    /// The address of a `referer`, which is a host or, as some have seen it, a URL.
+    /// Returns the address of a `referer`, which is a host or, in some reported cases, a URL.
     ///
     /// # Errors
-    /// It is not a host that may get a secret.
+    /// It is not a host that may receive a secret.
     pub(super) fn origin_of(&self, referer: &str) -> Result<Url, RefererError> {
         let rules = &self.0.parts.hosts;
         let schemes = if rules.insecure { &["https", "http"][..] } else { &["https"] };
@@ -50,7 +51,8 @@ impl Accounts {
     }
 }
 
-/// Under `insecure` an address with a port of its own is a test's, and speaks plain HTTP.
+/// Whether to use plain HTTP. Under `insecure`, an address with a port of its own belongs to a test, which uses plain
+/// HTTP.
 fn is_plain(url: &Url) -> bool {
     url.scheme() == "http" || url.port().is_none()
 }

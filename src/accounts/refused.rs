@@ -1,4 +1,4 @@
-//! Tokens to which Kommo said 401: no further call carries them, until they are renewed or the renewal fails.
+//! Tokens that got a 401: no call may use them until they are renewed or the renewal fails.
 
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -10,14 +10,14 @@ use super::directory::Entry;
 use super::{Accounts, due};
 
 impl Accounts {
-    /// Kommo said 401 to this bearer.
-    pub(super) fn note_refused(&self, key: &AccountKey, bearer: &Bearer) {
+    /// Records that this bearer token got a 401.
+    pub(super) fn record_refused(&self, key: &AccountKey, bearer: &Bearer) {
         let mut refused = self.refused();
         let known = refused.entry(key.clone()).or_insert(bearer.generation);
         *known = bearer.generation.max(*known);
     }
 
-    /// Whether Kommo has said 401 to this bearer, so that no further call may carry it.
+    /// Whether this bearer token got a 401, so that no call may use it.
     pub fn is_refused<'a>(&self, account_ref: impl Into<AccountRef<'a>>, bearer: &Bearer) -> bool {
         let is_refused = |entry: Arc<Entry>| self.refused_until(&entry.record.key) >= bearer.generation;
         !bearer.is_long_lived() && self.entry(account_ref).is_some_and(is_refused)
@@ -36,7 +36,7 @@ impl Accounts {
         self.refused().get(key).copied().unwrap_or_default()
     }
 
-    pub(super) fn forget_refused(&self, key: &AccountKey) {
+    pub(super) fn clear_refused(&self, key: &AccountKey) {
         self.refused().remove(key);
     }
 

@@ -1,9 +1,9 @@
-//! Renewing an account's tokens, one at a time.
+//! Renews an account's tokens, one renewal at a time.
 //!
-//! Within the process a lock lets one renew and the others wait for what comes of it; over processes it is
-//! a lease in the store. The new pair is stored before anybody gets it: until it is used, Kommo takes the old
-//! refresh token too, so whatever is lost on the way (the answer, the process) the old one is tried again.
-//! The work runs in a task of its own, so that a caller who goes away does not cut it off in the middle.
+//! Within the process, a lock lets one caller renew while the others wait for its result; across processes, a lease
+//! in the store does. The new pair is stored before anyone gets it. Until the new pair is used, Kommo accepts the old
+//! refresh token too, so if the response is lost or the process dies, the old token is used for a retry. The renewal
+//! runs in its own task, so a caller that goes away does not interrupt it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,39 +20,39 @@ use super::due;
 use super::seal::Tokens;
 use super::{Accounts, OAuthIntegration, host};
 
-/// Calls of one renewal: the old address, where it is now, the new address.
+/// Calls of one renewal: to the old address, to find the current address, to the new address.
 const MAX_CALLS_PER_RENEWAL: u32 = 3;
-/// Beyond its calls and their turns, for the store.
+/// Extra time for the store, in addition to the calls and their turns.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
-/// How long until the store is asked again while another process renews, or while the disk is full.
+/// The delay before the store is asked again while another process renews, or while the disk is full.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// What is remembered of an account's renewals.
+/// The state of an account's renewals.
 #[derive(Default)]
 pub(super) struct Renewing(tokio::sync::Mutex<Failures>);
 
 #[derive(Default)]
 struct Failures {
-    /// In a row.
+    /// Failures in a row.
     count: u32,
-    /// Not to be tried before, by the elapsed time; and why not.
+    /// When the next attempt may start, in elapsed time, and why not earlier.
     pause: Option<(Duration, String)>,
-    /// Whether Kommo answered the last one, and refused it.
+    /// Whether Kommo responded to the last attempt and refused it.
     was_refused: bool,
 }
 
 impl Accounts {
-    /// A bearer that is newer than `seen`.
+    /// Returns a bearer token that is newer than `seen`.
     ///
     /// # Errors
-    /// There is none; the error says what a person has to do.
+    /// There is none. The error says what an operator must do.
     pub(super) async fn renew(&self, key: &AccountKey, seen: u64) -> Result<Bearer, NoBearer> {
         let task = tokio::spawn(self.clone().renew_once(key.clone(), seen));
         let patience = self.lease();
-        let late = || NoBearer::NotRenewed { why: "it takes too long".to_owned() };
-        // It goes on without us; what it brings is there for the next who asks.
+        let late = || NoBearer::NotRenewed { why: "the renewal takes too long".to_owned() };
+        // The renewal continues without this caller; the next caller gets its result.
         let Some(done) = self.within(patience, task).await else { return Err(late()) };
-        done.unwrap_or_else(|_| Err(NoBearer::NotRenewed { why: "the renewal ended in mid-work".to_owned() }))
+        done.unwrap_or_else(|_| Err(NoBearer::NotRenewed { why: "the renewal was interrupted".to_owned() }))
     }
 
     async fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
@@ -63,33 +63,33 @@ impl Accounts {
     }
 
     pub(super) fn lease(&self) -> Duration {
-        // Each call waits for its turn first.
+        // Each call first waits for its turn.
         self.0.parts.request_timeout * MAX_CALLS_PER_RENEWAL * 2 + LEASE_MARGIN
     }
 
-    /// What is remembered of the renewals of an account.
+    /// Returns the state of an account's renewals.
     fn renewing(&self, key: &AccountKey) -> Arc<Renewing> {
         let mut all = self.0.renewing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         all.entry(key.clone()).or_default().clone()
     }
 
-    /// When the next renewal may be tried after failures; none if there were none, or if one is under way.
+    /// Returns when the next renewal may start after failures; `None` after no failure, or during a renewal.
     pub(super) fn paused_until(&self, key: &AccountKey) -> Option<Duration> {
         let renewing = self.renewing(key);
         let failures = renewing.0.try_lock().ok()?;
         failures.pause.as_ref().map(|(until, _)| *until)
     }
 
-    /// The next renewal need not wait for the end of the pause after the last failure.
+    /// Ends the pause after the last failure, so that the next renewal may start immediately.
     pub(super) fn end_renewal_pause(&self, key: &AccountKey) {
         let renewing = self.renewing(key);
-        // One that is under way finds out by itself.
+        // A renewal in progress decides for itself.
         if let Ok(mut failures) = renewing.0.try_lock() {
             failures.pause = None;
         }
     }
 
-    /// Whether Kommo answered the last renewal and refused it, without saying that the refresh token is dead.
+    /// Whether Kommo responded to the last renewal and refused it, without saying that the refresh token is dead.
     pub(super) fn was_renewal_refused(&self, key: &AccountKey) -> bool {
         self.renewing(key).0.try_lock().is_ok_and(|failures| failures.was_refused)
     }
@@ -107,13 +107,13 @@ impl Accounts {
             if let Some((until, why)) = &failures.pause
                 && self.0.parts.clock.elapsed() < *until
             {
-                // As after the failure: until then there is no better one.
-                self.forget_refused(&key);
+                // Same as after the failure: until the pause ends, there is no better token.
+                self.clear_refused(&key);
                 return Err(NoBearer::NotRenewed { why: why.clone() });
             }
             match store.accounts().lease_renewal(key.clone(), entry.record.generation, self.lease()).await {
                 Ok(Leased::Granted) => break entry,
-                // Another process renews; what it stores is read here.
+                // Another process is renewing; `reload` below reads the tokens that it stores.
                 Ok(Leased::Busy(_)) => self.0.parts.clock.sleep(RETRY_DELAY).await,
                 Ok(Leased::Changed) => {}
                 Err(error) => return Err(not_stored(&error)),
@@ -124,7 +124,7 @@ impl Accounts {
         self.complete(&entry, outcome, &mut failures).await
     }
 
-    /// Asks Kommo, at the new address if the account has moved.
+    /// Requests new tokens, at the new address if the account has moved.
     async fn ask(&self, entry: &Entry) -> Result<(Arc<str>, GrantedTokens), RenewalError> {
         let (open, origin) = entry.open()?;
         let key = &entry.record.key;
@@ -137,15 +137,15 @@ impl Accounts {
             Ok(granted) => return Ok((origin.clone(), own(key, granted)?)),
             Err(error) => error,
         };
-        let perhaps_moved = matches!(
+        let maybe_moved = matches!(
             first,
             GrantError::Dead { status: 401, .. }
                 | GrantError::Refused { status: 401 | 404, .. }
                 | GrantError::NotKommo { status: 404 }
         );
-        let moved = if perhaps_moved { self.moved(entry, origin, &open.tokens).await } else { None };
+        let moved = if maybe_moved { self.moved(entry, origin, &open.tokens).await } else { None };
         let Some(new) = moved else { return Err(first.into()) };
-        tracing::info!(account.host = host(origin), account.now = host(&new), "the account has moved");
+        tracing::info!(account.host = host(origin), account.now = host(&new), "account has moved");
         let granted = self.grant(&new, app, &open.tokens).await?;
         Ok((new, own(key, granted)?))
     }
@@ -161,7 +161,7 @@ impl Accounts {
         self.renewal_call(origin, call).await
     }
 
-    /// Where the account is now, if it is elsewhere and may be called there.
+    /// Returns the account's current address, if it has moved to one that may be called.
     pub(super) async fn moved(&self, entry: &Entry, origin: &Arc<str>, tokens: &Tokens) -> Option<Arc<str>> {
         let here = url_of(origin).ok()?;
         let api = sibling(&here, &token_claims(&tokens.access).api_domain?)?;
@@ -170,7 +170,7 @@ impl Accounts {
         let address = match self.renewal_call(&asked, call).await {
             Ok(address) => address,
             Err(error) => {
-                tracing::warn!(account.host = host(origin), %error, "Kommo does not say whether the account has moved");
+                tracing::warn!(account.host = host(origin), %error, "cannot find out whether the account has moved");
                 return None;
             }
         };
@@ -212,15 +212,15 @@ impl Accounts {
         metrics::counter!("bridge_token_renewals_total", "outcome" => outcome).increment(1);
         let written = self.write_until_ok(key, entry.record.generation, &renewal).await?;
         let Some(generation) = written else {
-            // A person connected it anew meanwhile, or it was disconnected: that counts.
+            // Meanwhile, a person connected the account again, or it was disconnected; that takes precedence.
             self.reload().await.map_err(|error| not_stored(&error))?;
             return self.entry_of(key).ok_or(NoBearer::Unknown)?.bearer();
         };
         match renewal {
             Renewal::Failed => {
                 let why = why.unwrap_or_default();
-                // It may be good all the same: one job was answered 401. There is no better one.
-                self.forget_refused(key);
+                // The old token may still be valid, because a single job got the 401, and there is no better token.
+                self.clear_refused(key);
                 failures.count += 1;
                 failures.was_refused = was_refused;
                 let pause = due::pause(failures.count, (parts.random)());
@@ -231,7 +231,7 @@ impl Accounts {
                     why,
                     pause_ms,
                     failures = failures.count,
-                    "tokens could not be renewed"
+                    "renewing tokens failed; retrying after a pause"
                 );
                 self.0.changed.notify_one();
                 Err(NoBearer::NotRenewed { why })
@@ -259,14 +259,14 @@ impl Accounts {
                     ..entry.record.clone()
                 });
                 addresses.iter().flatten().for_each(|origin| self.resume_after_renewal(origin));
-                tracing::info!(account.host = shown, "tokens were renewed");
+                tracing::info!(account.host = shown, "tokens renewed");
                 self.entry_of(key).ok_or(NoBearer::Unknown)?.bearer()
             }
         }
     }
 
-    /// Writes what came of a renewal, for as long as it takes: a new pair that is not stored must not be used, and
-    /// must not be dropped either.
+    /// Writes the outcome of a renewal, however long it takes: a new pair must not be used before it is stored, and
+    /// must not be lost.
     async fn write_until_ok(
         &self,
         key: &AccountKey,
@@ -303,36 +303,36 @@ impl Accounts {
     }
 }
 
-/// Why there are no new tokens.
+/// Why a renewal yielded no new tokens.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum RenewalError {
-    /// Kommo gave none, or was not reached.
+    /// Kommo returned none, or was not reached.
     #[error(transparent)]
     Kommo(#[from] GrantError),
-    /// The old tokens cannot be read.
+    /// The old tokens cannot be decrypted.
     #[error(transparent)]
     NoTokens(#[from] NoBearer),
     #[error("no integration with client_uuid {client_uuid} and a redirect_uri is configured")]
     NoIntegration { client_uuid: Arc<str> },
-    #[error("Kommo gave tokens of account {0} in its place")]
+    #[error("Kommo returned tokens of another account ({0})")]
     OtherAccount(AccountId),
     #[error("the tokens cannot be encrypted")]
     NotEncrypted,
 }
 
 impl RenewalError {
-    /// Whether no later renewal can succeed: the account has to be authorized again.
+    /// Whether no later renewal can succeed, so that the account must be authorized again.
     const fn is_final(&self) -> bool {
         matches!(self, Self::Kommo(GrantError::Dead { .. }))
     }
 
-    /// Whether Kommo refuses for now, which may be the integration's fault.
+    /// Whether Kommo refuses for now, possibly because of the integration.
     const fn is_refusal(&self) -> bool {
         matches!(self, Self::Kommo(GrantError::Refused { status: 400 | 401, .. }))
     }
 }
 
-/// New tokens, if they are of this account: an address may have passed on to another one.
+/// Returns the tokens if they belong to this account: its address may have passed on to another account.
 fn own(key: &AccountKey, granted: GrantedTokens) -> Result<GrantedTokens, RenewalError> {
     match token_claims(&granted.access).account_id {
         Some(other) if other != key.account_id => Err(RenewalError::OtherAccount(other)),
@@ -351,10 +351,11 @@ pub(super) fn made(granted: GrantedTokens, now: model::Timestamp) -> Tokens {
 }
 
 pub(super) fn url_of(origin: &str) -> Result<Url, GrantError> {
-    Url::parse(origin).map_err(|_| GrantError::NotAllowed(Reason::new("the account's address is no URL")))
+    Url::parse(origin).map_err(|_| GrantError::NotAllowed(Reason::new("the account's address is not a URL")))
 }
 
-/// `host`, which may name a port, under the scheme of `here`; none if it is anything but a host.
+/// Returns the URL of `host`, which may include a port, with the scheme of `here`; `None` if `host` is not just a
+/// host.
 pub(super) fn sibling(here: &Url, host: &str) -> Option<Url> {
     let url = Url::parse(&format!("{}://{host}/", here.scheme())).ok()?;
     let only_host = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
@@ -363,5 +364,5 @@ pub(super) fn sibling(here: &Url, host: &str) -> Option<Url> {
 }
 
 fn not_stored(error: &StoreError) -> NoBearer {
-    NoBearer::NotRenewed { why: format!("what is known of it could not be read or written: {error}") }
+    NoBearer::NotRenewed { why: format!("its record could not be read or written: {error}") }
 }

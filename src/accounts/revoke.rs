@@ -1,8 +1,9 @@
-//! Kommo's hook that says: this account disconnected the integration.
+//! Kommo's hook that reports that an account disconnected the integration.
 //!
-//! Its signature is over the account and the integration alone, so the same address works each time, for anyone who has seen
-//! it once. Before it is believed, the account is asked with its own token ([`evidence`](super::evidence)): while Kommo takes
-//! that, the account was not disconnected. Where the account cannot be asked, the call waits in the store until it can.
+//! The signature covers only the account and the integration, so the same URL works again for anyone who has seen it
+//! once. So the account is first checked with its own token ([`evidence`](super::evidence)): if Kommo accepts the
+//! token, the account was not disconnected. If the account cannot be checked, the call waits in the store until it
+//! can.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,61 +18,61 @@ use store::{PendingRevocation, Store, StoreError};
 use super::evidence::{Belief, Evidence, LastAnswer, believe, believe_later};
 use super::{Accounts, host};
 
-/// A request is answered in seconds; whatever was under way at a revocation has ended by then.
+/// A request is answered in seconds, so every request that was in progress at a revocation has ended after this time.
 const MAX_REQUEST_TIME: Duration = Duration::from_secs(60);
 
 const DISCONNECTED: &str = "the integration was disconnected in Kommo";
 
-/// What a job that was cancelled for that says.
-const CANCELLED_JOB_ERROR: &str = "cancelled, because the integration was disconnected in the account, so its bot cannot be continued; \
-    connect the account again with `salesbot-bridge accounts authorize`, and its further requests are answered";
+/// The error of a job that was cancelled by a disconnection.
+const CANCELLED_JOB_ERROR: &str = "cancelled, because the account disconnected the integration, so its bot cannot be continued; \
+    to accept further requests, connect the account again with `salesbot-bridge accounts authorize`";
 
-/// What the hook says, as it came.
+/// The parameters of the hook, as received.
 #[derive(Clone, Debug)]
 pub struct Revocation {
     /// Kommo's number of the account.
     pub account_id: String,
     /// The integration's id.
     pub client_uuid: String,
-    /// Hex of the HMAC with SHA-256 of `client_uuid|account_id` under the secret key.
+    /// Hex of the HMAC-SHA-256 of `client_uuid|account_id` with the secret key.
     pub signature: String,
 }
 
-/// What came of a call that is signed.
+/// The outcome of a correctly signed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revoked {
-    /// The account is disconnected, and this number of its jobs was cancelled.
+    /// The account is disconnected; the value is the number of its jobs that were cancelled.
     Done(u64),
-    /// The account cannot be asked now; the call is settled as soon as it can.
+    /// The account cannot be checked now; the call is decided as soon as it can.
     Pending,
 }
 
 /// Why nothing was revoked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RevocationError {
-    /// The signature is no one's, or there is no such integration: who asks is not told which.
-    #[error("the signature is not that of a configured integration")]
+    /// The signature is wrong, or there is no such integration. The caller does not learn which.
+    #[error("the signature does not match any configured integration")]
     Signature,
-    /// No number.
-    #[error("`account_id` is no positive number")]
+    /// The account's number is invalid.
+    #[error("`account_id` is not a positive number")]
     AccountId,
-    /// Kommo takes the account's token, so the call is not to be believed.
-    #[error("the account is still connected: Kommo takes its token")]
+    /// Kommo accepts the account's token, so the call is not believed.
+    #[error("the account is still connected: Kommo accepts its token")]
     StillConnected,
-    /// The call came before, and there is no token by which the account could be asked.
-    #[error("the same call came before, and the account has no token by which it could be asked")]
+    /// The same call came before, and there is no token for checking the account.
+    #[error("the same call came before, and the account has no token to check whether it is still connected")]
     Repeated,
-    /// It could not be stored.
-    #[error("it could not be stored: {0}")]
+    /// The disconnection could not be stored.
+    #[error("the disconnection could not be stored: {0}")]
     Store(#[from] StoreError),
 }
 
 impl Accounts {
-    /// Disconnects the account, if it is to be believed: its tokens are forgotten, its requests refused, its unfinished jobs
-    /// cancelled.
+    /// Disconnects the account if the call is believed: deletes its tokens, refuses its requests, and cancels its
+    /// unfinished jobs.
     ///
     /// # Errors
-    /// Nothing was changed, or not all of it; asking again is safe.
+    /// Nothing changed, or not everything; it is safe to call again.
     pub async fn revoke(&self, revocation: Revocation) -> Result<Revoked, RevocationError> {
         let integration = self.integration(&revocation.client_uuid).filter(|integration| {
             let secrets = [Some(&integration.client_secret), integration.previous_client_secret.as_ref()];
@@ -82,7 +83,7 @@ impl Accounts {
         let account_id = AccountId(account_id.ok_or(RevocationError::AccountId)?);
         let key = AccountKey::new(account_id, &integration.client_uuid);
         let accounts = self.clone();
-        // Whoever hangs up must not leave half of it.
+        // A caller that hangs up must not leave a half-done revocation.
         let task = tokio::spawn(async move { accounts.revoke_once(key).await });
         task.await.unwrap_or(Err(RevocationError::Store(StoreError::Closed)))
     }
@@ -90,23 +91,25 @@ impl Accounts {
     async fn revoke_once(&self, key: AccountKey) -> Result<Revoked, RevocationError> {
         let Some(store) = &self.0.parts.store else { return Ok(Revoked::Done(0)) };
         let last_answer = self.last_answer(&key);
-        // Asking may take minutes. Only one call holds its connection for that time; those that come meanwhile wait in the
+        // The check may take minutes. Only one call keeps its connection for that long; concurrent calls wait in the
         // store.
         let Ok(mut last) = last_answer.try_lock() else {
             store.oauth().note_revocation(key, true).await?;
             return Ok(Revoked::Pending);
         };
-        let answer = self.ask_lately(&key, &mut last).await;
+        let answer = self.check_unless_recent(&key, &mut last).await;
         let pending = match answer.evidence {
-            // It may come while the token still works for a moment.
+            // The call may arrive while the token still works for a moment.
             Evidence::Works | Evidence::Refused | Evidence::Silent => true,
             Evidence::Gone | Evidence::NoToken => false,
         };
         let is_first = store.oauth().note_revocation(key.clone(), pending).await?;
         let state = self.state_of(&key);
         match believe(answer.evidence, state, is_first) {
-            // The watch cancels what comes late, and a repetition must cost no more than a look.
-            Belief::Believe if state == Some(AccountState::Revoked) && self.is_disconnected_lately(&key) => {
+            // The watch cancels jobs that arrive late, and a repeated call must cost only a lookup.
+            Belief::Believe
+                if state == Some(AccountState::Revoked) && self.is_recently_disconnected(&key) =>
+            {
                 Ok(Revoked::Done(0))
             }
             Belief::Believe => match self.disconnect(store, &key, answer.generation).await? {
@@ -119,7 +122,7 @@ impl Accounts {
         }
     }
 
-    /// Settles the calls that wait, as far as their accounts can be asked now.
+    /// Decides the calls that wait, as far as their accounts can be checked now.
     pub(super) async fn complete_revocations(&self, store: &Store) -> Result<(), StoreError> {
         let pending = store.oauth().pending_revocations().await?;
         let settled = pending.into_iter().map(|pending| self.complete_revocation(store, pending));
@@ -137,7 +140,7 @@ impl Accounts {
         if last.as_ref().is_some_and(|answer| answer.is_recent_after(waited, now)) {
             return Ok(());
         }
-        let answer = self.ask_lately(&key, &mut last).await;
+        let answer = self.check_unless_recent(&key, &mut last).await;
         match believe_later(answer.evidence, self.state_of(&key), is_first, waited, answer.refused_for()) {
             Belief::Believe => {
                 let done = self.disconnect(store, &key, answer.generation).await?;
@@ -150,21 +153,21 @@ impl Accounts {
                 metrics::counter!("bridge_oauth_revocations_total", "outcome" => "dropped").increment(1);
                 tracing::info!(
                     account.id = key.account_id.0,
-                    "a call said that this account was disconnected; Kommo takes its token, so it stays connected"
+                    "call to /oauth/revoked ignored: Kommo accepts the account's token, so it stays connected"
                 );
             }
         }
         Ok(())
     }
 
-    /// What is known from asking an account lately, locked while it is asked.
+    /// Returns the last check of an account, locked during a check.
     pub(super) fn last_answer(&self, key: &AccountKey) -> Arc<tokio::sync::Mutex<Option<LastAnswer>>> {
         let mut all = self.0.last_answers.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(key.clone()).or_default().clone()
     }
 
-    /// Asks the account, unless that was done a moment ago: a call that is repeated must not use up the account's pace.
-    async fn ask_lately(&self, key: &AccountKey, last: &mut Option<LastAnswer>) -> LastAnswer {
+    /// Checks the account, unless that was done moments ago: repeated calls must not use up the account's pace.
+    async fn check_unless_recent(&self, key: &AccountKey, last: &mut Option<LastAnswer>) -> LastAnswer {
         let now = self.0.parts.clock.elapsed();
         let generation = || self.entry_of(key).map(|entry| entry.record.generation);
         if let Some(answer) = last.filter(|answer| answer.is_recent(now))
@@ -182,8 +185,8 @@ impl Accounts {
         self.entry_of(key).map(|entry| entry.record.authorization.state())
     }
 
-    /// `seen` is the generation of the tokens that were asked. Says how many jobs were cancelled; `None` if the account was
-    /// connected again meanwhile, and nothing was done.
+    /// Disconnects the account. `seen` is the generation of the checked tokens. Returns the number of cancelled jobs;
+    /// `None` if the account was connected again meanwhile, and nothing was done.
     async fn disconnect(
         &self,
         store: &Store,
@@ -197,7 +200,7 @@ impl Accounts {
         }
         let account_id = key.account_id;
         let cancelled = self.cancel_jobs(store, &[account_id]).await;
-        // Only now, so that what is counted here is not cancelled by the watch before.
+        // Only now, so that the watch does not cancel the jobs counted here.
         let until = self.0.parts.clock.elapsed() + MAX_REQUEST_TIME;
         self.disconnected().push((account_id, until));
         let cancelled = cancelled?;
@@ -211,13 +214,13 @@ impl Accounts {
             account.id = account_id.0,
             account.host = shown,
             jobs = cancelled,
-            "Kommo says that this account was disconnected: its requests are refused, and its unfinished jobs were cancelled"
+            "account disconnected by Kommo: its requests are refused, and its unfinished jobs were cancelled"
         );
         Ok(Some(cancelled))
     }
 
-    /// Cancels the jobs that these accounts cannot be told the results of. Leaves out an account that another integration
-    /// still speaks to.
+    /// Cancels the jobs of these accounts, whose results can no longer be delivered. Skips an account that is still
+    /// connected through another integration.
     pub(super) async fn cancel_jobs(
         &self,
         store: &Store,
@@ -227,21 +230,22 @@ impl Accounts {
         store.jobs().cancel_accounts(&gone.collect::<Vec<_>>(), CANCELLED_JOB_ERROR).await
     }
 
-    /// Cancels the jobs of requests that were found good before their account was disconnected, and stored after it. An
-    /// account that was connected again since, or removed, keeps its jobs, also if it has no token now.
+    /// Cancels jobs of recently disconnected accounts whose requests were verified before the disconnection and
+    /// stored after it. An account that was connected again or removed since then keeps its jobs, even if it has no
+    /// token now.
     pub(super) async fn cancel_late_jobs(&self, store: &Store) -> Result<(), StoreError> {
         let now = self.0.parts.clock.elapsed();
-        let lately = self.disconnected().clone();
-        let account_ids = lately.iter().map(|(account_id, _)| *account_id);
+        let recent = self.disconnected().clone();
+        let account_ids = recent.iter().map(|(account_id, _)| *account_id);
         let account_ids: Vec<AccountId> =
             account_ids.filter(|account_id| self.is_revoked(*account_id)).collect();
         self.cancel_jobs(store, &account_ids).await?;
-        self.disconnected().retain(|one| now < one.1 || !lately.contains(one));
+        self.disconnected().retain(|one| now < one.1 || !recent.contains(one));
         Ok(())
     }
 
     /// Whether late jobs of this account are being cancelled.
-    fn is_disconnected_lately(&self, key: &AccountKey) -> bool {
+    fn is_recently_disconnected(&self, key: &AccountKey) -> bool {
         let now = self.0.parts.clock.elapsed();
         self.disconnected().iter().any(|(account_id, until)| *account_id == key.account_id && now < *until)
     }
@@ -265,13 +269,13 @@ impl Accounts {
 
 fn is_signed(secret: &SecretString, revocation: &Revocation) -> bool {
     let secret = secret.expose_secret().as_bytes();
-    // Anybody can sign with an empty secret.
+    // Anyone can sign with an empty secret.
     let Some(mac) = Hmac::<Sha256>::new_from_slice(secret).ok().filter(|_| !secret.is_empty()) else {
         return false;
     };
     let Ok(signature) = hex::decode(revocation.signature.trim()) else { return false };
     let signed = format!("{}|{}", revocation.client_uuid, revocation.account_id);
-    // In constant time, whatever differs.
+    // Constant time, wherever the difference is.
     mac.chain_update(signed).verify_slice(&signature).is_ok()
 }
 
@@ -279,11 +283,11 @@ fn is_signed(secret: &SecretString, revocation: &Revocation) -> bool {
 mod tests {
     use super::*;
 
-    /// Signed by another program: `printf 'id|7' | openssl dgst -sha256 -hmac secret`.
+    /// Created by another program: `printf 'id|7' | openssl dgst -sha256 -hmac secret`.
     const SIGNATURE: &str = "b63a6fea5d8c86f84770f252561de1d30595f8869c3baacfa735534d7f9e91e6";
 
     #[test]
-    fn a_signature_is_good_for_its_account_and_integration_only() {
+    fn a_signature_is_valid_only_for_its_account_and_integration() {
         let signed = |secret: &str, client_uuid: &str, account_id: &str, signature: &str| {
             let revocation = Revocation {
                 account_id: account_id.into(),

@@ -1,8 +1,8 @@
 //! Encrypts tokens and codes for the store: XChaCha20-Poly1305 under `store.encryption_key`.
 //!
-//! Each token has a random nonce of its own, and is bound to its account, its integration and its column: moved to
-//! another row or column it does not open. A code is bound to its integration, the address that it is for, and its column.
-//! The name of the key is kept beside it, so that after a change of keys it is known which one to take.
+//! Each token has its own random nonce, and is bound to its account, its integration and its column: moved to another
+//! row or column, it cannot be decrypted. A code is bound to its integration, its address and its column. The id of
+//! the key is stored beside the ciphertext, to find the right key after a change of keys.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -15,7 +15,7 @@ use store::SealedCode;
 /// Bytes of a nonce.
 const NONCE_BYTES: usize = 24;
 
-/// A pair of tokens in the clear.
+/// A decrypted pair of tokens.
 #[derive(Clone)]
 pub(super) struct Tokens {
     pub(super) access: SecretString,
@@ -24,7 +24,7 @@ pub(super) struct Tokens {
     pub(super) expires_at: Timestamp,
 }
 
-/// Which of a pair.
+/// Which token of a pair.
 #[derive(Clone, Copy)]
 enum Column {
     Access,
@@ -33,7 +33,7 @@ enum Column {
 
 /// Encrypts and decrypts tokens.
 pub(super) struct Sealer {
-    /// The first one encrypts; all of them decrypt.
+    /// The first key encrypts; all of them decrypt.
     keys: Vec<Key>,
     random: fn(&mut [u8]) -> bool,
 }
@@ -43,33 +43,33 @@ struct Key {
     cipher: XChaCha20Poly1305,
 }
 
-/// Why a pair of tokens cannot be read.
+/// Why a pair of tokens cannot be decrypted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unsealable {
-    /// Another key was in use then.
+    /// Another key encrypted it.
     #[error(
         "its tokens are encrypted under another key ({0}): set store.previous_encryption_key to that key, or authorize the account again"
     )]
     OtherKey(String),
-    /// Damaged, or moved from another row.
+    /// It is damaged, or was moved from another row.
     #[error("its tokens are damaged: authorize the account again")]
     Damaged,
 }
 
 impl Sealer {
-    /// Encrypts under `key`, and opens what `key` or `previous` encrypted. `random` fills bytes that no one can guess,
-    /// and says whether it could.
+    /// Encrypts under `key`, and decrypts what `key` or `previous` encrypted. `random` fills a buffer with secret
+    /// random bytes and returns whether it succeeded.
     pub(super) fn new(key: &[u8; 32], previous: Option<&[u8; 32]>, random: fn(&mut [u8]) -> bool) -> Self {
         let keys = std::iter::once(key).chain(previous).map(Key::new).collect();
         Self { keys, random }
     }
 
-    /// Whether these were encrypted under the key of today.
+    /// Whether the current key encrypted these tokens.
     pub(super) fn is_current(&self, sealed: &SealedTokens) -> bool {
         self.keys.first().is_some_and(|key| key.id == sealed.key_id)
     }
 
-    /// Encrypts a pair. None if the system gives no random bytes, or a token has gigabytes.
+    /// Encrypts a pair. `None` if the system provides no random bytes, or a token is gigabytes long.
     pub(super) fn seal(&self, of: &AccountKey, tokens: &Tokens) -> Option<SealedTokens> {
         let key = self.keys.first()?;
         Some(SealedTokens {
@@ -81,7 +81,8 @@ impl Sealer {
         })
     }
 
-    /// Encrypts the code of an installation through an integration at an address. None if the system gives no random bytes.
+    /// Encrypts the code of an installation through an integration at an address. `None` if the system provides no
+    /// random bytes.
     pub(super) fn seal_code(
         &self,
         client_uuid: &str,
@@ -93,7 +94,7 @@ impl Sealer {
         Some(SealedCode { key_id: key.id.clone(), code })
     }
 
-    /// Decrypts the code of an installation; `None` if another key encrypted it, or if it is damaged.
+    /// Decrypts the code of an installation. `None` if another key encrypted it, or it is damaged.
     pub(super) fn open_code(
         &self,
         client_uuid: &str,
@@ -106,7 +107,7 @@ impl Sealer {
 
     fn encrypt(&self, key: &Key, secret: &SecretString, bound: &[u8]) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE_BYTES];
-        // A nonce that came twice would give the secret away.
+        // A repeated nonce would reveal the secret.
         if !(self.random)(&mut nonce) {
             return None;
         }
@@ -146,7 +147,7 @@ impl Key {
     }
 }
 
-/// What a ciphertext belongs to. The id comes last, as it is the only part without a fixed length.
+/// Returns the data that a ciphertext is bound to. The id comes last, because only it has no fixed length.
 fn bound_to(of: &AccountKey, column: Column) -> Vec<u8> {
     let column: &[u8] = match column {
         Column::Access => b"accounts.access_token\0",
@@ -155,7 +156,8 @@ fn bound_to(of: &AccountKey, column: Column) -> Vec<u8> {
     [column, &of.account_id.0.to_be_bytes(), of.client_uuid.as_bytes()].concat()
 }
 
-/// As for tokens; the address has its length before it, because neither part has a fixed one.
+/// Returns the data that a code is bound to. The address is preceded by its length, because neither part has a fixed
+/// one.
 fn code_bound_to(client_uuid: &str, origin: &str) -> Vec<u8> {
     let client_uuid = client_uuid.trim().to_ascii_lowercase();
     let length = (origin.len() as u64).to_be_bytes();
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_and_shows_nothing() {
+    fn sealed_tokens_can_be_opened_and_reveal_nothing() {
         let (sealer, key) = (sealer(1, None), of(7, "Id"));
         let sealed = sealer.seal(&key, &tokens()).unwrap();
         assert_eq!(
@@ -204,7 +206,7 @@ mod tests {
             assert!(!bytes.windows(5).any(|part| part == b"token"));
         }
         let again = sealer.seal(&key, &tokens()).unwrap();
-        assert_ne!(again.access, sealed.access, "each has a nonce of its own");
+        assert_ne!(again.access, sealed.access, "each has its own nonce");
         assert_eq!(sealed.key_id.len(), 16);
     }
 
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_in_its_own_row_and_column_only() {
+    fn sealed_tokens_open_only_in_their_own_row_and_column() {
         let (sealer, key) = (sealer(1, None), of(7, "id"));
         let sealed = sealer.seal(&key, &tokens()).unwrap();
         let swapped =
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_opens_for_its_integration_and_address_alone() {
+    fn a_code_opens_only_for_its_integration_and_address() {
         let sealed = sealer(1, None).seal_code("Id", "https://a", &"the-code".into()).unwrap();
         let open = |key, client_uuid, origin| {
             sealer(key, None)

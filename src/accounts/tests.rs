@@ -1,4 +1,4 @@
-//! Accounts on a real store, with a clock that stands still and a Kommo that is played.
+//! Accounts on a real store, with a stopped clock and a simulated Kommo.
 
 mod connecting;
 mod disconnecting;
@@ -33,7 +33,7 @@ const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const REDIRECT_URI: &str = "https://bots.example.com/oauth/callback";
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A store in a folder, a clock, and an account at a Kommo.
+/// A store in a folder, a clock, and an account at a simulated Kommo.
 struct Home {
     folder: TempDir,
     clock: ManualClock,
@@ -85,7 +85,7 @@ impl Home {
             redirect_uri: Some(self.redirect_uri.parse().unwrap()),
             install_without_link: self.install_without_link,
         };
-        // Kommo knows its id in the case in which it made it.
+        // Kommo knows the id in its original case.
         let integration = OAuthIntegration { client_uuid: options.client_uuid.clone(), ..integration };
         let limits = CallLimits { rate_per_account: 1_000, rate_total: None, concurrency: 8 };
         let parts = AccountsParts {
@@ -111,7 +111,7 @@ impl Home {
         Accounts::open(parts).await.unwrap()
     }
 
-    /// What Kommo's redirect says when a person has authorized the account by our link.
+    /// Returns the callback of Kommo's redirect after a person authorized the account by our link.
     fn callback(&self, accounts: &Accounts) -> Callback {
         let site = self.simulator.base_url().parse().unwrap();
         let link = accounts.authorization_link(&site, &accounts.0.parts.integrations[0]).unwrap();
@@ -119,7 +119,7 @@ impl Home {
         read(&self.simulator.callback_url(&state).unwrap())
     }
 
-    /// A store and accounts, one of them connected.
+    /// Returns a store and accounts, one of them connected.
     async fn connected(&self) -> (Store, Accounts) {
         let store = self.store(Role::Owner).await;
         let accounts = self.accounts(&store).await;
@@ -127,7 +127,7 @@ impl Home {
         (store, accounts)
     }
 
-    /// The number of the account at home.
+    /// Returns the number of the home account.
     fn account_id(&self) -> AccountId {
         AccountId(self.simulator.options().account_id)
     }
@@ -136,7 +136,7 @@ impl Home {
         &self.simulator.options().client_uuid
     }
 
-    /// Where the continues of the account at home go.
+    /// Returns where the continues of the home account are sent.
     async fn continues_at(&self, accounts: &Accounts) -> String {
         let bearer = accounts.bearer((self.origin(), self.account_id())).await.unwrap();
         bearer.origin.to_string()
@@ -151,7 +151,7 @@ impl Home {
         calls.iter().filter(|call| call.grant_type.as_deref() == Some("refresh_token")).count()
     }
 
-    /// Whether Kommo takes this bearer.
+    /// Whether Kommo accepts this bearer token.
     async fn takes(&self, accounts: &Accounts, bearer: &Bearer) -> bool {
         let origin = bearer.origin.parse().unwrap();
         accounts.0.parts.kommo.account_id(&origin, &bearer.token).await.is_ok()
@@ -164,7 +164,7 @@ fn options(clock: &ManualClock) -> Options {
     Options { clock: TimeSource::new(now), redirect_uri: REDIRECT_URI.into(), ..Options::default() }
 }
 
-/// The callback that a URL of Kommo's makes.
+/// Parses the callback from one of Kommo's URLs.
 fn read(url: &str) -> Callback {
     let url: Url = url.parse().unwrap();
     let value =
@@ -178,7 +178,7 @@ fn read(url: &str) -> Callback {
     }
 }
 
-/// The account that was connected.
+/// Returns the account that was connected.
 fn made(connection: Result<Connection, ConnectError>) -> Connected {
     match connection.unwrap() {
         Connection::Made(connected) => connected,

@@ -1,29 +1,29 @@
-//! How often strangers may make the bridge do something.
+//! Limits on what strangers can make the bridge do.
 //!
-//! An installation without a link can be claimed by anyone, as often as they like. An exchange costs a call to Kommo, and too
-//! many bad codes could get the bridge's address blocked; a code that is kept costs a write. So both are bounded for one
-//! address and in all. An address that no exchange was made with in the last minute has places of its own: junk for a few
-//! addresses does not keep a genuine installation at another one out. A code whose exchange has no place now is kept and
-//! exchanged later, newest first: junk that came before it does not keep a genuine one out. A link is bounded by neither,
-//! because we have signed it.
+//! Anyone can send an installation without a link, as often as they like. An exchange costs a call to Kommo, and too
+//! many bad codes could get the bridge's IP address blocked; storing a code costs a write. So both are limited, per
+//! address and in total. An address without an exchange in the last minute has slots of its own, so junk for a few
+//! addresses does not keep out a genuine installation at another one. A code that finds no slot is stored and
+//! exchanged later, newest first, so earlier junk does not keep out a genuine code. Links are not limited, because
+//! the bridge has signed them.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Exchanges in a minute. They are made with addresses that are known, so a stranger cannot make up fresh ones.
+/// The limit of exchanges. They are only made with known addresses, so a stranger cannot invent fresh ones.
 const MAX_EXCHANGES: PerMinute = PerMinute { for_one: 12, for_all: 60, with_fresh: 240 };
-/// Codes in a minute that are kept. Any address will do, so a fresh one is worth nothing more.
+/// The limit of stored codes. Any address is allowed here, so a fresh one gets no extra slots.
 const MAX_KEPT_CODES: PerMinute = PerMinute { for_one: 300, for_all: 600, with_fresh: 600 };
-/// An address that says so is left alone for no longer than this.
+/// The longest pause that an address can ask for.
 const MAX_HINTED_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// How many there may be in a minute.
+/// A limit per minute.
 #[derive(Clone, Copy)]
 struct PerMinute {
     for_one: usize,
     for_all: usize,
-    /// In all, if the next one is the first for its address.
+    /// The total, if the next one is the first for its address.
     with_fresh: usize,
 }
 
@@ -32,7 +32,7 @@ struct PerMinute {
 pub(super) struct Throttle {
     exchanges: LastMinute,
     kept: LastMinute,
-    /// Addresses that are left alone, and until when.
+    /// Addresses that must not be called, and until when.
     paused: HashMap<String, Duration>,
 }
 
@@ -55,18 +55,18 @@ impl LastMinute {
 }
 
 impl Throttle {
-    /// Whether `origin` may be asked to exchange one more code now; if so, it counts.
+    /// Whether one more code may be exchanged at `origin` now. If so, the exchange is counted.
     pub(super) fn admits_exchange(&mut self, origin: &str, now: Duration) -> bool {
         self.paused.retain(|_, until| now < *until);
         !self.paused.contains_key(origin) && self.exchanges.admits(origin, now, MAX_EXCHANGES)
     }
 
-    /// Whether one more code may be kept for `origin`; if so, it counts.
+    /// Whether one more code may be stored for `origin`. If so, the code is counted.
     pub(super) fn admits_code(&mut self, origin: &str, now: Duration) -> bool {
         self.kept.admits(origin, now, MAX_KEPT_CODES)
     }
 
-    /// `origin` cannot exchange codes now, or asks to wait.
+    /// Pauses exchanges at `origin`, which cannot exchange codes now or asks to wait.
     pub(super) fn rest(&mut self, origin: &str, span: Option<Duration>, now: Duration) {
         let span = span.unwrap_or(MINUTE).clamp(Duration::from_secs(1), MAX_HINTED_PAUSE);
         self.paused.insert(origin.to_owned(), now + span);
@@ -82,22 +82,22 @@ mod tests {
     }
 
     #[test]
-    fn there_are_few_exchanges_for_one_and_not_many_in_all() {
+    fn exchanges_are_limited_per_address_and_in_total() {
         let mut throttle = Throttle::default();
         let shop = (0..20).filter(|second| throttle.admits_exchange("shop.kommo.com", at(*second))).count();
         assert_eq!(shop, MAX_EXCHANGES.for_one);
         assert!(!throttle.admits_exchange("shop.kommo.com", at(59)));
-        assert!(throttle.admits_exchange("shop.kommo.com", at(60)), "the first is a minute ago");
+        assert!(throttle.admits_exchange("shop.kommo.com", at(60)), "the first was a minute ago");
         assert!(!throttle.admits_exchange("shop.kommo.com", at(60)));
         assert!(throttle.admits_exchange("shop.kommo.com", at(61)));
         assert!(throttle.admits_exchange("other.kommo.com", at(61)));
         let others = |n: &u32| throttle.admits_exchange(&format!("{n}.kommo.com"), at(61));
         assert_eq!((0..300).filter(others).count(), MAX_EXCHANGES.with_fresh - MAX_EXCHANGES.for_one - 1);
-        assert!(!throttle.admits_exchange("other.kommo.com", at(62)), "all places are used up");
+        assert!(!throttle.admits_exchange("other.kommo.com", at(62)), "all slots are used up");
     }
 
     #[test]
-    fn junk_for_a_few_addresses_leaves_another_one_its_places() {
+    fn junk_for_a_few_addresses_leaves_slots_for_another() {
         let mut throttle = Throttle::default();
         let junk = |n: &u32| throttle.admits_exchange(&format!("{}.kommo.com", n % 7), at(0));
         assert_eq!((0..700).filter(junk).count(), MAX_EXCHANGES.for_all);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_counted_apart_from_exchanges() {
+    fn codes_and_exchanges_have_separate_limits() {
         let mut throttle = Throttle::default();
         let kept =
             (0..MAX_KEPT_CODES.for_one + 9).filter(|_| throttle.admits_code("shop.kommo.com", at(0))).count();
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_asks_to_wait_is_left_alone_and_no_other() {
+    fn only_the_address_that_asks_to_wait_is_paused() {
         let mut throttle = Throttle::default();
         throttle.rest("shop.kommo.com", Some(at(600)), at(0));
         assert!(!throttle.admits_exchange("shop.kommo.com", at(599)));

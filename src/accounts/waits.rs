@@ -1,9 +1,9 @@
-//! What deliveries wait for, between the memory of the bridge and its store: commands read it there, and say there which
-//! account is to be tried now.
+//! Shares what deliveries wait for between the bridge's memory and its store. Commands read the waits there, and
+//! request there that an account be tried now.
 //!
-//! What it promises: each change of a wait is written at once, and tried again if that fails; an account that an operator
-//! resumes is tried within five seconds, by one delivery; and a wait for which no delivery waits any longer is forgotten
-//! within five seconds, whatever became of its jobs.
+//! Guarantees: each change of a wait is written immediately, with retries if that fails. An account that an operator
+//! resumes is tried within five seconds, by one delivery. A wait without any waiting delivery is removed within five
+//! seconds, whatever happened to its jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +16,20 @@ use store::{Store, StoreError};
 
 use super::{Accounts, host};
 
-/// How often the store is read for what commands ask for, and for what still waits.
+/// How often the store is checked for requests of commands, and for what still waits.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// A pause that is shorter is over before anyone reads of it.
-const MIN_NOTED_PAUSE: Duration = Duration::from_secs(5);
-/// Two clocks are read one after the other, so a moment that is computed twice differs a little.
+/// Shorter pauses are not recorded: they end before anyone reads of them.
+const MIN_RECORDED_PAUSE: Duration = Duration::from_secs(5);
+/// Two clocks are read one after the other, so the same moment computed twice differs a little.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 impl Accounts {
-    /// What an operator has to do about the account at `origin` while its deliveries wait for this cause.
+    /// Returns what an operator must do about the account at `origin` while its deliveries wait for this cause.
     pub fn advice(&self, cause: Cause, origin: &str) -> String {
         cause.advice_for(&self.known_as(origin), host(origin))
     }
 
-    /// Asks the bridge that runs to try the account at `origin` now. Says whether there is a store to ask by.
+    /// Asks the running bridge to try the account at `origin` now. Returns whether there is a store to ask through.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -56,7 +56,7 @@ impl Accounts {
             let retry = match self.write_waits(store).await {
                 Ok(()) => None,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot store why deliveries wait; retrying");
+                    tracing::warn!(%error, "storing why deliveries wait failed; retrying");
                     Some(POLL_INTERVAL)
                 }
             };
@@ -68,7 +68,7 @@ impl Accounts {
         }
     }
 
-    /// Writes what has changed.
+    /// Writes the changed waits.
     pub(super) async fn write_waits(&self, store: &Store) -> Result<(), StoreError> {
         let changed = self.0.parts.health.take_changed_waits();
         if changed.is_empty() {
@@ -82,7 +82,7 @@ impl Accounts {
         written
     }
 
-    /// Looks at the waits now and then, until `stop`.
+    /// Checks the waits regularly, until `stop`.
     pub(super) async fn watch_waits(&self, store: &Store, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             self.poll_waits_or_log(store).await;
@@ -95,22 +95,23 @@ impl Accounts {
 
     pub(super) async fn poll_waits_or_log(&self, store: &Store) {
         if let Err(error) = self.poll_waits(store).await {
-            tracing::warn!(%error, "cannot check why deliveries wait; retrying");
+            tracing::warn!(%error, "checking why deliveries wait failed; retrying");
         }
     }
 
-    /// Once: resumes what commands ask for, notes long pauses, and forgets waits for which nothing waits.
+    /// Checks once: resumes accounts that commands ask for, records long pauses, and removes waits without waiting
+    /// deliveries.
     async fn poll_waits(&self, store: &Store) -> Result<(), StoreError> {
         for origin in store.accounts().take_resumes().await? {
             self.resume(store, &origin).await?;
         }
-        self.note_wait_of_all();
-        self.note_pauses(store).await?;
-        self.forget_vain_waits(store).await
+        self.record_wait_of_all_accounts();
+        self.record_pauses(store).await?;
+        self.remove_waits_without_deliveries(store).await
     }
 
-    /// Tries the account at `origin` now: its next delivery is the probe of whatever pauses it, and only that one goes out until
-    /// it is answered.
+    /// Tries the account at `origin` now: its next delivery becomes the probe of any pause, and no other goes out
+    /// until the probe is answered.
     async fn resume(&self, store: &Store, origin: &str) -> Result<(), StoreError> {
         let origin = self.moved_to(origin).unwrap_or_else(|| origin.into());
         if let Some(entry) = self.entry(&*origin) {
@@ -121,7 +122,7 @@ impl Accounts {
         tracing::info!(
             account.host = host(&origin),
             was_paused,
-            "operator resumed the account: trying it now"
+            "account resumed by operator; trying it now"
         );
         for lane in self.lanes(&origin) {
             store.jobs().release_refused(lane).await?;
@@ -129,8 +130,8 @@ impl Accounts {
         Ok(())
     }
 
-    /// Notes that the deliveries of all accounts wait, or that they no longer do.
-    fn note_wait_of_all(&self) {
+    /// Records whether the deliveries of all accounts wait.
+    fn record_wait_of_all_accounts(&self) {
         let (health, clock) = (&self.0.parts.health, &self.0.parts.clock);
         let Some(waits) = self.0.parts.limiter.everybody_waits().filter(|waits| waits.holds_all) else {
             health.account_goes_on(ALL_ACCOUNTS);
@@ -154,12 +155,13 @@ impl Accounts {
         health.account_waits(ALL_ACCOUNTS, wait);
     }
 
-    /// Notes the pauses that no delivery has noted: Kommo asked to wait, perhaps a handler's call.
-    async fn note_pauses(&self, store: &Store) -> Result<(), StoreError> {
+    /// Records pauses that no delivery has recorded, because Kommo asked someone else to wait, such as a handler's
+    /// call.
+    async fn record_pauses(&self, store: &Store) -> Result<(), StoreError> {
         let (health, now) = (&self.0.parts.health, self.0.parts.clock.now());
         let is_over =
             |wait: &AccountWait| !wait.cause.needs_operator() && wait.until.is_none_or(|until| until <= now);
-        let paused = self.0.parts.limiter.paused(MIN_NOTED_PAUSE);
+        let paused = self.0.parts.limiter.paused(MIN_RECORDED_PAUSE);
         let unknown: Vec<_> = paused
             .into_iter()
             .filter(|(origin, ..)| health.wait_of(origin).as_ref().is_none_or(is_over))
@@ -174,26 +176,26 @@ impl Accounts {
         Ok(())
     }
 
-    /// Forgets the waits of accounts for which no delivery waits any longer: its jobs were cancelled, ended or were deleted, here
-    /// or by another process. An account that has to be authorized stays: its next request would wait again.
-    async fn forget_vain_waits(&self, store: &Store) -> Result<(), StoreError> {
+    /// Removes the waits of accounts without waiting deliveries: their jobs were cancelled, finished or deleted, here
+    /// or by another process. An account that must be authorized stays, because its next request would wait again.
+    async fn remove_waits_without_deliveries(&self, store: &Store) -> Result<(), StoreError> {
         let mut waits = self.0.parts.health.waits();
-        waits.retain(|(origin, _)| &**origin != ALL_ACCOUNTS && !self.has_to_be_authorized(origin));
+        waits.retain(|(origin, _)| &**origin != ALL_ACCOUNTS && !self.must_be_authorized(origin));
         let waited_for = self.waited_for(store, waits.iter().map(|(origin, _)| origin)).await?;
         for (origin, wait) in waits.into_iter().filter(|(origin, _)| !waited_for.contains(origin)) {
             if !self.0.parts.health.forget_wait(&origin, &wait) {
                 continue;
             }
             if wait.cause.needs_operator() {
-                // Whatever comes next finds out again, and tells it again.
+                // The next delivery finds the cause again, and reports it again.
                 self.0.parts.limiter.probe_next(&origin);
             }
-            tracing::info!(account.host = host(&origin), "no delivery waits for this account any longer");
+            tracing::info!(account.host = host(&origin), "no deliveries wait for this account any longer");
         }
         Ok(())
     }
 
-    /// Those of these accounts that have deliveries which are not finished.
+    /// Returns those of these accounts that have unfinished deliveries.
     async fn waited_for<'a>(
         &self,
         store: &Store,
@@ -210,14 +212,14 @@ impl Accounts {
         Ok(waited_for.map(|(origin, _)| origin).collect())
     }
 
-    /// The addresses that the jobs of the account at `origin` name.
+    /// Returns the addresses that the jobs of the account at `origin` use.
     fn lanes(&self, origin: &str) -> Vec<Arc<str>> {
         let mut lanes = self.moved_from(origin);
         lanes.push(origin.into());
         lanes
     }
 
-    fn has_to_be_authorized(&self, origin: &str) -> bool {
+    fn must_be_authorized(&self, origin: &str) -> bool {
         self.long_lived(origin).is_none()
             && self.entry(origin).is_some_and(|entry| {
                 entry.open().is_err() && entry.record.authorization.state() != AccountState::Revoked

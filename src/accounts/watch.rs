@@ -1,5 +1,5 @@
-//! What goes on by itself: renewing tokens ahead of their end, noticing what another process changed, and finishing what an
-//! installation or a disconnection has left to do.
+//! Background work: renews tokens before they expire, notices changes by other processes, and completes pending
+//! installations and disconnections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -13,20 +13,21 @@ use store::{Store, StoreError};
 use super::directory::Entry;
 use super::{Accounts, due};
 
-/// How often the store is read for what another process did: `accounts remove`, or a renewal.
+/// How often the store is checked for changes by other processes: `accounts remove`, or a renewal.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// How many accounts are renewed at once.
+/// The maximum number of parallel renewals.
 const MAX_PARALLEL_RENEWALS: usize = 16;
-/// The shortest time between two polls, so that what cannot be done now (a full disk) is not tried without a pause.
+/// The minimum time between two polls, so that work that cannot succeed now (full disk) is not retried without a
+/// pause.
 const MIN_POLL_PAUSE: Duration = Duration::from_secs(1);
 
 impl Accounts {
-    /// Keeps tokens fresh until `stop`. At first, says who waits for an operator, and cancels what a crash left of the jobs of
-    /// accounts that were disconnected.
+    /// Keeps tokens fresh until `stop`. First reports which accounts wait for an operator, and cancels the jobs of
+    /// disconnected accounts that a crash left over.
     pub async fn run(&self, stop: CancellationToken) {
         let Some(store) = self.0.parts.store.clone() else { return stop.cancelled().await };
         if let Err(error) = self.begin(&store).await {
-            tracing::warn!(%error, "jobs of accounts that were disconnected could not be cancelled; the next start tries again");
+            tracing::warn!(%error, "cancelling jobs of disconnected accounts failed; the next start retries");
         }
         tokio::join!(
             self.keep_fresh(&store, &stop),
@@ -47,7 +48,8 @@ impl Accounts {
         }
     }
 
-    /// Apart from the rest: to ask an account that does not answer may take minutes, and must not hold up the others.
+    /// Runs separately from the rest, because checking an account that does not respond may take minutes and must not
+    /// delay others.
     async fn finish(&self, store: &Store, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             self.finish_waiting(store).await;
@@ -64,8 +66,8 @@ impl Accounts {
         if accounts > 0 {
             tracing::info!(
                 accounts,
-                "tokens are still encrypted under store.previous_encryption_key: leave it there until they were renewed, for a \
-                 day or so"
+                "tokens are still encrypted under store.previous_encryption_key: keep that key until they are renewed, for about \
+                 a day"
             );
         }
         let mut revoked = Vec::new();
@@ -84,7 +86,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// All of it once.
+    /// Does all background work once.
     #[cfg(test)]
     pub(crate) async fn step(&self, store: &Store) -> Duration {
         let wait = self.poll_and_renew(store).await;
@@ -93,16 +95,16 @@ impl Accounts {
         wait
     }
 
-    /// Looks once, and renews what is due. Says how long nothing is due after that.
+    /// Polls once, and renews the tokens that are due. Returns the time until the next renewal is due.
     async fn poll_and_renew(&self, store: &Store) -> Duration {
         if let Err(error) = self.poll(store).await {
-            tracing::warn!(%error, "the accounts could not be read; it is tried again");
+            tracing::warn!(%error, "reading accounts failed; retrying");
         }
         if let Err(error) = self.cancel_late_jobs(store).await {
-            tracing::warn!(%error, "late jobs of disconnected accounts could not be cancelled; it is tried again");
+            tracing::warn!(%error, "cancelling late jobs of disconnected accounts failed; retrying");
         }
         if let Err(error) = self.0.pairs.save(store).await {
-            tracing::warn!(%error, "addresses of accounts could not be stored; it is tried again");
+            tracing::warn!(%error, "storing addresses of accounts failed; retrying");
         }
         let entries = self.entries();
         let due: Vec<_> = entries.iter().filter(|entry| self.due_in(entry) == Some(Duration::ZERO)).collect();
@@ -115,18 +117,18 @@ impl Accounts {
         next.unwrap_or(Duration::MAX).max(MIN_POLL_PAUSE)
     }
 
-    /// Settles the disconnections that wait, and finishes the installations that do, as far as that is possible now.
+    /// Decides pending disconnections and completes pending installations, as far as possible now.
     async fn finish_waiting(&self, store: &Store) {
         let (settled, exchanged) = tokio::join!(self.complete_revocations(store), self.exchange_kept(store));
         if let Err(error) = settled {
-            tracing::warn!(%error, "calls of /oauth/revoked that wait could not be settled; it is tried again");
+            tracing::warn!(%error, "processing pending calls to /oauth/revoked failed; retrying");
         }
         if let Err(error) = exchanged {
-            tracing::warn!(%error, "installations that wait could not be finished; it is tried again");
+            tracing::warn!(%error, "completing pending installations failed; retrying");
         }
     }
 
-    /// Reads the accounts anew if another process changed one.
+    /// Reloads the accounts if another process changed one.
     async fn poll(&self, store: &Store) -> Result<(), StoreError> {
         let there: HashMap<AccountKey, u64> = store.accounts().generations().await?.into_iter().collect();
         let known = self.entries();
@@ -141,13 +143,15 @@ impl Accounts {
         Ok(())
     }
 
-    /// How many of these rows are not known to be damaged: those would be news at each look.
+    /// Returns the number of these rows that are not known to be unreadable. Known ones would look like a change at
+    /// every poll.
     fn readable(&self, there: &HashMap<AccountKey, u64>) -> usize {
         let unreadable = self.0.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         there.iter().filter(|(key, generation)| unreadable.get(*key) != Some(*generation)).count()
     }
 
-    /// Whose deliveries go on, and who waits for an operator or no longer does, after others changed the accounts.
+    /// After others changed the accounts, resumes deliveries, and records which accounts wait for an operator and
+    /// which no longer do.
     fn apply_changes(&self, known: &[Arc<Entry>]) {
         let known_by_key: HashMap<&AccountKey, &Arc<Entry>> =
             known.iter().map(|before| (&before.record.key, before)).collect();
@@ -166,17 +170,17 @@ impl Accounts {
         }
         for origin in known.iter().filter_map(|before| before.record.origin.as_deref()) {
             if self.entry(origin).is_none() && self.0.parts.health.account_goes_on(origin) {
-                // If deliveries wait, the next one says what for.
+                // If deliveries wait, the next one reports the cause.
                 self.0.parts.limiter.probe_next(origin);
             }
         }
     }
 
-    /// How long until the tokens are renewed ahead of their end; none if they are not.
+    /// Returns the time until the tokens are renewed ahead; `None` if they are not renewed.
     fn due_in(&self, entry: &Entry) -> Option<Duration> {
         let (open, _) = entry.open().ok()?;
         let clock = &self.0.parts.clock;
-        // Tokens under an older key are not renewed for that alone: each renewal, once a day, uses the key of today.
+        // An older key alone does not cause a renewal: the daily one encrypts with the current key anyway.
         let left = due::renewed_at(open.tokens.obtained_at, open.tokens.expires_at).since(clock.now());
         let pause = self.paused_until(&entry.record.key).unwrap_or_default();
         Some(left.max(pause.saturating_sub(clock.elapsed())))

@@ -1,4 +1,4 @@
-//! A store with jobs in whatever state a test needs, made the way the rooms make them.
+//! A store with jobs in any state a test needs, created the way the rooms create them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,13 +17,13 @@ use store::{Role, Store, Written};
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// The fallback of every handler.
+/// Returns the same fallback for every handler.
 pub(crate) fn fallback() -> Fallback {
     let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap();
     Arc::new(move |_| fallback.clone())
 }
 
-/// The store, its clock and its folder, which goes with it.
+/// A store, its clock and its folder, which is deleted with it.
 pub(crate) struct Jobs {
     pub(crate) store: Store,
     pub(crate) clock: ManualClock,
@@ -42,8 +42,8 @@ impl Jobs {
         Self { store, clock, url, made: AtomicU32::new(0), _folder: folder }
     }
 
-    /// A job of `handler` in `state`. It is a second younger than the one before, and its account and
-    /// bot bear the number of jobs made so far, from 1. No other job of the handler may be queued.
+    /// Creates a job of `handler` in `state`. It is a second younger than the previous one. Its account and bot ids
+    /// are the number of jobs created so far, from 1. No other job of the handler may be queued.
     pub(crate) async fn make(&self, handler: &str, state: StateName) -> JobId {
         self.clock.advance(Duration::from_secs(1));
         let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
@@ -56,7 +56,7 @@ impl Jobs {
         id
     }
 
-    /// Two queued jobs of one moment, the elder first: only the last digits of their ids differ.
+    /// Creates two queued jobs at the same moment, the older first: their ids differ only in the last digits.
     pub(crate) async fn make_two(&self, handler: &str) -> (JobId, JobId) {
         self.clock.advance(Duration::from_secs(1));
         let number = self.made.fetch_add(2, Ordering::SeqCst) + 1;
@@ -64,7 +64,7 @@ impl Jobs {
         (self.accept(handler, number, within).await, self.accept(handler, number + 1, within).await)
     }
 
-    /// A job whose bot gets the fallback, in `delivering`.
+    /// Creates a job in `delivering` whose bot gets the fallback.
     pub(crate) async fn make_fallback(&self, handler: &str, reason: FallbackReason) -> JobId {
         self.clock.advance(Duration::from_secs(1));
         let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
@@ -85,13 +85,13 @@ impl Jobs {
         id
     }
 
-    /// A job of `handler` that is to be answered within this time, and that no one has claimed.
+    /// Creates an unclaimed job of `handler` with this time to answer.
     pub(crate) async fn accept_for(&self, handler: &str, answer_within: Duration) -> JobId {
         let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
         self.accept(handler, number, answer_within).await
     }
 
-    /// A job in `dead` whose completion Kommo refused, and whose fallback it refused too.
+    /// Creates a job in `dead` because Kommo refused first its completion and then its fallback.
     pub(crate) async fn refused_twice(&self, handler: &str) -> JobId {
         let id = self.make(handler, StateName::Delivering).await;
         let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"fail"}}"#).unwrap();
@@ -105,14 +105,14 @@ impl Jobs {
         id
     }
 
-    /// Another request of the bot that made the last job; its job waits for a worker.
+    /// Creates another request of the last job's bot; its job waits for a worker.
     pub(crate) async fn next_question(&self, handler: &str) -> JobId {
         let number = self.made.load(Ordering::SeqCst);
         self.clock.advance(Duration::from_secs(1));
         self.accept_keyed(handler, number, format!("jti-{number}-next"), Duration::from_secs(50)).await
     }
 
-    /// The delivery of the job with this number.
+    /// Claims the delivery of the job with this number.
     pub(crate) async fn claim_delivery(&self, number: u32) -> DeliveringJob {
         let origin = format!("https://a{number}.kommo.com");
         let longest_due = store::LongestDue::default();

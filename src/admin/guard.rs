@@ -1,6 +1,6 @@
-//! Who may ask.
+//! Access control of the admin listener.
 //!
-//! Each refusal is counted in `bridge_admin_refused_total{reason}` and logged, in sum where there are many.
+//! Each refusal is counted in `bridge_admin_refused_total{reason}` and logged; frequent ones are summed up.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,35 +20,35 @@ use crate::problem::{ProblemDetails, SendAfter, keep_private};
 use crate::secrets::SharedSecret;
 use model::clock::Clock;
 
-/// A wrong token is answered only after this. The connection may be closed meanwhile, so guessing takes no place from
-/// others, and a good token never waits.
+/// The delay before the response to a wrong token. A full listener may close the connection meanwhile, so guessing
+/// takes no slot from others. A correct token never waits.
 const WRONG_TOKEN_PAUSE: Duration = Duration::from_secs(1);
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Lets in only callers who may ask.
+/// Decides which callers have access.
 pub(super) struct Guard {
     token: Option<SharedSecret>,
     log_limiter: LogLimiter,
 }
 
-/// Why a caller may not ask.
+/// Why access is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
-    /// There is a token, but not with this request.
+    /// A token is set, but the request has none.
     NoToken,
-    /// Another token.
+    /// The token is wrong.
     WrongToken,
-    /// No token is set, and the `Host` is a name that anybody can point here.
+    /// No token is set, and the `Host` is a name that anyone can make point here.
     ForeignHost,
-    /// No token is set, and a web page of another site asks.
+    /// No token is set, and the request comes from a web page of another site.
     CrossSite,
 }
 
 impl Guard {
-    /// A guard that asks for `token`, if there is one.
+    /// Creates a guard that requires `token`, if there is one.
     pub(super) fn new(token: Option<SharedSecret>, clock: Clock) -> Self {
-        Self { token, log_limiter: LogLimiter::new("requests to the admin listener refused", clock) }
+        Self { token, log_limiter: LogLimiter::new("admin requests refused", clock) }
     }
 
     fn decide(&self, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -64,7 +64,8 @@ impl Guard {
         if !is_local(host) {
             return Err(Refusal::ForeignHost);
         }
-        // Reads as well: a page cannot see the answer, but how long and how large it is tells what a search found.
+        // Reads too: a page cannot see the response, but its time and size would reveal whether a search found
+        // something.
         if is_cross_site(host, headers) {
             return Err(Refusal::CrossSite);
         }
@@ -75,12 +76,12 @@ impl Guard {
         let reason = refusal.reason();
         metrics::counter!("bridge_admin_refused_total", "reason" => reason).increment(1);
         if self.log_limiter.allows(reason) {
-            tracing::warn!(reason, "a request to the admin listener was refused");
+            tracing::warn!(reason, "admin request refused");
         }
     }
 }
 
-/// The middleware around all routes.
+/// The middleware that guards all routes.
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let mut response = match guard.decide(request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -98,17 +99,17 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
 }
 
-/// Whether no name server had a say in how the caller came here.
+/// Whether the caller reached this listener without a DNS name, which anyone could make point here.
 fn is_local(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        // In `[::1]` the last colon begins no port.
+        // In `[::1]`, no port follows the last colon.
         if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
     });
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
-/// Whether a browser says that the request comes from a page of another site. Other programs say nothing.
+/// Whether a browser reports that the request comes from a page of another site. Other programs send no such headers.
 fn is_cross_site(host: &str, headers: &HeaderMap) -> bool {
     let site = headers.get(SEC_FETCH_SITE);
     if site.is_some_and(|site| site != "same-origin" && site != "none") {
@@ -120,12 +121,12 @@ fn is_cross_site(host: &str, headers: &HeaderMap) -> bool {
 fn is_origin_of(origin: &HeaderValue, host: &str) -> bool {
     let parse = |text: &str| Url::parse(text).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
     let Some(origin) = origin.to_str().ok().and_then(parse) else { return false };
-    // A proxy in front may speak TLS.
+    // A proxy in front may use TLS.
     ["http", "https"].iter().any(|scheme| parse(&format!("{scheme}://{host}")).as_ref() == Some(&origin))
 }
 
 impl Refusal {
-    /// The label of the metric.
+    /// Returns the label of the metric.
     const fn reason(self) -> &'static str {
         match self {
             Self::NoToken => "token_missing",
@@ -149,20 +150,20 @@ impl IntoResponse for Refusal {
                 StatusCode::UNAUTHORIZED,
                 "admin-token-wrong",
                 "Wrong token",
-                "The bearer is not the value of admin.token.",
+                "The bearer token does not match admin.token.",
             ),
             Self::ForeignHost => (
                 StatusCode::FORBIDDEN,
                 "foreign-host",
                 "Foreign host",
-                "Without admin.token this listener answers only to an IP address or localhost in the URL. \
+                "Without admin.token, the URL must contain an IP address or localhost. \
                  Set admin.token to reach it by name.",
             ),
             Self::CrossSite => (
                 StatusCode::FORBIDDEN,
                 "cross-site",
                 "Cross-site request",
-                "Without admin.token this listener does not answer pages of another origin. \
+                "Without admin.token, requests from pages of another origin are refused. \
                  Set admin.token and send it.",
             ),
         };
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_token_only_its_bearer_may_ask() {
+    fn with_a_token_only_its_bearer_has_access() {
         let guard = guard(Some("s3cret"));
         for (authorization, expected) in [
             (None, Err(Refusal::NoToken)),
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_only_a_local_host_is_answered() {
+    fn without_a_token_only_a_local_host_has_access() {
         let guard = guard(None);
         for host in
             ["127.0.0.1:9090", "127.0.0.1", "localhost", "LocalHost:1", "[::1]:9090", "[::1]", "10.0.0.7:80"]
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_no_foreign_page_reads_or_changes_anything() {
+    fn without_a_token_a_foreign_page_cannot_read_or_change_anything() {
         let guard = guard(None);
         let site = "sec-fetch-site";
         for (extra, expected) in [
@@ -268,7 +269,11 @@ mod tests {
             assert_eq!(guard.decide("/health/ready", &headers), Ok(()), "{extra:?}");
         }
         let both = headers(&[("host", "127.0.0.1:9090"), (site, "none"), ("origin", "https://evil.example")]);
-        assert_eq!(guard.decide("/metrics", &both), Err(Refusal::CrossSite), "one of the two is enough");
+        assert_eq!(
+            guard.decide("/metrics", &both),
+            Err(Refusal::CrossSite),
+            "one of the two headers is enough"
+        );
         let default_port = headers(&[("host", "localhost"), ("origin", "http://localhost")]);
         assert_eq!(guard.decide("/api/v1/jobs/retry", &default_port), Ok(()));
     }

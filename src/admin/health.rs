@@ -14,21 +14,21 @@ use store::StoreError;
 
 use super::Shared;
 
-/// Kommo waits for its answer no longer than this: new connections that find no place for longer are not served.
+/// How long Kommo waits for a response. New connections that find no slot for longer are not served.
 const KOMMO_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The process answers; nothing else is asked.
+/// Responds that the process is alive, without checking anything.
 pub(super) async fn live() -> Response {
     answer(StatusCode::OK, json!({ "status": "live" }))
 }
 
-/// Whether requests should be sent here: 200 with the accounts that wait for an operator, and why all accounts wait if they
-/// do; or 503 and why not.
+/// Whether requests should be sent here: 200 with the accounts that wait for an operator, and the reason if all
+/// accounts wait; or 503 with the reasons.
 ///
-/// Accounts that wait are no reason to send requests elsewhere: they would wait there too. Nor is a public listener that is
-/// full for a moment (`degraded`): a request that is in progress ends soon. Nor is a background task that panicked and is
-/// started again (`degraded` too): requests are served without it. A full listener is a reason once new connections have found no
-/// place for as long as Kommo waits.
+/// Waiting accounts are not a reason to send requests elsewhere, because they would wait there too. A public listener
+/// that is full for a moment (`degraded`) is not one either, because a request in progress ends soon. Nor is a
+/// background task that panicked and restarts (also `degraded`), because requests are served without it. A full
+/// listener becomes a reason once new connections have found no slot for as long as Kommo waits.
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     let mut reasons = reasons(shared.health.phase(), shared.prober.ask().await);
     let full_for = shared.health.callers_wait_since().map(|since| since.elapsed());
@@ -54,7 +54,7 @@ fn reasons(phase: Phase, store: Result<(), StoreError>) -> Vec<String> {
     let phase = match phase {
         Phase::Starting => Some("the bridge is starting".to_owned()),
         Phase::Ready => None,
-        Phase::Draining => Some("the bridge is draining: it stops soon".to_owned()),
+        Phase::Draining => Some("the bridge is draining and stops soon".to_owned()),
     };
     let store = store.err().map(|error| error.to_string());
     phase.into_iter().chain(store).collect()
@@ -62,8 +62,8 @@ fn reasons(phase: Phase, store: Result<(), StoreError>) -> Vec<String> {
 
 fn of_full(full_for: Duration) -> String {
     format!(
-        "new connections to the public listener have found no place for {:.1} s: all of server.max_connections have a request \
-         in progress",
+        "new connections to the public listener have found no slot for {:.1} s: all of server.max_connections are busy with a \
+         request",
         full_for.as_secs_f64()
     )
 }
@@ -79,11 +79,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_is_told_and_ready_has_none() {
+    fn every_reason_is_reported_and_ready_has_none() {
         for (phase, store, expected) in [
             (Phase::Ready, Ok(()), vec![]),
             (Phase::Starting, Ok(()), vec!["the bridge is starting"]),
-            (Phase::Draining, Ok(()), vec!["the bridge is draining: it stops soon"]),
+            (Phase::Draining, Ok(()), vec!["the bridge is draining and stops soon"]),
             (
                 Phase::Ready,
                 Err(StoreError::Full),

@@ -1,7 +1,7 @@
-//! A job as JSON: what the API answers and what `jobs --json` prints.
+//! A job as JSON, for the API and `jobs --json`.
 //!
-//! Every field is always there, `null` if it does not apply, so that a script need not ask. There is no
-//! token in a job, so none can get out here.
+//! Every field is always present, `null` if it does not apply, so scripts need not check. A job contains no token, so
+//! none can leak here.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use model::{
 };
 use store::Page;
 
-/// A job without its bodies, as lists have it.
+/// A job without its bodies, for lists.
 #[derive(Clone, Debug, Serialize)]
 pub struct SummaryView {
     id: JobId,
@@ -22,7 +22,7 @@ pub struct SummaryView {
     bot_type: BotType,
     bot_id: i64,
     continue_id: String,
-    /// Kommo's number: 1 contact, 2 lead, 12 customer.
+    /// Kommo's code: 1 contact, 2 lead, 12 customer.
     entity_type: Option<i64>,
     entity_id: Option<i64>,
     return_url: ReturnUrl,
@@ -30,13 +30,13 @@ pub struct SummaryView {
     /// Why the bot gets the fallback; null if it gets the handler's answer.
     fallback_reason: Option<FallbackReason>,
     received_at: Timestamp,
-    /// Not to be claimed before; null unless the job waits for a worker or for its delivery.
+    /// When it may be claimed; null unless the job waits for a worker or for its delivery.
     due_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     handler_attempts: u32,
     delivery_attempts: u32,
     last_error: Option<String>,
-    /// Whether `data` and `completion` were dropped to make room.
+    /// Whether `data` and `completion` were dropped to free space.
     bodies_dropped: bool,
 }
 impl From<JobSummary> for SummaryView {
@@ -70,16 +70,16 @@ impl From<JobSummary> for SummaryView {
 pub struct JobView<'a> {
     #[serde(flatten)]
     summary: SummaryView,
-    /// Null too if the bodies were dropped.
+    /// Also null if the bodies were dropped.
     data: Option<&'a Value>,
-    /// The body of the continue; null as long as there is none, and if the bodies were dropped.
+    /// The body of the continue; null if there is none yet, or if the bodies were dropped.
     completion: Option<&'a CheckedCompletion>,
-    /// What the handler returned, where the fallback took its place; else null.
+    /// What the handler returned, if the fallback replaced it; else null.
     handler_completion: Option<&'a CheckedCompletion>,
 }
 
 impl<'a> JobView<'a> {
-    /// The view of `job`.
+    /// Creates the view of `job`.
     pub fn new(job: &'a JobRecord) -> Self {
         let whole = match job {
             JobRecord::Whole(job) => Some(job),
@@ -99,13 +99,13 @@ impl<'a> JobView<'a> {
 pub struct JobWithAttempts<'a> {
     #[serde(flatten)]
     job: JobView<'a>,
-    /// Why it stands still and what to do; null if it is finished.
+    /// What the job waits for and what to do; null if it is finished.
     waits_for: Option<WaitsFor>,
     attempts: Vec<AttemptView<'a>>,
 }
 
 impl<'a> JobWithAttempts<'a> {
-    /// The view of `job` and `attempts`, and of what it waits for.
+    /// Creates the view of `job` and `attempts`, and of what it waits for.
     pub fn new(job: &'a JobRecord, attempts: &'a [Attempt], waits_for: Option<WaitsFor>) -> Self {
         let attempts = attempts.iter().map(AttemptView::new).collect();
         Self { job: JobView::new(job), waits_for, attempts }
@@ -138,15 +138,14 @@ impl<'a> AttemptView<'a> {
     }
 }
 
-/// Some jobs, newest first, and where to go on.
+/// A page of jobs, newest first, and where the next one starts.
 #[derive(Clone, Debug, Serialize)]
 pub struct PageView {
     jobs: Vec<SummaryView>,
-    /// To be sent as `cursor` for the next page; null at the end. A page can be short, even empty,
-    /// though more follow.
+    /// The `cursor` of the next page; null at the end. A page can be short or even empty although more pages follow.
     next_cursor: Option<JobId>,
-    /// Whether the search stopped before the page was full, because it would have taken too long: older jobs may match, and
-    /// `next_cursor` says where to go on.
+    /// Whether the search stopped before the page was full, because it took too long. Older jobs may match; continue
+    /// at `next_cursor`.
     stopped: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `/api/v1/jobs…` and `/api/v1/stats`: looking at jobs and moving them.
+//! `/api/v1/jobs…` and `/api/v1/stats`: shows jobs and moves them.
 
 use std::future::Future;
 use std::time::Duration;
@@ -22,20 +22,20 @@ use super::job_json::{JobWithAttempts, PageView};
 use super::outcomes_json::OutcomesView;
 use super::{Shared, jobs_query, refusal};
 
-/// How long a caller waits for one change; the store may still make it later.
+/// How long a caller waits for one change. The store may still make the change later.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same for many changes.
+/// How long a caller waits for many changes.
 const BULK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The same for a body to arrive: nothing else cuts off a caller who sends slowly, and places are few.
+/// How long a body may take to arrive. Nothing else cuts off a slow sender, and connections are limited.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What `last_hour` of the numbers is about.
+/// The period of `last_hour` in the stats.
 const LAST_HOUR: Duration = Duration::from_secs(3_600);
 
 type Answer = Result<Response, ProblemDetails>;
 
-/// What stands in the path in place of an id; it need not even be text.
+/// The path segment of an id, which may not even be text.
 type Id = Result<Path<String>, PathRejection>;
 
 /// `GET /api/v1/jobs`
@@ -51,7 +51,7 @@ pub(super) async fn one(State(shared): State<Shared>, id: Id) -> Answer {
     show(&shared, job_id(&shared, id).await?).await
 }
 
-/// The body of `POST /api/v1/jobs/{id}/retry`; none means its defaults.
+/// The body of `POST /api/v1/jobs/{id}/retry`; without one, the defaults apply.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RetryOne {
@@ -61,8 +61,8 @@ struct RetryOne {
 }
 
 const RETRY_ONE: &str =
-    r#"Send {"send":"handler"} or {"send":"fallback"}, {"force":true}, both, or no body at all."#;
-const RETRY_MANY: &str = r#"Send {"state":"dead"}, with "handler" to retry one handler's, and "force":true to retry superseded ones too."#;
+    r#"Send {"send":"handler"} or {"send":"fallback"}, {"force":true}, both, or no body."#;
+const RETRY_MANY: &str = r#"Send {"state":"dead"}; add "handler" to retry only that handler's jobs, and "force":true to include superseded jobs."#;
 
 /// `POST /api/v1/jobs/{id}/retry`
 pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request) -> Answer {
@@ -81,9 +81,9 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
         }
     };
     let store = shared.store.clone();
-    to_the_end(STORE_TIMEOUT, async move {
+    run_to_end(STORE_TIMEOUT, async move {
         store.jobs().retry_with(id, RetryOptions { send, force }).await?;
-        tracing::info!(job.id = %id, force, "operator retried a job");
+        tracing::info!(job.id = %id, force, "job retried by operator");
         Ok(())
     })
     .await?;
@@ -94,9 +94,9 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
 pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
     let id = job_id(&shared, id).await?;
     let (store, job_log) = (shared.store.clone(), shared.job_log.clone());
-    to_the_end(STORE_TIMEOUT, async move {
+    run_to_end(STORE_TIMEOUT, async move {
         store.jobs().cancel(id).await?;
-        // Logged also if the caller hung up meanwhile.
+        // Logged even if the caller has hung up meanwhile.
         if let Some((job, _)) = store.jobs().get(id).await? {
             job_log.finished(Finished::from(&job.summary()));
         }
@@ -123,14 +123,14 @@ pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -
     let RetryMany { state, handler, force } = asked?;
     if state != StateName::Dead.as_str() {
         let why =
-            format!("`state` is `{}`, but only dead jobs can be retried together", refusal::short(&state));
+            format!("`state` is `{}`, but only dead jobs can be retried in bulk", refusal::short(&state));
         return Err(refusal::of_body(why, RETRY_MANY));
     }
     let store = shared.store.clone();
-    let RetriedDead { retried, superseded } = to_the_end(BULK_TIMEOUT, async move {
+    let RetriedDead { retried, superseded } = run_to_end(BULK_TIMEOUT, async move {
         let done = store.jobs().retry_dead(handler, force).await?;
         let RetriedDead { retried, superseded } = done;
-        tracing::info!(jobs = retried, superseded, force, "operator retried dead jobs");
+        tracing::info!(jobs = retried, superseded, force, "dead jobs retried by operator");
         Ok(done)
     })
     .await?;
@@ -181,22 +181,21 @@ async fn read(shared: &Shared, request: Request) -> Result<Bytes, ProblemDetails
     body.map_err(|_| refusal::too_slow())?.map_err(refusal::of_transfer)
 }
 
-/// The job that the path names, by its id or by as much of its beginning as no other job has. Text that is neither names no
-/// job.
+/// Finds the job that the path names by its id or a unique prefix of the id. Any other text matches no job.
 async fn job_id(shared: &Shared, id: Id) -> Result<JobId, ProblemDetails> {
     let text = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(text)| text);
     let prefix = text.parse().map_err(|_| refusal::no_job(text))?;
     within(STORE_TIMEOUT, shared.store.jobs().find(prefix)).await
 }
 
-/// Carries `work` out to its end, also if the caller hangs up or `timeout` passes: half of many changes would be neither
-/// done nor undone.
-async fn to_the_end<T: Send + 'static>(
+/// Runs `work` to its end, even if the caller hangs up or `timeout` passes, because a bulk change must not stop
+/// halfway.
+async fn run_to_end<T: Send + 'static>(
     timeout: Duration,
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, ProblemDetails> {
     let running = tokio::spawn(work);
-    // It fails only with the process.
+    // The task fails only if the process is stopping.
     within(timeout, async { running.await.unwrap_or(Err(StoreError::Closed)) }).await
 }
 
@@ -207,7 +206,7 @@ async fn within<T>(
     let done = tokio::time::timeout(timeout, work).await.unwrap_or(Err(StoreError::Timeout));
     done.map_err(|error| {
         if !error.is_of_the_asker() {
-            tracing::error!(%error, "the admin API could not use the store");
+            tracing::error!(%error, "admin API call failed in the store");
         }
         refusal::of_store(&error)
     })

@@ -1,5 +1,5 @@
-//! The query of `GET /api/v1/jobs`. What is not understood is refused, never ignored: a filter with a
-//! spelling mistake would show jobs that no one asked for.
+//! The query of `GET /api/v1/jobs`. Unknown parameters and values are refused, never ignored: otherwise a misspelled
+//! filter would return the wrong jobs.
 
 use url::form_urlencoded;
 
@@ -8,25 +8,25 @@ use store::JobFilter;
 
 use super::refusal::short;
 
-/// Jobs of one page, unless asked otherwise.
+/// The default number of jobs per page.
 pub const DEFAULT_LIMIT: u32 = 50;
-/// The most jobs of one page.
+/// The maximum number of jobs per page.
 pub const MAX_LIMIT: u32 = 500;
 
-/// A parameter that cannot be followed.
+/// An invalid parameter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadParameter {
     #[error(
-        "`{0}` is no parameter of this path: it takes state, handler, account_id, outcome, q, limit and cursor"
+        "unknown parameter `{0}` (expected one of: state, handler, account_id, outcome, q, limit, cursor)"
     )]
     Unknown(String),
-    #[error("`{0}` is given twice")]
+    #[error("`{0}` occurs more than once")]
     Twice(&'static str),
     #[error("`{name}` cannot be `{value}`: {source}")]
     Value { name: &'static str, value: String, source: BadValue },
 }
 
-/// What a parameter takes instead.
+/// What a parameter accepts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadValue {
     #[error(transparent)]
@@ -35,17 +35,17 @@ pub(super) enum BadValue {
     Handler(#[from] HandlerNameError),
     #[error(transparent)]
     Outcome(#[from] UnknownOutcome),
-    #[error("it is a number")]
+    #[error("expected a number")]
     NotANumber,
-    #[error("it is a number from 1 to {MAX_LIMIT}")]
+    #[error("expected a number from 1 to {MAX_LIMIT}")]
     Limit,
-    #[error("it is the next_cursor of an earlier page")]
+    #[error("expected the next_cursor of an earlier page")]
     Cursor,
 }
 
 const NAMES: [&str; 7] = ["state", "handler", "account_id", "outcome", "q", "limit", "cursor"];
 
-/// Reads the query. An empty value is as good as none.
+/// Parses the query. An empty value counts as absent.
 pub(super) fn parse(query: &str) -> Result<JobFilter, BadParameter> {
     let mut filter = JobFilter { limit: DEFAULT_LIMIT, ..JobFilter::default() };
     let mut seen = Vec::new();
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_parameter_is_understood() {
+    fn every_parameter_is_parsed() {
         let id = "018bcfe5-687b-7000-8000-000000000001";
         let query =
             format!("state=dead&handler=echo&account_id=7&outcome=fallback&q=a%20b%26&limit=500&cursor={id}");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_empty_values_mean_all() {
+    fn absent_and_empty_values_match_everything() {
         for query in ["", "state=&handler=&account_id=&outcome=&q=&limit=&cursor="] {
             let filter = parse(query).unwrap();
             assert_eq!((filter.state, filter.account_id, filter.limit), (None, None, DEFAULT_LIMIT));
@@ -122,21 +122,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_named() {
+    fn invalid_parameters_are_named() {
         for (query, expected) in [
-            ("stat=dead", "`stat` is no parameter of this path"),
-            ("limit=1&limit=2", "`limit` is given twice"),
+            ("stat=dead", "unknown parameter `stat` (expected one of: state, handler"),
+            ("limit=1&limit=2", "`limit` occurs more than once"),
             ("state=lost", "`state` cannot be `lost`: "),
             ("handler=a/b", "`handler` cannot be `a/b`: "),
-            ("account_id=x", "`account_id` cannot be `x`: it is a number"),
+            ("account_id=x", "`account_id` cannot be `x`: expected a number"),
             (
                 "outcome=ok",
                 "`outcome` cannot be `ok`: unknown outcome `ok` (expected one of: handler, fallback)",
             ),
-            ("limit=0", "`limit` cannot be `0`: it is a number from 1 to 500"),
+            ("limit=0", "`limit` cannot be `0`: expected a number from 1 to 500"),
             ("limit=501", "`limit` cannot be `501`"),
             ("limit=-1", "`limit` cannot be `-1`"),
-            ("cursor=abc", "`cursor` cannot be `abc`: it is the next_cursor of an earlier page"),
+            ("cursor=abc", "`cursor` cannot be `abc`: expected the next_cursor of an earlier page"),
         ] {
             let error = parse(query).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{query}: {error}");

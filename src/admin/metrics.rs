@@ -1,7 +1,7 @@
-//! `/metrics`: the numbers of the process, and what the store knows at this moment.
+//! `/metrics`: the metrics of the process, and the current numbers of the store.
 //!
-//! The second kind is written here and not by the recorder: it is exact at each scrape, belongs to this
-//! bridge alone, and is never a number that someone forgot to update.
+//! The numbers of the store are written here and not by the recorder. They are exact at each scrape, belong only to
+//! this bridge, and cannot become stale.
 
 use std::fmt::Write;
 
@@ -16,12 +16,12 @@ use super::Shared;
 
 const CONTENT_TYPE_OF_METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The numbers, in Prometheus' text format. Those of the store are missing while it cannot be read.
+/// Returns the metrics in Prometheus' text format. The store's numbers are omitted if it cannot be read.
 pub(super) async fn scrape(State(shared): State<Shared>) -> Response {
     let mut text = shared.metrics.render();
     match shared.store.jobs().stats().await {
         Ok(stats) => text.push_str(&of_store(&stats, shared.clock.now())),
-        Err(error) => tracing::warn!(%error, "/metrics goes without the store's numbers"),
+        Err(error) => tracing::warn!(%error, "reading the store failed; /metrics omits its numbers"),
     }
     text.push_str(&of_log(shared.store.maintenance().log_bytes()));
     text.push_str(&of_accounts(shared.health.waiting().len(), shared.health.everybody_waits().is_some()));
@@ -41,7 +41,7 @@ fn of_store(stats: &Stats, now: Timestamp) -> String {
     line(&mut text, "bridge_oldest_queued_seconds", age);
     text.push_str(&head(
         "bridge_body_bytes",
-        "Bytes of the bodies of jobs, of all (stored) and of the unfinished.",
+        "Bytes of the bodies of all jobs (stored) and of unfinished jobs.",
     ));
     line(&mut text, "bridge_body_bytes{of=\"stored\"}", stats.stored_bytes);
     line(&mut text, "bridge_body_bytes{of=\"unfinished\"}", stats.unfinished_bytes);
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gauges_read_as_prometheus_text() {
+    fn the_gauges_are_prometheus_text() {
         let stats = Stats {
             jobs: [(StateName::Queued, 3), (StateName::Dead, 0)].into(),
             oldest_queued: Some(Timestamp::from_millis(1_000)),
@@ -99,7 +99,7 @@ mod tests {
              # HELP bridge_oldest_queued_seconds Age of the oldest job that waits for a worker; 0 if none waits.\n\
              # TYPE bridge_oldest_queued_seconds gauge\n\
              bridge_oldest_queued_seconds 1.5\n\
-             # HELP bridge_body_bytes Bytes of the bodies of jobs, of all (stored) and of the unfinished.\n\
+             # HELP bridge_body_bytes Bytes of the bodies of all jobs (stored) and of unfinished jobs.\n\
              # TYPE bridge_body_bytes gauge\n\
              bridge_body_bytes{of=\"stored\"} 9\n\
              bridge_body_bytes{of=\"unfinished\"} 7\n"

@@ -1,10 +1,10 @@
 //! The admin listener: health, metrics and the API of jobs.
 //!
-//! It is for the operators of the bridge, never for Kommo. Who may ask is decided in one place
-//! ([`guard`]), around all routes, so that a new route is guarded without doing anything for it.
-//! Only `/health/*` is open to everyone, because probes carry no tokens; it says nothing about jobs.
+//! It serves the operators of the bridge, never Kommo. A single place, [`guard`], checks access for all routes, so a
+//! new route is guarded automatically. Only `/health/*` is open to everyone, because probes send no tokens; it
+//! reveals nothing about jobs.
 //!
-//! All that changes something goes through the store, and takes effect even if the asker hangs up.
+//! Every change goes through the store, and takes effect even if the caller hangs up.
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -44,40 +44,40 @@ pub use jobs_query::{DEFAULT_LIMIT, MAX_LIMIT};
 
 use prober::Prober;
 
-/// The largest body of any request here, in bytes.
+/// The largest request body, in bytes.
 const MAX_BODY: usize = 16 * 1024;
 
-/// What the admin listener shows, and to whom.
+/// The inputs of the admin listener.
 #[derive(Clone)]
 pub struct Admin {
-    /// Where the jobs are.
+    /// The store of the jobs.
     pub store: Store,
-    /// What the rooms say of themselves.
+    /// The state that the rooms report.
     pub health: Health,
-    /// The handlers that are registered.
+    /// The registered handlers.
     pub handlers: Arc<HashSet<HandlerName>>,
-    /// `admin.token`; without one, see [`router`].
+    /// `admin.token`; [`router`] describes access without one.
     pub token: Option<SharedSecret>,
-    /// The numbers of the process.
+    /// The metrics of the process.
     pub metrics: PrometheusHandle,
-    /// What the log says of cancelled jobs.
+    /// Logs cancelled jobs.
     pub job_log: JobLog,
-    /// For ages.
+    /// The clock, for ages.
     pub clock: Clock,
-    /// What the bot of a handler gets when there is no answer for it.
+    /// Returns what the bot gets if a handler has no answer.
     pub fallback: Fallback,
 }
 
-/// The fallback of each handler.
+/// Returns the fallback of a handler.
 pub type Fallback = Arc<dyn Fn(&HandlerName) -> CheckedCompletion + Send + Sync>;
 
-/// The routes of the admin listener.
+/// Returns the routes of the admin listener.
 ///
-/// With a token, all but `/health/*` needs `Authorization: Bearer TOKEN`, which no web page can send for
-/// its reader. Without one, which is for loopback addresses only, any program of this machine may ask,
-/// but no web page that is open on this machine: a `Host` that is neither an address nor
-/// `localhost` is refused (a page's own name that was made to point here), and so is what a browser sends for a page of
-/// another origin, reads included. No browser keeps an answer or gives it to another site.
+/// With a token, everything but `/health/*` requires `Authorization: Bearer TOKEN`, which a web page cannot send on
+/// behalf of its visitor. Without a token, which only loopback addresses allow, any program on this machine has
+/// access, but no web page open on this machine does: a `Host` that is neither an address nor `localhost` is refused
+/// (a page's own name that was made to point here), and so are requests that a browser sends for a page of another
+/// origin, including reads. Browsers neither cache an answer nor share it with another site.
 pub fn router(admin: Admin) -> Router {
     let guard = Arc::new(guard::Guard::new(admin.token, admin.clock.clone()));
     let state = Shared {
@@ -106,7 +106,7 @@ pub fn router(admin: Admin) -> Router {
         .with_state(state)
 }
 
-/// What the routes work with.
+/// The shared state of the routes.
 #[derive(Clone)]
 struct Shared {
     prober: Arc<Prober>,

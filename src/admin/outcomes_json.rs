@@ -1,4 +1,4 @@
-//! How recent jobs turned out, as JSON.
+//! The outcomes of recent jobs, as JSON.
 
 use serde::Serialize;
 
@@ -8,13 +8,13 @@ use store::{FallbackCount, RecentOutcomes};
 /// `last_hour` of `/api/v1/stats`.
 #[derive(Debug, Serialize)]
 pub(super) struct OutcomesView<'a> {
-    /// Jobs that have a completion.
+    /// The number of jobs with a completion.
     jobs: u64,
-    /// Those of them whose bots get the fallback.
+    /// The number of those jobs whose bots get the fallback.
     fallbacks: u64,
-    /// By handler and reason, the most first.
+    /// Fallbacks by handler and reason, most frequent first.
     fallbacks_by: Vec<CountView<'a>>,
-    /// Whether only the newest 10,000 jobs of the hour were looked at.
+    /// Whether only the newest 10,000 jobs of the hour were counted.
     is_sample: bool,
 }
 

@@ -1,8 +1,8 @@
-//! Asks whether the store can be written, without becoming a load itself.
+//! Checks whether the store can be written, without becoming a load itself.
 //!
-//! Anyone may ask for `/health/ready`, as often as they like. So one question at a time is under way,
-//! every caller shares its answer, and an answer is good for [`CACHE_TIME`]. A store that is stuck does not
-//! collect questions either: the one that it has not answered is waited for again.
+//! Anyone can request `/health/ready`, as often as they like. So only one check runs at a time, all callers share its
+//! answer, and an answer is valid for [`CACHE_TIME`]. If the store is stuck, checks do not pile up: callers wait for
+//! the one that is still running.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -15,14 +15,14 @@ use tokio::sync::watch;
 use model::clock::Clock;
 use store::{Store, StoreError};
 
-/// How long an answer is given again.
+/// How long an answer is reused.
 const CACHE_TIME: Duration = Duration::from_secs(1);
 /// How long a caller waits for an answer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Answer = Result<(), StoreError>;
 
-/// Shares answers between those who ask.
+/// Shares answers between callers.
 pub(super) struct Prober {
     question: Box<dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync>,
     clock: Clock,
@@ -35,7 +35,7 @@ struct Probe {
 }
 
 impl Prober {
-    /// Asks `store`.
+    /// Creates a prober that checks `store`.
     pub(super) fn of_store(store: Store, clock: Clock) -> Self {
         Self::new(clock, move || {
             let store = store.clone();
@@ -50,10 +50,10 @@ impl Prober {
         Self { question: Box::new(move || question().boxed()), clock, last: Mutex::new(None) }
     }
 
-    /// Whether the store can be written, as of at most [`CACHE_TIME`] ago.
+    /// Checks whether the store can be written, with an answer that is at most [`CACHE_TIME`] old.
     ///
     /// # Errors
-    /// It cannot, or says nothing for [`PROBE_TIMEOUT`].
+    /// It cannot be written, or does not answer within [`PROBE_TIMEOUT`].
     pub(super) async fn ask(&self) -> Answer {
         let mut answer = self.current();
         let answered = tokio::time::timeout(PROBE_TIMEOUT, answer.wait_for(Option::is_some)).await;
@@ -76,7 +76,7 @@ impl Prober {
         }
         let (sender, answer) = watch::channel(None);
         let question = (self.question)();
-        // Apart from those who wait, because any of them may hang up.
+        // In a separate task, because any of the waiting callers may hang up.
         tokio::spawn(async move { sender.send_replace(Some(question.await)) });
         *last = Some(Probe { at: now, answer: answer.clone() });
         answer
@@ -101,7 +101,7 @@ mod tests {
         clock: ManualClock,
     }
 
-    /// A store that answers when `go_on` says so.
+    /// A store that answers when notified by `go_on`.
     fn fixture() -> Fixture {
         let (asked, go_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
         let clock = ManualClock::new(Timestamp::from_millis(0));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_ask_within_a_second_share_one_answer() {
+    async fn callers_within_a_second_share_one_answer() {
         let Fixture { prober, asked, go_on, clock } = fixture();
         go_on.notify_one();
         let (first, second) = tokio::join!(prober.ask(), prober.ask());
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stuck_store_is_asked_once_and_nobody_waits_for_ever() {
+    async fn a_stuck_store_is_checked_once_and_every_caller_times_out() {
         let Fixture { prober, asked, go_on, clock } = fixture();
         for _ in 0..3 {
             assert_eq!(prober.ask().await, Err(StoreError::Timeout));
@@ -143,14 +143,14 @@ mod tests {
         }
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         go_on.notify_one();
-        assert_eq!(prober.ask().await, Ok(()), "the answer that was still missing");
+        assert_eq!(prober.ask().await, Ok(()), "the answer of the first check");
         go_on.notify_one();
-        assert_eq!(prober.ask().await, Ok(()), "it was old");
+        assert_eq!(prober.ask().await, Ok(()), "the first answer had expired");
         assert_eq!(asked.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
-    async fn a_question_that_panics_is_asked_again() {
+    async fn a_check_that_panics_is_repeated() {
         let asked = Arc::new(AtomicUsize::new(0));
         let clock = ManualClock::new(Timestamp::from_millis(0));
         let prober = Prober::new(clock.clock(), {
@@ -158,7 +158,7 @@ mod tests {
             move || {
                 let number = asked.fetch_add(1, Ordering::SeqCst);
                 async move {
-                    assert!(number > 0, "the first one panics");
+                    assert!(number > 0, "the first check panics");
                     Ok(())
                 }
             }

@@ -1,4 +1,4 @@
-//! What the API answers when it cannot do what was asked.
+//! The API's error responses.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use http::StatusCode;
 use crate::problem::ProblemDetails;
 use store::StoreError;
 
-/// A store that cannot do it now may be asked again after this.
+/// When to retry if the store is temporarily unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A list ends about this soon.
+/// When to retry if too many lists are running.
 const LIST_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What a failure of the store looks like to the caller.
+/// Converts an error of the store into a response.
 pub(super) fn of_store(error: &StoreError) -> ProblemDetails {
     match error {
         StoreError::NoJob(id) => no_job(*id),
@@ -38,10 +38,10 @@ pub(super) fn of_store(error: &StoreError) -> ProblemDetails {
         StoreError::NoHandlerCompletion(_) => ProblemDetails::new(
             StatusCode::CONFLICT,
             "no-handler-completion",
-            "There is no completion of the handler",
+            "The handler returned no completion",
             sentence(error),
         ),
-        // Asking again does not fix it.
+        // A retry does not fix it.
         StoreError::Corrupt { .. } => ProblemDetails::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "store-damaged",
@@ -49,8 +49,8 @@ pub(super) fn of_store(error: &StoreError) -> ProblemDetails {
             sentence(error),
         ),
         StoreError::Timeout => unavailable(
-            "The store did not answer in time. What was asked may still be done: look at the job before \
-             asking again."
+            "The store did not respond in time. The change may still be made: look at the job before \
+             retrying."
                 .to_owned(),
         ),
         StoreError::TooManyLists => ProblemDetails::new(
@@ -68,13 +68,13 @@ fn unavailable(detail: String) -> ProblemDetails {
     ProblemDetails::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "store-unavailable",
-        "The store cannot do it now",
+        "The store is unavailable",
         detail,
     )
     .retry_after(RETRY_AFTER)
 }
 
-/// There is no job with this id; it may have been, and was deleted after `store.retention`.
+/// Reports that no job has this id. There may have been one that was deleted after `store.retention`.
 pub(super) fn no_job(id: impl std::fmt::Display) -> ProblemDetails {
     let detail = format!(
         "There is no job `{}`. Finished jobs are deleted after store.retention.",
@@ -83,24 +83,24 @@ pub(super) fn no_job(id: impl std::fmt::Display) -> ProblemDetails {
     ProblemDetails::new(StatusCode::NOT_FOUND, "no-job", "No such job", detail)
 }
 
-/// A query parameter that cannot be followed.
+/// Reports an invalid query parameter.
 pub(super) fn of_parameter(error: impl std::fmt::Display) -> ProblemDetails {
     ProblemDetails::new(StatusCode::BAD_REQUEST, "bad-parameter", "Bad query parameter", sentence(error))
 }
 
-/// A body that is not what the path takes, and what to send instead.
+/// Reports a body that the path does not accept, and what to send instead.
 pub(super) fn of_body(why: impl std::fmt::Display, instead: &str) -> ProblemDetails {
-    let detail = format!("The body: {why}. {instead}");
+    let detail = format!("The body is invalid: {why}. {instead}");
     ProblemDetails::new(StatusCode::BAD_REQUEST, "bad-body", "Bad body", detail)
 }
 
-/// A body that did not arrive whole.
+/// Reports a body that did not arrive completely.
 pub(super) fn of_transfer(rejection: BytesRejection) -> ProblemDetails {
     let status = rejection.into_response().status();
-    ProblemDetails::of_status(status, "The body is too long, or did not arrive whole.")
+    ProblemDetails::of_status(status, "The body is too long or incomplete.")
 }
 
-/// A body that does not arrive.
+/// Reports a body that takes too long to arrive.
 pub(super) fn too_slow() -> ProblemDetails {
     ProblemDetails::of_status(
         StatusCode::REQUEST_TIMEOUT,
@@ -114,7 +114,7 @@ fn sentence(error: impl std::fmt::Display) -> String {
     letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
 
-/// What a caller sent, cut so that it cannot flood its own answer.
+/// Shortens text from a caller, so that it cannot flood the response.
 pub(super) fn short(text: &str) -> String {
     const MAX_CHARS: usize = 64;
     let kept: String = text.chars().take(MAX_CHARS).collect();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_caller_sent_is_cut() {
+    fn text_from_a_caller_is_shortened() {
         assert_eq!(short("abc"), "abc");
         assert_eq!(short(&"ä".repeat(65)), format!("{}…", "ä".repeat(64)));
     }

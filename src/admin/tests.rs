@@ -43,7 +43,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap()
     }
 
-    /// The detail of the problem that this has to be.
+    /// Returns the detail of the expected problem.
     fn problem(&self, status: u16) -> String {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         assert_eq!(self.headers["content-type"], "application/problem+json");
@@ -82,7 +82,7 @@ impl Fixture {
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let text = String::from_utf8(to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
-        assert!(!text.contains(TOKEN) && !format!("{parts:?}").contains(TOKEN), "the token got out");
+        assert!(!text.contains(TOKEN) && !format!("{parts:?}").contains(TOKEN), "the token leaked");
         Answer { status: parts.status, headers: parts.headers, text }
     }
 
@@ -111,7 +111,7 @@ const PATHS: [(&str, &str); 9] = [
 ];
 
 #[tokio::test]
-async fn all_but_health_needs_the_token_where_one_is_set() {
+async fn everything_but_health_requires_the_token_if_one_is_set() {
     let it = Fixture::new(Some(TOKEN)).await;
     for (method, path) in PATHS {
         let answer = it.call(method, path, "").await;
@@ -194,7 +194,7 @@ async fn a_job_has_exactly_the_fields_of_the_contract() {
         json!({ "stage": stage, "number": 1, "started_at": "2023-11-14T22:13:21.000Z", "duration_ms": 12,
                 "result": result, "status": status, "error": error })
     };
-    // Lists carry no bodies.
+    // Lists contain no bodies.
     expected["data"] = json!({ "message": "hello 1" });
     expected["completion"] = json!({ "data": { "reply": "hi" } });
     expected["handler_completion"] = Value::Null;
@@ -256,14 +256,14 @@ async fn jobs_are_filtered_and_paged_newest_first() {
 }
 
 #[tokio::test]
-async fn retry_and_cancel_move_only_what_may_move() {
+async fn retry_and_cancel_move_only_jobs_in_an_allowed_state() {
     let it = Fixture::new(None).await;
     for state in StateName::ALL {
         let retried = matches!(state, StateName::Dead | StateName::Gone | StateName::Delivering);
         for (what, allowed, becomes) in
             [("retry", retried, "delivering"), ("cancel", !state.is_finished(), "cancelled")]
         {
-            // A handler of its own, so that no other job of it is queued.
+            // A separate handler, so that no other job of it is queued.
             let id = it.jobs.make(&format!("{what}-{state}"), state).await;
             let answer = it.call("POST", &format!("/api/v1/jobs/{id}/{what}"), "").await;
             if allowed {
@@ -289,7 +289,7 @@ async fn retry_and_cancel_move_only_what_may_move() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_no_text_names_no_job() {
+async fn a_path_that_is_not_text_matches_no_job() {
     let it = Fixture::new(None).await;
     for (method, path) in [("GET", "%ff"), ("POST", "%ff/retry"), ("POST", "%ff/cancel")] {
         it.call(method, &format!("/api/v1/jobs/{path}"), "").await.problem(404);
@@ -297,7 +297,7 @@ async fn a_path_that_is_no_text_names_no_job() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_arrive_is_cut() {
+async fn a_body_that_does_not_arrive_times_out() {
     let it = Fixture::new(None).await;
     let body = Body::from_stream(futures_util::stream::pending::<Result<String, std::io::Error>>());
     let request = Request::post("/api/v1/jobs/retry").header("host", "localhost").body(body).unwrap();
@@ -307,7 +307,7 @@ async fn a_body_that_does_not_arrive_is_cut() {
 }
 
 #[tokio::test]
-async fn many_dead_jobs_are_retried_at_once() {
+async fn dead_jobs_are_retried_in_bulk() {
     let it = Fixture::new(None).await;
     for (handler, state) in [
         ("echo", StateName::Dead),
@@ -346,7 +346,7 @@ async fn many_dead_jobs_are_retried_at_once() {
 }
 
 #[tokio::test]
-async fn stats_and_metrics_tell_the_same() {
+async fn stats_and_metrics_agree() {
     let it = Fixture::new(None).await;
     let empty = it.get("/api/v1/stats").await;
     assert_eq!(empty["oldest_queued_seconds"], Value::Null);

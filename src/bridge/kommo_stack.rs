@@ -1,5 +1,5 @@
-//! The Kommo stack: the HTTP client, the call limiter, the accounts and their clients, made from the configuration.
-//! The bridge has one, and so has each command that calls Kommo.
+//! The Kommo stack: the HTTP client, the call limiter, the accounts and their clients, created from the configuration.
+//! The bridge has one, and so does each command that calls Kommo.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use store::{Store, StoreError};
 
 use super::Error;
 
-/// Everything that calls to Kommo share.
+/// What all calls to Kommo share.
 #[derive(Clone)]
 pub(crate) struct KommoStack {
     pub(crate) kommo: HttpClient,
@@ -28,7 +28,7 @@ pub(crate) struct KommoStack {
     pub(crate) clock: Clock,
 }
 
-/// The limiter of the configuration.
+/// Creates the call limiter from the configuration.
 pub(crate) fn limiter(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
     let limits = CallLimits {
         rate_per_account: config.delivery.rate_per_account,
@@ -38,7 +38,7 @@ pub(crate) fn limiter(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
     CallLimiter::new(limits, clock.clone())
 }
 
-/// The HTTP client of the configuration: every call to Kommo is one of its calls.
+/// Creates the HTTP client from the configuration. All calls to Kommo go through it.
 ///
 /// # Errors
 /// TLS cannot be set up.
@@ -48,16 +48,16 @@ pub(crate) fn kommo(config: &Config) -> Result<HttpClient, Error> {
 }
 
 impl KommoStack {
-    /// The stack of a command, which calls Kommo beside a bridge or without one.
+    /// Creates the stack of a command, which calls Kommo with or without a running bridge.
     ///
     /// # Errors
-    /// There is no HTTP client.
+    /// The HTTP client cannot be created.
     #[cfg(feature = "cli")]
     pub(crate) fn new(config: &Config, clock: Clock) -> Result<Self, Error> {
         Ok(Self { kommo: kommo(config)?, limiter: limiter(config, &clock), health: Health::new(), clock })
     }
 
-    /// The accounts of the configuration and, where there is one, of the store.
+    /// Opens the accounts of the configuration and, if given, of `store`.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -99,7 +99,7 @@ impl KommoStack {
         .await
     }
 
-    /// The clients of these accounts, whose calls run on `runtime`, if not where they are awaited.
+    /// Creates the clients of `accounts`. Their calls run on `runtime`, or where they are awaited if it is `None`.
     pub(crate) fn clients(
         &self,
         config: &Config,
@@ -112,14 +112,14 @@ impl KommoStack {
             credentials: Arc::new(accounts.clone()),
             clock: self.clock.clone(),
             random: fastrand::f64,
-            // For one long pause of Kommo's, beside the call itself.
+            // Enough for the call and one long pause requested by Kommo.
             patience: config.delivery.request_timeout * 3,
             runtime,
         })
     }
 }
 
-/// A key of the configuration, which has checked it.
+/// Decodes a key. The configuration has already validated it.
 fn key(text: &SecretString) -> Option<Arc<[u8; 32]>> {
     let bytes = BASE64_STANDARD.decode(text.expose_secret().trim()).ok()?;
     Some(Arc::new(bytes.try_into().ok()?))

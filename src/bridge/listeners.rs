@@ -9,16 +9,17 @@ use crate::config::Config;
 
 use super::Error;
 
-/// Connections that may wait to be accepted; the system may allow fewer. The usual 128 are used up by a burst of bots while
-/// the machine is busy for a moment; then the next ones try again a second later, and Kommo waits for two.
+/// Connections that may wait to be accepted; the system may allow fewer. A burst of bots uses up the usual 128 while the
+/// machine is busy for a moment. A client that finds the queue full tries again after one second, and Kommo waits only
+/// two.
 const ACCEPT_BACKLOG: u32 = 4096;
 
-/// The sockets that a bridge answers on.
+/// The listening sockets of a bridge.
 #[derive(Debug)]
 pub struct Listeners {
-    /// What Kommo calls.
+    /// The listener that Kommo calls.
     pub public: TcpListener,
-    /// Health, metrics, API.
+    /// The listener for health, metrics and the API.
     pub admin: TcpListener,
 }
 
@@ -26,7 +27,7 @@ impl Listeners {
     /// Opens `server.listen` and `admin.listen`.
     ///
     /// # Errors
-    /// One of them cannot be opened; the error names the key.
+    /// A listener cannot be opened. The error names its key.
     pub async fn bind(config: &Config) -> Result<Self, Error> {
         Ok(Self {
             public: bind("server.listen", config.server.listen)?,
@@ -41,7 +42,7 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A port whose last connections are still being closed may be used again at once.
+    // Allows the bridge to reuse a port at once while its old connections are still closing.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -56,11 +57,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_burst_waits_in_the_queue_and_does_not_come_a_second_later() {
+    async fn a_burst_of_connections_fits_into_the_accept_queue() {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let begun = Instant::now();
-        // Nobody accepts; one that finds no room would not be connected before a second has passed.
+        // The test never accepts. A connection that finds the queue full takes at least a second.
         let limit = Duration::from_secs(30);
         let waiting: Vec<_> =
             (0..500).map(|_| TcpStream::connect_timeout(&address, limit).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! The composition root: the only place that knows all rooms and puts them together.
+//! The composition root: the only place that knows all rooms and wires them together.
 //!
 //! ```no_run
 //! use salesbot_bridge::prelude::*;
@@ -37,38 +37,43 @@ use crate::work::Registry;
 use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
 
-pub use error::Error;
+pub use crate::telemetry::LogError;
+pub use error::{Error, StoreFailure};
 pub use listeners::Listeners;
+pub use model::HandlerNameError;
+pub(crate) use start_log::ProgramVersion;
 
 use parts::BridgeParts;
 
-/// Adds a handler to the registry, under a policy that is known only when all names are.
+/// Adds a handler to the registry. Deferred, because its policy is known only when all names are.
 type Registration = Box<dyn FnOnce(&mut Registry, HandlerName, HandlerPolicy) + Send>;
 
-/// A bridge that does not run yet.
+/// A bridge that is configured but not running.
 pub struct Bridge {
     config: Config,
     registrations: Vec<(String, Registration)>,
     clock: Clock,
+    program: ProgramVersion,
 }
 
 impl Bridge {
-    /// A bridge with this configuration.
+    /// Creates a bridge with `config`.
     pub fn new(config: Config) -> Self {
-        Self { config, registrations: Vec::new(), clock: Clock::system() }
+        let (clock, program) = (Clock::system(), ProgramVersion::default());
+        Self { config, registrations: Vec::new(), clock, program }
     }
 
-    /// A bridge with the configuration of this process: the file that `BRIDGE_CONFIG` names, else `bridge.toml` in the working
-    /// directory if there is one; and `BRIDGE_SECTION__KEY` variables over it.
+    /// Creates a bridge from the configuration of this process: the file in `BRIDGE_CONFIG`, or `bridge.toml` in the
+    /// working directory if it exists, overridden by `BRIDGE_SECTION__KEY` environment variables.
     ///
     /// # Errors
-    /// The configuration is refused; the error names each key, where it was written and what is allowed.
+    /// The configuration is invalid. The error names each invalid key, where it is set, and what is allowed.
     pub fn from_env() -> Result<Self, Error> {
         Ok(Self::new(Config::load(&Sources::of_process(None)?)?))
     }
 
-    /// Answers `POST /widget_request/{name}` with `handler`. How its jobs are tried is `handlers.NAME` of the
-    /// configuration, or the defaults. A name that is no name, or is taken, is reported when the bridge starts.
+    /// Answers `POST /widget_request/{name}` with `handler`. `handlers.NAME` in the configuration, or its defaults, says
+    /// how jobs are tried. An invalid or duplicate name is reported when the bridge starts.
     #[must_use]
     pub fn handler<H: Handler>(mut self, name: impl Into<String>, handler: H) -> Self {
         let register =
@@ -77,11 +82,17 @@ impl Bridge {
         self
     }
 
-    /// Lives by another clock than the machine's.
+    /// Uses `clock` instead of the system clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// Names the program in the log.
+    #[cfg(feature = "cli")]
+    pub(crate) fn program(self, program: ProgramVersion) -> Self {
+        Self { program, ..self }
     }
 
     /// The configuration.
@@ -89,24 +100,24 @@ impl Bridge {
         &self.config
     }
 
-    /// The names of its handlers: those of the configuration and the registered ones.
+    /// The names of all handlers, from the configuration and from registrations.
     #[cfg(feature = "cli")]
     pub(crate) fn handler_names(&self) -> std::collections::HashSet<String> {
         let configured = self.config.handlers.keys().map(ToString::to_string);
         configured.chain(self.registrations.iter().map(|(name, _)| name.clone())).collect()
     }
 
-    /// Says whether the configuration and the registered handlers fit together. Opens nothing.
+    /// Checks that the configuration and the registered handlers match. Opens no files and no sockets.
     ///
     /// # Errors
-    /// They do not; [`serve`](Self::serve) would fail with the same error.
+    /// They do not match. [`serve`](Self::serve) would fail with the same error.
     pub fn check(self) -> Result<(), Error> {
         parts::registry(&self.config, self.registrations).map(drop)
     }
 
-    /// Runs until SIGTERM or SIGINT, on the addresses of the configuration, and logs to stderr, panics included.
-    /// A program with a logger of its own keeps that, and its panic hook. SIGHUP makes it read the secret files again. From
-    /// then on the process writes no core dumps, and only root can trace it.
+    /// Runs on the configured addresses until SIGTERM or SIGINT, and logs to stderr, panics included. If the program has
+    /// its own logger, that logger and its panic hook stay. SIGHUP reloads the secret files. Turns off core dumps for
+    /// the whole process; from then on only root can trace it.
     ///
     /// # Errors
     /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.
@@ -120,12 +131,13 @@ impl Bridge {
     }
 
     async fn serve_until_signal(mut self) -> Result<(), Error> {
-        self.config.server.max_connections = open_files::provide(&self.config);
+        self.config.server.max_connections = open_files::connection_limit(&self.config);
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;
-        // The store comes first: a process that finds it taken must not hold the ports.
+        // Open the store first: a process that finds the store in use must not hold the ports.
+        let program = self.program;
         let parts = BridgeParts::new(self).await?;
-        start_log::note(&parts.config);
+        start_log::log_start(program, &parts.config);
         let listeners = Listeners::bind(&parts.config).await?;
         let reloading = tokio::spawn(parts.secrets.clone().reload_on(hangups));
         let ran = parts.run(listeners, shutdown).await;
@@ -133,7 +145,7 @@ impl Bridge {
         ran
     }
 
-    /// Runs until `shutdown`, on these listeners. Installs neither a logger nor signal handlers.
+    /// Runs on `listeners` until `shutdown`. Installs neither a logger nor signal handlers.
     ///
     /// # Errors
     /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.

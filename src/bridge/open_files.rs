@@ -1,9 +1,9 @@
-//! Room for open files: every connection is one.
+//! Raises the limit on open files, because every connection uses one.
 //!
-//! Systems give a process 1,024 at first, fewer than the default configuration may use, so that strangers
-//! who only open connections could keep the sender from calling Kommo and probes from the admin listener.
-//! That first limit is for programs that use `select`, which this one does not: it is raised as far
-//! as it may be. Where even that is too little, the public listener has to make do with the rest.
+//! The usual soft limit of 1,024 is lower than what the default configuration may use. Then strangers who only open
+//! connections could keep the sender from calling Kommo, and probes from reaching the admin listener. The soft limit
+//! exists for programs that use `select`, which the bridge does not, so the bridge raises it to the hard limit. If that
+//! is too low, the public listener serves fewer connections.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -11,27 +11,27 @@ use crate::config::Config;
 
 use super::run::MAX_ADMIN_CONNECTIONS;
 
-/// The store, the log, the sockets themselves.
+/// Files of the store and the log, and the listening sockets.
 const OTHER_OPEN_FILES: usize = 64;
 
-/// Raises the limit on open files. Says how many connections the public listener may have open.
-pub(super) fn provide(config: &Config) -> usize {
+/// Raises the limit on open files. Returns how many connections the public listener may have open.
+pub(super) fn connection_limit(config: &Config) -> usize {
     let limit = raise();
     let connections = config.server.max_connections;
-    let room = room(limit, MAX_ADMIN_CONNECTIONS + config.delivery.concurrency + OTHER_OPEN_FILES);
-    if connections > room {
+    let remaining = remaining(limit, MAX_ADMIN_CONNECTIONS + config.delivery.concurrency + OTHER_OPEN_FILES);
+    if connections > remaining {
         tracing::warn!(
             limit,
             server.max_connections = connections,
             delivery.concurrency = config.delivery.concurrency,
-            "the system allows too few open files: only {room} callers are served at once; raise the limit \
-             (ulimit -Hn), or lower these two"
+            "too few open files: the system allows {limit}, so only {remaining} callers are served at once; raise the limit \
+             (ulimit -Hn), or lower server.max_connections or delivery.concurrency"
         );
     }
-    connections.min(room)
+    connections.min(remaining)
 }
 
-/// Raises the limit on open files as far as it may be, and says how many there may be.
+/// Raises the limit on open files to the maximum for this process, and returns it.
 pub(crate) fn raise() -> usize {
     let before = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: before.maximum, maximum: before.maximum };
@@ -42,8 +42,8 @@ pub(crate) fn raise() -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
-/// What `others` leave of `limit`; half of it if they leave less.
-fn room(limit: usize, others: usize) -> usize {
+/// `limit` minus `others`, but at least half of `limit`.
+fn remaining(limit: usize, others: usize) -> usize {
     limit.saturating_sub(others).max(limit / 2).max(1)
 }
 
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn callers_get_what_the_others_leave_but_at_least_half() {
+    fn callers_get_the_rest_of_the_limit_but_at_least_half() {
         for (limit, others, expected) in [
             (usize::MAX, 640, usize::MAX - 640),
             (2_000, 640, 1_360),
@@ -60,7 +60,7 @@ mod tests {
             (1, 640, 1),
             (0, 9, 1),
         ] {
-            assert_eq!(room(limit, others), expected, "{limit}");
+            assert_eq!(remaining(limit, others), expected, "{limit}");
         }
     }
 }

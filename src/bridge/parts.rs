@@ -1,4 +1,4 @@
-//! Making the rooms from the configuration. When this is done, all that is left is to run them.
+//! Creates the rooms from the configuration, ready to run.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(super) struct BridgeParts {
 
 impl BridgeParts {
     pub(super) async fn new(bridge: Bridge) -> Result<Self, Error> {
-        let Bridge { config, registrations, clock } = bridge;
+        let Bridge { config, registrations, clock, .. } = bridge;
         let registry = registry(&config, registrations)?;
         let threads = HandlerThreads::start().map_err(Error::Threads)?;
         let kommo = kommo_stack::kommo(&config)?;
@@ -49,7 +49,7 @@ impl BridgeParts {
         store.maintenance().set_budget(config.budget.clone());
         let health = Health::new();
         let limiter = kommo_stack::limiter(&config, &clock);
-        note_everybody(&health, &limiter, &store, &clock);
+        watch_all_accounts(&health, &limiter, &store, &clock);
         let kommo_stack = KommoStack {
             kommo: kommo.clone(),
             limiter: limiter.clone(),
@@ -58,7 +58,7 @@ impl BridgeParts {
         };
         let accounts = kommo_stack.clone().accounts(&config, Some(store.clone())).await?;
         store.maintenance().give_up_unknown(accounts.known());
-        // On this runtime, not on the handlers' own threads, which they may block.
+        // Calls run on this runtime and not on the handlers' threads, which handlers may block.
         let clients = kommo_stack.clients(&config, &accounts, Some(Handle::current()));
         let policies: HashMap<HandlerName, HandlerPolicy> =
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
@@ -109,9 +109,9 @@ impl BridgeParts {
     }
 }
 
-/// Health learns from the limiter whether all accounts wait. Once the time of the pause is over, a delivery ends it; if
-/// no delivery waits, no one has to do anything.
-fn note_everybody(health: &Health, limiter: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
+/// Lets the health ask the limiter whether all accounts wait. When the time of that pause is over, the next delivery
+/// ends it. If no delivery waits, no one has to act.
+fn watch_all_accounts(health: &Health, limiter: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
     let (limiter, store, clock) = (limiter.clone(), store.clone(), clock.clone());
     health.on_everybody(move || {
         let waits = limiter.everybody_waits()?;
@@ -203,7 +203,7 @@ fn receiver(
     }
 }
 
-/// A handler that is registered in Rust may have a section too.
+/// A handler that is registered in Rust may also have a section in the configuration.
 fn route(config: &Config, name: &HandlerName, policy: &HandlerPolicy) -> Route {
     let integrations = config.handlers.get(name).and_then(|configured| configured.integrations.clone());
     Route { answer_within: policy.answer_within, integrations }
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_that_the_configuration_allows_can_be_made() {
+    fn every_built_in_kind_can_be_registered() {
         for kind in BUILT_IN_KINDS {
             let mut registry = Registry::default();
             let name: HandlerName = "name".parse().unwrap();

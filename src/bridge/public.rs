@@ -1,7 +1,7 @@
-//! The public listener's routes in one: with and without the path prefix of `server.public_url`; and calls that reach none
-//! of them, which are logged and counted, because a mistyped address would else leave no trace.
+//! The public listener's router. Serves all routes with and without the path prefix of `server.public_url`. Logs and
+//! counts requests to unknown paths and methods, because a mistyped address would otherwise leave no trace.
 //!
-//! Metric: the counter `bridge_unknown_paths_total{reason}`: `path` or `method`.
+//! Metric: the counter `bridge_unknown_paths_total{reason}`; the reason is `path` or `method`.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::problem::{ProblemDetails, Unrouted};
 use crate::terminal;
 use model::path_below;
 
-/// A longer part of a path is cut: a secret may have been put there.
+/// A longer segment of a path is cut, because it may be a secret.
 const MAX_LOGGED_SEGMENT: usize = 32;
 const MAX_LOGGED_PATH: usize = 120;
 
@@ -27,7 +27,7 @@ struct Public {
     log_limiter: LogLimiter,
 }
 
-/// `routes`, which have their fallbacks already, as the public listener serves them.
+/// Wraps `routes`, which must already have their fallbacks, for the public listener.
 pub(super) fn router(routes: Router, prefix: &str, log_limiter: LogLimiter) -> Router {
     let public = Arc::new(Public { prefix: prefix.to_owned(), log_limiter });
     Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(public, serve))
@@ -57,7 +57,7 @@ async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Ne
     }
 }
 
-/// `uri` with the path that the routes know; `None` if it has that already.
+/// `uri` with its path as the routes know it; `None` if the path stays the same.
 fn rewritten(uri: &Uri, prefix: &str) -> Option<Uri> {
     let path = path_below(uri.path(), prefix);
     if path == uri.path() {
@@ -75,7 +75,7 @@ fn rewritten(uri: &Uri, prefix: &str) -> Option<Uri> {
 impl Public {
     fn note(&self, reason: &'static str, method: &Method, uri: &Uri) {
         metrics::counter!("bridge_unknown_paths_total", "reason" => reason).increment(1);
-        // Scanners send GETs without end; they must not hide the POST of a mistyped block.
+        // Scanners send endless GETs, which must not hide the POST of a mistyped block.
         let kind = if *method == Method::POST { "post" } else { "other" };
         if !self.log_limiter.allows(kind) {
             return;
@@ -92,7 +92,7 @@ impl Public {
     }
 }
 
-/// A path for the log. There is no query in it: a code or a token may be there.
+/// A path for the log, without its query, which may contain a code or a token.
 fn shown(path: &str) -> String {
     let segments = path.split('/').map(|segment| terminal::excerpt(segment, MAX_LOGGED_SEGMENT));
     terminal::excerpt(&segments.collect::<Vec<_>>().join("/"), MAX_LOGGED_PATH)
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn paths_are_served_with_and_without_the_prefix_and_a_slash_behind() {
+    async fn paths_are_served_with_and_without_the_prefix_or_a_trailing_slash() {
         let router = served("/bots", &ManualClock::new(Timestamp::from_millis(0)));
         for (method, path, reached) in [
             ("POST", "/widget_request/echo", "/widget_request/echo"),

@@ -1,5 +1,5 @@
-//! Running the rooms, and stopping them in the order in which work flows, so that each can still hand
-//! on what it holds: first no more requests, then no more handlers, then no more continues, then the store.
+//! Runs the rooms, and stops them in the order in which work flows: requests, handlers, continues, then the store. So
+//! each room can still hand its work on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,15 +24,16 @@ use super::parts::BridgeParts;
 use super::supervise::Supervisor;
 use super::{Error, Listeners, public};
 
-/// Requests that are under way when the stop comes may take this long; each is answered within `ack_deadline`.
+/// How long a stop waits for requests in progress. Each is answered within `ack_deadline`.
 const REQUEST_DRAIN_TIME: Duration = Duration::from_secs(5);
-/// Continues get this much even where the handlers took all of the grace.
+/// Continues get at least this much time, even if the handlers used up the grace.
 const MIN_DELIVERY_DRAIN_TIME: Duration = Duration::from_secs(2);
-/// People and probes, not Kommo.
+/// For people and probes. Kommo does not call the admin listener.
 pub(super) const MAX_ADMIN_CONNECTIONS: usize = 64;
-/// Requests in progress on the admin listener that leave room for `/health/ready`, and those that leave room for
-/// `/health/live` too: neither a slow list nor a stuck store may keep a probe waiting.
+/// An admin request outside `/health/` is served only while fewer requests than this are in progress. The rest of the
+/// connections is reserved for probes, so that neither a slow list nor a stuck store delays one.
 const MAX_ADMIN_REQUESTS: usize = 48;
+/// The same for `/health/ready`. The rest is reserved for `/health/live`.
 const MAX_ADMIN_READY_REQUESTS: usize = 56;
 
 impl BridgeParts {
@@ -51,25 +52,26 @@ impl BridgeParts {
             secrets,
         } = self;
         let recorder = telemetry::recorder();
-        let kept = CancellationToken::new();
-        let supervisor = Supervisor { clock: clock.clone(), health: health.clone(), stop: kept.clone() };
+        let stop_background = CancellationToken::new();
+        let supervisor =
+            Supervisor { clock: clock.clone(), health: health.clone(), stop: stop_background.clone() };
         let metrics_maintenance = tokio::spawn(supervisor.clone().run("metrics", {
             let (recorder, clock) = (recorder.clone(), clock.clone());
             move || telemetry::maintain(recorder.clone(), clock.clone())
         }));
         let store_maintenance = tokio::spawn(supervisor.clone().run("maintenance", {
-            let (store, kept) = (store.clone(), kept.clone());
+            let (store, stop_background) = (store.clone(), stop_background.clone());
             let retention = Retention { jobs: config.store.retention, bodies: config.store.body_retention };
             move || {
-                let (store, kept) = (store.clone(), kept.clone());
-                async move { store.maintenance().run(retention, kept).await }
+                let (store, stop_background) = (store.clone(), stop_background.clone());
+                async move { store.maintenance().run(retention, stop_background).await }
             }
         }));
-        let watching = tokio::spawn(supervisor.run("accounts", {
-            let (accounts, kept) = (accounts.clone(), kept.clone());
+        let account_maintenance = tokio::spawn(supervisor.run("accounts", {
+            let (accounts, stop_background) = (accounts.clone(), stop_background.clone());
             move || {
-                let (accounts, kept) = (accounts.clone(), kept.clone());
-                async move { accounts.run(kept).await }
+                let (accounts, stop_background) = (accounts.clone(), stop_background.clone());
+                async move { accounts.run(stop_background).await }
             }
         }));
 
@@ -97,7 +99,7 @@ impl BridgeParts {
         let options = public_options(limits, log_limiter, &health);
         let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
         let oauth = oauth::router(oauth);
-        // One listener has one answer for unknown paths.
+        // Drop its fallback: one listener gives one answer for unknown paths.
         let routes = receive::router(receiver).merge(oauth.reset_fallback());
         let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
         let public = public::router(routes, prefix, LogLimiter::new("calls to unknown paths", clock.clone()));
@@ -134,7 +136,7 @@ impl BridgeParts {
         stop_public.cancel();
         tracing::info!("stopping: no longer accepting requests");
         let forced = shutdown.forced();
-        // From the signal on, however long the last requests take.
+        // The grace begins with the signal, however long the last requests take.
         let grace_over = tokio::spawn(end_grace(pool.clone(), clock.clone(), stopped_at + grace));
         within(REQUEST_DRAIN_TIME, forced, &mut public).await;
         stop_work.cancel();
@@ -147,18 +149,19 @@ impl BridgeParts {
         join(&mut working).await;
         grace_over.abort();
         stop_sending.cancel();
-        // One grace for both: who waits for the end counts from the signal on.
+        // Handlers and continues share one grace, which an operator counts from the signal.
         let left = grace.saturating_sub(clock.elapsed() - stopped_at);
         if !within(left.max(MIN_DELIVERY_DRAIN_TIME), forced, &mut sending).await {
             sender.hand_back().await;
             tracing::warn!("continues are still in flight; the next start sends them again");
         }
-        kept.cancel();
+        stop_background.cancel();
         stop_admin.cancel();
         within(REQUEST_DRAIN_TIME, forced, &mut admin).await;
         join(&mut { store_maintenance }).await;
-        // A renewal under way is not waited for: what is lost of it, the old token makes good.
-        watching.abort();
+        // Do not wait for a token renewal in progress: if its response is lost, the next start tries the old token
+        // again.
+        account_maintenance.abort();
         metrics_maintenance.abort();
         store.close().await;
         tracing::info!("stopped");
@@ -166,19 +169,22 @@ impl BridgeParts {
     }
 }
 
-/// Waits for `end` by the elapsed time, and ends the handlers that still run.
+/// Waits until `end` (elapsed time), then interrupts the handlers that still run.
 async fn end_grace(pool: Pool, clock: Clock, end: Duration) {
     clock.sleep_until(end).await;
     let jobs = pool.interrupt();
     if jobs > 0 {
-        tracing::warn!(jobs, "handlers still run; their jobs go back to the queue");
+        tracing::warn!(
+            jobs,
+            "the grace is over: interrupting running handlers; their jobs go back to the queue"
+        );
     }
 }
 
-/// Only a bot's good token proves its caller: the 200 for a person who refuses an authorization can be had by anyone.
+/// Only a bot's valid token proves a caller. Anyone can get the 200 for a person who refuses an authorization.
 fn public_options(limits: ConnectionLimits, log_limiter: LogLimiter, health: &Health) -> ListenerOptions {
     let mut options = ListenerOptions::new("public", limits, log_limiter);
-    // Below the prefix too. No other path that answers 2xx has such a part.
+    // Also below the path prefix. No other path that answers 2xx has such a segment.
     options.rules.proves = |path| path.split('/').any(|part| part == "widget_request");
     let health = health.clone();
     options.on_full = Arc::new(move |since| health.callers_wait(since));
@@ -200,7 +206,7 @@ fn admin_options(read_timeout: Duration, log_limiter: LogLimiter) -> ListenerOpt
     options
 }
 
-/// Waits for `task`, but no longer than `limit` and no longer than until a stop is `forced`. Returns whether it has ended.
+/// Waits for `task` until it ends, `limit` passes, or the stop is `forced`; then aborts it. Returns whether it ended.
 async fn within(limit: Duration, forced: &CancellationToken, task: &mut JoinHandle<()>) -> bool {
     let in_time = tokio::time::timeout(limit, join(task));
     let ended = forced.run_until_cancelled(in_time).await.is_some_and(|joined| joined.is_ok());
@@ -208,7 +214,7 @@ async fn within(limit: Duration, forced: &CancellationToken, task: &mut JoinHand
     ended
 }
 
-/// Waits for `task`. One that was waited for already, or that panicked, has nothing more to say.
+/// Waits for `task` to end. Returns at once if it has already been awaited.
 async fn join(task: &mut JoinHandle<()>) {
     if !task.is_finished() {
         let _panicked = task.await;
@@ -226,7 +232,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn neither_slow_lists_nor_a_stuck_store_nor_idle_connections_keep_a_probe_waiting() {
+    async fn slow_requests_and_idle_connections_do_not_delay_a_probe() {
         let (began, mut begun) = mpsc::unbounded_channel();
         let stuck = get(async move || {
             began.send(()).unwrap();
@@ -270,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_that_ended_by_itself_can_be_waited_for_again() {
+    async fn a_task_that_ended_can_be_joined_again() {
         let mut part = tokio::spawn(async {});
         assert!((&mut part).await.is_ok());
         join(&mut part).await;

@@ -1,6 +1,6 @@
-//! SIGHUP: the secret files are read again, and what is in them takes effect.
+//! SIGHUP: reads the secret files again, and puts the new secrets in force.
 //!
-//! A file that cannot be used leaves the old secret in force. Which keys changed is logged, their values never.
+//! If a file cannot be used, the old secret stays in force. The log names the keys that changed, never their values.
 
 use std::sync::Arc;
 
@@ -11,27 +11,27 @@ use crate::config::{Config, SecretFile, SecretFileError};
 use crate::receive;
 use crate::secrets::SharedSecret;
 
-/// The secret files of the configuration, and where their secrets are in use.
+/// The secret files of the configuration, and the parts that use their secrets.
 pub(super) struct Secrets {
     files: Vec<SecretFile>,
-    /// The integrations whose tokens are accepted, by their names.
+    /// The integrations whose tokens are accepted, by name.
     signers: Vec<(String, receive::TokenSigner)>,
     accounts: Accounts,
     admin_token: Option<SharedSecret>,
 }
 
-/// What a secret is for, as its key says.
+/// The use of a secret, which its key determines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use<'a> {
+enum SecretUse<'a> {
     ClientSecret(&'a str),
     PreviousClientSecret(&'a str),
     AccessToken(&'a str),
     AdminToken,
-    /// It is read at the start only: what it protects cannot change its key while it is in use.
+    /// Read only at the start: data in use is encrypted with it.
     Start,
 }
 
-impl<'a> Use<'a> {
+impl<'a> SecretUse<'a> {
     fn of(path: &'a [String]) -> Self {
         let [section, rest @ ..] = path else { return Self::Start };
         match (section.as_str(), rest) {
@@ -46,15 +46,15 @@ impl<'a> Use<'a> {
     }
 }
 
-/// What came of reading the files again, by keys.
+/// The result of reading the files again, by key.
 #[derive(Debug, Default)]
 struct Reloaded {
     changed: Vec<String>,
     unchanged: usize,
-    /// The files differ from what is in force, but only a restart takes it.
+    /// Keys whose files changed, but which take effect only after a restart.
     restart: Vec<String>,
-    /// The old secrets stay, and why.
-    kept: Vec<(String, SecretFileError)>,
+    /// Keys whose old secret stays in force, and why.
+    failed: Vec<(String, SecretFileError)>,
 }
 
 impl Secrets {
@@ -73,19 +73,19 @@ impl Secrets {
         }
     }
 
-    /// What the admin listener asks for.
+    /// The token that the admin listener requires.
     pub(super) fn admin_token(&self) -> Option<SharedSecret> {
         self.admin_token.clone()
     }
 
-    /// Reads the files again at each signal. Never ends: to be dropped with the bridge.
+    /// Reads the files again at each signal. Never ends; drop it with the bridge.
     pub(super) async fn reload_on(self: Arc<Self>, mut signal: Signal) {
         while signal.recv().await.is_some() {
             let secrets = self.clone();
-            // A file may be on a disk that hangs, or be a pipe.
+            // Reading may block: the file may be a pipe, or on a disk that hangs.
             match tokio::task::spawn_blocking(move || secrets.reload()).await {
                 Ok(reloaded) => reloaded.log(),
-                Err(error) => tracing::error!(%error, "the secret files were not read"),
+                Err(error) => tracing::error!(%error, "could not read the secret files"),
             }
         }
     }
@@ -96,24 +96,28 @@ impl Secrets {
             let secret = match file.read() {
                 Ok(secret) => secret,
                 Err(error) => {
-                    reloaded.kept.push((file.key(), error));
+                    reloaded.failed.push((file.key(), error));
                     continue;
                 }
             };
-            let found = match Use::of(&file.path) {
-                Use::Start => None,
-                Use::AdminToken => self.admin_token.as_ref().map(|token| token.exchange(secret.clone())),
-                Use::AccessToken(name) => self.accounts.exchange_token(name, secret.clone()),
-                Use::ClientSecret(name) => self.integration(name).map(|(known, signer)| {
+            let found = match SecretUse::of(&file.path) {
+                SecretUse::Start => None,
+                SecretUse::AdminToken => {
+                    self.admin_token.as_ref().map(|token| token.exchange(secret.clone()))
+                }
+                SecretUse::AccessToken(name) => self.accounts.exchange_token(name, secret.clone()),
+                SecretUse::ClientSecret(name) => self.integration(name).map(|(known, signer)| {
                     let changed = known.client_secret.exchange(secret.clone());
                     renew(known, signer);
                     changed
                 }),
-                Use::PreviousClientSecret(name) => self.integration(name).and_then(|(known, signer)| {
-                    let changed = known.previous_client_secret.as_ref()?.exchange(secret.clone());
-                    renew(known, signer);
-                    Some(changed)
-                }),
+                SecretUse::PreviousClientSecret(name) => {
+                    self.integration(name).and_then(|(known, signer)| {
+                        let changed = known.previous_client_secret.as_ref()?.exchange(secret.clone());
+                        renew(known, signer);
+                        Some(changed)
+                    })
+                }
             };
             match found {
                 Some(true) => reloaded.changed.push(file.key()),
@@ -124,7 +128,7 @@ impl Secrets {
         reloaded
     }
 
-    /// The integration of `integrations.NAME` as the accounts and as the receiver have it.
+    /// `integrations.NAME`, as the accounts and the receiver hold it.
     fn integration(&self, name: &str) -> Option<(&crate::accounts::OAuthIntegration, &receive::TokenSigner)> {
         let known = self.accounts.integrations().iter().find(|known| known.name == name)?;
         let (_, signer) = self.signers.iter().find(|(signer, _)| signer == name)?;
@@ -139,18 +143,18 @@ fn renew(known: &crate::accounts::OAuthIntegration, signer: &receive::TokenSigne
 
 impl Reloaded {
     fn log(&self) {
-        for (key, error) in &self.kept {
+        for (key, error) in &self.failed {
             let why = error.to_string();
-            tracing::error!(key, why, "a secret file cannot be used: the old secret stays in force");
+            tracing::error!(key, why, "cannot use a secret file: the old secret stays in force");
         }
         for key in &self.restart {
             tracing::warn!(
                 key,
-                "this secret has changed, but it is read at the start only: restart the bridge"
+                "this secret has changed, but the bridge reads it only at the start: restart the bridge"
             );
         }
         let (changed, unchanged) = (self.changed.join(", "), self.unchanged);
-        let (failed, restart) = (self.kept.len(), self.restart.len());
+        let (failed, restart) = (self.failed.len(), self.restart.len());
         tracing::info!(changed, unchanged, failed, restart, "SIGHUP: the secret files were read again");
     }
 }
@@ -160,20 +164,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_exchanged_while_it_is_in_use_is_a_table() {
+    fn the_key_says_which_secrets_can_change_at_run_time() {
         for (path, expected) in [
-            (&["admin", "token"][..], Use::AdminToken),
-            (&["integrations", "main", "client_secret"], Use::ClientSecret("main")),
-            (&["integrations", "a.b", "previous_client_secret"], Use::PreviousClientSecret("a.b")),
-            (&["accounts", "main", "access_token"], Use::AccessToken("main")),
-            (&["store", "encryption_key"], Use::Start),
-            (&["store", "previous_encryption_key"], Use::Start),
-            (&["integrations", "main", "other"], Use::Start),
-            (&["admin"], Use::Start),
-            (&[], Use::Start),
+            (&["admin", "token"][..], SecretUse::AdminToken),
+            (&["integrations", "main", "client_secret"], SecretUse::ClientSecret("main")),
+            (&["integrations", "a.b", "previous_client_secret"], SecretUse::PreviousClientSecret("a.b")),
+            (&["accounts", "main", "access_token"], SecretUse::AccessToken("main")),
+            (&["store", "encryption_key"], SecretUse::Start),
+            (&["store", "previous_encryption_key"], SecretUse::Start),
+            (&["integrations", "main", "other"], SecretUse::Start),
+            (&["admin"], SecretUse::Start),
+            (&[], SecretUse::Start),
         ] {
             let path: Vec<String> = path.iter().map(|part| (*part).to_owned()).collect();
-            assert_eq!(Use::of(&path), expected, "{path:?}");
+            assert_eq!(SecretUse::of(&path), expected, "{path:?}");
         }
     }
 }

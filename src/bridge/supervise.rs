@@ -1,9 +1,10 @@
-//! Tasks beside the requests that must not end before the bridge does: maintenance of the store, renewal of tokens.
+//! Supervises background tasks that must not end before the bridge does: maintenance of the store and the metrics,
+//! renewal of tokens.
 //!
-//! Such a task that panics is started again after a pause, because a bridge that serves requests without it is better than
-//! one that stops. It is an error in the log, `ready` shows it under `degraded`, and
-//! `bridge_task_restarts_total{task}` counts it. The parts that requests go through (listeners, pool, sender, the store's
-//! writer) are not restarted: without one of them the bridge stops and exits with an error.
+//! If such a task panics, the supervisor restarts it after a pause, because a bridge that serves requests without it is
+//! better than one that stops. The failure is an error in the log, `ready` shows it under `degraded`, and
+//! `bridge_task_restarts_total{task}` counts it. The parts that requests go through (listeners, pool, sender, the
+//! store's writer) are not restarted: if one of them ends, the bridge stops and exits with an error.
 
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ use crate::health::Health;
 use model::clock::Clock;
 use model::whole_millis;
 
-/// The first pause; each further one in a row is twice as long.
+/// The first pause. Each further pause in a row is twice as long.
 const MIN_RESTART_DELAY: Duration = Duration::from_secs(1);
 const MAX_RESTART_DELAY: Duration = Duration::from_secs(60);
-/// A task that has run for so long since its last panic is well again.
+/// A task that has run for this long since its last panic counts as healthy again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
-/// What a supervised task is run with.
+/// The environment of a supervised task.
 #[derive(Clone)]
 pub(super) struct Supervisor {
     pub(super) clock: Clock,
@@ -30,15 +31,15 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Runs the task `name` until the stop. `begin` makes its future, once for each start; it is expected to end with the
-    /// stop, and not before.
+    /// Runs the task `name` until the stop. `begin` creates the task's future, once per start. The future must not end
+    /// before the stop.
     pub(super) async fn run<F>(self, name: &'static str, mut begin: impl FnMut() -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let mut failures = 0;
         loop {
-            // Whoever drops the supervisor wants its task to end too.
+            // Dropping the supervisor also ends its task.
             let mut task = AbortOnDropHandle::new(tokio::spawn(begin()));
             let since = self.clock.elapsed();
             let ended = tokio::select! {
@@ -57,7 +58,7 @@ impl Supervisor {
             }
             failures += 1;
             let pause = pause(failures);
-            // The panic hook has logged its message and place.
+            // The panic hook has already logged the message and the place.
             let why = if ended.is_err() { "it panicked" } else { "it ended" };
             metrics::counter!("bridge_task_restarts_total", "task" => name).increment(1);
             self.health.task_failed(name, why);
@@ -77,7 +78,7 @@ impl Supervisor {
 
 fn log_last(name: &'static str, ended: Result<(), JoinError>) {
     if ended.is_err() {
-        tracing::error!(task = name, "a background task panicked while the bridge stopped");
+        tracing::error!(task = name, "a background task panicked while the bridge was stopping");
     }
 }
 
@@ -99,13 +100,13 @@ mod tests {
     use model::clock::ManualClock;
 
     #[test]
-    fn pauses_double_up_to_a_minute() {
+    fn restart_delays_double_up_to_a_minute() {
         let seconds = [1, 2, 6, 7, 8, 100, u32::MAX].map(|failures| pause(failures).as_secs());
         assert_eq!(seconds, [1, 2, 32, 60, 60, 60, 60]);
     }
 
     #[tokio::test]
-    async fn a_task_that_panics_is_noticed_and_started_again() {
+    async fn a_task_that_panics_is_reported_and_restarted() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let _recording = metrics::set_default_local_recorder(&recorder);
@@ -132,7 +133,7 @@ mod tests {
             if start == 2 {
                 break;
             }
-            // It is noted before the pause begins, and the next start comes after the pause alone.
+            // The failure is recorded before the pause begins, and only the end of the pause leads to the next start.
             while !handle
                 .render()
                 .contains(&format!("bridge_task_restarts_total{{task=\"maintenance\"}} {}", start + 1))

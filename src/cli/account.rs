@@ -1,7 +1,7 @@
-//! Which account a command is about, and the client for it.
+//! The account that a command is about, and the client for it.
 //!
-//! It is a process of its own, so its pace is its own too: a bridge that runs at the same time does not know of its
-//! calls. They are few. Tokens of a connected account are renewed by one process at a time, so a command may do that too.
+//! A command is a separate process with a separate pace, so a running bridge does not count the command's calls. They are
+//! few. A command may renew the tokens of a connected account, because only one process renews them at a time.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,18 +15,17 @@ use store::Store;
 use super::exit::Usage;
 use super::text::clean;
 
-/// The client of an account, and the store that its tokens come from.
+/// The client of an account, and the store that holds its tokens.
 pub(super) struct AccountSession {
     pub(super) client: Client,
     store: Option<Store>,
 }
 
 impl AccountSession {
-    /// The client of the account that `wanted` names, or of the only one there is.
+    /// Opens the account that `wanted` names, or the only account.
     ///
     /// # Errors
-    /// There is no such account, or `wanted` is missing where there are several; the store cannot be read; or there is no
-    /// HTTP client.
+    /// No account or several match, the store cannot be read, or the HTTP client cannot be built.
     pub(super) async fn open(config: &Config, wanted: Option<&str>) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let store = Store::observe(&config.store.url, clock.clone()).await?;
@@ -44,10 +43,10 @@ impl AccountSession {
     }
 }
 
-/// The address of the account that is meant.
+/// The origin of the account that `wanted` names, or of the only account.
 fn choose(listed: &[Listed], wanted: Option<&str>) -> Result<String, Usage> {
-    // Those that are only known from their waiting deliveries have no token.
-    let able: Vec<&Listed> = listed.iter().filter(|one| one.name.is_some() || one.key.is_some()).collect();
+    // An account that is known only from its waiting deliveries has no token.
+    let usable: Vec<&Listed> = listed.iter().filter(|one| one.name.is_some() || one.key.is_some()).collect();
     let names = |some: &[&Listed]| {
         let named = some.iter().map(|one| one.name.as_deref().or(one.host.as_deref()).unwrap_or("?"));
         clean(&named.collect::<Vec<_>>().join(", "))
@@ -56,43 +55,46 @@ fn choose(listed: &[Listed], wanted: Option<&str>) -> Result<String, Usage> {
                   access_token to the configuration";
     let one = match wanted {
         Some(wanted) => find(listed, wanted, None).map_err(|unclear| match unclear {
-            Unclear::NotFound if able.is_empty() => no_account.to_owned(),
+            Unclear::NotFound if usable.is_empty() => no_account.to_owned(),
             Unclear::NotFound => {
-                format!("--account: there is no account `{}`; there are: {}", clean(wanted), names(&able))
+                format!(
+                    "--account: unknown account `{}` (expected one of: {})",
+                    clean(wanted),
+                    names(&usable)
+                )
             }
             Unclear::Several(several) => {
                 let names = names(&several);
-                format!("--account: `{}` fits several accounts; write one of: {names}", clean(wanted))
+                format!("--account: `{}` matches several accounts: write one of: {names}", clean(wanted))
             }
         }),
-        None => match able.as_slice() {
+        None => match usable.as_slice() {
             [only] => Ok(*only),
             [] => Err(no_account.to_owned()),
-            several => Err(format!(
-                "there are several accounts: add --account NAME, with one of: {}",
-                names(several)
-            )),
+            several => {
+                Err(format!("there are several accounts: add --account with one of: {}", names(several)))
+            }
         },
     };
     let one = one.map_err(Usage)?;
-    one.origin
-        .clone()
-        .ok_or_else(|| Usage("the address of this account is not known: connect it again".to_owned()))
+    one.origin.clone().ok_or_else(|| {
+        Usage("the address of this account is unknown: connect it with `accounts authorize`".to_owned())
+    })
 }
 
-/// Why no account is meant.
+/// Why a text does not name one account.
 #[derive(Debug)]
 pub(super) enum Unclear<'a> {
-    /// No account is called so.
+    /// No account matches.
     NotFound,
-    /// Several accounts are.
+    /// Several accounts match.
     Several(Vec<&'a Listed>),
 }
 
-/// The one account that is meant: by its name in the configuration, its host, its subdomain or its number.
+/// Finds an account by its name in the configuration, its host, its number or its subdomain.
 ///
 /// # Errors
-/// There is none, or more than one.
+/// No account or several match.
 pub(super) fn find<'a>(
     listed: &'a [Listed],
     wanted: &str,
@@ -104,11 +106,11 @@ pub(super) fn find<'a>(
     let is_at = |one: &Listed| one.host.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(host));
     let is_number = |one: &Listed| one.account_id.is_some_and(|id| id.to_string() == wanted);
     let is_below = |one: &Listed| subdomain(one).is_some_and(|first| first.eq_ignore_ascii_case(wanted));
-    let called: [&dyn Fn(&Listed) -> bool; 4] = [&is_named, &is_at, &is_number, &is_below];
-    // What is more exact comes first: a name may look like another account's subdomain.
-    for fits in called {
+    // The exact ones come first: a name may look like another account's subdomain.
+    let matchers: [&dyn Fn(&Listed) -> bool; 4] = [&is_named, &is_at, &is_number, &is_below];
+    for matches in matchers {
         let through = |one: &&Listed| integration.is_none_or(|name| one.integration.as_deref() == Some(name));
-        let found: Vec<&Listed> = listed.iter().filter(|one| fits(one)).filter(through).collect();
+        let found: Vec<&Listed> = listed.iter().filter(|one| matches(one)).filter(through).collect();
         match found.as_slice() {
             [] => {}
             [one] => return Ok(*one),
@@ -118,7 +120,7 @@ pub(super) fn find<'a>(
     Err(Unclear::NotFound)
 }
 
-/// The first part of its host, unless that is an address.
+/// The first part of the account's host; `None` if the host is an IP address.
 fn subdomain(one: &Listed) -> Option<&str> {
     let host = one.host.as_deref()?;
     let is_address = host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok();

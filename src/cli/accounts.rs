@@ -1,8 +1,8 @@
-//! `accounts`: shows the accounts that the bridge can speak to, gives the link that connects one by OAuth, finishes an
-//! installation that came without a link, has an account tried now, and forgets one.
+//! `accounts`: lists the bridge's accounts, prints the link that connects one by OAuth, confirms an installation that came
+//! without a link, resumes an account, and removes one.
 //!
-//! It opens the store as an observer, so it works beside a bridge that runs as well as without one; a running bridge
-//! notices within a few seconds what was connected or removed.
+//! It opens the store as an observer, so it works beside a running bridge as well as without one. A running bridge notices a
+//! change within a few seconds.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -18,11 +18,12 @@ use super::accounts_access::{CommandOutput, find, open, with_accounts};
 use super::accounts_confirm::{self, Confirm};
 use super::accounts_resume;
 use super::accounts_text as text;
+use super::examples;
 use super::exit::{Failure, print};
 use super::health;
 use super::screen::Screen;
 
-/// Looks at accounts, connects, resumes and forgets them.
+/// The arguments of `accounts`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -31,42 +32,47 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the accounts of the configuration, the connected ones, and those that deliveries wait for
+    /// List configured accounts, connected accounts, and accounts that deliveries wait for
+    #[command(after_help = examples::ACCOUNTS_LIST)]
     List,
-    /// Print the link with which a person connects an account by OAuth
+    /// Print a link that connects one account by OAuth; it is valid for an hour
+    #[command(after_help = examples::ACCOUNTS_AUTHORIZE)]
     Authorize {
-        /// The integration, by its name in the configuration; needed where several have a redirect_uri
+        /// The integration, by its name in the configuration; required if several have a redirect_uri
         #[arg(long, value_name = "NAME")]
         integration: Option<String>,
-        /// Where the person is signed in; https://www.amocrm.ru for amoCRM
+        /// The site that the account's administrator signs in to; https://www.amocrm.ru for amoCRM
         #[arg(long, value_name = "URL", default_value = "https://www.kommo.com")]
         site: Url,
     },
-    /// Finish the installation of a widget that came without a link: its code is exchanged at HOST
+    /// Connect an account that installed the integration without a link
+    #[command(after_help = examples::ACCOUNTS_CONFIRM)]
     Confirm(Confirm),
-    /// Try an account now, after you have fixed what its deliveries wait for
+    /// Retry an account now, after you fixed the reason that its deliveries wait
+    #[command(after_help = examples::ACCOUNTS_RESUME)]
     Resume {
-        /// Its name in the configuration, its host, its subdomain or its number
+        /// The account, by its name in the configuration, host, subdomain or number
         account: String,
-        /// Only the connection through this integration
+        /// Use only the connection through this integration
         #[arg(long, value_name = "NAME")]
         integration: Option<String>,
     },
-    /// Forget a connected account and its tokens
+    /// Remove a connected account and its tokens from the bridge
+    #[command(after_help = examples::ACCOUNTS_REMOVE)]
     Remove {
-        /// Its host, its subdomain or its number
+        /// The account, by its host, subdomain or number
         account: String,
-        /// Only the connection through this integration
+        /// Remove only the connection through this integration
         #[arg(long, value_name = "NAME")]
         integration: Option<String>,
     },
 }
 
-/// Carries the command out. Results go to stdout, with `json` as one JSON object.
+/// Runs the command. Prints the result to stdout, as one JSON object if `json` is set.
 ///
 /// # Errors
-/// The store cannot be opened, read or written; there is no such account or integration, or more than one; or what OAuth
-/// needs is not configured.
+/// The store cannot be opened, read or written; no account or integration matches, or several do; or the configuration lacks
+/// what OAuth needs.
 pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), Failure> {
     let (clock, screen) = (Clock::system(), Screen::stdout());
     let output = match args.command {
@@ -94,14 +100,14 @@ async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<CommandO
         Ok((listed, accounts.installations().await.map_err(Error::from)?))
     })
     .await?;
-    // It is not in the store: it passes, and only the bridge that runs knows.
+    // Only the running bridge knows whether all accounts wait: the store does not hold it.
     let ready = health::ready(config).await.unwrap_or_default();
-    let everybody = &ready["everybody_waits"];
+    let all_wait = &ready["everybody_waits"];
     let now = clock.now();
     let below =
-        text::installations(&installations, now) + &text::everybody_waits(everybody).unwrap_or_default();
+        text::installations(&installations, now) + &text::all_accounts_wait(all_wait).unwrap_or_default();
     let text = text::list(&listed, now, screen) + &screen.fold(&below);
-    let json = json!({ "accounts": listed, "installations": installations, "everybody_waits": everybody });
+    let json = json!({ "accounts": listed, "installations": installations, "everybody_waits": all_wait });
     Ok(CommandOutput { json, text })
 }
 
@@ -119,10 +125,10 @@ async fn authorize(
     let expires_at = clock.now() + LINK_LIFE;
     let link = accounts.authorization_link(site, integration).ok_or_else(|| {
         if config.store.encryption_key.is_some() {
-            return Failure::running("the system gives no random bytes, which a link needs".to_owned());
+            return Failure::running("the system returned no random bytes for the link: try again".to_owned());
         }
         Failure::usage(
-            "store.encryption_key is missing: it signs the link and encrypts the account's tokens; make one with \
+            "store.encryption_key is missing: it signs the link and encrypts the account's tokens; create one with \
              `openssl rand -base64 32`"
                 .to_owned(),
         )
@@ -146,7 +152,7 @@ async fn remove(
     with_accounts(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
         let (found, key) = match find(&listed, account, integration)? {
-            Listed { name: Some(name), .. } => return Err(Failure::usage(text::of_configuration(name))),
+            Listed { name: Some(name), .. } => return Err(Failure::usage(text::configured(name))),
             found @ Listed { key: Some(key), .. } => (found, key),
             found => return Err(Failure::running(text::never_connected(found))),
         };
@@ -158,7 +164,7 @@ async fn remove(
     .await
 }
 
-/// The integration that a link is for.
+/// Chooses the integration for a link: the named one, or the only one that can connect accounts.
 fn choose<'a>(all: &'a [OAuthIntegration], name: Option<&str>) -> Result<&'a OAuthIntegration, String> {
     let names = |some: &[&OAuthIntegration]| {
         some.iter().map(|integration| integration.name.as_str()).collect::<Vec<_>>().join(", ")
@@ -166,33 +172,33 @@ fn choose<'a>(all: &'a [OAuthIntegration], name: Option<&str>) -> Result<&'a OAu
     if let Some(name) = name {
         return all.iter().find(|integration| integration.name == name).ok_or_else(|| {
             format!(
-                "--integration: there is no integrations.{name}, but: {}",
+                "--integration: unknown integration `{name}` (expected one of: {})",
                 names(&all.iter().collect::<Vec<_>>())
             )
         });
     }
-    let able: Vec<&OAuthIntegration> = all.iter().filter(|known| known.redirect_uri.is_some()).collect();
-    match (able.as_slice(), all) {
+    let usable: Vec<&OAuthIntegration> = all.iter().filter(|known| known.redirect_uri.is_some()).collect();
+    match (usable.as_slice(), all) {
         ([one], _) => Ok(*one),
         ([], [one]) => Err(no_redirect_uri(one)),
         ([], _) => Err(
-            "integrations.NAME.redirect_uri is missing: accounts are connected through an integration that \
-                        has one; set it just as it stands on the integration's page in Kommo"
+            "integrations.NAME.redirect_uri is missing: accounts connect through an integration that has one; \
+                        copy it from the integration's page in Kommo"
                 .to_owned(),
         ),
-        _ => Err(format!("--integration is needed: say through which one, {}", names(&able))),
+        _ => Err(format!("--integration is required: write one of: {}", names(&usable))),
     }
 }
 
 fn no_redirect_uri(integration: &OAuthIntegration) -> String {
     format!(
-        "integrations.{}.redirect_uri is missing: set it just as it stands on the integration's page in Kommo, \
-         https://HOST/oauth/callback with the host that the bridge is reached at",
+        "integrations.{}.redirect_uri is missing: copy it from the integration's page in Kommo; it is \
+         https://HOST/oauth/callback, where HOST leads to the bridge",
         integration.name
     )
 }
 
-/// Whether an operator can be sent there.
+/// Checks that a link to this site can work.
 fn check_site(site: &Url, insecure: bool) -> Result<(), String> {
     let scheme = match site.scheme() {
         "https" => true,
@@ -204,8 +210,8 @@ fn check_site(site: &Url, insecure: bool) -> Result<(), String> {
     if scheme && bare && no_user && site.host().is_some() {
         return Ok(());
     }
-    Err("--site must be like https://www.kommo.com or https://www.amocrm.ru: https (http under delivery.insecure alone) \
-         and a host"
+    Err("--site must be a URL like https://www.kommo.com or https://www.amocrm.ru, without a path; http is allowed only \
+         with delivery.insecure"
         .to_owned())
 }
 

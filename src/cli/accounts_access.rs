@@ -1,4 +1,4 @@
-//! What the commands of `accounts` share: how they open the accounts, find the one that is meant, and print.
+//! What the commands of `accounts` share: opening the accounts, finding one, and the form of their output.
 
 use serde_json::Value;
 
@@ -14,20 +14,20 @@ use super::accounts_text as text;
 use super::exit::Failure;
 use super::screen::Screen;
 
-/// What a command prints: as JSON for programs, or as text for operators.
+/// The output of a command: JSON for programs, text for operators.
 pub(super) struct CommandOutput {
     pub(super) json: Value,
     pub(super) text: String,
 }
 
 impl CommandOutput {
-    /// The same, with the lines of its text broken for this screen. A table is laid out already, and is never folded.
+    /// Breaks the lines of the text for this screen. Not for tables, which are already laid out.
     pub(super) fn folded(self, screen: Screen) -> Self {
         Self { text: screen.fold(&self.text), ..self }
     }
 }
 
-/// Does something with the accounts of the configuration and of the store, if there is one yet.
+/// Calls `what` with the accounts of the configuration, and of the store if it exists.
 pub(super) async fn with_accounts<T>(
     config: &Config,
     clock: &Clock,
@@ -44,13 +44,16 @@ pub(super) async fn with_accounts<T>(
     done
 }
 
-/// The accounts of the configuration and of `store`.
+/// Opens the accounts of the configuration and of `store`.
 pub(super) async fn open(config: &Config, clock: &Clock, store: Option<Store>) -> Result<Accounts, Failure> {
     let kommo_stack = KommoStack::new(config, clock.clone())?;
     Ok(kommo_stack.accounts(config, store).await.map_err(Error::from)?)
 }
 
-/// The one account that is meant.
+/// Finds the account that `wanted` names.
+///
+/// # Errors
+/// No account or several match.
 pub(super) fn find<'a>(
     listed: &'a [Listed],
     wanted: &str,

@@ -1,7 +1,8 @@
-//! `accounts confirm HOST`: an operator finishes an installation that came without a link.
+//! `accounts confirm HOST`: connects an account that installed the integration without a link.
 //!
-//! Until then nothing was sent to the host, because anyone can name one. The command sends the integration's secret there,
-//! and shows the number of the account that comes back before it is connected.
+//! Anyone can send the bridge an installation with any host, so the bridge sends nothing to the host until an operator
+//! confirms it. The command sends the integration's secret there, and shows the account's number before it connects the
+//! account.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -17,34 +18,37 @@ use super::accounts_access::{CommandOutput, with_accounts};
 use super::accounts_text as text;
 use super::exit::Failure;
 
-/// What is confirmed.
+/// The arguments of `accounts confirm`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Confirm {
     /// The account's host, as `accounts list` shows it
     host: String,
-    /// The number of the account that is expected there; any other one is refused
+    /// The account's number in Kommo; any other account is refused
     #[arg(long, value_name = "NUMBER")]
     account: Option<i64>,
-    /// Connects the account that HOST names, without asking
+    /// Connect whichever account HOST names, without asking
     #[arg(long, conflicts_with = "account")]
     yes: bool,
-    /// Only the installation of this integration
+    /// Confirm only the installation of this integration
     #[arg(long, value_name = "NAME")]
     integration: Option<String>,
 }
 
-/// How it is found out whether the account that comes back is the right one.
+/// How to decide whether the account that HOST names is the right one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
+    /// It must have this number.
     Number(AccountId),
+    /// Every account is right.
     Any,
+    /// The operator decides.
     Ask,
 }
 
-/// Carries the command out. With `json`, no question is asked.
+/// Runs the command. Asks no question if `json` is set.
 ///
 /// # Errors
-/// No installation waits there; the account is not the expected one; Kommo does not take the code; or the store cannot be
+/// No installation waits at the host, the account is not the expected one, Kommo refuses the code, or the store cannot be
 /// written.
 pub(super) async fn run(
     config: &Config,
@@ -78,18 +82,21 @@ pub(super) async fn run(
 fn expected(confirm: &Confirm, can_ask: bool) -> Result<Expected, String> {
     match (confirm.account, confirm.yes) {
         (Some(number), _) if number > 0 => Ok(Expected::Number(AccountId(number))),
-        (Some(_), _) => Err("--account must be the account's number in Kommo".to_owned()),
+        (Some(_), _) => Err("--account must be the account's number in Kommo, which is greater than 0".to_owned()),
         (None, true) => Ok(Expected::Any),
         (None, false) if can_ask => Ok(Expected::Ask),
         (None, false) => {
-            Err("no terminal to ask whether the account is the right one: add --account NUMBER with the \
-                              account's number in Kommo, or --yes to take whichever the host names"
+            Err("stdin is not a terminal, so the command cannot ask whether the account is the right one: add \
+                 --account NUMBER with the account's number in Kommo, or --yes to connect whichever the host names"
                 .to_owned())
         }
     }
 }
 
-/// The one installation that is meant.
+/// Finds the installation at this host, through this integration if one is named.
+///
+/// # Errors
+/// No installation or several match.
 fn find<'a>(
     waiting: &'a [Installation],
     wanted: &str,
@@ -108,7 +115,7 @@ fn find<'a>(
         several => {
             let names: Vec<&str> = several.iter().map(|one| one.integration.as_str()).collect();
             Err(Failure::usage(format!(
-                "--integration is needed: several installations wait there, through {}",
+                "--integration is required: several installations wait at this host; write one of: {}",
                 names.join(", ")
             )))
         }
@@ -126,7 +133,8 @@ fn ask(host: &str, account_id: AccountId) -> bool {
 fn failure(error: &ConnectError) -> Failure {
     Failure::running(match error {
         ConnectError::Declined(account_id) => format!(
-            "the host says that it is account {account_id}, which was not confirmed: nothing was stored, and its code is used up"
+            "the host reports account {account_id}, which was not confirmed: nothing was stored, and its code is used up; \
+             install the integration again, or use `accounts authorize`"
         ),
         other => other.to_string(),
     })
@@ -142,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_the_account_is_named_or_taken_as_it_comes() {
+    fn without_a_terminal_the_account_needs_a_number_or_yes() {
         for (account, yes, can_ask, expected_is) in [
             (Some(7), false, false, Ok(Expected::Number(AccountId(7)))),
             (None, true, false, Ok(Expected::Any)),
@@ -155,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_installation_is_the_one_of_the_host_and_the_integration() {
+    fn an_installation_is_found_by_host_and_integration() {
         let at = Timestamp::from_millis(0);
         let one = |host: &str, integration: &str| Installation {
             origin: format!("https://{host}").into(),
@@ -170,7 +178,7 @@ mod tests {
         let found = |host: &str, integration| find(&waiting, host, integration).ok().cloned();
         assert_eq!(found("https://B.kommo.com/", None), Some(waiting[2].clone()));
         assert_eq!(found("a.kommo.com", Some("other")), Some(waiting[1].clone()));
-        assert_eq!(found("a.kommo.com", None), None, "it has to be said which");
+        assert_eq!(found("a.kommo.com", None), None, "two installations match");
         assert_eq!(found("c.kommo.com", None), None);
         assert_eq!(found("b.kommo.com", Some("other")), None);
     }

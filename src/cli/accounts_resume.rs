@@ -1,7 +1,7 @@
-//! `accounts resume ACCOUNT`: the bridge tries an account now, after an operator fixed what held it up.
+//! `accounts resume ACCOUNT`: lets the bridge retry an account now, after an operator fixed the reason that it waits.
 //!
-//! The bridge is another process: the command leaves its wish in the store, and the bridge takes it out within five seconds.
-//! The next delivery of the account is then its probe, and only if Kommo takes it do the others go out.
+//! The bridge is another process: the command writes a request into the store, and the bridge reads it within five seconds.
+//! The account's next delivery is then its probe. The other deliveries follow only if Kommo accepts the probe.
 
 use serde_json::json;
 
@@ -15,10 +15,10 @@ use super::accounts_access::{CommandOutput, find, with_accounts};
 use super::exit::Failure;
 use super::text::clean;
 
-/// Carries the command out.
+/// Runs the command.
 ///
 /// # Errors
-/// There is no such account, or more than one; it has no token, so there is nothing to try; or the store cannot be written.
+/// No account or several match, the account has no token to retry with, or the store cannot be written.
 pub(super) async fn run(
     config: &Config,
     clock: &Clock,
@@ -31,11 +31,11 @@ pub(super) async fn run(
         let found = find(&listed, wanted, integration)?;
         let Some(origin) = can_be_tried(found).map_err(Failure::running)? else {
             return Err(Failure::running(format!(
-                "the address of {} is not known: connect it",
+                "the address of {} is unknown: connect it with `accounts authorize`",
                 clean(wanted)
             )));
         };
-        // A start tries every account anyway.
+        // A bridge that starts tries every account anyway.
         if runs != Some(false) {
             accounts.ask_resume(origin).await.map_err(Error::from)?;
         }
@@ -47,14 +47,17 @@ pub(super) async fn run(
     .await
 }
 
-/// Its address; `None` if that is not known.
+/// The account's origin; `None` if it is unknown.
+///
+/// # Errors
+/// The account has no token. The text says why.
 fn can_be_tried(one: &Listed) -> Result<Option<&str>, String> {
     match one.state {
         AccountState::Active => Ok(one.origin.as_deref()),
         AccountState::NeedsAuthorization | AccountState::Revoked => {
             let reason = one.reason.as_deref().unwrap_or("it has no token");
             Err(format!(
-                "{} cannot be tried: {}; connect it with `accounts authorize`, and its deliveries go out",
+                "cannot resume {}: {}; connect it with `accounts authorize`, and the bridge sends its deliveries",
                 called(one),
                 clean(reason)
             ))
@@ -66,26 +69,28 @@ fn called(one: &Listed) -> String {
     clean(one.host.as_deref().or(one.name.as_deref()).unwrap_or("the account"))
 }
 
-/// What happens next.
+/// Tells the operator what happens next.
 fn expectation(one: &Listed, runs: Option<bool>) -> String {
     let called = called(one);
     let waiting = match one.waiting {
-        0 => "No delivery waits for it now: the next one is tried as soon as it comes.".to_owned(),
+        0 => "No delivery waits for it now: the bridge sends the next one at once.".to_owned(),
         1 => "1 delivery waits for it.".to_owned(),
         jobs => format!(
-            "{jobs} deliveries wait for it: one is tried first, and the others follow if Kommo takes it."
+            "{jobs} deliveries wait for it: the bridge sends one, and the others if Kommo accepts it."
         ),
     };
     match runs {
         Some(false) => {
-            format!("No bridge runs. It tries {called} when it starts: `salesbot-bridge serve`.\n{waiting}\n")
+            format!(
+                "No bridge is running. A bridge tries {called} when it starts: `salesbot-bridge serve`.\n{waiting}\n"
+            )
         }
         Some(true) => format!(
-            "The bridge tries {called} within five seconds.\n{waiting}\nIf Kommo still refuses it, `accounts list` says why.\n"
+            "The bridge tries {called} within five seconds.\n{waiting}\nIf Kommo still refuses it, `accounts list` shows the reason.\n"
         ),
         None => format!(
-            "If a bridge runs, it tries {called} within five seconds; else it does when it starts.\n{waiting}\nIf Kommo still \
-             refuses it, `accounts list` says why.\n"
+            "A running bridge tries {called} within five seconds; otherwise the bridge tries it when it starts.\n{waiting}\nIf \
+             Kommo still refuses it, `accounts list` shows the reason.\n"
         ),
     }
 }
@@ -96,7 +101,7 @@ mod tests {
     use crate::cli::account::tests::{configured, connected};
 
     #[test]
-    fn an_account_without_a_token_cannot_be_tried() {
+    fn an_account_without_a_token_cannot_be_resumed() {
         let one = connected("a.kommo.com", 7, "main");
         assert_eq!(can_be_tried(&one).unwrap(), one.origin.as_deref());
         for state in [AccountState::NeedsAuthorization, AccountState::Revoked] {
@@ -107,12 +112,12 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_to_expect() {
+    fn the_output_says_what_happens_next() {
         for (waiting, runs, parts) in [
             (0, Some(true), ["within five seconds", "No delivery waits"]),
             (3, Some(true), ["within five seconds", "3 deliveries wait"]),
             (1, Some(false), ["when it starts", "1 delivery waits"]),
-            (1, None, ["If a bridge runs", "when it starts"]),
+            (1, None, ["A running bridge tries", "when it starts"]),
         ] {
             let text = expectation(&Listed { waiting, ..configured("shop", "a.kommo.com") }, runs);
             assert!(parts.iter().all(|part| text.contains(part)) && text.contains("a.kommo.com"), "{text}");

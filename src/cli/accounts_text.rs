@@ -1,8 +1,8 @@
-//! Accounts as text, and what is said when one cannot be removed.
+//! Accounts as text, and the messages of `accounts`.
 //!
-//! Texts from outside (hosts, reasons of Kommo) cannot steer the terminal: control characters are replaced.
+//! Texts from outside (hosts, reasons from Kommo) cannot control the terminal: their control characters are replaced.
 
-use anstyle::AnsiColor;
+use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use url::Url;
 
@@ -13,7 +13,7 @@ use super::screen::Screen;
 use super::table::{Cell, Column, Table};
 use super::text::{clean, colour, when};
 
-/// A list of accounts.
+/// A list of accounts. A red state needs authorization; a yellow one is revoked, or its deliveries wait.
 pub(super) fn list(listed: &[Listed], now: Timestamp, screen: Screen) -> String {
     if listed.is_empty() {
         return "No accounts: add accounts.NAME to the configuration, or connect one with `accounts authorize`.".to_owned();
@@ -29,34 +29,35 @@ pub(super) fn list(listed: &[Listed], now: Timestamp, screen: Screen) -> String 
     ]);
     for one in listed {
         let state = match one.state {
-            AccountState::Active => AnsiColor::Green,
+            AccountState::Active if one.waits_for.is_none() => AnsiColor::Green,
+            AccountState::Active | AccountState::Revoked => AnsiColor::Yellow,
             AccountState::NeedsAuthorization => AnsiColor::Red,
-            AccountState::Revoked => AnsiColor::Yellow,
         };
+        let waiting = if one.waiting == 0 { Style::new() } else { colour(AnsiColor::Yellow) };
         table.row([
             clean(&account(one)).into(),
             one.account_id.map(|id| id.to_string()).unwrap_or_default().into(),
             clean(one.integration.as_deref().unwrap_or_default()).into(),
             Cell::styled(one.state.to_string(), colour(state)),
             token(one, now).into(),
-            one.waiting.to_string().into(),
+            Cell::styled(one.waiting.to_string(), waiting),
             clean(&what_to_do(one)).into(),
         ]);
     }
     table.render(screen)
 }
 
-/// That the deliveries of all accounts wait, from the answer of `ready`; `None` if they do not.
-pub(super) fn everybody_waits(answer: &Value) -> Option<String> {
+/// Says that the deliveries of all accounts wait, from `everybody_waits` of `/health/ready`; `None` if they do not.
+pub(super) fn all_accounts_wait(answer: &Value) -> Option<String> {
     let why = answer["why"].as_str()?;
     let until = match answer["until"].as_str() {
         Some(until) => format!("until {until}"),
-        None => "for the answer to the next delivery".to_owned(),
+        None => "for the response to the next delivery".to_owned(),
     };
     Some(format!("\n\nThe deliveries of all accounts wait {}: {}", clean(&until), clean(why)))
 }
 
-/// Installations that wait, below the list; nothing if there are none.
+/// The waiting installations, below the list; empty if there are none.
 pub(super) fn installations(waiting: &[Installation], now: Timestamp) -> String {
     if waiting.is_empty() {
         return String::new();
@@ -64,7 +65,7 @@ pub(super) fn installations(waiting: &[Installation], now: Timestamp) -> String 
     let lines = waiting.iter().map(|one| {
         let codes = if one.codes == 1 { String::new() } else { format!(", {} codes", one.codes) };
         let line = format!(
-            "{} through {}, ends {}{codes}: if it is an account of yours, accounts confirm {}",
+            "{} through {}, expires {}{codes}: if the account is yours, run `accounts confirm {}`",
             one.host,
             one.integration,
             when(one.expires_at, now),
@@ -72,34 +73,35 @@ pub(super) fn installations(waiting: &[Installation], now: Timestamp) -> String 
         );
         format!("  {}\n", clean(&line))
     });
-    format!("\n\nInstallations without a link, which wait:\n{}", lines.collect::<String>())
+    format!("\n\nInstallations without a link that wait for you:\n{}", lines.collect::<String>())
 }
 
-/// What is asked before an account is connected.
+/// The question before an account is connected.
 pub(super) fn question(host: &str, account_id: AccountId) -> String {
-    format!("{} says that it is account {account_id}. Connect it? [y/N] ", clean(host))
+    format!("{} reports account {account_id}. Connect it? [y/N] ", clean(host))
 }
 
-/// An installation was finished.
+/// The account of an installation was connected.
 pub(super) fn confirmed(connected: &Connected, host: &str) -> String {
     format!(
-        "Account {} at {} is connected through {}. Deliveries that wait for it go out within a few seconds.\n",
+        "Account {} at {} is connected through {}. The bridge sends its waiting deliveries within a few seconds.\n",
         connected.account_id,
         clean(host),
         clean(&connected.integration)
     )
 }
 
-/// There is none.
+/// The error: no installation waits at this host.
 pub(super) fn no_installation(wanted: &str) -> String {
     format!(
-        "no installation waits at {}: a code is kept for 20 minutes, and only with integrations.NAME.install_without_link; \
-         `accounts list` shows what waits, `accounts authorize` makes a link that needs no confirmation",
+        "no installation waits at {}: the bridge keeps a code for 20 minutes, and only with \
+         integrations.NAME.install_without_link; see `accounts list` for those that wait, or connect the account with \
+         `accounts authorize`",
         clean(wanted)
     )
 }
 
-/// How one is called: where it is, and its name in the configuration.
+/// The account's host, and its name if it is in the configuration.
 fn account(one: &Listed) -> String {
     match (&one.host, &one.name) {
         (Some(host), Some(name)) => format!("{host} (accounts.{name})"),
@@ -127,73 +129,73 @@ fn what_to_do(one: &Listed) -> String {
         (AccountState::NeedsAuthorization, None) => command,
         (AccountState::Revoked, reason) => {
             let reason = reason.unwrap_or("it was disconnected");
-            format!("{reason}, so its requests are refused; if that was not meant: {command}")
+            format!("{reason}, so its requests are refused; to connect it again: {command}")
         }
     }
 }
 
-/// What to do with a link.
+/// How to use a link.
 pub(super) fn authorize(link: &Url, integration: &str, redirect_uri: &RedirectUri, prefix: &str) -> String {
     let elsewhere = if path_below(redirect_uri.url().path(), prefix) == "/oauth/callback" {
         ""
     } else {
-        "\nThat is not /oauth/callback, where the bridge listens: your proxy has to lead there.\n"
+        "\nThe bridge listens at /oauth/callback, so your proxy must rewrite that path.\n"
     };
     format!(
-        "Open this link within an hour, in a browser where you are signed in to the account as its administrator:\n\n  \
+        "Open this link within an hour, in a browser where you are signed in as an administrator of the account:\n\n  \
          {link}\n\n\
-         It is good for one account; make another link for each further one.\n\
+         The link connects one account; create another link for the next.\n\
          Choose the account and allow access for the integration (integrations.{integration}). Kommo then sends the \
          browser to\n{redirect_uri}; a bridge with this configuration must be running there.\n{elsewhere}\
-         It shows which account was connected. Deliveries that wait for the account go out by themselves.\n"
+         The page shows which account was connected. The bridge then sends the account's waiting deliveries.\n"
     )
 }
 
 /// An account was removed.
 pub(super) fn removed(one: &Listed) -> String {
-    let called = clean(&one.host.clone().unwrap_or_else(|| "The account of an unknown host".to_owned()));
+    let called = clean(&one.host.clone().unwrap_or_else(|| "The account with an unknown host".to_owned()));
     let number = one.account_id.map(|id| format!(" ({id})")).unwrap_or_default();
     let waiting = match one.waiting {
         0 => String::new(),
-        1 => "1 delivery waits for it, until it is authorized again or the job is cancelled.\n".to_owned(),
+        1 => "1 delivery waits until the account is connected again or the job is cancelled.\n".to_owned(),
         jobs => format!(
-            "{jobs} deliveries wait for it, until it is authorized again or the jobs are cancelled.\n"
+            "{jobs} deliveries wait until the account is connected again or the jobs are cancelled.\n"
         ),
     };
     let requests = match one.state {
-        AccountState::Revoked => "Its requests are accepted again.\n",
+        AccountState::Revoked => "The bridge accepts its requests again.\n",
         AccountState::Active | AccountState::NeedsAuthorization => "",
     };
     format!(
-        "{called}{number} is removed: the bridge has no tokens for it any more.\n{requests}{waiting}\
-         Kommo still lists the integration in that account; an administrator can uninstall it there.\n"
+        "{called}{number} is removed: the bridge deleted its tokens.\n{requests}{waiting}\
+         Kommo still lists the integration in the account; an administrator can uninstall it there.\n"
     )
 }
 
-/// There is none.
+/// The error: no account matches.
 pub(super) fn no_account(wanted: &str) -> String {
-    format!("there is no account {}: `accounts list` shows them all", clean(wanted))
+    format!("there is no account {}: see `accounts list`", clean(wanted))
 }
 
-/// It stands in the configuration.
-pub(super) fn of_configuration(name: &str) -> String {
+/// The error: the account is in the configuration, so `accounts remove` cannot remove it.
+pub(super) fn configured(name: &str) -> String {
     format!(
-        "accounts.{name} stands in the configuration and is not in the store: take [accounts.{name}] out of the \
-         configuration and restart the bridge"
+        "accounts.{name} is in the configuration, not in the store: remove [accounts.{name}] from the configuration and \
+         restart the bridge"
     )
 }
 
-/// There is nothing to remove.
+/// The error: the account was never connected, so there is nothing to remove.
 pub(super) fn never_connected(one: &Listed) -> String {
     format!(
-        "{} was never connected: it is only listed because {} of its deliveries wait; connect it with `accounts \
+        "{} was never connected: it is listed only because {} of its deliveries wait; connect it with `accounts \
          authorize`, or cancel them with `jobs cancel`",
         clean(&account(one)),
         one.waiting
     )
 }
 
-/// Several are called so.
+/// The error: several accounts match.
 pub(super) fn ambiguous(wanted: &str, several: &[&Listed]) -> String {
     let line = |one: &&Listed| {
         let number = one.account_id.map(|id| format!(", number {id}")).unwrap_or_default();
@@ -203,7 +205,7 @@ pub(super) fn ambiguous(wanted: &str, several: &[&Listed]) -> String {
     };
     let lines: String = several.iter().map(|one| format!("\n  {}", line(one))).collect();
     format!(
-        "{} is not clear: say the whole host, the number or --integration of one of these:{lines}",
+        "{} matches several accounts; write the host, the number or --integration of one of these:{lines}",
         clean(wanted)
     )
 }

@@ -1,25 +1,30 @@
-//! `salesbot-bridge config …`: is it valid, what is it, what may be in it.
+//! `config`: checks the configuration, shows it, and prints its schema.
 
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
 
 use crate::config::{Config, ConfigError, Effective, Sources};
 
-/// What to do with the configuration.
+use super::examples;
+
+/// The subcommands of `config`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Check it and change nothing
+    /// Check the configuration without changing anything
+    #[command(after_help = examples::CONFIG_CHECK)]
     Check,
-    /// Print what is in effect and where each value was written; secrets are masked
+    /// Print the values in effect and the source of each, with secrets masked
+    #[command(after_help = examples::CONFIG_SHOW)]
     Show,
     /// Print the JSON Schema of the configuration file
+    #[command(after_help = examples::CONFIG_SCHEMA)]
     Schema,
 }
 
-/// What the command has to say on stdout, without a newline at its end.
+/// Returns the command's output for stdout, without a newline at the end.
 ///
 /// # Errors
-/// The configuration is refused: the caller says so on stderr and exits 2. `schema` needs no valid one.
+/// The configuration is refused; the caller reports it on stderr and exits with 2. `schema` needs no configuration.
 pub fn run(command: Command, sources: &Sources, json: bool) -> Result<String, ConfigError> {
     Ok(match command {
         Command::Check => {
@@ -45,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_commands_print_text_and_json() {
+    fn every_command_prints_text_and_json() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bridge.toml");
         std::fs::write(&file, "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"s\"\n").unwrap();
@@ -60,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_schema_needs_no_valid_configuration() {
+    fn only_the_schema_works_without_a_valid_configuration() {
         let nothing = Sources::default();
         assert!(run(Command::Schema, &nothing, false).is_ok());
         assert!(run(Command::Check, &nothing, false).is_err(), "an integration is missing");

@@ -1,5 +1,5 @@
-//! `health`: asks the bridge of this configuration whether it is ready. For the container's health check,
-//! so that the image needs no curl; it works without a token, because `/health/*` never has one.
+//! `health`: asks the bridge of this configuration whether it is ready. A container's health check calls it, so the image
+//! needs no curl. It sends no token, because `/health/*` never requires one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -11,34 +11,36 @@ use tokio::net::TcpStream;
 
 use crate::config::Config;
 
-/// A bridge that says nothing for longer is not ready.
+/// A bridge that does not respond within this time counts as not ready.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
-/// More is no answer of a bridge.
+/// The longest response to read. A bridge sends less.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// Asks `/health/ready`.
 ///
 /// # Errors
-/// The bridge is not ready, and the error says why, or it cannot be asked.
+/// The bridge is not ready or does not respond. The error says why.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
     match probe(config).await {
         Probed::Ready => Ok(()),
         Probed::NotReady(why) => bail!("not ready: {why}"),
         Probed::Absent(why) => bail!("{why}"),
-        Probed::Foreign => bail!("that is no bridge's admin listener: check admin.listen"),
+        Probed::Foreign => {
+            bail!("the response did not come from a bridge's admin listener: check admin.listen")
+        }
     }
 }
 
-/// What the admin listener says.
+/// The result of asking the admin listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Probed {
-    /// It takes requests.
+    /// The bridge accepts requests.
     Ready,
-    /// It does not, and why.
+    /// The bridge accepts no requests, for this reason.
     NotReady(String),
-    /// Nobody answers.
+    /// No response, for this reason.
     Absent(String),
-    /// Somebody answers who is no bridge.
+    /// A response that did not come from a bridge.
     Foreign,
 }
 
@@ -47,17 +49,17 @@ pub(super) async fn probe(config: &Config) -> Probed {
     let address = reachable(config.admin.listen);
     match tokio::time::timeout(ANSWER_TIMEOUT, ask(address)).await {
         Err(_) => Probed::Absent(format!(
-            "the bridge at {address} did not answer in {} s",
+            "the bridge at {address} (admin.listen) did not respond within {} s",
             ANSWER_TIMEOUT.as_secs()
         )),
         Ok(Err(error)) => {
-            Probed::Absent(format!("the bridge at {address} (admin.listen) cannot be asked: {error}"))
+            Probed::Absent(format!("cannot reach the bridge at {address} (admin.listen): {error}"))
         }
         Ok(Ok(answer)) => decide(&answer),
     }
 }
 
-/// What the bridge of this configuration says of itself; `None` if it is not ready, or does not run.
+/// The body that `/health/ready` returns; `None` if the bridge is not ready or does not run.
 pub(super) async fn ready(config: &Config) -> Option<serde_json::Value> {
     let asked = ask(reachable(config.admin.listen));
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.ok()?.ok()?;
@@ -69,7 +71,7 @@ fn body_of_ready(answer: &str) -> Option<serde_json::Value> {
     serde_json::from_str(body).ok()
 }
 
-/// An address that stands for all of the machine's own is no address to call.
+/// The address to call. A wildcard address, which means all of the machine's own, becomes loopback.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -81,7 +83,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 
 async fn ask(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    // To a caller of HTTP/1.0 the body is sent whole, and then the connection is closed.
+    // A server sends an HTTP/1.0 client the whole body and then closes the connection.
     let request = format!("GET /health/ready HTTP/1.0\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
@@ -120,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wildcard_is_asked_on_loopback() {
+    fn a_wildcard_address_is_called_on_loopback() {
         for (listen, asked) in [
             ("0.0.0.0:9090", "127.0.0.1:9090"),
             ("[::]:9090", "[::1]:9090"),
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_200_is_ready() {
+    fn only_a_200_means_ready() {
         for (answer, expected) in [
             ("HTTP/1.0 200 OK\r\n\r\n{}", Probed::Ready),
             ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", Probed::Ready),
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_asks_a_real_listener() {
+    async fn a_real_admin_listener_reports_whether_it_is_ready() {
         let (jobs, health) = (Jobs::new().await, Health::new());
         let admin = router(Admin {
             store: jobs.store.clone(),

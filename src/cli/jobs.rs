@@ -1,7 +1,7 @@
-//! `jobs`: shows jobs and moves them, through the store.
+//! `jobs`: shows, retries and cancels jobs in the store.
 //!
-//! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a
-//! running bridge sees within a few seconds what was moved.
+//! It opens the store as an observer, so it works beside a running bridge as well as without one. A running bridge notices a
+//! change within a few seconds.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -19,17 +19,18 @@ use model::{
 };
 use store::{self, JobFilter, Page, Resend, RetryOptions, Role, Store, StoreError};
 
+use super::examples;
 use super::exit::{notice, print_to};
 use super::jobs_text as text;
 use super::screen::Screen;
 
-/// How long a list looks on for jobs that match; then it says where to go on.
+/// The longest time that a list searches for matching jobs. Then it prints where to continue.
 const SEARCH_TIME: Duration = Duration::from_secs(5);
-/// A terminal shows this many digits of an id, or more if another job has them too: the whole time of receipt, so that jobs
-/// of other moments never make it ambiguous.
+/// The fewest digits of an id that a terminal shows. They hold the whole time of receipt, so only a job of the same
+/// millisecond can make more of them necessary.
 const SHORT_ID_DIGITS: usize = 12;
 
-/// Looks at jobs and moves them.
+/// The arguments of `jobs`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -39,33 +40,37 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List jobs, newest first
+    #[command(after_help = examples::JOBS_LIST)]
     List(List),
-    /// Show one job with its attempts, and what it waits for
+    /// Show one job with its attempts and the reason it waits
+    #[command(after_help = examples::JOBS_SHOW)]
     Show {
-        /// The job's id, or as much of its beginning as no other job has
+        /// The job's id, or its first digits (at least 4) if no other job's id begins with them
         id: JobPrefix,
     },
-    /// Deliver dead and gone jobs again, and waiting ones at once
+    /// Retry dead and gone jobs, and send waiting ones now
+    #[command(after_help = examples::JOBS_RETRY)]
     Retry {
-        /// The jobs' ids, or as much of their beginnings as no other job has
+        /// Ids of jobs, or their first digits (at least 4) if no other job's id begins with them
         #[arg(required_unless_present = "dead", conflicts_with = "dead")]
         ids: Vec<JobPrefix>,
-        /// All dead jobs
+        /// Retry all dead jobs
         #[arg(long)]
         dead: bool,
-        /// With --dead: only this handler's
+        /// With --dead: retry only this handler's jobs
         #[arg(long, value_name = "NAME", requires = "dead", conflicts_with = "ids")]
         handler: Option<HandlerName>,
-        /// What is sent; by default what was sent last. The fallback is the one that is configured now
+        /// The answer to send [default: the one that was sent last]
         #[arg(long, value_enum, conflicts_with = "dead")]
         send: Option<Send>,
-        /// Retry even if a newer job has the same return_url: the bot may then take this answer for the one to its newer question
+        /// Retry even if a newer job has the same return_url; the bot may take this answer for the newer job's
         #[arg(long)]
         force: bool,
     },
-    /// Cancel unfinished jobs; their bots get no continue
+    /// Cancel unfinished jobs; their bots are not continued
+    #[command(after_help = examples::JOBS_CANCEL)]
     Cancel {
-        /// The jobs' ids, or as much of their beginnings as no other job has
+        /// Ids of jobs, or their first digits (at least 4) if no other job's id begins with them
         #[arg(required = true)]
         ids: Vec<JobPrefix>,
     },
@@ -74,44 +79,43 @@ enum Command {
 /// Which completion a retry sends.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Send {
-    /// What the handler returned
+    /// The handler's own answer
     Handler,
-    /// handlers.NAME.fallback
+    /// handlers.NAME.fallback as it is configured now
     Fallback,
 }
 
 #[derive(Debug, clap::Args)]
 struct List {
-    /// Only this state: queued, running, delivering, delivered, gone, dead or cancelled
+    /// List only jobs in this state: queued, running, delivering, delivered, gone, dead or cancelled
     #[arg(long)]
     state: Option<StateName>,
-    /// Only this handler's
+    /// List only jobs of this handler
     #[arg(long, value_name = "NAME")]
     handler: Option<HandlerName>,
-    /// Only this Kommo account's
+    /// List only jobs of the Kommo account with this number
     #[arg(long, value_name = "NUMBER")]
     account_id: Option<i64>,
-    /// Only those whose bots get the handler's answer (`handler`) or the fallback (`fallback`)
+    /// List only jobs whose bot gets the handler's answer (`handler`) or the fallback (`fallback`)
     #[arg(long)]
     outcome: Option<OutcomeName>,
-    /// Only those of this lead or account (a number), whose id begins with it, or whose return_url, data or last error
-    /// contains it
+    /// List only jobs of this lead or account (a number), jobs whose id begins with this text, and jobs whose
+    /// return_url, data or last error contains it
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
-    /// The largest number of jobs to list
+    /// The most jobs to list, 1 to 500
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
     limit: u32,
-    /// Continue where an earlier list ended: its `next_cursor`
+    /// Continue after this job, where the previous list ended: its `next_cursor`
     #[arg(long, value_name = "ID")]
     cursor: Option<JobId>,
 }
 
-/// Carries the command out. Results go to stdout, with `json` as one JSON object.
+/// Runs the command. Prints the result to stdout, as one JSON object if `json` is set.
 ///
 /// # Errors
-/// The store cannot be opened, read or written; or some of the jobs could not be moved, and then the
-/// others were.
+/// The store cannot be opened, read or written; or some jobs cannot be retried or cancelled, in which case the others are.
 pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: bool) -> anyhow::Result<()> {
     let clock = Clock::system();
     let store = Store::open(&config.store.url, Role::Observer, clock.clone()).await?;
@@ -126,7 +130,7 @@ pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: b
         notice,
         out: anstream::stdout(),
     };
-    let done = session.carry_out(args.command).await;
+    let done = session.run(args.command).await;
     store.close().await;
     done
 }
@@ -137,31 +141,33 @@ struct Session<'a, W> {
     configured: &'a BTreeMap<HandlerName, HandlerConfig>,
     /// The names of this program's handlers.
     handlers: HashSet<String>,
-    /// Whether a bridge works on the store; `None` if that cannot be found out.
+    /// Whether a bridge serves the store; `None` if unknown.
     is_served: Option<bool>,
     clock: Clock,
     json: bool,
     screen: Screen,
-    /// Writes to stderr what is not part of the result.
+    /// Writes a note to stderr that is not part of the result.
     notice: fn(&str),
     out: W,
 }
 
-/// What is done to each of several jobs.
+/// The change to make to each of several jobs.
 #[derive(Clone, Copy)]
-enum Move {
+enum Change {
     Retry { send: Option<Send>, force: bool },
     Cancel,
 }
 
 impl<W: Write> Session<'_, W> {
-    async fn carry_out(&mut self, command: Command) -> anyhow::Result<()> {
+    async fn run(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::List(list) => self.list(list).await,
             Command::Show { id } => self.show(id).await,
             Command::Retry { dead: true, handler, force, .. } => self.retry_dead(handler, force).await,
-            Command::Retry { ids, send, force, .. } => self.each(&ids, Move::Retry { send, force }).await,
-            Command::Cancel { ids } => self.each(&ids, Move::Cancel).await,
+            Command::Retry { ids, send, force, .. } => {
+                self.change_each(&ids, Change::Retry { send, force }).await
+            }
+            Command::Cancel { ids } => self.change_each(&ids, Change::Cancel).await,
         }
     }
 
@@ -177,8 +183,7 @@ impl<W: Write> Session<'_, W> {
             limit: list.limit,
         };
         let page = self.search(filter).await?;
-        let refused =
-            (is_search && page.jobs.is_empty() && page.next.is_none()).then_some(text::NO_JOB_FOUND);
+        let hint = (is_search && page.jobs.is_empty() && page.next.is_none()).then_some(text::NO_JOB_FOUND);
         let more =
             page.next.filter(|_| page.stopped || !self.json).map(|next| text::more(next, page.stopped));
         let text = if self.json { String::new() } else { self.lines(&page.jobs).await? };
@@ -186,13 +191,13 @@ impl<W: Write> Session<'_, W> {
         if let Some(more) = more {
             (self.notice)(&more);
         }
-        if let Some(refused) = refused {
-            (self.notice)(refused);
+        if let Some(hint) = hint {
+            (self.notice)(hint);
         }
         Ok(())
     }
 
-    /// One page, for which the store may have to search several times.
+    /// Reads one page. The store may have to search several times for it.
     async fn search(&self, mut filter: JobFilter) -> Result<Page, StoreError> {
         let began = self.clock.elapsed();
         let mut page = self.store.jobs().list(&filter).await?;
@@ -207,7 +212,7 @@ impl<W: Write> Session<'_, W> {
         Ok(page)
     }
 
-    /// A terminal gets short ids, which all commands take; a file gets whole ones.
+    /// Lists jobs as text. A terminal gets short ids, which all commands accept; a file gets whole ids.
     async fn lines(&self, jobs: &[JobSummary]) -> Result<String, StoreError> {
         let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
         let digits = match self.screen.width {
@@ -247,35 +252,35 @@ impl<W: Write> Session<'_, W> {
         self.print(json, || text::retried(done))
     }
 
-    async fn each(&mut self, ids: &[JobPrefix], what: Move) -> anyhow::Result<()> {
-        let (mut moved, mut failed) = (Vec::new(), Vec::new());
+    async fn change_each(&mut self, ids: &[JobPrefix], change: Change) -> anyhow::Result<()> {
+        let (mut changed, mut failed) = (Vec::new(), Vec::new());
         for &id in ids {
-            match self.one(id, what).await {
-                Ok(job) => moved.push(job),
+            match self.change(id, change).await {
+                Ok(job) => changed.push(job),
                 Err(error) => failed.push((id, error)),
             }
         }
-        let views: Vec<_> = moved.iter().map(JobView::new).collect();
+        let views: Vec<_> = changed.iter().map(JobView::new).collect();
         let failures: Vec<Value> = failed
             .iter()
             .map(|(id, error)| json!({ "id": id.to_string(), "error": error.to_string() }))
             .collect();
-        self.print(json!({ "jobs": views, "failed": failures }), || text::moved(&moved))?;
+        self.print(json!({ "jobs": views, "failed": failures }), || text::changed(&changed))?;
         if failed.is_empty() {
             return Ok(());
         }
-        let verb = match what {
-            Move::Retry { .. } => "retried",
-            Move::Cancel => "cancelled",
+        let verb = match change {
+            Change::Retry { .. } => "retried",
+            Change::Cancel => "cancelled",
         };
         let reasons: Vec<String> = failed.iter().map(|(_, error)| format!("\n  {error}")).collect();
         anyhow::bail!("{} of {} jobs could not be {verb}:{}", failed.len(), ids.len(), reasons.concat())
     }
 
-    async fn one(&self, id: JobPrefix, what: Move) -> Result<JobRecord, StoreError> {
+    async fn change(&self, id: JobPrefix, change: Change) -> Result<JobRecord, StoreError> {
         let id = self.store.jobs().find(id).await?;
-        match what {
-            Move::Retry { send, force } => {
+        match change {
+            Change::Retry { send, force } => {
                 let send = match send {
                     None => Resend::Last,
                     Some(Send::Handler) => Resend::Handler,
@@ -283,7 +288,7 @@ impl<W: Write> Session<'_, W> {
                 };
                 self.store.jobs().retry_with(id, RetryOptions { send, force }).await?;
             }
-            Move::Cancel => self.store.jobs().cancel(id).await?,
+            Change::Cancel => self.store.jobs().cancel(id).await?,
         }
         self.job(id).await
     }
@@ -293,7 +298,7 @@ impl<W: Write> Session<'_, W> {
         Ok(job)
     }
 
-    /// What is configured for the job's handler.
+    /// The configured fallback of the job's handler.
     async fn fallback(&self, id: JobId) -> Result<CheckedCompletion, StoreError> {
         let handler = self.configured.get(&self.job(id).await?.summary().handler);
         Ok(handler.map_or_else(|| HandlerPolicy::default().fallback, |known| known.policy.fallback.clone()))

@@ -1,6 +1,6 @@
 //! Jobs as text.
 //!
-//! Texts from outside (data, errors) cannot steer the terminal: control characters are replaced.
+//! Texts from outside (data, errors) cannot control the terminal: their control characters are replaced.
 
 use anstyle::{AnsiColor, Style};
 
@@ -14,16 +14,16 @@ use super::screen::{Screen, wrap};
 use super::table::{Cell, Column, Table};
 use super::text::{clean, colour, span, when};
 
-/// How wide the names in front of a job's values are.
+/// The width of the names before a job's values.
 const NAME_WIDTH: usize = 14;
-/// Instead of data and completion.
-const DROPPED: &str = "data and completion were dropped to make room (budget.stored, store.body_retention)";
+/// Shown instead of data and completion.
+const DROPPED: &str = "data and completion were deleted to free space (budget.stored, store.body_retention)";
 
-/// Below a search that found nothing.
-pub(super) const NO_JOB_FOUND: &str = "A request that the bridge refused has no job, nor has one that came to a wrong path: \
-    the log of `serve` names each with its reason";
+/// The note below a search that found nothing.
+pub(super) const NO_JOB_FOUND: &str = "A request that was refused or came to a wrong path has no job: the log of `serve` \
+    names each one with the reason";
 
-/// A list of jobs. Each has the name by which it is shown, which `jobs show` takes.
+/// A list of jobs. Each comes with the id to show, whole or shortened.
 pub(super) fn list(jobs: &[(String, JobSummary)], now: Timestamp, screen: Screen) -> String {
     if jobs.is_empty() {
         return "No such jobs.\n".to_owned();
@@ -39,9 +39,9 @@ pub(super) fn list(jobs: &[(String, JobSummary)], now: Timestamp, screen: Screen
         Column::new("OUTCOME").spare(3),
         Column::new("LAST ERROR").cut(16),
     ]);
-    for (name, job) in jobs {
+    for (id, job) in jobs {
         table.row([
-            name.as_str().into(),
+            id.as_str().into(),
             Cell::styled(job.state.to_string(), style(job.state)),
             job.handler.to_string().into(),
             job.entity.map(|entity| entity.to_string()).unwrap_or_default().into(),
@@ -55,20 +55,20 @@ pub(super) fn list(jobs: &[(String, JobSummary)], now: Timestamp, screen: Screen
     format!("{}\n", table.render(screen))
 }
 
-/// How a list goes on from `next`. If the search was `stopped`, it was not complete.
+/// How to continue a list from `next`. If the search was `stopped`, it is incomplete.
 pub(super) fn more(next: JobId, stopped: bool) -> String {
     if stopped {
         format!(
-            "The search is not complete: it stopped at jobs received {}, and older ones may match. To go on: the same \
-             command with --cursor {next}",
+            "The search is incomplete: it stopped at jobs received {}, and older ones may match. To continue, run the \
+             same command with --cursor {next}",
             next.received_at()
         )
     } else {
-        format!("There may be more: the same command with --cursor {next}")
+        format!("There may be more jobs. To continue, run the same command with --cursor {next}")
     }
 }
 
-/// The colour of a state: what needs a look stands out, what is over stands back.
+/// The colour of a state: red and yellow for jobs that may need an operator, dim for cancelled ones.
 fn style(state: StateName) -> Style {
     match state {
         StateName::Queued => colour(AnsiColor::Blue),
@@ -80,13 +80,13 @@ fn style(state: StateName) -> Style {
     }
 }
 
-/// `handler`, or `fallback: ` and why.
+/// `handler`, or `fallback: ` and the reason.
 fn outcome(outcome: Outcome) -> String {
     let name = outcome.name().as_str();
     outcome.fallback_reason().map_or_else(|| name.to_owned(), |reason| format!("{name}: {reason}"))
 }
 
-/// What went wrong last. That of a delivered job is history.
+/// The last error. `earlier:` marks the error of a job that was delivered after it.
 fn error(job: &JobSummary) -> String {
     match &job.last_error {
         Some(error) if job.state == StateName::Delivered => format!("earlier: {error}"),
@@ -95,7 +95,7 @@ fn error(job: &JobSummary) -> String {
     }
 }
 
-/// One job and its attempts, and what it waits for.
+/// One job with its attempts and the reason it waits.
 pub(super) fn job(
     record: &JobRecord,
     attempts: &[Attempt],
@@ -129,7 +129,7 @@ pub(super) fn job(
         let value = clean(value);
         match *name {
             "state" => field(name, &screen.paint(state, &value), None),
-            // They are there to be copied, so no line break may get into them.
+            // An operator copies these values, so they must not contain line breaks.
             "data" | "completion" | "return_url" => field(name, &value, None),
             _ => field(name, &value, screen.width),
         }
@@ -138,7 +138,7 @@ pub(super) fn job(
     if attempts.is_empty() { head } else { format!("{head}\n{}\n", history(attempts, screen)) }
 }
 
-/// A name and its value, broken between words where it is wider than `width`.
+/// A name and its value, broken between words if it is wider than `width`.
 fn field(name: &str, value: &str, width: Option<usize>) -> String {
     let name = format!("{name:<NAME_WIDTH$}");
     let lines = wrap(value, width.unwrap_or(usize::MAX), &name, &" ".repeat(NAME_WIDTH));
@@ -162,10 +162,13 @@ fn bodies(record: &JobRecord) -> Vec<(&'static str, String)> {
         JobRecord::Whole(job) => {
             let mut lines = vec![("data", job.request.data.to_string())];
             lines.extend(job.state.prepared().map(|PreparedCompletion { completion, outcome }| {
-                ("completion", format!("{} (of the {})", completion.as_json(), outcome.name().as_str()))
+                ("completion", format!("{} (from the {})", completion.as_json(), outcome.name().as_str()))
             }));
             lines.extend(job.handler_completion.as_ref().map(|completion| {
-                ("handler's", format!("{} (`jobs retry ID --send handler` sends it)", completion.as_json()))
+                (
+                    "from handler",
+                    format!("{} (`jobs retry ID --send handler` sends it)", completion.as_json()),
+                )
             }));
             lines
         }
@@ -204,24 +207,24 @@ fn history(attempts: &[Attempt], screen: Screen) -> String {
     table.render(screen)
 }
 
-/// The jobs that were moved, and where they are now.
-pub(super) fn moved(jobs: &[JobRecord]) -> String {
+/// The jobs that were changed, and their states.
+pub(super) fn changed(jobs: &[JobRecord]) -> String {
     let jobs = jobs.iter().map(JobRecord::summary);
-    jobs.map(|job| format!("{} is {} now\n", job.id, job.state)).collect()
+    jobs.map(|job| format!("{} is now {}\n", job.id, job.state)).collect()
 }
 
-/// How many dead jobs were retried at once.
+/// How many dead jobs `jobs retry --dead` retried.
 pub(super) fn retried(done: RetriedDead) -> String {
     let retried = match done.retried {
-        1 => "1 dead job is delivered again\n".to_owned(),
-        jobs => format!("{jobs} dead jobs are delivered again\n"),
+        1 => "1 dead job is being delivered again\n".to_owned(),
+        jobs => format!("{jobs} dead jobs are being delivered again\n"),
     };
     let left = match done.superseded {
         0 => return retried,
-        1 => "1 was left alone: a newer job has its return_url".to_owned(),
-        jobs => format!("{jobs} were left alone: newer jobs have their return_urls"),
+        1 => "1 was skipped: a newer job has its return_url".to_owned(),
+        jobs => format!("{jobs} were skipped: newer jobs have their return_urls"),
     };
-    format!("{retried}{left} (--force retries superseded jobs too)\n")
+    format!("{retried}{left} (--force retries such jobs too)\n")
 }
 
 #[cfg(test)]
@@ -249,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_one_line_of_80_columns_and_a_file_gets_all_of_it() {
+    fn a_job_is_one_line_of_80_columns_and_a_file_gets_it_whole() {
         let now = Timestamp::from_millis(1_700_000_200_000);
         let error = "400 Bad Request: TooLong at execute_handlers.params.value: more than 80 characters";
         let jobs = [
@@ -271,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_job_waits_for_is_told_with_its_times() {
+    fn the_reason_a_job_waits_is_shown_with_its_times() {
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         for (cause, since, until, expected) in [
             ("turn", None, None, "why"),
@@ -286,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn states_have_colours_where_they_are_shown() {
+    fn states_are_coloured_only_on_a_screen_with_colours() {
         let job = [("018bcfe5-6800".to_owned(), summary(2, StateName::Dead, None))];
         let colours = Screen { width: Some(80), colours: true };
         let text = list(&job, Timestamp::default(), colours);
@@ -295,11 +298,14 @@ mod tests {
     }
 
     #[test]
-    fn a_list_says_how_it_goes_on_and_whether_it_was_complete() {
+    fn a_list_shows_how_to_continue_and_whether_it_is_incomplete() {
         let next = JobId::new(Timestamp::from_millis(1_700_000_000_000), 1);
-        assert_eq!(more(next, false), format!("There may be more: the same command with --cursor {next}"));
+        assert_eq!(
+            more(next, false),
+            format!("There may be more jobs. To continue, run the same command with --cursor {next}")
+        );
         let stopped = more(next, true);
-        for part in ["not complete", "received 2023-11-14T22:13:20", &format!("--cursor {next}")] {
+        for part in ["is incomplete", "received 2023-11-14T22:13:20", &format!("--cursor {next}")] {
             assert!(stopped.contains(part), "{part} in {stopped}");
         }
     }

@@ -1,4 +1,5 @@
-//! The commands of the feature `tools`, in a program that was built without it: they say so, and where they are.
+//! The commands of the feature `tools` in a program that was built without it. Each reports that it is missing and how to
+//! get it.
 
 use std::ffi::OsString;
 
@@ -6,7 +7,7 @@ use clap::Subcommand;
 
 use super::exit::Failure;
 
-/// Hidden, because no one can use them here.
+/// The missing commands. `--help` hides them, because they cannot run here.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     #[command(hide = true, disable_help_flag = true)]
@@ -19,7 +20,7 @@ pub(super) enum Command {
     WidgetPackage(Anything),
 }
 
-/// Whatever the command takes where it exists.
+/// All arguments, so that none is refused before the command reports that it is missing.
 #[derive(Debug, clap::Args)]
 pub(super) struct Anything {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
@@ -27,7 +28,7 @@ pub(super) struct Anything {
 }
 
 impl Command {
-    /// Why it cannot run, and how to get it.
+    /// The error: why the command cannot run, and how to get it.
     pub(super) fn refused(&self) -> Failure {
         let name = match self {
             Self::Demo(_) => "demo",
@@ -36,8 +37,8 @@ impl Command {
             Self::WidgetPackage(_) => "widget-package",
         };
         Failure::usage(format!(
-            "this build has no command `{name}`: it was built without the feature `tools`, as container images are; \
-             `cargo build --release --locked` in the source builds a program that has it"
+            "this build has no command `{name}`: it was built without the feature `tools`, like the container image; \
+             build a program that has it with `cargo build --release --locked`"
         ))
     }
 }
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_command_says_so_and_exits_with_2_whatever_its_arguments() {
+    fn a_missing_command_reports_that_and_exits_with_2_for_any_arguments() {
         for (line, name) in [
             (&["demo"][..], "demo"),
             (&["simulate", "--help"], "simulate"),
@@ -64,8 +65,8 @@ mod tests {
         ] {
             let program = Program::try_parse_from([&["salesbot-bridge"], line].concat()).unwrap();
             let expected = format!(
-                "this build has no command `{name}`: it was built without the feature `tools`, as container images are; \
-                 `cargo build --release --locked` in the source builds a program that has it"
+                "this build has no command `{name}`: it was built without the feature `tools`, like the container image; \
+                 build a program that has it with `cargo build --release --locked`"
             );
             assert_eq!(program.command.refused(), Failure::usage(expected));
         }

@@ -1,6 +1,6 @@
-//! The command line: one file a command. Results go to stdout, everything else to stderr.
+//! The command line, with one file per command. Results go to stdout, everything else to stderr.
 //!
-//! Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration.
+//! Exit status: 0 on success, 1 on a failure while running, 2 on wrong usage or configuration.
 
 mod accounts;
 mod accounts_access;
@@ -9,29 +9,31 @@ mod accounts_resume;
 mod accounts_text;
 #[cfg(feature = "tools")]
 mod bench;
-pub mod config;
+mod config;
 #[cfg(feature = "tools")]
-pub mod demo;
+mod demo;
 mod doctor;
-pub mod health;
-pub mod jobs;
+mod examples;
+mod health;
+mod jobs;
 mod jobs_text;
 #[cfg(any(test, not(feature = "tools")))]
 mod missing;
 #[cfg(feature = "tools")]
-pub mod simulate;
+mod simulate;
 #[cfg(feature = "tools")]
 mod simulate_bridge;
 #[cfg(feature = "tools")]
 mod simulate_text;
 #[cfg(feature = "tools")]
-pub mod widget_package;
+mod widget_package;
 #[cfg(feature = "tools")]
 mod widget_package_text;
-pub mod widgets;
+mod widgets;
 
 mod account;
 mod exit;
+mod program;
 #[cfg(feature = "tools")]
 mod progress;
 mod screen;
@@ -49,55 +51,67 @@ use crate::bridge::{Bridge, Error};
 use crate::config::{Config, Sources};
 
 use exit::Failure;
+pub use program::Program;
 
-/// Receive the widget_requests of Kommo's SalesBots, store them durably, run a handler and continue the bot.
+/// Receive widget requests from Kommo's SalesBots, store them durably, run handlers, and continue the bots.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, after_help = examples::PROGRAM)]
 struct Cli {
-    /// The configuration file [default: the one that BRIDGE_CONFIG names, else ./bridge.toml if it exists]
-    #[arg(short, long, global = true, value_name = "FILE")]
+    /// The configuration file [default: the file that BRIDGE_CONFIG names, else ./bridge.toml if it exists]
+    #[arg(short, long, global = true, value_name = "FILE", help_heading = GLOBAL_OPTIONS)]
     config: Option<PathBuf>,
     /// Print results as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL_OPTIONS)]
     json: bool,
-    /// Log more: -v for debug, -vv for everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    /// Log more of `serve` and `demo`: -v logs debug messages, -vv everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL_OPTIONS)]
     verbose: u8,
     #[command(subcommand)]
     command: Command,
 }
 
+/// The heading in `--help` of the options that every command takes.
+const GLOBAL_OPTIONS: &str = "Global options";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the bridge until SIGTERM or SIGINT
+    #[command(after_help = examples::SERVE)]
     Serve,
-    /// Show the whole loop on this machine, with nothing set up
+    /// Run the whole loop on this machine, without any setup
     #[cfg(feature = "tools")]
+    #[command(after_help = examples::DEMO)]
     Demo(demo::Args),
-    /// Run the Kommo simulator alone
+    /// Run the Kommo simulator, and print a configuration that matches it
     #[cfg(feature = "tools")]
     Simulate(simulate::Args),
     /// Load a bridge on this machine, measure it, and check that every request is continued once
     #[cfg(feature = "tools")]
+    #[command(after_help = examples::BENCH)]
     Bench(bench::Args),
     /// Check or show the configuration
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::CONFIG)]
     Config(config::Command),
-    /// List jobs, and retry or cancel them, in the store
+    /// List, show, retry or cancel jobs
+    #[command(after_help = examples::JOBS)]
     Jobs(jobs::Args),
-    /// List the widgets of an account, install or uninstall them
+    /// List, show, install or uninstall the widgets of an account
+    #[command(after_help = examples::WIDGETS)]
     Widgets(widgets::Args),
-    /// List accounts, connect them by OAuth, resume or remove them
+    /// List, connect, resume or remove accounts
+    #[command(after_help = examples::ACCOUNTS)]
     Accounts(accounts::Args),
-    /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
+    /// Write a widget.zip to upload to Kommo, so that a SalesBot can call the bridge
     #[cfg(feature = "tools")]
+    #[command(after_help = examples::WIDGET_PACKAGE)]
     WidgetPackage(Box<widget_package::Args>),
-    /// Check configuration, store, clock, accounts and reachability, and say what to do
+    /// Check configuration, store, clock, accounts and reachability, and suggest fixes
+    #[command(after_help = examples::DOCTOR)]
     Doctor,
-    /// Ask the running bridge whether it is ready (for containers)
-    #[command(hide = true)]
+    /// Ask the running bridge whether it is ready (for health checks of containers)
+    #[command(hide = true, after_help = examples::HEALTH)]
     Health,
-    /// Run the script of a widget that `simulate` was given
+    /// Run a widget's script for `simulate`
     #[cfg(feature = "tools")]
     #[command(name = simulator::SCRIPT_COMMAND, hide = true)]
     RunScript,
@@ -106,7 +120,7 @@ enum Command {
     Missing(missing::Command),
 }
 
-/// The whole command line around a bridge: `register` adds the program's own handlers to it.
+/// Runs the whole command line around a bridge. `register` adds the program's own handlers to the bridge.
 ///
 /// ```no_run
 /// # use salesbot_bridge::prelude::*;
@@ -121,11 +135,18 @@ enum Command {
 ///     salesbot_bridge::cli::main(|bridge| bridge.handler("greet", Greeter))
 /// }
 /// ```
+///
+/// The program is called like its executable. [`Program`] gives it a name and a version.
 pub fn main(register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
-    let cli = Cli::parse();
+    Program::of_executable().main(register)
+}
+
+fn execute(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return exit::fail(&Failure::running(format!("the runtime cannot start: {error}"))),
+        Err(error) => {
+            return exit::fail(&Failure::running(format!("cannot start the async runtime: {error}")));
+        }
     };
     let result = runtime.block_on(run(cli, register));
     // A handler that blocks its thread must not keep the process alive.
@@ -142,7 +163,7 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
     let sources = || Sources::of_process(named).map_err(Error::from);
     match command {
         Command::Serve => {
-            let config = louder(Config::load(&sources()?).map_err(Error::from)?, verbose);
+            let config = with_verbosity(Config::load(&sources()?).map_err(Error::from)?, verbose);
             Ok(register(Bridge::new(config)).serve().await?)
         }
         #[cfg(feature = "tools")]
@@ -178,8 +199,8 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
             exit::print(&widget_package::run(*args, config, json)?).map_err(Failure::from)
         }
         Command::Doctor => {
-            let fits = |config| register(Bridge::new(config)).check();
-            doctor::run(&sources()?, fits, json).await
+            let check_handlers = |config| register(Bridge::new(config)).check();
+            doctor::run(&sources()?, check_handlers, json).await
         }
         Command::Health => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
@@ -192,7 +213,8 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
     }
 }
 
-fn louder(mut config: Config, verbose: u8) -> Config {
+/// Raises the log level once or twice, as `-v` and `-vv` ask.
+fn with_verbosity(mut config: Config, verbose: u8) -> Config {
     match verbose {
         0 => {}
         1 => config.log.filter = "info,salesbot_bridge=debug".to_owned(),

@@ -1,4 +1,5 @@
-//! A progress bar on a thread of its own: a paused terminal blocks the thread that draws on it, and that must not be the event loop.
+//! A progress bar on a separate thread. A paused terminal blocks the thread that draws on it, which must not be the event
+//! loop.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -9,19 +10,19 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
-/// The bar is cleared before the result is printed, if the terminal takes it in this time.
+/// The longest wait for the terminal to clear the bar before the result is printed.
 const CLEAR_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How far something is. Where stderr is not a terminal, nothing is drawn.
+/// A progress bar on stderr. Draws nothing if stderr is not a terminal.
 pub(super) struct Progress {
     done: Arc<AtomicU64>,
-    /// Dropped when it is over.
+    /// Dropped to end the bar.
     over: Sender<()>,
     cleared: Mutex<Receiver<()>>,
 }
 
 impl Progress {
-    /// Draws a bar of `total` by an `indicatif` template.
+    /// Starts a bar of `total` steps with an `indicatif` template.
     pub(super) fn start(total: u32, template: &'static str) -> Self {
         let done = Arc::new(AtomicU64::new(0));
         let (over, is_over) = mpsc::channel();
@@ -30,7 +31,7 @@ impl Progress {
             let done = done.clone();
             move || {
                 let bar = ProgressBar::new(total.into());
-                // The templates are constants; if one were wrong, the plain bar does.
+                // The templates are constants. If one were wrong, the default bar would do.
                 if let Ok(style) = ProgressStyle::with_template(template) {
                     bar.set_style(style);
                 }
@@ -42,22 +43,22 @@ impl Progress {
                 let _too_late = clear.send(());
             }
         };
-        // Without a thread there is no bar, and all else goes on.
+        // Without a thread there is no bar, and everything else continues.
         let _no_bar = thread::Builder::new().name("progress".to_owned()).spawn(draw);
         Self { done, over, cleared: Mutex::new(cleared) }
     }
 
-    /// One more is done.
+    /// Adds one finished step.
     pub(super) fn increment(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many are done.
+    /// Sets the number of finished steps.
     pub(super) fn set(&self, done: usize) {
         self.done.store(u64::try_from(done).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Clears the bar. Blocks its thread, but not long.
+    /// Clears the bar. Blocks its thread for at most [`CLEAR_TIMEOUT`].
     pub(super) fn finish(self) {
         let Self { over, cleared, .. } = self;
         drop(over);

@@ -1,7 +1,7 @@
-//! What stands at the other end of an output: how wide it is, and whether it shows colours.
+//! The destination of an output: its width, and whether it shows colours.
 //!
-//! On a terminal, text is laid out for its width. Anything else (a pipe, a file) gets every text whole, so that a script never
-//! depends on the size of a window.
+//! Text for a terminal is laid out for its width. A pipe or a file gets every text whole, so a script never depends on the
+//! size of a window.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -10,17 +10,17 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-/// The width of a terminal that does not say how wide it is.
+/// The width of a terminal that does not report its width.
 const DEFAULT_WIDTH: usize = 80;
-/// Lines of prose are no longer than this, however wide the terminal is.
+/// The longest line of prose, even on a wider terminal.
 const MAX_PROSE_WIDTH: usize = 120;
 
-/// Where a text is printed.
+/// The destination of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Screen {
-    /// The columns of a terminal; `None` if it is not one.
+    /// The terminal's width in columns; `None` if the destination is not a terminal.
     pub(super) width: Option<usize>,
-    /// Whether it shows colours: `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` have their usual meaning.
+    /// Whether to use colours. `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` have their usual meaning.
     pub(super) colours: bool,
 }
 
@@ -41,14 +41,14 @@ impl Screen {
 
     fn of(output: &(impl IsTerminal + AsFd), colours: ColorChoice) -> Self {
         let width = output.is_terminal().then(|| {
-            let said = rustix::termios::tcgetwinsize(output).ok().map(|size| size.ws_col);
+            let reported = rustix::termios::tcgetwinsize(output).ok().map(|size| size.ws_col);
             let columns = std::env::var_os("COLUMNS").and_then(|columns| columns.into_string().ok());
-            width(said, columns.as_deref())
+            width(reported, columns.as_deref())
         });
         Self { width, colours: colours != ColorChoice::Never }
     }
 
-    /// `text` in this style.
+    /// Returns `text` in this style, or unchanged if the destination shows no colours.
     pub(super) fn paint(self, style: Style, text: &str) -> String {
         if self.colours && style != Style::new() && !text.is_empty() {
             format!("{style}{text}{style:#}")
@@ -57,7 +57,7 @@ impl Screen {
         }
     }
 
-    /// Breaks the lines of prose that are too long, between words. What follows a break is indented as its line was.
+    /// Breaks long lines of prose between words. Each continuation is indented like the line that it continues.
     pub(super) fn fold(self, text: &str) -> String {
         let Some(width) = self.width else { return text.to_owned() };
         let fold = |line: &str| {
@@ -69,15 +69,15 @@ impl Screen {
     }
 }
 
-/// How wide a terminal is: `COLUMNS`, which an operator sets, else what the terminal says.
-fn width(said: Option<u16>, columns: Option<&str>) -> usize {
+/// The width of a terminal: `COLUMNS` if an operator sets it, else the width that the terminal reports.
+fn width(reported: Option<u16>, columns: Option<&str>) -> usize {
     let columns = columns.and_then(|columns| columns.parse().ok());
-    let known = columns.or(said.map(usize::from)).filter(|width| *width > 0);
+    let known = columns.or(reported.map(usize::from)).filter(|width| *width > 0);
     known.unwrap_or(DEFAULT_WIDTH)
 }
 
-/// Breaks `text` into lines of at most `width` columns, between words: a longer word, such as a link, stays whole. `first`
-/// stands before the first line, `rest` before the others.
+/// Breaks `text` between words into lines of at most `width` columns. A longer word, such as a link, stays whole. `first`
+/// precedes the first line, `rest` the others.
 pub(super) fn wrap(text: &str, width: usize, first: &str, rest: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut words = text.split(' ');
@@ -102,8 +102,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_width_is_what_columns_or_the_terminal_says() {
-        for (said, columns, expected) in [
+    fn columns_overrides_the_width_that_the_terminal_reports() {
+        for (reported, columns, expected) in [
             (Some(132), None, 132),
             (Some(132), Some("100"), 100),
             (Some(132), Some("wide"), 132),
@@ -111,12 +111,12 @@ mod tests {
             (None, Some("0"), 80),
             (None, None, 80),
         ] {
-            assert_eq!(width(said, columns), expected, "{said:?} {columns:?}");
+            assert_eq!(width(reported, columns), expected, "{reported:?} {columns:?}");
         }
     }
 
     #[test]
-    fn prose_is_broken_between_words_and_links_are_not() {
+    fn prose_breaks_between_words_and_never_inside_a_link() {
         let screen = Screen { width: Some(20), colours: false };
         for (text, expected) in [
             ("short", "short"),
@@ -130,12 +130,12 @@ mod tests {
             ("漢字漢字 漢字漢字 漢字", "漢字漢字 漢字漢字\n漢字"),
         ] {
             assert_eq!(screen.fold(text), expected, "{text:?}");
-            assert_eq!(Screen::FILE.fold(text), text, "a file gets it whole");
+            assert_eq!(Screen::FILE.fold(text), text, "a file gets the text whole");
         }
     }
 
     #[test]
-    fn colours_are_for_who_shows_them() {
+    fn only_a_screen_with_colours_gets_colours() {
         let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
         let colours = Screen { colours: true, ..Screen::FILE };
         assert_eq!(colours.paint(red, "dead"), "\u{1b}[31mdead\u{1b}[0m");

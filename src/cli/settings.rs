@@ -1,6 +1,6 @@
-//! The settings that a widget is installed with, from a file and from the command line.
+//! The settings to install a widget with, from a file and from the command line.
 //!
-//! Errors name the place and never what stands there: it may be a password.
+//! Errors name the place, never the value: it may be a password.
 
 use std::fs;
 use std::io::Read;
@@ -12,23 +12,24 @@ use kommo::WidgetSettings;
 
 use super::exit::Usage;
 
-/// Where settings come from. What `--set` says lies over the file.
+/// The sources of the settings. `--set` overrides the file.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A file with the settings: JSON, or TOML if it is called *.toml; `-` reads JSON from stdin
+    /// The file with the settings: TOML if its name ends in .toml, else JSON; `-` reads JSON from stdin
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// One setting; for users with their ids: phones.504141=1039, agents.504141.login=me. May be repeated.
-    /// Other users of this machine can see it, so better put passwords into a file
+    /// One setting, which overrides the file; repeatable. The key of a setting per user contains the user's id:
+    /// phones.504141=1039, agents.504141.login=me. Other users of this machine can see command lines, so put
+    /// passwords into the file
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
 impl Args {
-    /// Reads them.
+    /// Reads the file, and applies `--set`.
     ///
     /// # Errors
-    /// The file cannot be read or is no object of settings; or something after `--set` is no setting.
+    /// The file cannot be read or does not hold an object, or an argument of `--set` is not a setting.
     pub(super) fn read(&self) -> Result<WidgetSettings, Usage> {
         let mut values = match &self.settings {
             Some(file) => read_file(file)?,
@@ -43,29 +44,29 @@ impl Args {
 
 fn read_file(file: &Path) -> Result<Map<String, Value>, Usage> {
     let shown = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
-    let wrong = |why: String| Usage(format!("--settings: {shown}: {why}"));
+    let error = |why: String| Usage(format!("--settings: {shown}: {why}"));
     let text = if file == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map(|_| text)
     } else {
         fs::read_to_string(file)
     };
-    let text = text.map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    // Some editors put a mark before UTF-8.
+    let text = text.map_err(|cause| error(format!("cannot be read: {cause}")))?;
+    // Some editors write a byte order mark before UTF-8.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if file.extension().is_some_and(|extension| extension == "toml") {
-        from_toml(text).map_err(wrong)
+        from_toml(text).map_err(error)
     } else {
-        from_json(text).map_err(wrong)
+        from_json(text).map_err(error)
     }
 }
 
 fn from_json(text: &str) -> Result<Map<String, Value>, String> {
     match serde_json::from_str(text) {
         Ok(Value::Object(values)) => Ok(values),
-        Ok(_) => Err("is no JSON object: write {\"login\": \"example\"}".to_owned()),
+        Ok(_) => Err("is not a JSON object: write an object, like {\"login\": \"example\"}".to_owned()),
         Err(error) => Err(format!(
-            "is no JSON: line {}, column {}; TOML has to be called *.toml",
+            "is not valid JSON at line {}, column {}; the name of a TOML file must end in .toml",
             error.line(),
             error.column()
         )),
@@ -74,17 +75,17 @@ fn from_json(text: &str) -> Result<Map<String, Value>, String> {
 
 fn from_toml(text: &str) -> Result<Map<String, Value>, String> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        // Its own text repeats the line.
+        // The error's own text repeats the line, which may hold a password.
         let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-        format!("is no TOML: line {line}")
+        format!("is not valid TOML at line {line}")
     })?;
     match serde_json::to_value(table) {
         Ok(Value::Object(values)) => Ok(values),
-        _ => Err("holds something that JSON has no form for".to_owned()),
+        _ => Err("holds a value that JSON cannot express".to_owned()),
     }
 }
 
-/// Lays `a.b.c=value` over the values.
+/// Sets the value of `a.b.c=value`.
 fn set(values: &mut Map<String, Value>, text: &str) -> Result<(), Usage> {
     let Some((path, value)) = text.split_once('=') else {
         return Err(Usage("--set: write KEY=VALUE, as in login=example or phones.504141=1039".to_owned()));
@@ -92,14 +93,14 @@ fn set(values: &mut Map<String, Value>, text: &str) -> Result<(), Usage> {
     let mut keys: Vec<&str> = path.split('.').collect();
     let last = keys.pop().unwrap_or_default();
     if last.is_empty() || keys.contains(&"") {
-        return Err(Usage(format!("--set: `{path}` is no key, like login or phones.504141")));
+        return Err(Usage(format!("--set: `{path}` is not a key: write one like login or phones.504141")));
     }
     let mut inside = values;
     for key in keys {
         let below = inside.entry(key).or_insert_with(|| Value::Object(Map::new()));
         let Value::Object(below) = below else {
             return Err(Usage(format!(
-                "--set: `{path}`: `{key}` has a value already, so nothing can be below it"
+                "--set: `{path}`: `{key}` already has a value, so it cannot have keys below it"
             )));
         };
         inside = below;
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_dots_reach_users() {
+    fn a_key_with_dots_sets_a_nested_value() {
         let set =
             ["login=example", "phones.504141=1039", "agents.5.login=me", "agents.5.password=a=b", "empty="];
         assert_eq!(
@@ -129,9 +130,9 @@ mod tests {
         );
         for (wrong, part) in [
             (vec!["login"], "write KEY=VALUE"),
-            (vec!["=x"], "is no key"),
-            (vec!["a..b=x"], "is no key"),
-            (vec!["a=hidden", "a.b=hidden"], "has a value already"),
+            (vec!["=x"], "is not a key"),
+            (vec!["a..b=x"], "is not a key"),
+            (vec!["a=hidden", "a.b=hidden"], "already has a value"),
         ] {
             let error = args(None, &wrong).read().unwrap_err().to_string();
             assert!(error.contains(part) && !error.contains("hidden"), "{error}");
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_json_or_toml_and_set_lies_over_them() {
+    fn a_file_is_json_or_toml_and_set_overrides_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -156,9 +157,9 @@ mod tests {
             assert_eq!(json!(read), expected, "{name}");
         }
         for (name, text, part) in [
-            ("b.json", "{\"password\":\n hidden}", "is no JSON: line 2"),
-            ("c.json", "[\"hidden\"]", "is no JSON object"),
-            ("b.toml", "a = 1\npassword = hidden\n", "is no TOML: line 2"),
+            ("b.json", "{\"password\":\n hidden}", "is not valid JSON at line 2"),
+            ("c.json", "[\"hidden\"]", "is not a JSON object"),
+            ("b.toml", "a = 1\npassword = hidden\n", "is not valid TOML at line 2"),
         ] {
             let error = args(Some(file(name, text)), &[]).read().unwrap_err().to_string();
             assert!(error.contains(part) && error.contains(name) && !error.contains("hidden"), "{error}");

@@ -1,7 +1,7 @@
 //! `simulate`: the Kommo simulator alone, for a bridge that runs beside it.
 //!
-//! What it prints as text is at the same time a configuration that fits: redirect it into
-//! `bridge.toml`, and follow the numbered commands in its comments.
+//! Its text output is also a configuration for that bridge: redirect it into `bridge.toml`, and follow the numbered steps in
+//! its comments.
 
 use std::future::Future;
 use std::io;
@@ -16,58 +16,60 @@ use url::Url;
 
 use simulator::{FAULTS, Language, Options, Simulator};
 
+use super::examples;
 use super::exit::{Usage, print, print_until};
 use super::simulate_bridge::BridgeAt;
 use super::simulate_text::Printed;
 
-/// Plays one Kommo account on loopback and prints a configuration that fits it.
+/// The arguments of `simulate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
 pub struct Args {
-    /// The address to listen on; port 0 takes a free one
+    /// The address and port to listen on; port 0 chooses a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
-    /// Where the bridge will be reached: the printed configuration listens there. With https, a proxy has to lead from there to
+    /// The URL of the bridge: the printed configuration listens there. With https, a proxy must forward that URL to
     /// 127.0.0.1:8080
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub bridge: Url,
-    /// Print the account with its long-lived token, so that nothing needs to be authorized
+    /// Print the account with a long-lived token, so that it needs no authorization
     #[arg(long)]
     pub long_lived: bool,
-    /// The language of the account, in which it says what is wrong: en, or ru as in amoCRM
+    /// The language of the account's error messages: en, or ru as in amoCRM
     #[arg(long, value_name = "CODE", default_value = "en")]
     pub language: Language,
-    /// Calls of the API per second before it answers 429 (Kommo allows 7); no limit if absent
+    /// The most API calls per second; more get a 429 [default: no limit; Kommo's is 7]
     #[arg(long, value_name = "N")]
     pub rate_limit: Option<u32>,
-    /// Milliseconds that each call of the API takes
+    /// The duration of each API call, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub latency_ms: u64,
 }
 
-/// What `--help` says after the options.
+/// The part of `--help` after the options.
 fn after_help() -> String {
     let width = FAULTS.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let faults: String = FAULTS.iter().map(|(name, what)| format!("\n  {name:width$}  {what}")).collect();
     format!(
-        "While it runs:\n  \
-           GET  /simulator/         all it can be asked, as JSON\n  \
-           POST /simulator/bots     starts bots; \"faults\" names what goes wrong\n  \
-           GET  /simulator/bots     what became of them\n  \
-           POST /simulator/widgets  takes a widget.zip\n\n\
-         Faults, one for each attempt to continue a bot, in place of the usual answer:{faults}\n  \
+        "Control the running simulator with:\n  \
+           GET  /simulator/         list all requests that it accepts, as JSON\n  \
+           POST /simulator/bots     start bots, with the \"faults\" that they meet\n  \
+           GET  /simulator/bots     show the bots and their continues\n  \
+           POST /simulator/widgets  upload a widget.zip\n\n\
+         Faults, one for each attempt to continue a bot, instead of the usual response:{faults}\n  \
            {:width$}  this status, from 200 to 599\n\n\
-         docs/simulator.md has more.",
+         See docs/simulator.md for more.\n\n{}",
         "500, …",
+        examples::SIMULATE,
     )
 }
 
-/// Plays Kommo until SIGTERM or SIGINT. The address, the secrets and a fitting configuration go
-/// to stdout: as TOML, or as one JSON object with `json`.
+/// Runs the simulator until SIGTERM or SIGINT. Prints its address, its secrets and a matching configuration to stdout, as
+/// TOML, or as one JSON object if `json` is set.
 ///
 /// # Errors
-///
-/// `--bridge` cannot be used, the address cannot be bound, or stdout, the signals or random bytes cannot be had.
+/// `--bridge` is wrong, the address cannot be bound, stdout cannot be written, or the system gives no signals or random
+/// bytes.
 pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
     let stop = stop_signal().context("cannot listen for signals")?;
     let listen = args.listen;
@@ -78,7 +80,7 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
         language: args.language,
         rate_limit: args.rate_limit,
         latency: Duration::from_millis(args.latency_ms),
-        // Without its own file it runs scripts on threads.
+        // Without the program's path, the simulator runs scripts on threads.
         script_program: std::env::current_exe().ok(),
         ..Options::default()
     };
@@ -86,7 +88,7 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {listen}: choose another address with --listen"))?;
     let mut key = [0; 32];
-    getrandom::fill(&mut key).context("the system gives no random bytes for store.encryption_key")?;
+    getrandom::fill(&mut key).context("cannot get random bytes for store.encryption_key")?;
     let printed = Printed {
         base_url: simulator.base_url(),
         options: simulator.options(),
@@ -102,7 +104,7 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
         forwarded.cancel();
     });
     match print_until(&stopped, text.trim_end().to_owned()).await {
-        // A stop while no one has read the configuration is a stop like any other.
+        // A stop before the configuration is read is an ordinary stop.
         Err(_) if stopped.is_cancelled() => {}
         printed => {
             printed?;
@@ -113,13 +115,13 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the script of a widget, which comes on stdin: the simulator starts this program again for it.
+/// Runs the widget script that stdin holds. The simulator starts this program again for each script.
 ///
 /// # Errors
-/// The script cannot be run, or stdout cannot be written.
+/// The script cannot run, or stdout cannot be written.
 pub fn run_script() -> anyhow::Result<()> {
     let answer = simulator::serve_script(std::io::stdin().lock());
-    print(&answer.context("the script cannot be run")?)
+    print(&answer.context("cannot run the script")?)
 }
 
 #[cfg(unix)]

@@ -1,50 +1,52 @@
-//! Where the bridge has to listen to be at the URL that `simulate --bridge` names.
+//! The addresses that a bridge must listen on to be reached at the URL of `simulate --bridge`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use url::{Host, Url};
 
-/// The ports for the admin listener, the default first: one of three is free of bridge and simulator.
+/// The ports for the admin listener, the default first. Bridge and simulator use two at most, so one of three is free.
 const ADMIN_PORTS: [u16; 3] = [9090, 9091, 9092];
-/// `server.listen`, unless it is set.
+/// The port of the default `server.listen`.
 const DEFAULT_PORT: u16 = 8080;
 
-/// What the configuration of a bridge at a URL has in it.
+/// The part of a configuration that depends on the bridge's URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BridgeAt {
-    /// Scheme, host and port, without a slash behind.
+    /// Scheme, host and port, without a trailing slash.
     pub(super) url: String,
     /// `server.listen`.
     pub(super) listen: SocketAddr,
-    /// Whether something in front of the bridge takes the calls, so that `server.public_url` is needed.
+    /// Whether a proxy forwards the calls to the bridge, so that it needs `server.public_url`.
     pub(super) is_proxied: bool,
-    /// `admin.listen`, where the default would be in the way.
+    /// `admin.listen`; `None` if the default port is free.
     pub(super) admin: Option<SocketAddr>,
 }
 
 impl BridgeAt {
-    /// For a bridge at `url`, beside a simulator at `simulator`.
+    /// Returns the addresses of a bridge at `url`, beside a simulator at `simulator`.
     ///
     /// # Errors
-    /// A bridge cannot be there; the text says why.
+    /// A bridge cannot listen there. The text says why.
     pub(super) fn new(url: &Url, simulator: SocketAddr) -> Result<Self, String> {
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         let port = url.port_or_known_default().filter(|port| *port != 0);
         let nameless = url.username().is_empty() && url.password().is_none();
         let (Some(port), Some(host), true) = (port, url.host(), bare && nameless) else {
-            return Err("--bridge must be scheme, host and port alone, like http://127.0.0.1:8080".to_owned());
+            return Err(
+                "--bridge must consist of scheme, host and port, like http://127.0.0.1:8080".to_owned()
+            );
         };
         let is_proxied = match url.scheme() {
             "https" => true,
             "http" => false,
-            other => return Err(format!("--bridge cannot be {other}: use http or https")),
+            other => return Err(format!("--bridge has the unsupported scheme {other}: use http or https")),
         };
         let listen: SocketAddr = match host {
             _ if is_proxied => (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into(),
             Host::Ipv4(address) => (address, port).into(),
             Host::Ipv6(address) => (address, port).into(),
             Host::Domain("localhost") => (Ipv4Addr::LOCALHOST, port).into(),
-            // Which of this machine's addresses has the name is not known here.
+            // The name's address is unknown here, so the bridge listens on all of this machine's addresses.
             Host::Domain(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
         };
         if listen == simulator {
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bridge_listens_where_its_url_leads() {
+    fn a_bridge_listens_at_the_address_of_its_url() {
         for (url, listen, is_proxied, admin) in [
             ("http://127.0.0.1:8080", "127.0.0.1:8080", false, None),
             ("http://127.0.0.1:9001/", "127.0.0.1:9001", false, None),
@@ -90,10 +92,10 @@ mod tests {
         }
         for (url, why) in [
             ("http://127.0.0.1:8090", "--bridge and --listen are both 127.0.0.1:8090"),
-            ("http://127.0.0.1:8080/bots", "scheme, host and port alone"),
-            ("http://a:b@127.0.0.1:8080", "scheme, host and port alone"),
-            ("http://127.0.0.1:8080/?a", "scheme, host and port alone"),
-            ("http://127.0.0.1:0", "scheme, host and port alone"),
+            ("http://127.0.0.1:8080/bots", "consist of scheme, host and port"),
+            ("http://a:b@127.0.0.1:8080", "consist of scheme, host and port"),
+            ("http://127.0.0.1:8080/?a", "consist of scheme, host and port"),
+            ("http://127.0.0.1:0", "consist of scheme, host and port"),
             ("ftp://127.0.0.1:8080", "use http or https"),
         ] {
             assert!(at(url).unwrap_err().contains(why), "{url}");

@@ -1,5 +1,5 @@
-//! What `simulate` prints: a configuration for the played account, and the commands of a first visit.
-//! Pure, so that tests hold the text, the JSON and the commands against each other.
+//! The output of `simulate`: a configuration for the simulated account, and the first commands to try. Pure, so that
+//! tests can compare the text, the JSON and the commands.
 
 use serde_json::{Value, json};
 
@@ -12,11 +12,11 @@ use super::simulate_bridge::BridgeAt;
 pub(super) struct Printed<'a> {
     pub(super) base_url: &'a str,
     pub(super) options: &'a Options,
-    /// Where the bridge is.
+    /// The address of the bridge.
     pub(super) bridge: &'a BridgeAt,
-    /// 32 bytes in base64.
+    /// `store.encryption_key`: 32 bytes in base64.
     pub(super) encryption_key: &'a str,
-    /// Whether the account stands in the configuration.
+    /// Whether the configuration contains the account.
     pub(super) long_lived: bool,
 }
 
@@ -30,17 +30,17 @@ impl Printed<'_> {
         let (advice, mark) = if self.long_lived {
             ("# The account with its long-lived token.", "")
         } else {
-            ("# Instead of authorizing: take the # away.", "#")
+            ("# To skip authorization, remove the # from these lines.", "#")
         };
         format!(
             r#"# The Kommo simulator listens on {base_url} until Ctrl-C.
-# This is a bridge.toml for it. What to do, in order:
+# This file is a bridge.toml for it. Follow these steps in order:
 #
 {steps}#
-# A bot without a widget, whose first continue meets a fault:
+# To start a bot without a widget, whose first continue meets a fault:
 #    {curl}
 #
-# What else the simulator can be asked, and the names of all faults: curl {base_url}/simulator/
+# For all requests that the simulator accepts, and the names of all faults: curl {base_url}/simulator/
 
 [server]
 {server}
@@ -69,11 +69,11 @@ kind = "echo"
         )
     }
 
-    /// The keys of `[server]`, and `[admin]` where it is needed.
+    /// The keys of `[server]`, and `[admin]` if it is needed.
     fn server(&self) -> String {
         let BridgeAt { url, listen, is_proxied, admin } = self.bridge;
         let (advice, public_url) = if *is_proxied {
-            (format!("# A proxy has to lead here from {url}.\n"), format!("public_url = \"{url}\"\n"))
+            (format!("# A proxy must forward {url} to this address.\n"), format!("public_url = \"{url}\"\n"))
         } else {
             (String::new(), String::new())
         };
@@ -115,15 +115,15 @@ kind = "echo"
 
     fn steps(&self) -> Vec<Step> {
         let Self { base_url, bridge: BridgeAt { url: bridge, .. }, .. } = self;
-        let waits = "Start a bot of it. Its answer waits until the account is connected";
-        let starts = if self.long_lived { "Start a bot of it" } else { waits };
+        let waits = "Start a bot with it. Its answer waits until the account is connected";
+        let starts = if self.long_lived { "Start a bot with it" } else { waits };
         let mut steps = vec![
             Step::new(
                 "Run the bridge, in a second terminal",
                 ["salesbot-bridge serve --config bridge.toml".into()],
             ),
             Step::new(
-                "Make a widget package",
+                "Create a widget package",
                 [format!(
                     "salesbot-bridge widget-package --url {bridge}/widget_request/echo --insecure --output widget.zip \
                  --name Echo --field 'message={{{{message_text}}}}'"
@@ -146,14 +146,17 @@ kind = "echo"
         ];
         if !self.long_lived {
             steps.push(Step::new(
-                "Connect the account: the first command prints a link, and opening it grants access",
+                "Connect the account. The first command prints a LINK; the second opens it, which grants access",
                 [
                     format!("salesbot-bridge accounts authorize --config bridge.toml --site {base_url}"),
                     "curl -L 'LINK'".to_owned(),
                 ],
             ));
         }
-        steps.push(Step::new("See what became of the bots", [format!("curl {base_url}/simulator/bots")]));
+        steps.push(Step::new(
+            "Check that the bots were continued",
+            [format!("curl {base_url}/simulator/bots")],
+        ));
         steps
     }
 
@@ -167,7 +170,7 @@ kind = "echo"
     }
 }
 
-/// One thing to do, and the commands that do it.
+/// One step, and its commands.
 #[derive(Debug)]
 struct Step {
     what: &'static str,
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn both_outputs_hold_the_same_configuration() {
+    fn text_and_json_contain_the_same_configuration() {
         let options = Options::default();
         let cases = [
             (false, "http://127.0.0.1:8080", json!({ "listen": "127.0.0.1:8080" }), Value::Null),
@@ -237,10 +240,10 @@ mod tests {
     }
 
     #[test]
-    fn taking_the_marks_away_gives_the_long_lived_account() {
+    fn removing_the_marks_adds_the_long_lived_account() {
         let options = Options::default();
         let text = printed(&options, &at("http://127.0.0.1:8080"), false).toml();
-        assert!(text.contains("take the # away"));
+        assert!(text.contains("remove the # from these lines"));
         let unmarked: Vec<_> = text
             .lines()
             .map(|line| {
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_steps_are_numbered_and_authorizing_is_one_only_where_it_is_needed() {
+    fn the_steps_are_numbered_and_include_authorization_only_if_needed() {
         let options = Options::default();
         let bridge = at("http://127.0.0.1:8080");
         for (long_lived, count) in [(false, 6), (true, 5)] {
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_printed_orders_are_json_for_the_played_kommo() {
+    fn the_printed_curl_commands_send_json_to_the_simulator() {
         let options = Options::default();
         let bridge = at("http://127.0.0.1:8080");
         let printed = printed(&options, &bridge, false);

@@ -1,27 +1,27 @@
-//! Tables of all commands: one line a row, laid out for the width of the [`Screen`].
+//! The tables of all commands: one line per row, laid out for the width of the [`Screen`].
 //!
-//! On a terminal that is too narrow, a table first prints its long texts below their rows, then leaves out the columns that matter least, and
-//! then cuts texts, with `…`; no line is longer than the terminal is wide. A file or a pipe gets every column and every text
-//! whole. Columns are two spaces apart, and a cell is never empty, so that a script can tell them apart.
+//! On a narrow terminal, a table first prints long texts below their rows, then omits the least important columns, then
+//! cuts texts with `…`. No line is wider than the terminal. A file or a pipe gets every column and every text whole.
+//! Columns are two spaces apart and no cell is empty, so a script can separate them.
 
 use anstyle::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::screen::{Screen, wrap};
 
-/// What stands between two columns.
+/// The space between two columns.
 const GAP: &str = "  ";
-/// What an empty cell shows.
+/// The text of an empty cell.
 const EMPTY: &str = "-";
 
-/// A table. Texts of its cells are on one line and cannot steer the terminal: see [`clean`](super::text::clean).
+/// A table. The texts of its cells are on one line and contain no control characters: see [`clean`](super::text::clean).
 #[derive(Debug)]
 pub(super) struct Table<const N: usize> {
     columns: [Column; N],
     rows: Vec<[Cell; N]>,
 }
 
-/// A column: its title, and what becomes of it where there is little room.
+/// A column: its title, and how it yields if there is little room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
     title: &'static str,
@@ -43,26 +43,26 @@ impl Column {
         self
     }
 
-    /// Left out where there is no room for it: the column with the greatest `rank` first.
+    /// Omitted if there is no room for it. The column with the greatest `rank` goes first.
     pub(super) const fn spare(mut self, rank: u8) -> Self {
         self.spare = Some(rank);
         self
     }
 
-    /// Cut where there is no room for it, to no less than `least` columns of the terminal.
+    /// Cut if there is no room for it, to no fewer than `least` characters' width.
     pub(super) const fn cut(mut self, least: usize) -> Self {
         self.least = Some(least);
         self
     }
 
-    /// Where there is no room for it, its texts follow each row on lines of their own.
+    /// If there is no room for it, its text follows each row on separate lines.
     pub(super) const fn below(mut self) -> Self {
         self.below = true;
         self
     }
 }
 
-/// A text, and how it looks on a terminal.
+/// A text and its style on a terminal.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     text: String,
@@ -70,7 +70,7 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// The text in this style.
+    /// A cell with this text and style.
     pub(super) fn styled(text: impl Into<String>, style: Style) -> Self {
         Self { text: text.into(), style }
     }
@@ -99,7 +99,7 @@ impl<const N: usize> Table<N> {
         self.rows.push(cells);
     }
 
-    /// The titles and the rows, a line each, without a line break behind the last.
+    /// Renders the titles and the rows, one line each, without a line break at the end.
     pub(super) fn render(&self, screen: Screen) -> String {
         let layout = fit(&self.columns, &self.natural(), screen.width);
         let titles = self.columns.map(|column| Cell::from(column.title));
@@ -113,7 +113,7 @@ impl<const N: usize> Table<N> {
         lines.join("\n")
     }
 
-    /// How wide each column would like to be.
+    /// The width that each column needs to show its texts whole.
     fn natural(&self) -> [usize; N] {
         std::array::from_fn(|index| {
             let cells = self.rows.iter().map(|row| row[index].text.width());
@@ -137,16 +137,16 @@ impl<const N: usize> Table<N> {
     }
 }
 
-/// Which columns are shown, and where.
+/// The columns that are shown, and where.
 #[derive(Debug, PartialEq, Eq)]
 struct Layout {
-    /// Each with its width.
+    /// The columns of each row, with their widths.
     shown: Vec<(usize, usize)>,
-    /// Those whose texts follow the rows.
+    /// The columns whose texts follow the rows.
     below: Vec<usize>,
 }
 
-/// Fits columns into a line of `width`; `None` is as wide as it takes. `natural` is how wide each would like to be.
+/// Fits columns into a line of `width`, or of any width if that is `None`. `natural` has the width that each column needs.
 fn fit(columns: &[Column], natural: &[usize], width: Option<usize>) -> Layout {
     let mut shown: Vec<usize> = (0..columns.len()).collect();
     let width = width.unwrap_or(usize::MAX);
@@ -161,7 +161,7 @@ fn fit(columns: &[Column], natural: &[usize], width: Option<usize>) -> Layout {
     while shown.len() > 1 && total(&shown, &least) > width {
         let spare =
             shown.iter().enumerate().filter_map(|(place, index)| Some((columns[*index].spare?, place)));
-        // Of a terminal that is narrower still, the first columns are the ones to keep.
+        // If the terminal is narrower still, keep the first columns.
         let place = spare.max().map_or(shown.len() - 1, |(_, place)| place);
         shown.remove(place);
     }
@@ -174,7 +174,7 @@ fn fit(columns: &[Column], natural: &[usize], width: Option<usize>) -> Layout {
     Layout { shown: shown.into_iter().map(&mut slot).collect(), below }
 }
 
-/// At most `width` columns of the text, with `…` in place of the rest.
+/// Cuts the text to at most `width` columns, with `…` in place of the rest.
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_fits_every_width_and_a_file_gets_all_of_it() {
+    fn a_table_fits_every_width_and_a_file_gets_it_whole() {
         for (width, expected) in [
             (
                 None,
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_follow_their_rows_where_there_is_no_room_beside() {
+    fn long_texts_follow_their_rows_if_there_is_no_room_beside_them() {
         let mut table = Table::new([Column::new("ACCOUNT"), Column::new("WHAT TO DO").below()]);
         table.row(["a.kommo.com".into(), "the plan ended: pay, or remove the account".into()]);
         table.row(["b.kommo.com".into(), "".into()]);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_text_is_no_wider_than_asked() {
+    fn a_cut_text_is_never_wider_than_requested() {
         for (text, width, expected) in [
             ("abc", 3, "abc"),
             ("abcd", 3, "ab…"),

@@ -1,6 +1,6 @@
 //! Texts that all commands share.
 //!
-//! Texts from outside cannot steer the terminal: control characters are replaced.
+//! Texts from outside cannot control the terminal: their control characters are replaced.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use anstyle::{AnsiColor, Style};
 use crate::terminal::steers;
 use model::Timestamp;
 
-/// A word in this colour.
+/// The style of a word in this colour.
 pub(super) fn colour(colour: AnsiColor) -> Style {
     Style::new().fg_color(Some(colour.into()))
 }
 
-/// The text on one line, without what steers a terminal.
+/// Puts the text on one line, and replaces the characters that control a terminal.
 pub(super) fn clean(text: &str) -> String {
     let letter = |letter: char| match letter {
         '\n' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
@@ -24,7 +24,7 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(letter).collect()
 }
 
-/// How long ago a moment is, or how far ahead.
+/// The time from `now` to a moment: `5 min ago`, or `in 5 min`.
 pub(super) fn when(moment: Timestamp, now: Timestamp) -> String {
     if moment > now {
         format!("in {}", span(moment.since(now)))
@@ -33,7 +33,7 @@ pub(super) fn when(moment: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A span in the unit that reads best.
+/// A time span in the unit that is easiest to read.
 pub(super) fn span(span: Duration) -> String {
     match span.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_told_from_now() {
+    fn moments_are_shown_relative_to_now() {
         let now = Timestamp::from_millis(1_000_000_000);
         for (seconds, expected) in [
             (0, "0 s ago"),

@@ -1,4 +1,4 @@
-//! What `widget-package` says: what is in the package, and what an operator does with it, in order.
+//! The output of `widget-package`: the contents of the package, and the operator's next steps.
 
 use std::path::Path;
 
@@ -10,15 +10,15 @@ use widget_package::Spec;
 pub(super) struct Written<'a> {
     pub(super) spec: &'a Spec,
     pub(super) output: &'a Path,
-    /// How large it is.
+    /// The size of the zip, in bytes.
     pub(super) bytes: usize,
-    /// Its files, unpacked.
+    /// The unpacked files.
     pub(super) files: &'a [(String, Vec<u8>)],
     pub(super) insecure: bool,
 }
 
 impl Written<'_> {
-    /// For a program.
+    /// The output as JSON.
     pub(super) fn json(&self) -> Json {
         let spec = self.spec;
         let fields = spec.fields().iter().map(|field| {
@@ -43,7 +43,7 @@ impl Written<'_> {
         })
     }
 
-    /// As text, without a newline at its end.
+    /// The output as text, without a newline at the end.
     pub(super) fn text(&self) -> String {
         let spec = self.spec;
         let mut lines = vec![format!(
@@ -62,11 +62,11 @@ impl Written<'_> {
         part("Calls", vec![spec.url().to_string()]);
         part("Sends", spec.fields().iter().map(|field| plain(&field.to_string())).collect());
         let exits = spec.exits().iter();
-        part("Leaves by", exits.map(|exit| format!("{} ({})", exit.code(), spec.title(exit))).collect());
+        part("Exits", exits.map(|exit| format!("{} ({})", exit.code(), spec.title(exit))).collect());
         let locales: Vec<String> = spec.locales().iter().map(ToString::to_string).collect();
-        part("Speaks", vec![locales.join(", ")]);
+        part("Languages", vec![locales.join(", ")]);
         let files = self.files.iter();
-        part("Holds", files.map(|(name, bytes)| format!("{name:<24}{:>9}", size(bytes.len()))).collect());
+        part("Files", files.map(|(name, bytes)| format!("{name:<24}{:>9}", size(bytes.len()))).collect());
         lines.push("\nNext:".to_owned());
         for (at, step) in self.next().iter().enumerate() {
             lines.push(format!("  {}. {step}", at + 1));
@@ -79,33 +79,33 @@ impl Written<'_> {
         let name = spec.name();
         let handler = spec.handler();
         let mut steps = vec![
-            "In Kommo, as an administrator of an account with the plan Advanced or higher: Settings → Integrations → \
-             Create integration, and choose a private one."
+            "In Kommo, as an administrator of an account with the Advanced plan or higher, open Settings → \
+             Integrations → Create integration, and choose a private integration."
                 .to_owned(),
             format!("Upload {output} there."),
             format!(
-                "Put the integration's ID and secret key into the bridge's configuration ([integrations.NAME]), and \
-                 see that it has the handler `{handler}`."
+                "Copy the integration's ID and secret key into the bridge's configuration ([integrations.NAME]), and \
+                 check that it has the handler `{handler}`."
             ),
-            format!("Open {name} among the installed integrations and save its settings once: until then bots do not see it."),
+            format!("Open {name} in the list of installed integrations and save its settings once: bots cannot see it before that."),
             format!("Add the block {name} to a bot, connect each of its exits, and save the bot."),
-            "After each later upload, which needs a higher --version: save every bot with the block again. A bot keeps \
-             the block as it was."
+            "After each later upload, which needs a higher --version, save every bot that has the block: until then the \
+             bot keeps the old block."
                 .to_owned(),
         ];
         if self.insecure {
-            steps.insert(0, "This package was made with --insecure: upload it to `simulate`. The real Kommo may not reach its address.".to_owned());
+            steps.insert(0, "This package was written with --insecure: upload it to `simulate`. The real Kommo may be unable to reach its URL.".to_owned());
         }
         steps
     }
 }
 
-/// Kilobytes, as people know them from their file manager.
+/// The size in bytes, or in kilobytes of 1,000 bytes.
 fn size(bytes: usize) -> String {
     if bytes < 1_000 { format!("{bytes} B") } else { format!("{}.{} kB", bytes / 1_000, bytes % 1_000 / 100) }
 }
 
-/// On one line, and without what would steer a terminal.
+/// Puts the text on one line, and escapes control characters.
 fn plain(text: &str) -> String {
     text.chars()
         .flat_map(|letter| {
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_values_are_made_readable() {
+    fn sizes_are_rounded_and_control_characters_are_escaped() {
         assert_eq!([size(0), size(999), size(1_000), size(12_345)], ["0 B", "999 B", "1.0 kB", "12.3 kB"]);
         assert_eq!(plain("a\nb\u{1b}[31m ä"), "a\\nb\\u{1b}[31m ä");
     }

@@ -1,6 +1,6 @@
-//! `widgets`: looks at the widgets of an account, installs and uninstalls them.
+//! `widgets`: lists, shows, installs and uninstalls the widgets of an account.
 //!
-//! Settings can be secrets, so they are masked in what is printed, in JSON too, unless `--show-secrets` asks for them.
+//! Settings can be secrets, so the output masks them, in JSON too, unless `--show-secrets` is set.
 
 use std::io::Write;
 
@@ -13,14 +13,15 @@ use crate::config::Config;
 use kommo::{self, Client, MAX_WIDGETS, Widget, WidgetSettings};
 use model::error_chain;
 
+use super::examples;
 use super::exit::{Usage, print_to};
 use super::screen::Screen;
 use super::{account, settings, widgets_text as text};
 
-/// Looks at the widgets of an account, installs and uninstalls them.
+/// The arguments of `widgets`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The account: NAME of accounts.NAME, its host or its subdomain. Not needed where there is only one
+    /// The account, by its name in the configuration, host, subdomain or number; required if there are several
     #[arg(long, global = true, value_name = "NAME")]
     account: Option<String>,
     #[command(subcommand)]
@@ -29,41 +30,35 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the widgets that the account can see
-    #[command(after_help = "Examples:\n  salesbot-bridge widgets list --all\n  \
-        salesbot-bridge widgets list --installed --json\n  \
-        salesbot-bridge widgets list --account example --page 2 --limit 100")]
+    /// List the widgets that are available to the account
+    #[command(after_help = examples::WIDGETS_LIST)]
     List(List),
-    /// Show one widget and the settings that it takes
-    #[command(after_help = "Example:\n  salesbot-bridge widgets show amo_asterisk")]
+    /// Show one widget, the settings that it accepts, and their values
+    #[command(after_help = examples::WIDGETS_SHOW)]
     Show(Show),
-    /// Install a widget, after checking its settings against those that it takes
-    #[command(after_help = "Examples:\n  \
-        salesbot-bridge widgets install amo_asterisk --settings asterisk.json --set login=example\n  \
-        salesbot-bridge widgets install amo_asterisk --set login=example --set password=eXaMp1E \\\n    \
-        --set phones.504141=1039 --set script_path=https://example.com/\n\n\
-        A setting that is missing or does not fit is named, with exit status 2, and nothing is sent.")]
+    /// Install a widget, after checking its settings
+    #[command(after_help = examples::WIDGETS_INSTALL)]
     Install(Install),
     /// Uninstall a widget, without asking
-    #[command(after_help = "Example:\n  salesbot-bridge widgets uninstall amo_asterisk")]
+    #[command(after_help = examples::WIDGETS_UNINSTALL)]
     Uninstall(Uninstall),
 }
 
 #[derive(Debug, clap::Args)]
 struct List {
-    /// Every page
+    /// List every page
     #[arg(long, conflicts_with = "page")]
     all: bool,
-    /// Only installed ones, of every page
+    /// List only installed widgets, from every page
     #[arg(long, conflicts_with = "page")]
     installed: bool,
-    /// Which page, from 1
+    /// The page to list, from 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     page: u32,
-    /// The largest number of widgets on a page [default: 50; with --all and --installed 250]
+    /// The most widgets on a page, 1 to 250 [default: 50, or 250 with --all or --installed]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_WIDGETS)))]
     limit: Option<u32>,
-    /// Print settings as they are, passwords too
+    /// Print settings unmasked, including passwords
     #[arg(long)]
     show_secrets: bool,
 }
@@ -72,7 +67,7 @@ struct List {
 struct Show {
     /// The widget's code
     code: String,
-    /// Print settings as they are, passwords too
+    /// Print settings unmasked, including passwords
     #[arg(long)]
     show_secrets: bool,
 }
@@ -83,7 +78,7 @@ struct Install {
     code: String,
     #[command(flatten)]
     settings: settings::Args,
-    /// Print settings as they are, passwords too
+    /// Print settings unmasked, including passwords
     #[arg(long)]
     show_secrets: bool,
 }
@@ -94,29 +89,28 @@ struct Uninstall {
     code: String,
 }
 
-/// Carries the command out. Results go to stdout, with `json` as one JSON object.
+/// Runs the command. Prints the result to stdout, as one JSON object if `json` is set.
 ///
 /// # Errors
-/// There is no such account, Kommo refuses or is not reached, or the settings do not fit the widget.
+/// No account or several match, Kommo refuses or cannot be reached, or the settings do not fit the widget.
 pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
     let session = account::AccountSession::open(config, args.account.as_deref()).await?;
     let client = session.client.clone();
-    let done = Work { client, json, screen: Screen::stdout(), out: anstream::stdout() }
-        .carry_out(args.command)
-        .await;
+    let done =
+        Session { client, json, screen: Screen::stdout(), out: anstream::stdout() }.run(args.command).await;
     session.close().await;
     done
 }
 
-struct Work<W> {
+struct Session<W> {
     client: Client,
     json: bool,
     screen: Screen,
     out: W,
 }
 
-impl<W: Write> Work<W> {
-    async fn carry_out(&mut self, command: Command) -> anyhow::Result<()> {
+impl<W: Write> Session<W> {
+    async fn run(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::List(list) => self.list(list).await,
             Command::Show(show) => self.show(show).await,
@@ -132,7 +126,7 @@ impl<W: Write> Work<W> {
             (all, None)
         } else {
             let read = self.client.widgets(list.page, list.limit.unwrap_or(50)).await;
-            let page = read.map_err(|error| self.failed(error, "the widgets cannot be listed"))?;
+            let page = read.map_err(|error| self.failed(error, "cannot list the widgets"))?;
             let next = page.next.is_some().then_some(page.page + 1);
             (page.widgets, next)
         };
@@ -141,7 +135,7 @@ impl<W: Write> Work<W> {
         self.print(&json!({ "widgets": views, "next_page": next }), || text::list(&widgets, next, screen))
     }
 
-    /// Every page, with a count on a terminal.
+    /// Reads every page, and shows a count on a terminal.
     async fn all(&self, limit: u32) -> anyhow::Result<Vec<Widget>> {
         let progress = progress();
         let (mut pages, mut all) = (self.client.widget_pages(limit), Vec::new());
@@ -152,7 +146,7 @@ impl<W: Write> Work<W> {
                     all.extend(page.widgets);
                 }
                 Ok(None) => break Ok(all),
-                Err(error) => break Err(self.failed(error, "the widgets cannot be listed")),
+                Err(error) => break Err(self.failed(error, "cannot list the widgets")),
             }
         };
         progress.finish_and_clear();
@@ -184,7 +178,7 @@ impl<W: Write> Work<W> {
         })
     }
 
-    /// What was asked wrongly, before anything was sent, is wrong usage.
+    /// The error for the operator. A call that the client refused before sending it is wrong usage.
     fn failed(&self, error: kommo::Error, what: &str) -> anyhow::Error {
         match error {
             kommo::Error::Settings { .. } | kommo::Error::Refused(_) => Usage(error_chain(&error)).into(),
@@ -202,7 +196,7 @@ fn about(code: &str) -> String {
     format!("the widget `{code}`")
 }
 
-/// The widget as Kommo gives it, its settings masked unless they are asked for.
+/// The widget as Kommo returns it. Masks its settings unless `show_secrets` is set.
 fn view(widget: &Widget, show_secrets: bool) -> Value {
     let mut view = json!(widget);
     if let Some(settings) = widget.settings.as_ref().filter(|_| !show_secrets) {
@@ -213,7 +207,7 @@ fn view(widget: &Widget, show_secrets: bool) -> Value {
 
 fn progress() -> ProgressBar {
     let progress = ProgressBar::new_spinner();
-    // The template is a constant; if it were wrong, the plain spinner does.
+    // The template is a constant. If it were wrong, the default spinner would do.
     if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} widgets read  {elapsed}") {
         progress.set_style(style);
     }

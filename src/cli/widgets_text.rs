@@ -9,7 +9,7 @@ use super::screen::Screen;
 use super::table::{Cell, Column, Table};
 use super::text::{clean, colour};
 
-/// A list of widgets, and where it goes on.
+/// A list of widgets, and how to list the next page.
 pub(super) fn list(widgets: &[Widget], next_page: Option<u32>, screen: Screen) -> String {
     let mut table = Table::new([
         Column::new("CODE"),
@@ -30,11 +30,11 @@ pub(super) fn list(widgets: &[Widget], next_page: Option<u32>, screen: Screen) -
         ]);
     }
     let rows = if widgets.is_empty() { "No such widgets.".to_owned() } else { table.render(screen) };
-    let more = next_page.map(|page| format!("There are more: add --page {page}, or --all\n"));
+    let more = next_page.map(|page| format!("There are more widgets: add --page {page}, or --all\n"));
     format!("{rows}\n{}", more.unwrap_or_default())
 }
 
-/// One widget, and the settings that it takes and has.
+/// One widget, the settings that it accepts, and their values.
 pub(super) fn widget(widget: &Widget, show_secrets: bool, screen: Screen) -> String {
     let pipeline = widget.pipeline_id.map(|id| id.to_string());
     let lines = [
@@ -51,7 +51,7 @@ pub(super) fn widget(widget: &Widget, show_secrets: bool, screen: Screen) -> Str
     ];
     let head: String = lines.iter().map(|(name, value)| format!("{name:<16} {}\n", clean(value))).collect();
     if widget.settings_template.is_empty() && widget.settings.is_none() {
-        return format!("{head}\nIt takes no settings.\n");
+        return format!("{head}\nThe widget has no settings.\n");
     }
     format!("{head}\n{}\n", settings(widget, show_secrets, screen))
 }
@@ -79,7 +79,7 @@ fn settings(widget: &Widget, show_secrets: bool, screen: Screen) -> String {
     table.render(screen)
 }
 
-/// What describes a setting.
+/// The columns that describe a setting.
 const COLUMNS: [Column; 4] = [
     Column::new("SETTING"),
     Column::new("NAME").cut(12).spare(1),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_fits_a_terminal_and_says_how_it_goes_on() {
+    fn a_list_fits_the_terminal_and_says_how_to_continue() {
         let text = list(&[asterisk()], Some(2), Screen { width: Some(80), colours: false });
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         for part in
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_widget_is_shown_with_its_settings_and_without_its_secrets() {
+    fn a_widget_is_shown_with_masked_settings() {
         let text = widget(&asterisk(), false, Screen::FILE);
         for part in
             ["972", "Phone numbers", "users_lp", "{\"504141\":\"1039\"}", "example", "********", "old"]
@@ -153,6 +153,6 @@ mod tests {
         let text = widget(&asterisk(), true, Screen::FILE);
         assert!(text.contains("eXaMp1E") && text.contains("kept"), "{text}");
         let plain = serde_json::from_value(json!({ "id": 1, "code": "x" })).unwrap();
-        assert!(widget(&plain, false, Screen::FILE).ends_with("It takes no settings.\n"));
+        assert!(widget(&plain, false, Screen::FILE).ends_with("The widget has no settings.\n"));
     }
 }

@@ -1,7 +1,7 @@
-//! `delivery.ca_file`: certificates in PEM that are trusted besides those of the system.
+//! `delivery.ca_file`: a PEM file of CA certificates to trust in addition to the system's.
 //!
-//! Each is read as far as TLS will read it, so that a file that is accepted here works later, and a mistake is reported
-//! with the number of the certificate.
+//! Each certificate is parsed as far as TLS will parse it later, so an accepted file works. An error names the number
+//! of the certificate.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,8 @@ const BEGINNINGS: [&str; 2] = ["-----BEGIN CERTIFICATE-----", "-----BEGIN TRUSTE
 /// Reads the certificates of a file, as DER.
 ///
 /// # Errors
-/// The file cannot be read, or what it holds cannot be trusted; the text names the file and the number of the certificate.
+/// The file cannot be read, or contains no usable certificate. The text names the file and the number of the
+/// certificate.
 pub(super) fn read(file: &Path) -> Result<Vec<Vec<u8>>, String> {
     let bytes = fs::read(file).map_err(|error| paths::cannot(file, "read", &error))?;
     certificates(&bytes).map_err(|why| format!("{}: {why}", paths::absolute(file).display()))
@@ -25,7 +26,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<Vec<u8>>, String> {
 fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err(
-            "is not PEM text: `openssl x509 -inform der -in FILE` turns a binary certificate into it".into(),
+            "is not PEM text: convert a binary certificate with `openssl x509 -inform der -in FILE`".into()
         );
     };
     let mut found: Vec<Vec<u8>> = Vec::new();
@@ -55,11 +56,11 @@ fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     }
     if found.is_empty() {
         let what = if text.contains("PRIVATE KEY-----") {
-            "a private key, and no certificate"
+            "a private key, not a certificate"
         } else {
             "no certificate"
         };
-        return Err(format!("holds {what}: a certificate begins with the line `{}`", BEGINNINGS[0]));
+        return Err(format!("contains {what}; a certificate begins with the line `{}`", BEGINNINGS[0]));
     }
     Ok(found)
 }
@@ -68,7 +69,8 @@ fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
 mod tests {
     use super::*;
 
-    /// A CA that signs nothing any more: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=a`.
+    /// A CA whose key was discarded, created with
+    /// `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=a`.
     const PEM: &str = include_str!("tests/ca.pem");
 
     fn refused(text: &str) -> String {
@@ -76,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn each_certificate_is_read_whatever_stands_around_it() {
+    fn each_certificate_is_read_and_other_text_is_ignored() {
         let one = certificates(PEM.as_bytes()).unwrap();
         assert_eq!(one.len(), 1);
         let two = format!("\u{feff}# a comment\n{PEM}\nsubject=/CN=a\r\n{}", PEM.replace('\n', "\r\n"));
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_names_the_number_of_the_certificate() {
+    fn a_damaged_certificate_is_named_by_its_number() {
         let body: String = PEM.lines().filter(|line| !line.starts_with('-')).collect();
         let begin = BEGINNINGS[0];
         let end = begin.replace("BEGIN", "END");
@@ -101,9 +103,9 @@ mod tests {
             let why = refused(&format!("{PEM}{second}"));
             assert!(why.contains(part), "{why}");
         }
-        assert!(refused("").contains("holds no certificate"));
+        assert!(refused("").contains("contains no certificate"));
         let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-        assert!(refused(key).contains("holds a private key, and no certificate"));
+        assert!(refused(key).contains("contains a private key, not a certificate"));
         assert!(certificates(&[0x30, 0x82, 0xff]).unwrap_err().contains("is not PEM text"));
     }
 }

@@ -1,8 +1,7 @@
-//! What one value cannot say: ranges of text values, and what keys ask of each other.
+//! Checks that involve more than the form of one value: ranges of text values, and rules between keys.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -26,20 +25,14 @@ const ENCRYPTION_KEY: [&str; 2] = ["store", "encryption_key"];
 const BODY_SIZES: RangeInclusive<usize> = 1 << 10..=64 << 20;
 const BUDGETS: RangeInclusive<usize> = 1 << 10..=65_536 << 30;
 
-/// The checked configuration; none if something was refused.
-pub(super) fn config(
-    raw: Raw,
-    file: Option<PathBuf>,
-    sources: &Sources,
-    tree: &Node,
-    problems: &mut Problems,
-) -> Option<Config> {
+/// Returns the checked configuration; `None` if a problem leaves a section incomplete.
+pub(super) fn config(raw: Raw, sources: &Sources, tree: &Node, problems: &mut Problems) -> Option<Config> {
     let mut checker = Checker { tree, problems, files: Vec::new() };
     let (server, admin) = (server(raw.server, &mut checker), admin(raw.admin, &mut checker));
     if let (Some(server), Some(admin)) = (&server, &admin)
         && collide(server.listen, admin.listen)
     {
-        checker.refuse(&["admin", "listen"], "must be another address or port than server.listen");
+        checker.refuse(&["admin", "listen"], "must differ from server.listen in address or port");
     }
     let has_key = raw.store.encryption_key.is_some() || raw.store.encryption_key_file.is_some();
     let store = store(raw.store, &mut checker);
@@ -48,14 +41,14 @@ pub(super) fn config(
     if let (Some(server), Some(delivery)) = (&server, &delivery) {
         check_scheme(server, delivery.hosts.insecure, &mut checker);
     }
-    // One that is refused for something else is known all the same.
+    // Includes integrations that were refused for another reason, so that handlers may name them.
     let known = raw.integrations.keys().cloned().collect();
     let integrations = check_names::integrations(raw.integrations, &mut checker);
     let connects = integrations.iter().find(|(_, known)| known.redirect_uri.is_some());
-    if let (Some((name, _)), false) = (connects, has_key || checker.problems.cover(&ENCRYPTION_KEY)) {
+    if let (Some((name, _)), false) = (connects, has_key || checker.problems.was_refused(&ENCRYPTION_KEY)) {
         let why = format!(
-            "is missing: integrations.{name}.redirect_uri connects accounts by OAuth, whose tokens are stored encrypted; \
-             `openssl rand -base64 32` makes a key"
+            "is required: integrations.{name}.redirect_uri connects accounts by OAuth, whose tokens are stored encrypted; \
+             create a key with `openssl rand -base64 32`"
         );
         checker.refuse(&ENCRYPTION_KEY, why);
     }
@@ -75,13 +68,14 @@ pub(super) fn config(
         workers: workers?,
         delivery: delivery?,
         log: log?,
-        file,
+        file: None,
+        from_text: false,
         secret_files: checker.files,
     })
 }
 
-/// Kommo calls https alone, and a token in plain HTTP can be read on its way. A bridge on this machine's own address, or one
-/// for a played Kommo, is a test's.
+/// Requires https: Kommo calls nothing else, and plain HTTP would expose a token on the way. A loopback address or
+/// `insecure` means a test.
 fn check_scheme(server: &ServerConfig, insecure: bool, checker: &mut Checker<'_>) {
     let Some(url) = &server.public_url else { return };
     let is_here = match url.host() {
@@ -93,20 +87,20 @@ fn check_scheme(server: &ServerConfig, insecure: bool, checker: &mut Checker<'_>
     if url.scheme() != "https" && !is_here && !insecure {
         checker.refuse(
             &["server", "public_url"],
-            "must begin with https://: Kommo calls no other; http is for a loopback address like \
-             \"http://127.0.0.1:8080\", or for tests under delivery.insecure",
+             "must begin with https://, because Kommo calls nothing else; http is only for a loopback address like \
+             \"http://127.0.0.1:8080\", or for tests with delivery.insecure",
         );
     }
 }
 
 fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<ServerConfig> {
-    let listen = checker.need(&["server", "listen"], raw.listen, "an address and a port");
+    let listen = checker.require(&["server", "listen"], raw.listen, "an address and a port");
     let public_url = raw.public_url.map(|Text(url)| url);
     if let Some(why) = public_url.as_ref().and_then(wrong_public_url) {
         checker.refuse(&["server", "public_url"], why);
     }
     let body_path = &["server", "max_body"];
-    let max_body = checker.need(body_path, raw.max_body, "a size").map(|Text(Size(bytes))| bytes);
+    let max_body = checker.require(body_path, raw.max_body, "a size").map(|Text(Size(bytes))| bytes);
     if max_body.is_some_and(|bytes| !BODY_SIZES.contains(&bytes)) {
         checker.refuse(body_path, "must be a size from 1KiB to 64MiB");
     }
@@ -125,13 +119,13 @@ fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<ServerConfig> {
 
 fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<AdminConfig> {
     let path = &["admin", "token"];
-    let Text(listen) = checker.need(&["admin", "listen"], raw.listen, "an address and a port")?;
+    let Text(listen) = checker.require(&["admin", "listen"], raw.listen, "an address and a port")?;
     let given = raw.token.is_some() || raw.token_file.is_some();
     let token = checker.secret(path, raw.token, raw.token_file, Kind::AdminToken);
-    if !given && !listen.ip().is_loopback() && !checker.problems.cover(path) {
+    if !given && !listen.ip().is_loopback() && !checker.problems.was_refused(path) {
         checker.refuse(
             path,
-            "is missing: it may only be left out while admin.listen is a loopback address like 127.0.0.1:9090; \
+            "is required unless admin.listen is a loopback address like 127.0.0.1:9090; \
              set `token` or `token_file`",
         );
     }
@@ -140,10 +134,10 @@ fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<AdminConfig> {
 
 fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreConfig> {
     let path = &["store", "url"];
-    let url = checker.need(path, raw.url, "`sqlite:PATH`");
+    let url = checker.require(path, raw.url, "`sqlite:PATH`");
     match url.as_deref() {
         Some(url) if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
-            checker.refuse(path, "PostgreSQL is not supported by this build yet; use `sqlite:PATH`");
+            checker.refuse(path, "this build does not support PostgreSQL; use `sqlite:PATH`");
         }
         Some(url) => {
             if let Err(why) = paths::of_sqlite(url) {
@@ -174,7 +168,7 @@ fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreConfig> {
 fn budget(raw: raw::Budget, checker: &mut Checker<'_>) -> Option<Budget> {
     let mut size = |key, value| {
         let path = &["budget", key];
-        let Text(Size(bytes)) = checker.need(path, value, "a size")?;
+        let Text(Size(bytes)) = checker.require(path, value, "a size")?;
         if !BUDGETS.contains(&bytes) {
             checker.refuse(path, "must be a size from 1KiB to 65536GiB");
         }
@@ -194,17 +188,20 @@ fn workers(raw: raw::Workers, checker: &mut Checker<'_>) -> Option<WorkersConfig
 fn delivery(mut raw: raw::Delivery, sources: &Sources, checker: &mut Checker<'_>) -> Option<DeliveryConfig> {
     let key = |name| ["delivery", name];
     let written = Written::from(&mut raw);
-    let allowed = checker.need(&key("allowed_hosts"), raw.allowed_hosts, "a list of hosts");
+    let allowed = checker.require(&key("allowed_hosts"), raw.allowed_hosts, "a list of hosts");
     if allowed.as_ref().is_some_and(Vec::is_empty) {
-        checker.refuse(&key("allowed_hosts"), "must have at least one entry, or nothing can be delivered");
+        checker.refuse(
+            &key("allowed_hosts"),
+            "must have at least one entry: without one, nothing can be delivered",
+        );
     }
-    let insecure = checker.need(&key("insecure"), raw.insecure, "true or false");
+    let insecure = checker.require(&key("insecure"), raw.insecure, "true or false");
     let outgoing = check_outgoing::outgoing(written, insecure.unwrap_or(false), sources, checker);
     let request_timeout =
         checker.span(&key("request_timeout"), raw.request_timeout, MILLISECOND..=10 * MINUTE);
     let give_up_after = checker.span(&key("give_up_after"), raw.give_up_after, MILLISECOND..=30 * DAY);
     let concurrency = checker.count(&key("concurrency"), raw.concurrency);
-    let rate_per_account = checker.need(&key("rate_per_account"), raw.rate_per_account, "a whole number");
+    let rate_per_account = checker.require(&key("rate_per_account"), raw.rate_per_account, "a whole number");
     let allowed = allowed?.into_iter().map(|Text(pattern)| pattern).collect();
     let check_outgoing::Checked { outgoing, ignored_proxy } = outgoing?;
     Some(DeliveryConfig {
@@ -221,7 +218,7 @@ fn delivery(mut raw: raw::Delivery, sources: &Sources, checker: &mut Checker<'_>
 
 fn log(raw: raw::Log, checker: &mut Checker<'_>) -> Option<LogConfig> {
     let path = &["log", "filter"];
-    let filter = checker.need(path, raw.filter, "a filter")?;
+    let filter = checker.require(path, raw.filter, "a filter")?;
     if let Err(error) = EnvFilter::builder().parse(&filter) {
         checker.refuse(
             path,
@@ -231,13 +228,14 @@ fn log(raw: raw::Log, checker: &mut Checker<'_>) -> Option<LogConfig> {
     Some(LogConfig { format: raw.format, filter })
 }
 
-/// The system refuses a second listener on the same port, also where one of them takes every address.
+/// Whether two listeners collide: the system refuses a second one on the same port, even if one of them uses all
+/// addresses.
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let same_address = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && same_address
 }
 
-/// Why this cannot be what lies before `/widget_request/NAME` in the address that Kommo calls; `None` if it can.
+/// Returns why this URL cannot precede `/widget_request/NAME` in the address that Kommo calls; `None` if it can.
 fn wrong_public_url(url: &Url) -> Option<&'static str> {
     if url.query().is_some() {
         return Some("must not have a query, like \"https://example.com\" or \"https://example.com/bots\"");

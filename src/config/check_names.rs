@@ -1,4 +1,4 @@
-//! The sections with names of the reader's choice: integrations, accounts, handlers.
+//! Checks the sections with names that the operator chooses: integrations, accounts, handlers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub(super) fn integrations(
     raw: BTreeMap<String, raw::Integration>,
     checker: &mut Checker<'_>,
 ) -> BTreeMap<String, IntegrationConfig> {
-    if raw.is_empty() && !checker.problems.cover(&["integrations"]) {
+    if raw.is_empty() && !checker.problems.was_refused(&["integrations"]) {
         checker.refuse(
             &["integrations"],
             "at least one is needed: add [integrations.NAME] with client_uuid and client_secret",
@@ -25,7 +25,7 @@ pub(super) fn integrations(
     for (name, raw) in raw {
         let path = ["integrations", name.as_str(), "client_uuid"];
         let what = "the integration's id, from its page in Kommo";
-        let client_uuid = checker.need(&path, raw.client_uuid, what);
+        let client_uuid = checker.require(&path, raw.client_uuid, what);
         if let Some(why) = client_uuid.as_deref().and_then(wrong_id) {
             checker.refuse(&path, why);
         }
@@ -34,7 +34,7 @@ pub(super) fn integrations(
         };
         let twin = checked.iter().find(|(_, other)| is_same(other));
         if let Some((twin, _)) = twin {
-            checker.refuse(&path, format!("integrations.{twin} has the same; each integration stands once"));
+            checker.refuse(&path, format!("integrations.{twin} has the same; list each integration once"));
         }
         let path = ["integrations", name.as_str(), "client_secret"];
         let given = raw.client_secret.is_some() || raw.client_secret_file.is_some();
@@ -42,7 +42,7 @@ pub(super) fn integrations(
             checker.secret(&path, raw.client_secret, raw.client_secret_file, Kind::ClientSecret);
         if !given {
             let what = "the integration's secret key, here or in the file that client_secret_file names";
-            checker.need(&path, None::<()>, what);
+            checker.require(&path, None::<()>, what);
         }
         let path = ["integrations", name.as_str(), "previous_client_secret"];
         let previous_client_secret = checker.secret(
@@ -67,8 +67,8 @@ pub(super) fn integrations(
     checked
 }
 
-/// Why a text is not an integration's id; `None` if it is one. It does not repeat the text, which may be a secret in the wrong
-/// place.
+/// Returns why a text is not an integration's id; `None` if it is one. The reason does not repeat the text, which may
+/// be a misplaced secret.
 fn wrong_id(text: &str) -> Option<String> {
     if is_uuid(text) {
         return None;
@@ -81,7 +81,7 @@ fn wrong_id(text: &str) -> Option<String> {
     ))
 }
 
-/// `rules` are missing if they were refused themselves.
+/// `rules` is `None` if the rules themselves were refused.
 pub(super) fn accounts(
     raw: BTreeMap<String, raw::Account>,
     rules: Option<&HostRules>,
@@ -91,16 +91,16 @@ pub(super) fn accounts(
     for (name, raw) in raw {
         let path = ["accounts", name.as_str(), "base_url"];
         let what = "the account's address, like \"https://example.kommo.com\"";
-        let base_url = checker.need(&path, raw.base_url, what).map(|Text(url)| url);
+        let base_url = checker.require(&path, raw.base_url, what).map(|Text(url)| url);
         if let Some(url) = &base_url {
             if !is_origin(url) {
-                checker.refuse(&path, "must be scheme and host alone, like \"https://example.kommo.com\"");
+                checker.refuse(&path, "must be only scheme and host, like \"https://example.kommo.com\"");
             } else if let Some(Err(refusal)) = rules.map(|rules| rules.check(url)) {
-                checker.refuse(&path, format!("may not get a bearer token: {refusal}"));
+                checker.refuse(&path, format!("must not receive a bearer token: {refusal}"));
             }
             if let Some((twin, _)) = checked.iter().find(|(_, other)| other.base_url.origin() == url.origin())
             {
-                checker.refuse(&path, format!("accounts.{twin} has the same; each account stands once"));
+                checker.refuse(&path, format!("accounts.{twin} has the same; list each account once"));
             }
         }
         let path = ["accounts", name.as_str(), "access_token"];
@@ -108,7 +108,7 @@ pub(super) fn accounts(
         let access_token = checker.secret(&path, raw.access_token, raw.access_token_file, Kind::AccessToken);
         if !given {
             let what = "the account's long-lived token, here or in the file that access_token_file names";
-            checker.need(&path, None::<()>, what);
+            checker.require(&path, None::<()>, what);
         }
         if let (Some(base_url), Some(access_token)) = (base_url, access_token) {
             checked.insert(name, AccountConfig { base_url, access_token });
@@ -117,7 +117,7 @@ pub(super) fn accounts(
     checked
 }
 
-/// `known` are the names of all integrations.
+/// `known` contains the names of all integrations.
 pub(super) fn handlers(
     raw: BTreeMap<String, raw::Handler>,
     known: &BTreeSet<String>,
@@ -133,10 +133,10 @@ pub(super) fn handlers(
                 None
             }
         };
-        let max_attempts = checker.need(&key("max_attempts"), raw.max_attempts, "a whole number");
+        let max_attempts = checker.require(&key("max_attempts"), raw.max_attempts, "a whole number");
         let attempt_timeout = checker.span(&key("attempt_timeout"), raw.attempt_timeout, MILLISECOND..=DAY);
         let answer_within = checker.span(&key("answer_within"), raw.answer_within, MILLISECOND..=30 * DAY);
-        let fallback = checker.need(&key("fallback"), raw.fallback, "the body of a continue");
+        let fallback = checker.require(&key("fallback"), raw.fallback, "the body of a continue");
         if let Some(why) = raw.integrations.as_ref().and_then(|names| wrong_integrations(names, known)) {
             checker.refuse(&key("integrations"), why);
         }
@@ -156,13 +156,13 @@ pub(super) fn handlers(
     checked
 }
 
-/// Why a handler cannot be called with tokens of just these integrations; `None` if it can. Names no value: it may be a
-/// secret under a wrong key.
+/// Returns why a handler cannot be limited to these integrations; `None` if it can. The reason repeats no entry,
+/// which may be a misplaced secret.
 fn wrong_integrations(names: &[String], known: &BTreeSet<String>) -> Option<String> {
     let all: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     let expected = format!("expected names of [integrations.NAME]: {}", all.join(", "));
     if names.is_empty() {
-        return Some(format!("must have at least one entry, or leave it out to allow all; {expected}"));
+        return Some(format!("must have at least one entry (remove the key to allow all); {expected}"));
     }
     let unknown = names.iter().position(|name| !known.contains(name))?;
     Some(format!("entry {} is an unknown integration; {expected}", unknown + 1))

@@ -7,21 +7,22 @@ use super::source::Sources;
 use super::{ca_file, raw, secret};
 use model::{Authorities, Outgoing, Proxy, ProxyUrl};
 
-/// In place of an address: the one that the environment names.
+/// The value that selects the environment's proxy.
 const FROM_ENVIRONMENT: &str = "env";
-/// The variables that name a proxy for https, as other programs read them: the first that is set counts.
+/// The variables that name a proxy for https, in the order in which other programs read them. The first one that is
+/// set counts.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-/// The variables that list the hosts that are called directly.
+/// The variables that list hosts to call without the proxy.
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 const PROXY: [&str; 2] = ["delivery", "proxy"];
 
-/// How calls leave, and the variable that names a proxy that is not used.
+/// How calls leave, and the variable of a proxy that is set but not used.
 pub(super) struct Checked {
     pub(super) outgoing: Outgoing,
     pub(super) ignored_proxy: Option<String>,
 }
 
-/// The values of `[delivery]` that are about it. `insecure` implies private addresses.
+/// The keys of `[delivery]` that decide how calls leave. `insecure` implies private addresses.
 pub(super) struct Written {
     pub(super) proxy: Option<SecretString>,
     pub(super) proxy_file: Option<String>,
@@ -58,7 +59,7 @@ pub(super) fn outgoing(
     });
     let authorities = ca_file.and_then(|file| authorities(&file, checker));
     let path = ["delivery", "allow_private_addresses"];
-    let private = checker.need(&path, allow_private_addresses, "true or false")?;
+    let private = checker.require(&path, allow_private_addresses, "true or false")?;
     let named = PROXIES.into_iter().find(|name| sources.variable(name).is_some());
     Some(Checked {
         outgoing: Outgoing { proxy, authorities, allow_private_addresses: private || insecure },
@@ -66,10 +67,10 @@ pub(super) fn outgoing(
     })
 }
 
-/// The proxy that `text` names; `None` if it is that of the environment, and that names none.
+/// Returns the proxy that `text` names; `None` if it selects the environment's and the environment names none.
 ///
 /// # Errors
-/// It names no proxy; the text repeats nothing of it, because it may hold a password.
+/// `text` is not a proxy. The error repeats none of it, because it may contain a password.
 fn read(text: &str, sources: &Sources) -> Result<Option<Proxy>, String> {
     if text != FROM_ENVIRONMENT {
         let url = ProxyUrl::read(text).ok_or_else(|| format!("must be {}", ProxyUrl::ALLOWED))?;
@@ -78,7 +79,7 @@ fn read(text: &str, sources: &Sources) -> Result<Option<Proxy>, String> {
     let first =
         |names: &[&'static str]| names.iter().find_map(|name| Some((*name, sources.variable(name)?.trim())));
     let Some((variable, named)) = first(&PROXIES) else { return Ok(None) };
-    // As other programs read it: without a scheme it is http.
+    // Like other programs, treat a proxy without a scheme as http.
     let url = if named.contains("://") {
         ProxyUrl::read(named)
     } else {
@@ -86,7 +87,7 @@ fn read(text: &str, sources: &Sources) -> Result<Option<Proxy>, String> {
     };
     let Some(url) = url else {
         return Err(format!(
-            "\"env\" takes the proxy of the variable {variable}, which must be {}",
+            "\"env\" uses the proxy in the variable {variable}, which must be {}",
             ProxyUrl::ALLOWED
         ));
     };

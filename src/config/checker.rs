@@ -1,4 +1,4 @@
-//! The helper of all checks: it knows where each value was written, and collects what is wrong.
+//! The helper of all checks: knows where each value was written, and collects problems.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The tree for the places, and the problems found so far.
+/// The tree, which knows where each value was written, and the problems found so far.
 pub(super) struct Checker<'a> {
     pub(super) tree: &'a Node,
     pub(super) problems: &'a mut Problems,
@@ -30,10 +30,10 @@ impl Checker<'_> {
         self.problems.refuse(self.tree, path, message);
     }
 
-    /// A value that must be there. One that was refused before is not called missing as well.
-    pub(super) fn need<T>(&mut self, path: &[&str], value: Option<T>, what: &str) -> Option<T> {
-        if value.is_none() && !self.problems.cover(path) {
-            self.refuse(path, format!("is missing: {what}"));
+    /// Requires a value. A value that was refused earlier is not reported as missing too.
+    pub(super) fn require<T>(&mut self, path: &[&str], value: Option<T>, what: &str) -> Option<T> {
+        if value.is_none() && !self.problems.was_refused(path) {
+            self.refuse(path, format!("is required: {what}"));
         }
         value
     }
@@ -56,7 +56,7 @@ impl Checker<'_> {
         value: Option<Text<Span>>,
         allowed: RangeInclusive<Duration>,
     ) -> Option<Duration> {
-        let Text(Span(span)) = self.need(path, value, "a duration")?;
+        let Text(Span(span)) = self.require(path, value, "a duration")?;
         if allowed.contains(&span) {
             return Some(span);
         }
@@ -66,11 +66,11 @@ impl Checker<'_> {
     }
 
     pub(super) fn count(&mut self, path: &[&str], value: Option<u32>) -> Option<usize> {
-        self.need(path, value, "a whole number").and_then(|count| usize::try_from(count).ok())
+        self.require(path, value, "a whole number").and_then(|count| usize::try_from(count).ok())
     }
 }
 
-/// Scheme, host and port, and nothing more.
+/// Whether a URL has only scheme, host and port.
 pub(super) fn is_origin(url: &Url) -> bool {
     url.path() == "/" && url.query().is_none()
 }

@@ -1,7 +1,7 @@
 //! The layer that comes from the environment: `BRIDGE_SECTION__KEY`.
 //!
-//! A variable without two underscores is none of ours: an orchestrator sets names like `BRIDGE_PORT` on
-//! its own when a service is called "bridge". Only one that spells a key with a single underscore is refused.
+//! Variables without two underscores are ignored, because an orchestrator sets names like `BRIDGE_PORT` if a service
+//! is called "bridge". One exception: a variable that spells a known key with a single underscore is refused.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::tree::{Node, Origin};
 
 const PREFIX: &str = "BRIDGE_";
 const STEP: &str = "__";
-/// Names the file; it is no key.
+/// Names the configuration file; not a key.
 pub(super) const FILE_VARIABLE: &str = "BRIDGE_CONFIG";
 
-/// The keys that `variables` set. A value is text; where the schema wants another type it is read as TOML.
+/// Returns the keys that `variables` set. A value is read as TOML if the schema wants anything but text.
 pub(super) fn layer(variables: &[(String, String)], schema: &Schema, problems: &mut Problems) -> Node {
     let mut ours: Vec<_> = variables
         .iter()
@@ -38,7 +38,7 @@ pub(super) fn layer(variables: &[(String, String)], schema: &Schema, problems: &
 fn value_of(text: &str, path: &[&str], schema: &Schema, origin: &Origin) -> Node {
     let read = match schema.wanted_type(path) {
         None | Some("string") => None,
-        // What is no TOML stays text, and is then refused as such with the name of its key.
+        // A value that is not TOML stays text; the schema check then refuses it with the name of its key.
         Some(_) => text.parse::<toml::Value>().ok(),
     };
     Node::from_value(read.unwrap_or_else(|| toml::Value::String(text.to_owned())), origin)
@@ -48,6 +48,10 @@ fn refuse_single_underscore(rest: &str, origin: &Origin, schema: &Schema, proble
     let Some((section, key)) = rest.split_once('_') else { return };
     if schema.wanted_type(&[section, key]).is_some() {
         let right = format!("{PREFIX}{section}{STEP}{key}").to_uppercase();
-        problems.note(&[section, key], origin, format!("two underscores step into a table: write {right}"));
+        problems.note(
+            &[section, key],
+            origin,
+            format!("section and key are separated by two underscores: write {right}"),
+        );
     }
 }

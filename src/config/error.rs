@@ -1,15 +1,15 @@
-//! What is wrong with a configuration: which key, where it was written, what is allowed.
+//! Configuration errors: which key, where it was written, what is allowed.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// One thing that is wrong. It never holds the value: that may be a secret under a wrong key.
+/// One problem of a configuration. It never contains the value, which may be a misplaced secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfigProblem {
-    /// The full name, `server.listen`; none if the trouble is with a whole file.
+    /// The full name, `server.listen`; `None` if the problem concerns a whole file.
     pub key: Option<String>,
-    /// `FILE:LINE`, `FILE` or `environment variable NAME`; none if nothing was written anywhere.
+    /// `FILE:LINE`, `FILE` or `environment variable NAME`; `None` if nothing was written anywhere.
     pub place: Option<String>,
     /// What is wrong and what is allowed.
     pub message: String,
@@ -24,11 +24,11 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// A configuration that is refused. Its text has a line for each problem.
+/// A refused configuration. Its text has a line for each problem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
     problems: Vec<ConfigProblem>,
-    /// That no file was read: often the reason why something is missing.
+    /// Says that no file was read, which is often why a value is missing.
     no_file: Option<String>,
 }
 
@@ -41,12 +41,12 @@ impl ConfigError {
         Self { problems, no_file }
     }
 
-    /// Says that no file was read, if so.
+    /// Returns a note that no configuration file was read; `None` if one was.
     pub fn no_file(&self) -> Option<&str> {
         self.no_file.as_deref()
     }
 
-    /// All that is wrong; at least one.
+    /// Returns all problems; at least one.
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }

@@ -1,4 +1,4 @@
-//! From the three layers to a valid configuration.
+//! Turns the three layers into a valid configuration.
 
 use std::fs;
 use std::path::Path;
@@ -11,15 +11,15 @@ use super::raw::Raw;
 use super::schema::Schema;
 use super::sections::Config;
 use super::source::{Sources, nothing_read};
-use super::tree::{Node, Origin};
+use super::tree::{GIVEN_TEXT, Node, Origin};
 use super::values::Span;
 use super::{check, environment};
 use model::HandlerPolicy;
 
-/// The defaults, with their reasons.
+/// The defaults, with comments.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// A valid configuration together with where each of its values was written.
+/// A valid configuration, with the place where each value was written.
 pub struct Effective {
     /// The configuration itself.
     pub config: Config,
@@ -28,65 +28,83 @@ pub struct Effective {
 }
 
 impl Effective {
-    /// Lays the sources over the defaults, and checks the result.
+    /// Merges the sources over the defaults, and checks the result.
     ///
     /// # Errors
-    /// A file cannot be read or is no TOML; a key is unknown; a value is missing or not allowed.
+    /// A file cannot be read or is not TOML; a key is unknown; a value is missing or not allowed. All problems are
+    /// reported together.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let file = sources.file().map(literal).transpose()?.map(paths::absolute);
+        let written = file.as_deref().map(|file| Node::parse(&read(file)?, Some(file))).transpose()?;
+        let place = file.as_ref().map(|file| file.display().to_string());
+        let mut effective = Self::merge(written, place, sources)?;
+        effective.config.file = file;
+        Ok(effective)
+    }
+
+    /// Merges what was `written` at `place`, and then the environment of `sources`, over the defaults; checks the result.
+    pub(super) fn merge(
+        written: Option<Node>,
+        place: Option<String>,
+        sources: &Sources,
+    ) -> Result<Self, ConfigError> {
         let mut tree = Node::parse(DEFAULTS, None)?;
         let schema = Schema::of_file(&tree);
-        let file = sources.file().map(literal).transpose()?.map(paths::absolute);
-        let mut problems = Problems::new(file.clone());
-        if let Some(file) = &file {
-            tree.merge(Node::parse(&read(file)?, Some(file))?);
+        let mut problems = Problems::new(place);
+        if let Some(written) = written {
+            tree.merge(written);
         }
         tree.merge(environment::layer(&sources.env, &schema, &mut problems));
         add_policies(&mut tree);
         schema.check(&mut tree, &mut problems);
         let raw = read_raw(&mut tree, &mut problems);
-        let config = check::config(raw, file, sources, &tree, &mut problems);
+        let config = check::config(raw, sources, &tree, &mut problems);
         problems.into_result(config, nothing_read).map(|config| Self { config, tree, schema })
     }
 }
 
 impl Config {
-    /// Lays the sources over the defaults, and checks the result.
+    /// Merges the sources over the defaults, and checks the result.
     ///
     /// # Errors
-    /// A file cannot be read or is no TOML; a key is unknown; a value is missing or not allowed. All that
-    /// is wrong is reported together.
+    /// A file cannot be read or is not TOML; a key is unknown; a value is missing or not allowed. All problems are
+    /// reported together.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         Effective::load(sources).map(|effective| effective.config)
     }
 
-    /// The configuration of this process: the file that `BRIDGE_CONFIG` names, else `bridge.toml` in the working directory if
-    /// there is one; and `BRIDGE_SECTION__KEY` variables over it.
+    /// Loads the configuration of this process: the file that `BRIDGE_CONFIG` names, else `bridge.toml` in the
+    /// working directory if it exists, overridden by `BRIDGE_SECTION__KEY` variables.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// Same as [`Config::load`].
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::load(&Sources::of_process(None)?)
     }
 
-    /// Says which file was read; or that none was, and where one was looked for.
+    /// Returns the path of the file that was read, or a sentence that none was and where the bridge looked.
     pub fn read_from(&self) -> String {
-        self.file.as_ref().map_or_else(nothing_read, |file| file.display().to_string())
+        match &self.file {
+            Some(file) => file.display().to_string(),
+            None if self.from_text => GIVEN_TEXT.to_owned(),
+            None => nothing_read(),
+        }
     }
 
-    /// The JSON Schema of the file, with descriptions and defaults.
+    /// Returns the JSON Schema of the file, with descriptions and defaults.
     ///
     /// # Errors
-    /// Never for a build whose tests pass: it means that the compiled-in defaults are no TOML.
+    /// The compiled-in defaults are not TOML; the tests rule this out.
     pub fn schema() -> Result<Json, ConfigError> {
         Ok(Schema::of_file(&Node::parse(DEFAULTS, None)?).into_json())
     }
 }
 
-/// A variable is read by no shell.
+/// Refuses a path that only a shell would expand: no shell has expanded a variable's value.
 fn literal(file: &Path) -> Result<&Path, ConfigError> {
     let refused = file.to_str().and_then(|text| paths::literal(text).err());
     refused.map_or(Ok(file), |why| {
-        let (place, message) = (Some(file.display().to_string()), format!("names no file: {why}"));
+        let (place, message) = (Some(file.display().to_string()), format!("is not a usable path: {why}"));
         Err(ConfigError::one(ConfigProblem { key: None, place, message }))
     })
 }
@@ -94,12 +112,12 @@ fn literal(file: &Path) -> Result<&Path, ConfigError> {
 fn read(file: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(file).map_err(|error| {
         let why = paths::cannot(file, "read", &error);
-        let message = format!("{why}; name the file with --config or BRIDGE_CONFIG");
+        let message = format!("{why}; set the path with --config or BRIDGE_CONFIG");
         ConfigError::one(ConfigProblem { key: None, place: None, message })
     })
 }
 
-/// Gives each handler that is named the values of the standard policy that it does not set.
+/// Completes each configured handler with the standard policy's values.
 fn add_policies(tree: &mut Node) {
     let handlers = tree.entries_mut().and_then(|sections| sections.get_mut("handlers"));
     let Some(handlers) = handlers.and_then(Node::entries_mut) else { return };
@@ -121,7 +139,7 @@ fn add_policies(tree: &mut Node) {
     }
 }
 
-/// Reads the sections; a value that cannot be read is noted and taken out, and the rest is tried again.
+/// Reads the sections. A value that cannot be read is reported and removed, and reading starts again.
 fn read_raw(tree: &mut Node, problems: &mut Problems) -> Raw {
     loop {
         let error = match serde_path_to_error::deserialize(tree.to_toml()) {
@@ -144,7 +162,7 @@ fn in_entry(path: &serde_path_to_error::Path, message: &str) -> String {
     }
 }
 
-/// A list is one value, so its entries have no key.
+/// A list is one value, so its entries do not have keys.
 fn key_of(segment: &serde_path_to_error::Segment) -> Option<String> {
     match segment {
         serde_path_to_error::Segment::Map { key } => Some(key.clone()),

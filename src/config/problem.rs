@@ -1,6 +1,4 @@
-//! Collects what is wrong with a configuration, each with its key and its place.
-
-use std::path::PathBuf;
+//! Collects the problems of a configuration, each with its key and its place.
 
 use super::error::{ConfigError, ConfigProblem};
 use super::tree::{Node, Origin};
@@ -8,39 +6,40 @@ use super::tree::{Node, Origin};
 /// The problems found so far.
 pub(super) struct Problems {
     found: Vec<ConfigProblem>,
-    file: Option<PathBuf>,
+    place: Option<String>,
 }
 
 impl Problems {
-    /// None yet. `file` is named where a key was written nowhere: that is where it belongs.
-    pub(super) fn new(file: Option<PathBuf>) -> Self {
-        Self { found: Vec::new(), file }
+    /// Starts empty. `place` is the place of a key that was written nowhere, because it belongs there.
+    pub(super) const fn new(place: Option<String>) -> Self {
+        Self { found: Vec::new(), place }
     }
 
-    /// Notes a problem with the value or the table at `path`.
+    /// Records a problem with the value or the table at `path`.
     pub(super) fn refuse(&mut self, tree: &Node, path: &[&str], message: impl Into<String>) {
         let origin = tree.nearest_origin(path);
         self.note(path, origin, message.into());
     }
 
-    /// Notes a problem with something that was written at `origin`.
+    /// Records a problem with something written at `origin`.
     pub(super) fn note(&mut self, path: &[&str], origin: &Origin, message: String) {
         let place = match origin {
-            Origin::BuiltIn => self.file.as_ref().map(|file| file.display().to_string()),
+            Origin::BuiltIn => self.place.clone(),
             written => Some(written.to_string()),
         };
         self.found.push(ConfigProblem { key: Some(dotted(path)), place, message });
     }
 
-    /// Whether the value at `path`, or a table around it, has been refused already.
-    pub(super) fn cover(&self, path: &[&str]) -> bool {
+    /// Whether the value at `path`, or a table around it, was already refused.
+    pub(super) fn was_refused(&self, path: &[&str]) -> bool {
         (1..=path.len()).any(|length| {
             let key = dotted(&path[..length]);
             self.found.iter().any(|problem| problem.key.as_ref() == Some(&key))
         })
     }
 
-    /// The value, if nothing was refused. `nothing_read` says that no file was read; an error has it if so.
+    /// Returns the value if nothing was refused. Otherwise, if no file was read, the error contains the note of
+    /// `nothing_read`.
     pub(super) fn into_result<T>(
         self,
         value: Option<T>,
@@ -49,19 +48,19 @@ impl Problems {
         match value {
             Some(value) if self.found.is_empty() => Ok(value),
             _ => {
-                let no_file = self.file.is_none().then(nothing_read);
+                let no_file = self.place.is_none().then(nothing_read);
                 Err(ConfigError::new(self.found, no_file))
             }
         }
     }
 }
 
-/// The name of a key as an operator writes it: parts that TOML wants quoted are quoted.
+/// Formats a key as an operator writes it, quoting the parts that TOML requires to be quoted.
 pub(super) fn dotted(path: &[&str]) -> String {
     path.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(".")
 }
 
-/// One part of a key as TOML wants it.
+/// Formats one part of a key for TOML.
 pub(super) fn quoted(part: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if !part.is_empty() && part.bytes().all(bare) {

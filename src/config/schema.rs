@@ -1,8 +1,8 @@
-//! The JSON Schema of the file, and a configuration held against it.
+//! The JSON Schema of the file, and the check of a configuration against it.
 //!
-//! What `config schema` prints is what a configuration is held against, so the two cannot differ. Only
-//! the keywords that the raw sections use are understood: `type`, `properties`, `additionalProperties`,
-//! `items`, `enum`, `minimum`, `maximum`, `writeOnly`.
+//! `config schema` prints the schema that configurations are checked against, so the two cannot differ. The check
+//! understands only the keywords that the raw sections use: `type`, `properties`, `additionalProperties`, `items`,
+//! `enum`, `minimum`, `maximum`, `writeOnly`.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use super::tree::{Content, Node};
 pub(super) struct Schema(Json);
 
 impl Schema {
-    /// The schema of the whole file; `defaults` are written into it.
+    /// Generates the schema of the whole file, with `defaults` written into it.
     pub(super) fn of_file(defaults: &Node) -> Self {
         let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         let mut schema = settings.into_generator().into_root_schema_for::<Raw>().to_value();
@@ -30,12 +30,12 @@ impl Schema {
         self.0
     }
 
-    /// The type that the value at `path` must have; none if there is no such key or any type will do.
+    /// Returns the type that the value at `path` must have; `None` if there is no such key or any type is allowed.
     pub(super) fn wanted_type(&self, path: &[&str]) -> Option<&str> {
         self.at(path)?.get("type")?.as_str()
     }
 
-    /// Whether the value at `path` must not be shown.
+    /// Whether the value at `path` must be masked.
     pub(super) fn is_secret(&self, path: &[&str]) -> bool {
         self.at(path).and_then(|schema| schema.get("writeOnly")).is_some()
     }
@@ -44,7 +44,7 @@ impl Schema {
         path.iter().try_fold(&self.0, |schema, part| below(schema, part))
     }
 
-    /// Takes out of `tree` what the schema does not allow, and notes why.
+    /// Removes from `tree` everything that the schema does not allow, and records why.
     pub(super) fn check(&self, tree: &mut Node, problems: &mut Problems) {
         if let Some(sections) = tree.entries_mut() {
             check_entries(sections, &self.0, &mut Vec::new(), problems);
@@ -52,13 +52,13 @@ impl Schema {
     }
 }
 
-/// The schema of the entry `key` of a table.
+/// Returns the schema of a table's entry `key`.
 fn below<'a>(table: &'a Json, key: &str) -> Option<&'a Json> {
     let named = table.get("properties").and_then(|known| known.get(key));
     named.or_else(|| table.get("additionalProperties").filter(|schema| schema.is_object()))
 }
 
-/// An absent key is left out in TOML, so `null`, which the generator allows for it, has to go.
+/// Simplifies the generated schema. TOML omits an absent key, so the generator's `null` has to go.
 fn tidy(schema: &mut Json, defaults: &Node) {
     let Json::Object(keywords) = schema else { return };
     if let Some(Json::Array(types)) = keywords.get_mut("type") {
@@ -69,7 +69,7 @@ fn tidy(schema: &mut Json, defaults: &Node) {
         }
     }
     keywords.remove("default");
-    // The generator's own names for Rust's types tell the person who configures nothing.
+    // The generator's names for Rust types mean nothing to an operator.
     keywords.remove("format");
     if let Content::Leaf(value) = &defaults.content
         && let Ok(value) = serde_json::to_value(value)
@@ -110,7 +110,7 @@ fn check_node(node: &mut Node, schema: &Json, path: &mut Vec<String>, problems: 
     let no_json = has_no_json(node);
     let message = match (&mut node.content, schema.get("type").and_then(Json::as_str)) {
         (_, None) => no_json
-            .then(|| "holds a date, inf or nan, which JSON does not have; put it into quotes".to_owned()),
+            .then(|| "contains a date, inf or nan, which JSON cannot express; put it in quotes".to_owned()),
         (Content::Table(entries), Some("object")) => {
             check_entries(entries, schema, path, problems);
             None
@@ -126,7 +126,7 @@ fn check_node(node: &mut Node, schema: &Json, path: &mut Vec<String>, problems: 
     true
 }
 
-/// Whether something in `node` would become something else in the body of a continue.
+/// Whether `node` contains a value that JSON cannot express, so that the body of a continue would differ.
 fn has_no_json(node: &Node) -> bool {
     fn in_value(value: &toml::Value) -> bool {
         match value {
@@ -143,7 +143,7 @@ fn has_no_json(node: &Node) -> bool {
     }
 }
 
-/// Why a value does not fit. The text has the value's type, never the value.
+/// Returns why a value does not fit. The text names the value's type, never the value.
 fn refusal(value: &toml::Value, wanted: &str, schema: &Json) -> Option<String> {
     let number = |keyword: &str| schema.get(keyword).and_then(Json::as_i64);
     let range = match (number("minimum"), number("maximum")) {
@@ -177,7 +177,7 @@ fn unknown_key(key: &str, schema: &Json, table: &[String]) -> String {
     let near = known_keys(schema).min_by_key(|name| distance(key, name));
     let guess = near
         .filter(|name| distance(key, name) <= 2)
-        .map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+        .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
     let table: Vec<&str> = table.iter().map(String::as_str).collect();
     let place = if table.is_empty() { "here".to_owned() } else { format!("in [{}]", dotted(&table)) };
     format!("unknown key{guess}; allowed {place}: {}", joined(known_keys(schema)))
@@ -219,7 +219,7 @@ fn note(problems: &mut Problems, path: &[String], node: &Node, message: String) 
     problems.note(&path, &node.origin, message);
 }
 
-/// How many letters have to be put in, taken out or changed to get from one name to the other.
+/// The edit distance: how many letters to insert, delete or change to turn one name into the other.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();

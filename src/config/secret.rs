@@ -1,6 +1,6 @@
-//! Secrets: given in place, or as the path of a file that holds them.
+//! Secrets: given directly, or as the path of a file that contains them.
 //!
-//! Such a file can be read again while the bridge runs: see [`SecretFile::read`].
+//! Such a file can be reread while the bridge runs: see [`SecretFile::read`].
 
 use std::fs;
 use std::io;
@@ -15,35 +15,35 @@ use super::tree::{Node, Origin};
 
 pub(super) use super::secret_text::Kind;
 
-/// The largest file that is read again, in bytes.
+/// The largest file that is reread, in bytes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// A file that a secret was read from, as an `x_file` key names it.
+/// A file that a secret was read from, named by an `x_file` key.
 #[derive(Clone, Debug)]
 pub struct SecretFile {
     /// The parts of the secret's key, without `_file`: `admin`, `token`.
     pub path: Vec<String>,
-    /// Where it is.
+    /// The path of the file.
     pub file: PathBuf,
-    /// What it is for.
+    /// The purpose of the secret.
     kind: Kind,
-    /// What it held when the configuration was read.
+    /// The secret when the configuration was read.
     at_start: SecretString,
 }
 
 impl SecretFile {
-    /// The key of the secret as it is written: `admin.token`.
+    /// Returns the secret's key, such as `admin.token`.
     pub fn key(&self) -> String {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         dotted(&path)
     }
 
-    /// Reads the file again. Blocks.
+    /// Rereads the file. Blocks.
     ///
     /// # Errors
-    /// It cannot be used: the error names the file, and repeats nothing of it.
+    /// The file cannot be used. The error names the file and repeats none of its contents.
     pub fn read(&self) -> Result<SecretString, SecretFileError> {
-        // A pipe, which may have given the first secret, would be waited for.
+        // The first secret may have come from a pipe; reading it again would block.
         if let Ok(there) = fs::metadata(&self.file)
             && !(there.is_file() && there.len() <= MAX_FILE_BYTES)
         {
@@ -53,13 +53,13 @@ impl SecretFile {
         read(&self.file, self.kind, self.path.last().map_or("", String::as_str))
     }
 
-    /// Whether `secret` is what the configuration was read with.
+    /// Whether `secret` is the one that the configuration was read with.
     pub fn is_as_at_start(&self, secret: &SecretString) -> bool {
         self.at_start.expose_secret() == secret.expose_secret()
     }
 }
 
-/// Why a file gives no secret.
+/// Why a file does not yield a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretFileError {
@@ -69,24 +69,24 @@ pub enum SecretFileError {
         /// Its absolute path.
         file: PathBuf,
     },
-    /// The system does not let us read it.
-    #[error("{}; it must hold the secret as text", paths::cannot(file, "read", source))]
+    /// The system does not allow reading it.
+    #[error("{}; it must contain the secret as text", paths::cannot(file, "read", source))]
     Unreadable {
         /// Its path.
         file: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// It holds other bytes than text.
-    #[error("{} is not UTF-8 text: save it as UTF-8, with nothing but the secret in it", file.display())]
+    /// It is not text.
+    #[error("{} is not UTF-8 text: save it as UTF-8, with only the secret in it", file.display())]
     NotText {
         /// Its absolute path.
         file: PathBuf,
-        /// Where the text ends. It has no byte of the file.
+        /// Where the UTF-8 text ends. Contains no bytes of the file.
         source: Utf8Error,
     },
-    /// It holds nothing.
-    #[error("{} is empty; it must hold the secret", file.display())]
+    /// It is empty.
+    #[error("{} is empty; it must contain the secret", file.display())]
     Empty {
         /// Its absolute path.
         file: PathBuf,
@@ -101,16 +101,16 @@ pub enum SecretFileError {
     },
 }
 
-/// A secret, and the file that it comes from, if it does.
+/// A secret, and the file that it came from, if any.
 pub(super) struct ResolvedSecret {
     pub(super) secret: SecretString,
     pub(super) file: Option<SecretFile>,
 }
 
-/// Takes a secret from `x` or from the file named by `x_file`; `None` if neither is given or it is refused.
+/// Takes a secret from `x` or from the file that `x_file` names; `None` if neither is set or the secret is refused.
 ///
-/// `path` is that of `x`. A relative file name starts at the folder of the configuration file that has
-/// it, or, if an environment variable has it, at the working directory.
+/// `path` is the path of `x`. A relative file name is relative to the folder of the configuration file that contains
+/// it; in an environment variable, it is relative to the working directory.
 pub(super) fn resolve(
     path: &[&str],
     value: Option<SecretString>,
@@ -125,7 +125,7 @@ pub(super) fn resolve(
     let file = match (value, file) {
         (None, None) => return None,
         (Some(_), Some(_)) => {
-            problems.refuse(tree, path, format!("give it here or as `{file_key}`, not both"));
+            problems.refuse(tree, path, format!("set either this or `{file_key}`, not both"));
             return None;
         }
         (Some(secret), None) => {
@@ -138,7 +138,7 @@ pub(super) fn resolve(
         (None, Some(file)) => file,
     };
     let origin = tree.nearest_origin(&file_path);
-    // A problem of the configuration is a text: it is shown beside its key and place.
+    // Configuration problems are plain text, shown beside their key and place.
     let found = paths::literal(&file).map_err(|error| error.to_string()).and_then(|_| {
         let file = absolute(&file, origin);
         let secret = read(&file, kind, last).map_err(|error| error.to_string())?;
@@ -157,7 +157,7 @@ pub(super) fn resolve(
     }
 }
 
-/// Where a file that a key names is.
+/// Resolves a file name from a key.
 pub(super) fn absolute(file: &str, origin: &Origin) -> PathBuf {
     match origin {
         Origin::File { file: configuration, .. } => {
@@ -167,14 +167,15 @@ pub(super) fn absolute(file: &str, origin: &Origin) -> PathBuf {
     }
 }
 
-/// Reads the secret whose key ends in `name`. Editors and `echo` end a file with a newline that belongs to no secret.
+/// Reads the secret of the key that ends in `name`. A final newline, which editors and `echo` add, is not part of the
+/// secret.
 fn read(file: &Path, kind: Kind, name: &str) -> Result<SecretString, SecretFileError> {
     let bytes =
         fs::read(file).map_err(|source| SecretFileError::Unreadable { file: file.to_owned(), source })?;
     let file = paths::absolute(file);
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
-        // The error itself holds the bytes, which may be the secret.
+        // The original error contains the bytes, which may be the secret.
         Err(error) => return Err(SecretFileError::NotText { file, source: error.utf8_error() }),
     };
     let secret = text.strip_suffix('\n').unwrap_or(&text);

@@ -1,6 +1,7 @@
-//! Which files hold the secrets of a configuration, for those who look after them.
+//! The files that contain a configuration's secrets, for a check of their permissions.
 //!
-//! The configuration file itself is one of them if a secret is written in it. Secrets from the environment are in no file.
+//! The configuration file itself is one of them if it contains a secret. Secrets in the environment are not in a
+//! file.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use super::secret::absolute;
 use super::tree::{Content, Node, Origin};
 
 impl Effective {
-    /// Each file that a secret was read from.
+    /// Returns each file that contains a secret.
     pub fn secret_files(&self) -> BTreeSet<PathBuf> {
         let mut files = BTreeSet::new();
         self.gather(&self.tree, &mut Vec::new(), &mut files);

@@ -1,8 +1,8 @@
-//! What a secret looks like, and what does not belong to it.
+//! The form of a secret, and stray characters that do not belong to one.
 //!
-//! A secret with a byte order mark, quotes or a space in it is a text like any other, and then Kommo refuses every request
-//! with 401. So each secret is held against this table when it is read, from whatever place, and each time it is read again.
-//! A refusal says what to take out, and never repeats a part of the secret.
+//! If a byte order mark, quotes or a space slips into a secret, Kommo refuses every request with 401. So each secret
+//! is checked here whenever it is read or reread, wherever it comes from. A refusal says what to remove, and never
+//! repeats any part of the secret.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use model::ProxyUrl;
 
-/// What a secret is for.
+/// The purpose of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `integrations.NAME.client_secret`: 64 letters and digits, as Kommo makes them.
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     Proxy,
 }
 
-/// The examples of `config/default.toml` and the README: taken over as they are, they are no secrets.
+/// The placeholders of `config/default.toml` and the README, which must not be used as secrets.
 const PLACEHOLDERS: &[&str] = &[
     "a-long-random-text",
     "32-bytes-in-base64",
@@ -36,13 +36,13 @@ const PLACEHOLDERS: &[&str] = &[
     "change-me",
 ];
 
-/// Says what is wrong with a secret of `kind` whose key ends in `name`; `None` if it can be one.
+/// Returns what is wrong with a secret of `kind` under a key that ends in `name`; `None` if nothing is.
 pub(super) fn refusal(text: &str, kind: Kind, name: &str) -> Option<String> {
-    mistaken(text, name).or_else(|| character(text)).or_else(|| shape(text, kind))
+    stray_text(text, name).or_else(|| stray_character(text)).or_else(|| wrong_form(text, kind))
 }
 
-/// What was written along with the secret, or in its place.
-fn mistaken(text: &str, name: &str) -> Option<String> {
+/// Detects text that was written along with the secret, or instead of it.
+fn stray_text(text: &str, name: &str) -> Option<String> {
     if text.trim().is_empty() {
         return Some("must not be empty".to_owned());
     }
@@ -50,9 +50,7 @@ fn mistaken(text: &str, name: &str) -> Option<String> {
         return Some("begins with a byte order mark: save it as UTF-8 without one".to_owned());
     }
     if QUOTES.iter().any(|(open, close)| text.starts_with(*open) || text.trim_end().ends_with(*close)) {
-        return Some(
-            "has a quote at its beginning or end that would be part of it: remove the quotes".to_owned(),
-        );
+        return Some("begins or ends with a quote, which would be part of it: remove the quotes".to_owned());
     }
     let start = |prefix: &str| {
         text.trim_start().get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix))
@@ -67,12 +65,12 @@ fn mistaken(text: &str, name: &str) -> Option<String> {
     let is_variable = text.starts_with("${") || text.starts_with("$(") || text.starts_with("{{");
     let is_slot = text.starts_with('<') && text.ends_with('>');
     if is_variable || is_slot || PLACEHOLDERS.contains(&text.trim().to_ascii_lowercase().as_str()) {
-        return Some("is a placeholder: put the secret itself in its place".to_owned());
+        return Some("is a placeholder: replace it with the secret itself".to_owned());
     }
     None
 }
 
-/// Straight and typographic quotes, as they open and close.
+/// Pairs of opening and closing quotes, straight and typographic.
 const QUOTES: &[(char, char)] = &[
     ('"', '"'),
     ('\'', '\''),
@@ -82,8 +80,8 @@ const QUOTES: &[(char, char)] = &[
     ('\u{ab}', '\u{bb}'),
 ];
 
-/// The first character that is in no secret.
-fn character(text: &str) -> Option<String> {
+/// Finds the first character that no secret contains.
+fn stray_character(text: &str) -> Option<String> {
     let (at, found) = text.chars().enumerate().find(|(_, found)| !found.is_ascii_graphic())?;
     let what = match found {
         '\n' | '\r' => "a line break".to_owned(),
@@ -96,13 +94,13 @@ fn character(text: &str) -> Option<String> {
     } else if text.chars().skip(at).all(char::is_whitespace) {
         "ends with".to_owned()
     } else {
-        format!("holds, as character {},", at + 1)
+        format!("contains, as character {},", at + 1)
     };
-    Some(format!("{place} {what}: remove it; a secret is printable ASCII without spaces and line breaks"))
+    Some(format!("{place} {what}: remove it; a secret is printable ASCII without spaces or line breaks"))
 }
 
-/// What another value of the configuration looks like, or another form than the one that is asked for.
-fn shape(text: &str, kind: Kind) -> Option<String> {
+/// Detects a value that belongs to another key, or a secret in the wrong form.
+fn wrong_form(text: &str, kind: Kind) -> Option<String> {
     let wrong = match kind {
         Kind::AdminToken => return None,
         Kind::Proxy => {
@@ -112,30 +110,30 @@ fn shape(text: &str, kind: Kind) -> Option<String> {
         Kind::EncryptionKey => {
             let is_key = BASE64_STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
             return (!is_key)
-                .then(|| "must be 32 bytes in base64; `openssl rand -base64 32` makes them".to_owned());
+                .then(|| "must be 32 bytes in base64; create it with `openssl rand -base64 32`".to_owned());
         }
         Kind::ClientSecret if is_uuid(text) => {
-            "is an id, like client_uuid: write the integration's secret key, which is beside it in Kommo"
+            "is an id, like client_uuid: use the integration's secret key, shown beside it in Kommo"
         }
         Kind::ClientSecret if is_jwt(text) => {
-            "is a token, which belongs in accounts.NAME.access_token; write the integration's secret key"
+            "is a token, which belongs in accounts.NAME.access_token; use the integration's secret key"
         }
         Kind::AccessToken if is_uuid(text) => {
-            "is an id, like client_uuid: write the account's long-lived token, which has three parts with dots between"
+            "is an id, like client_uuid: use the account's long-lived token, three parts separated by dots"
         }
-        _ if text.contains("://") => "is an address: write the secret itself",
-        _ if text.starts_with(['{', '[']) => "is JSON: keep only the secret that is in it, without quotes",
+        _ if text.contains("://") => "is a URL: use the secret itself",
+        _ if text.starts_with(['{', '[']) => "is JSON: keep only the secret inside it, without quotes",
         _ => return None,
     };
     Some(wrong.to_owned())
 }
 
-/// Whether a text is a UUID as Kommo writes it: 36 characters, in either case.
+/// Whether a text is a UUID in Kommo's form: 36 characters, in either case.
 pub(super) fn is_uuid(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok()
 }
 
-/// Three parts, and the first is the beginning of a JSON object in base64.
+/// Whether a text looks like a JWT: three parts, the first of which is the beginning of a JSON object in base64.
 pub(super) fn is_jwt(text: &str) -> bool {
     text.starts_with("eyJ") && text.split('.').count() == 3
 }
@@ -148,7 +146,7 @@ mod tests {
     const ID: &str = "9B2CF3A5-0c1e-4d57-8c6e-2f6f3f1f0d11";
 
     #[test]
-    fn what_does_not_belong_to_a_secret_is_named_for_every_kind() {
+    fn stray_text_around_a_secret_is_refused_for_every_kind() {
         let all = [Kind::ClientSecret, Kind::AccessToken, Kind::AdminToken, Kind::EncryptionKey, Kind::Proxy];
         for (text, part) in [
             ("", "must not be empty"),
@@ -172,8 +170,8 @@ mod tests {
             ("hidden ", "ends with a space"),
             ("hidden\n", "ends with a line break"),
             ("hidden\r\n\n", "ends with a line break"),
-            ("hid\nden", "holds, as character 4, a line break"),
-            ("hid den", "holds, as character 4, a space"),
+            ("hid\nden", "contains, as character 4, a line break"),
+            ("hid den", "contains, as character 4, a space"),
             ("hid\u{0}den", "a control character (U+0000)"),
             ("hid\u{200b}den", "not ASCII (U+200B)"),
             ("hid\u{a0}den", "not ASCII (U+00A0)"),
@@ -187,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn a_value_in_the_wrong_place_is_recognized_where_it_can_be() {
+    fn a_value_that_belongs_to_another_key_is_recognized() {
         let token = "eyJ0eXAi.eyJhdWQi.c2ln";
         for (text, kind, part) in [
             (ID, Kind::ClientSecret, "is an id"),
             (token, Kind::ClientSecret, "is a token"),
             (ID, Kind::AccessToken, "is an id"),
-            ("https://a.kommo.com", Kind::AccessToken, "is an address"),
+            ("https://a.kommo.com", Kind::AccessToken, "is a URL"),
             ("{\"access_token\":\"x\"}", Kind::AccessToken, "is JSON"),
             ("c2hvcnQ=", Kind::EncryptionKey, "32 bytes in base64"),
             (&KEY[..43], Kind::EncryptionKey, "32 bytes in base64"),
@@ -215,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_example_of_a_secret_is_known_for_one() {
+    fn every_example_of_a_secret_is_refused_as_a_placeholder() {
         let defaults = include_str!("../../config/default.toml");
         let named = |line: &str| {
             line.trim_start_matches('#')
@@ -237,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_taken_in_either_case_and_in_one_form() {
+    fn an_id_may_have_either_case_but_only_one_form() {
         for (text, expected) in [
             (ID, true),
             ("9b2cf3a50c1e4d578c6e2f6f3f1f0d11", false),

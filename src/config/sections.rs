@@ -12,69 +12,72 @@ use url::Url;
 use super::secret::SecretFile;
 use model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri};
 
-/// The whole configuration, validated: see [`Config::load`].
+/// The whole validated configuration: see [`Config::load`].
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `[server]`
-    pub server: ServerConfig,
+    pub(crate) server: ServerConfig,
     /// `[admin]`
-    pub admin: AdminConfig,
+    pub(crate) admin: AdminConfig,
     /// `[store]`
-    pub store: StoreConfig,
+    pub(crate) store: StoreConfig,
     /// `[budget]`
-    pub budget: Budget,
+    pub(crate) budget: Budget,
     /// `[integrations.NAME]`; at least one.
-    pub integrations: BTreeMap<String, IntegrationConfig>,
+    pub(crate) integrations: BTreeMap<String, IntegrationConfig>,
     /// `[accounts.NAME]`
-    pub accounts: BTreeMap<String, AccountConfig>,
+    pub(crate) accounts: BTreeMap<String, AccountConfig>,
     /// `[handlers.NAME]`
-    pub handlers: BTreeMap<HandlerName, HandlerConfig>,
+    pub(crate) handlers: BTreeMap<HandlerName, HandlerConfig>,
     /// `[workers]`
-    pub workers: WorkersConfig,
+    pub(crate) workers: WorkersConfig,
     /// `[delivery]`
-    pub delivery: DeliveryConfig,
+    pub(crate) delivery: DeliveryConfig,
     /// `[log]`
-    pub log: LogConfig,
-    /// The absolute path of the file that was read; `None` if there was none: see [`Config::read_from`].
-    pub file: Option<PathBuf>,
-    /// The files that secrets were read from, by `x_file` keys.
-    pub secret_files: Vec<SecretFile>,
+    pub(crate) log: LogConfig,
+    /// The absolute path of the file that was read; `None` if none was: see [`Config::read_from`].
+    pub(crate) file: Option<PathBuf>,
+    /// Whether [`Config::from_toml`] read it.
+    pub(crate) from_text: bool,
+    /// The files that secrets were read from, through `x_file` keys.
+    pub(crate) secret_files: Vec<SecretFile>,
 }
 
 /// `[server]`: the public listener.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// What Kommo calls.
+    /// The address that Kommo calls.
     pub listen: SocketAddr,
-    /// When set, a token's `aud` must be its scheme and host.
+    /// If set, a token's `aud` must have the same scheme and host.
     pub public_url: Option<Url>,
-    /// Larger bodies get 413, in bytes.
+    /// The largest body, in bytes; larger ones get 413.
     pub max_body: usize,
-    /// Past it the caller gets 503.
+    /// How long storing a job may take; then the caller gets 503.
     pub ack_deadline: Duration,
-    /// Connections open at once; at the cap, a further one takes the place of the one that has waited longest for its caller.
+    /// Maximum number of open connections. At the limit, a new one replaces the one that has waited longest for its
+    /// caller.
     pub max_connections: usize,
-    /// A request whose head, and then whose body, takes longer is cut.
+    /// Time limit for a request's head, and again for its body.
     pub read_timeout: Duration,
 }
 
 /// `[admin]`: the admin listener.
 #[derive(Clone, Debug)]
 pub struct AdminConfig {
-    /// Health, metrics, API.
+    /// The address of health, metrics and API.
     pub listen: SocketAddr,
-    /// Bearer for all but health; required unless `listen` is a loopback address.
+    /// Bearer token for everything except health; required unless `listen` is a loopback address.
     pub token: Option<SecretString>,
 }
 
-/// `[store]`: where jobs are kept.
+/// `[store]`: where jobs are stored.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
     /// `sqlite:PATH`.
     pub url: String,
-    /// 32 bytes, base64: encrypts stored account tokens.
+    /// 32 bytes in base64; encrypts stored account tokens.
     pub encryption_key: Option<SecretString>,
-    /// The key that is being replaced: it still decrypts.
+    /// The previous key, which still decrypts.
     pub previous_encryption_key: Option<SecretString>,
     /// Finished jobs older than this are deleted.
     pub retention: Duration,
@@ -85,15 +88,15 @@ pub struct StoreConfig {
 /// `[integrations.NAME]`: a Kommo integration, whose secret signs tokens.
 #[derive(Clone, Debug)]
 pub struct IntegrationConfig {
-    /// Its id, the token's `client_uuid`.
+    /// Its id, which its tokens have as `client_uuid`.
     pub client_uuid: String,
-    /// Signs its tokens.
+    /// The key that signs its tokens.
     pub client_secret: SecretString,
-    /// Also accepted, while the secret is being changed.
+    /// The previous key, accepted as well.
     pub previous_client_secret: Option<SecretString>,
-    /// Where Kommo sends the OAuth code, as written.
+    /// Where Kommo sends the OAuth code, exactly as written.
     pub redirect_uri: Option<RedirectUri>,
-    /// Whether an installation may connect an account without a link.
+    /// Whether an account may connect by installing the widget, without a link.
     pub install_without_link: bool,
 }
 
@@ -102,18 +105,18 @@ pub struct IntegrationConfig {
 pub struct AccountConfig {
     /// `https://example.kommo.com`
     pub base_url: Url,
-    /// The bearer of its continues.
+    /// The bearer token of its continues.
     pub access_token: SecretString,
 }
 
 /// `[handlers.NAME]`
 #[derive(Clone, Debug, Default)]
 pub struct HandlerConfig {
-    /// A built-in handler under that name; none for a handler registered in Rust.
+    /// The built-in handler under that name; `None` for a handler registered in Rust.
     pub kind: Option<String>,
-    /// How its jobs are tried.
+    /// How its jobs are attempted.
     pub policy: HandlerPolicy,
-    /// The names of the integrations whose tokens may call it; `None`: all.
+    /// The names of the integrations whose tokens may call it; `None` for all.
     pub integrations: Option<BTreeSet<String>>,
     /// Where it was written, `FILE:LINE` or `environment variable NAME`.
     pub place: Option<String>,
@@ -122,37 +125,37 @@ pub struct HandlerConfig {
 /// `[workers]`: the pool that runs handlers.
 #[derive(Clone, Debug)]
 pub struct WorkersConfig {
-    /// Handlers running at once.
+    /// Maximum number of handlers running at once.
     pub concurrency: usize,
-    /// On shutdown running handlers and deliveries may take this long to finish.
+    /// How long running handlers and deliveries may take to finish on shutdown.
     pub grace: Duration,
 }
 
 /// `[delivery]`: the sender.
 #[derive(Clone, Debug)]
 pub struct DeliveryConfig {
-    /// `allowed_hosts` and `insecure`: which hosts may get a bearer.
+    /// `allowed_hosts` and `insecure`: which hosts may receive a bearer token.
     pub hosts: HostRules,
     /// `proxy`, `ca_file` and `allow_private_addresses`: how calls leave this machine.
     pub outgoing: Outgoing,
-    /// The variable that names a proxy which is not used, because `proxy` is not set.
+    /// The variable of a proxy that is set but not used, because `proxy` is not set.
     pub ignored_proxy: Option<String>,
-    /// One continue.
+    /// Time limit for one continue call.
     pub request_timeout: Duration,
-    /// All of them.
+    /// Time limit for all attempts of one continue.
     pub give_up_after: Duration,
-    /// Continues in flight at once, over all accounts.
+    /// Maximum number of continues in flight at once, over all accounts.
     pub concurrency: usize,
-    /// Requests per second and account.
+    /// Maximum requests per second to one account.
     pub rate_per_account: u32,
-    /// Requests per second of the whole bridge, if Kommo counts by address; none for no limit.
+    /// Maximum requests per second of the whole bridge, in case Kommo limits by IP address; `None` for no limit.
     pub rate_total: Option<u32>,
 }
 
 /// `[log]`
 #[derive(Clone, Debug)]
 pub struct LogConfig {
-    /// None: text on a terminal, else JSON.
+    /// `None`: text on a terminal, otherwise JSON.
     pub format: Option<LogFormat>,
     /// A filter like `info,salesbot_bridge=debug`.
     pub filter: String,

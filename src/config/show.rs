@@ -11,7 +11,8 @@ use super::tree::{Content, Node};
 const MASK: &str = "***";
 
 impl Effective {
-    /// The configuration as TOML: first which file was read, and behind each value where it was written.
+    /// Returns the configuration as TOML: first the file that was read, then each value with the place where it was
+    /// written.
     pub fn show(&self) -> String {
         let mut text = format!("# {}\n", self.config.read_from());
         self.print(&self.tree, &mut Vec::new(), &mut text);
@@ -69,7 +70,7 @@ impl Effective {
 }
 
 impl fmt::Debug for Effective {
-    /// The configuration alone, whose secrets do not print; the tree has them in plain text.
+    /// Prints only the configuration, which masks its secrets; the tree has them in plain text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Effective").field("config", &self.config).finish_non_exhaustive()
     }

@@ -1,8 +1,8 @@
-//! Where a configuration comes from: which file, and which variables.
+//! The sources of a configuration: which file, and which variables.
 //!
-//! The file is the one of `--config`, else that of `BRIDGE_CONFIG`, else `bridge.toml` in the working directory, if there is
-//! one. Only [`Sources::of_process`] looks into the working directory, so that sources that a program puts together are
-//! just what it says.
+//! The file is the one that `--config` names, else `BRIDGE_CONFIG`, else `bridge.toml` in the working directory if it
+//! exists. Only [`Sources::of_process`] looks in the working directory, so a program that builds its own sources gets
+//! exactly those.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,22 +11,22 @@ use super::environment;
 use super::error::{ConfigError, ConfigProblem};
 use super::tree::Origin;
 
-/// The file that is read where none is named.
+/// The file to read if none is named.
 const FILE_HERE: &str = "bridge.toml";
 
-/// What a configuration is made of, besides the defaults. Not `Debug`: the environment holds secrets.
+/// The inputs of a configuration besides the defaults. Not `Debug`: the environment contains secrets.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// The file; if there is none, that of the variable `BRIDGE_CONFIG`, if there is one.
+    /// The file; if `None`, the file that the variable `BRIDGE_CONFIG` names, if it is set.
     pub file: Option<PathBuf>,
-    /// Names and values. `BRIDGE_CONFIG` and `BRIDGE_SECTION__KEY` are looked at; and, for `delivery.proxy`, the variables
-    /// that name a proxy: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`.
+    /// Names and values. The bridge reads `BRIDGE_CONFIG`, `BRIDGE_SECTION__KEY` and, for `delivery.proxy`, the
+    /// variables that name a proxy: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`.
     pub env: Vec<(String, String)>,
 }
 
 impl Sources {
-    /// `file` and the environment of this process: the one place that reads it. If neither `file` nor `BRIDGE_CONFIG` names
-    /// a file, it is `bridge.toml` in the working directory, if that exists.
+    /// Returns `file` and the environment of this process; nothing else reads the environment. If neither `file` nor
+    /// `BRIDGE_CONFIG` names a file, the file is `bridge.toml` in the working directory, if it exists.
     ///
     /// # Errors
     /// A `BRIDGE_…` variable is not UTF-8.
@@ -48,19 +48,19 @@ impl Sources {
         Ok(Self { file, env }.or_in(std::env::current_dir().ok().as_deref()))
     }
 
-    /// The file that is read, if there is one.
+    /// Returns the file to read, if any.
     pub fn file(&self) -> Option<&Path> {
         let from_environment = || self.variable(environment::FILE_VARIABLE).map(Path::new);
         self.file.as_deref().or_else(from_environment)
     }
 
-    /// The value of a variable that is set and not empty.
+    /// Returns the value of a variable that is set and not empty.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         let found = self.env.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// The same; where no file is named, with the one that lies in `folder`.
+    /// Adds the default file in `folder` if no file is named.
     fn or_in(mut self, folder: Option<&Path>) -> Self {
         if self.file().is_none() {
             self.file = folder.map(|folder| folder.join(FILE_HERE)).filter(|file| is_there(file));
@@ -69,12 +69,12 @@ impl Sources {
     }
 }
 
-/// A file that cannot be looked at counts as well: reading it then says why it cannot be read.
+/// Whether the file exists. A file that cannot be inspected counts as well: reading it then reports the reason.
 fn is_there(file: &Path) -> bool {
     !file.metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-/// Says that no file was read, and where one was looked for.
+/// Says that no file was read, and where the bridge looked.
 pub(crate) fn nothing_read() -> String {
     let here = paths::absolute(Path::new("."));
     format!(
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_of_the_working_directory_is_read_only_where_none_is_named() {
+    fn the_working_directorys_file_is_read_only_if_no_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().join(FILE_HERE);
         let found = |file: Option<&str>, variable: &str| {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_leads_nowhere_is_not_a_file() {
+    fn a_dangling_link_is_not_a_file() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(folder.path().join("gone"), folder.path().join(FILE_HERE)).unwrap();
         assert_eq!(Sources::default().or_in(Some(folder.path())).file(), None);

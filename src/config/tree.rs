@@ -1,4 +1,4 @@
-//! The layers: tables whose every entry remembers where it was written.
+//! The layers: tables in which every entry remembers where it was written.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +11,9 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::error::{ConfigError, ConfigProblem};
 
+/// What errors call the TOML that a program passed.
+pub(super) const GIVEN_TEXT: &str = "the given TOML";
+
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -18,6 +21,8 @@ pub(super) enum Origin {
     BuiltIn,
     /// A line of a file, from 1.
     File { file: Arc<Path>, line: usize },
+    /// A line, from 1, of the TOML that a program passed to [`Config::from_toml`](super::Config::from_toml).
+    Text { line: usize },
     /// An environment variable.
     Environment { variable: Arc<str> },
 }
@@ -27,12 +32,13 @@ impl fmt::Display for Origin {
         match self {
             Self::BuiltIn => f.write_str("built-in default"),
             Self::File { file, line } => write!(f, "{}:{line}", file.display()),
+            Self::Text { line } => write!(f, "line {line} of {GIVEN_TEXT}"),
             Self::Environment { variable } => write!(f, "environment variable {variable}"),
         }
     }
 }
 
-/// A value or a table, and where it was written. Not `Debug`: it holds secrets.
+/// A value or a table, and where it was written. Not `Debug`: it contains secrets.
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) origin: Origin,
@@ -46,12 +52,12 @@ pub(super) enum Content {
 }
 
 impl Node {
-    /// An empty table.
+    /// Creates an empty table.
     pub(super) fn table(origin: Origin) -> Self {
         Self { origin, content: Content::Table(BTreeMap::new()) }
     }
 
-    /// A value; its tables become tables of the tree, all with the same origin.
+    /// Creates a value; its tables become tables of the tree, all with the same origin.
     pub(super) fn from_value(value: toml::Value, origin: &Origin) -> Self {
         let content = match value {
             toml::Value::Table(table) => Content::Table(
@@ -62,34 +68,49 @@ impl Node {
         Self { origin: origin.clone(), content }
     }
 
-    /// Reads the text of a file; of `None`, the defaults.
+    /// Parses the text of a file; without a `file`, the text is the defaults.
     ///
     /// # Errors
-    /// It is no TOML. The text of the error comes without the line itself, which may hold a secret.
+    /// The text is not TOML. The error omits the line itself, which may contain a secret.
     pub(super) fn parse(text: &str, file: Option<&Path>) -> Result<Self, ConfigError> {
         let file: Option<Arc<Path>> = file.map(Arc::from);
-        let origin = |offset: usize| match &file {
+        Self::parse_lines(text, |line| match &file {
             None => Origin::BuiltIn,
-            Some(file) => Origin::File { file: file.clone(), line: line_of(text, offset) },
-        };
+            Some(file) => Origin::File { file: file.clone(), line },
+        })
+    }
+
+    /// Reads TOML that a program passed.
+    ///
+    /// # Errors
+    /// Same as [`parse`](Self::parse).
+    pub(super) fn parse_given(text: &str) -> Result<Self, ConfigError> {
+        Self::parse_lines(text, |line| Origin::Text { line })
+    }
+
+    fn parse_lines(text: &str, origin_of: impl Fn(usize) -> Origin) -> Result<Self, ConfigError> {
+        let origin = |offset: usize| origin_of(line_of(text, offset));
         let refused = |offset: usize, message: String| {
             ConfigError::one(ConfigProblem { key: None, place: Some(origin(offset).to_string()), message })
         };
         let no_toml = |error: toml::de::Error| {
             let offset = error.span().map_or(0, |span| span.start);
-            refused(offset, format!("this is no TOML: {}", first_line(error.message())))
+            refused(offset, format!("invalid TOML: {}", first_line(error.message())))
         };
         let table = DeTable::parse(text).map_err(no_toml)?.into_inner();
-        // What the parser would say of such a value quotes it.
+        // The parser's own message would quote the value.
         let unreadable = |offset| {
-            refused(offset, "this is no TOML: a number is out of range; put text into quotes".to_owned())
+            refused(
+                offset,
+                "invalid TOML: a number is out of range; if it is meant as text, put it in quotes".to_owned(),
+            )
         };
         let content = read_table(table, &origin).map_err(unreadable)?;
-        // No line of the file is the root: what is missing in it has no line.
+        // The root is not a line of the file, so whatever is missing in it has no line.
         Ok(Self { origin: Origin::BuiltIn, content })
     }
 
-    /// Lays `later` over this: its values win, tables are merged.
+    /// Merges `later` over this: its values win, and tables are merged.
     ///
     /// `x` and `x_file` are two ways to write one value, so either of them replaces the other.
     pub(super) fn merge(&mut self, later: Self) {
@@ -98,7 +119,7 @@ impl Node {
                 if self.origin == Origin::BuiltIn {
                     self.origin = later.origin;
                 }
-                // Only values have such a twin: two handlers may well be called `x` and `x_file`.
+                // Only values have such a twin: two handlers may be called `x` and `x_file`.
                 let values = theirs.iter().filter(|(_, node)| matches!(node.content, Content::Leaf(_)));
                 let twins: Vec<String> = values.map(|(key, _)| twin(key)).collect();
                 mine.retain(|key, node| {
@@ -116,7 +137,7 @@ impl Node {
         }
     }
 
-    /// Puts `node` at `path`, and makes the tables on the way.
+    /// Puts `node` at `path`, and creates the tables on the way.
     pub(super) fn insert(&mut self, path: &[&str], node: Self) {
         let Some((first, rest)) = path.split_first() else {
             *self = node;
@@ -131,7 +152,7 @@ impl Node {
         }
     }
 
-    /// The entries of a table; none for a value.
+    /// Returns the entries of a table; `None` for a value.
     pub(super) fn entries_mut(&mut self) -> Option<&mut BTreeMap<String, Self>> {
         match &mut self.content {
             Content::Table(entries) => Some(entries),
@@ -139,7 +160,7 @@ impl Node {
         }
     }
 
-    /// What is at `path`.
+    /// Returns the entry at `path`.
     pub(super) fn get(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |node, part| match &node.content {
             Content::Table(entries) => entries.get(*part),
@@ -147,7 +168,7 @@ impl Node {
         })
     }
 
-    /// Where the entry at `path` was written, or else the nearest table around it.
+    /// Returns where the entry at `path`, or else the nearest table around it, was written.
     pub(super) fn nearest_origin(&self, path: &[&str]) -> &Origin {
         (0..=path.len())
             .rev()
@@ -155,7 +176,7 @@ impl Node {
             .map_or(&self.origin, |node| &node.origin)
     }
 
-    /// Takes out the entry at `path`, or else the value around it. Says whether there was one.
+    /// Removes the entry at `path`, or else the value around it. Returns whether there was one.
     pub(super) fn remove(&mut self, path: &[&str]) -> bool {
         let Some((first, rest)) = path.split_first() else { return false };
         let Content::Table(entries) = &mut self.content else { return false };
@@ -163,7 +184,7 @@ impl Node {
         inside || entries.remove(*first).is_some()
     }
 
-    /// The same without the origins.
+    /// Converts to TOML, without the origins.
     pub(super) fn to_toml(&self) -> toml::Value {
         match &self.content {
             Content::Leaf(value) => value.clone(),
@@ -174,7 +195,7 @@ impl Node {
     }
 }
 
-/// Else the offset of a value that cannot be read.
+/// The error is the offset of a value that cannot be read.
 fn read_table(table: DeTable<'_>, origin: &impl Fn(usize) -> Origin) -> Result<Content, usize> {
     let entries = table.into_iter().map(|(key, value)| {
         let offset = key.span().start;
@@ -197,7 +218,7 @@ fn read_value(value: Spanned<DeValue<'_>>, origin: &impl Fn(usize) -> Origin) ->
     }
 }
 
-/// `x` for `x_file`, and the other way round.
+/// Returns `x` for `x_file`, and the reverse.
 fn twin(key: &str) -> String {
     key.strip_suffix("_file").map_or_else(|| format!("{key}_file"), str::to_owned)
 }
@@ -206,7 +227,7 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// Further lines of a TOML error may quote the file.
+/// Keeps only the first line of a TOML error, because further lines may quote the file.
 fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }

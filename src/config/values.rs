@@ -1,6 +1,6 @@
 //! Values that are written as text: durations, sizes, addresses, URLs.
 //!
-//! Each says what is allowed; a refusal consists of that alone and never repeats what was written.
+//! Each type says what it allows. A refusal consists of that alone, and never repeats the text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,11 +16,11 @@ use model::{HostPattern, RedirectUri, RequestRate};
 
 /// A type that is written as text.
 pub(super) trait Written: Sized {
-    /// What may be written: the end of the sentence "must be …".
+    /// What may be written, as the end of the sentence "must be …".
     const ALLOWED: &'static str;
-    /// The same as a regular expression, where one says it all.
+    /// The same as a regular expression, if one can express it all.
     const PATTERN: Option<&'static str> = None;
-    /// Reads the text; none if it is not what is allowed.
+    /// Reads the text; `None` if it is not allowed.
     fn read(text: &str) -> Option<Self>;
 }
 
@@ -55,7 +55,7 @@ impl<T: Written> JsonSchema for Text<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span(pub(super) Duration);
 
-/// Longest first, as they follow each other in a text.
+/// The units, longest first, in the order in which they are printed.
 const TIMES: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl Written for Span {
@@ -112,10 +112,9 @@ impl Written for Size {
     }
 }
 
-/// Requests and a span: `600/1m`.
+/// Requests per period: `600/1m`.
 impl Written for RequestRate {
-    const ALLOWED: &'static str =
-        "a number of requests and the time in which they may come, like \"600/1m\" or \"20/1s\"";
+    const ALLOWED: &'static str = "a number of requests per period, like \"600/1m\" or \"20/1s\"";
 
     fn read(text: &str) -> Option<Self> {
         let (requests, span) = text.split_once('/')?;
@@ -124,7 +123,7 @@ impl Written for RequestRate {
     }
 }
 
-/// A number of digits alone.
+/// Reads a number that consists of digits only.
 fn whole_number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
@@ -145,7 +144,7 @@ impl Written for SocketAddr {
 
 impl Written for Url {
     const ALLOWED: &'static str =
-        "a URL like \"https://example.com\", with http or https, without user name and fragment";
+        "a URL like \"https://example.com\", with http or https, without a user name or fragment";
 
     fn read(text: &str) -> Option<Self> {
         let url = Self::parse(text).ok()?;
@@ -156,7 +155,7 @@ impl Written for Url {
 
 impl Written for RedirectUri {
     const ALLOWED: &'static str = "a URL like \"https://bots.example.com/oauth/callback\", with http or https, without spaces, \
-                                   user name and fragment";
+                                   a user name or fragment";
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
@@ -176,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_and_print() {
+    fn durations_are_parsed_and_printed() {
         let good = [
             ("500ms", 500, "500ms"),
             ("50s", 50_000, "50s"),
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_read() {
+    fn rates_are_parsed() {
         let rate = |requests, seconds| RequestRate { requests, span: Duration::from_secs(seconds) };
         let good = [("600/1m", rate(600, 60)), ("1/1s", rate(1, 1)), ("20/1m30s", rate(20, 90))];
         for (text, expected) in good {
@@ -222,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_read() {
+    fn sizes_are_parsed() {
         let good = [("1000B", 1_000), ("256KiB", 262_144), ("1MiB", 1_048_576), ("2GiB", 2_147_483_648)];
         for (text, bytes) in good {
             assert_eq!(Size::read(text), Some(Size(bytes)), "{text}");

@@ -1,4 +1,4 @@
-//! What a decision means for the account: its pause begins or ends, and the health and the log learn of it.
+//! Applies a decision to the account: begins or ends its pause, and updates the health and the log.
 
 use kommo::pace::Permit;
 use model::{AccountWait, DeliveringJob, whole_millis};
@@ -7,8 +7,8 @@ use super::decide::Decision;
 use super::{Sender, SenderParts};
 
 impl Sender {
-    /// Tells the pace, the health and the log what the decision means for the account; `wait_reason` says why it would have
-    /// to wait. Returns the decision, which a pause may change.
+    /// Updates the pace, the health and the log for the account; `wait_reason` says why it would have to wait. Returns
+    /// the decision, which a pause may change.
     pub(super) fn update_account(
         &self,
         job: &DeliveringJob,
@@ -17,26 +17,26 @@ impl Sender {
         permit: &mut Permit,
     ) -> Decision {
         let SenderParts { health, clock, accounts, .. } = &self.0.parts;
-        // With its port, where it has one: two accounts of one host are two accounts. Of an account that has moved, it is where
-        // the account is now, which all of its jobs have in common.
+        // Includes the port, if any: two accounts may share a host. If an account has moved, this is its current
+        // address, which all its jobs have in common.
         let account = permit.account();
         let host = account.split_once("://").map_or(&*account, |(_, host)| host);
         if decision.account_is_fine {
             let ended = permit.succeeded();
             if ended.account {
-                tracing::info!(account.host = host, "deliveries to this account go on");
+                tracing::info!(account.host = host, "deliveries to this account resumed");
             }
             if ended.all_accounts {
-                tracing::info!(account.host = host, "deliveries of all accounts go on");
+                tracing::info!(account.host = host, "deliveries of all accounts resumed");
             }
             health.account_goes_on(&account);
-            // It may have waited before it moved.
+            // The account may have waited under its earlier address.
             if *job.return_url.origin() != *account {
                 health.account_goes_on(job.return_url.origin());
             }
         }
         let Some(pause) = decision.pause else { return decision };
-        // None: a pause that began after this call is in force, and has been logged.
+        // `None` if a pause that began after this call is in force; it has been logged.
         let Some(began) = permit.pause(pause) else { return decision };
         let length = began.alone.unwrap_or(began.account);
         let wait = AccountWait {
@@ -48,7 +48,7 @@ impl Sender {
         };
         let (pause_ms, why) = (whole_millis(length), wait.text());
         if !pause.cause.needs_operator() {
-            // Most end in a moment; the watch of the accounts notes those that do not.
+            // Most pauses are short. The watch of the accounts reports those that are not.
             tracing::info!(account.host = host, pause_ms, why, "deliveries paused");
         } else if health.account_waits(&account, wait) {
             tracing::warn!(account.host = host, pause_ms, why, "deliveries paused: operator action required");

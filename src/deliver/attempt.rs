@@ -1,4 +1,4 @@
-//! One attempt, from the claimed job to its report: posts the continue and decides what comes of the answer.
+//! One attempt, from the claimed job to its report: posts the continue and decides what follows from the response.
 
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument;
@@ -14,7 +14,7 @@ use super::decide::{AttemptOutcome, Decision, DecisionContext, decide, wait_reas
 use super::log::{JobEvent, log_outcome, log_written};
 use super::{Sender, SenderParts};
 
-/// Held by a delivery while none of its calls is under way. A stop waits for those that hold one.
+/// A token that a delivery holds while none of its calls is under way. A stop waits for the deliveries that hold one.
 type BetweenCalls = Option<TaskTrackerToken>;
 
 impl Sender {
@@ -87,10 +87,10 @@ impl Sender {
         drop(between_calls);
     }
 
-    /// Posts the continue; after a 401 once more, if there is another token.
+    /// Posts the continue. After a 401 it posts once more if there is another token.
     ///
     /// # Errors
-    /// How the attempt ended without an answer.
+    /// How the attempt ended, if there is no response to decide on.
     async fn call(
         &self,
         job: &DeliveringJob,
@@ -99,7 +99,7 @@ impl Sender {
     ) -> Result<CallOutcome, AttemptOutcome> {
         let (accounts, account_ref) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
-        // A renewal takes a permit of its own, and could wait for the very one that this attempt holds.
+        // A renewal needs its own permit and could wait for the one that this attempt holds.
         let at_hand = accounts.is_at_hand(account_ref);
         if !at_hand {
             permit.release();
@@ -128,7 +128,7 @@ impl Sender {
         self.post(job, &bearer, permit, between_calls).await
     }
 
-    /// Awaits what has to come before a call, but not beyond a stop.
+    /// Awaits `wait`, which has to end before a call, but not beyond a stop.
     async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Result<T, AttemptOutcome> {
         self.0.runtime.handing_back().run_until_cancelled(wait).await.ok_or(AttemptOutcome::Stopped)
     }
@@ -145,7 +145,7 @@ impl Sender {
         if self.0.parts.accounts.is_refused((return_url.origin(), job.account_id), bearer) {
             return Err(AttemptOutcome::NotAdmitted(Paused { left: None }));
         }
-        // The account may have moved, and its old address may belong to another one today.
+        // The account may have moved, and its old address may now belong to a different account.
         let moved = (*bearer.origin != *return_url.origin()).then(|| return_url.at(&bearer.origin));
         let url = match &moved {
             None => return_url,
@@ -157,7 +157,7 @@ impl Sender {
             }
         };
         permit.start().map_err(AttemptOutcome::NotAdmitted)?;
-        // From here until the answer, we cannot tell whether the continue has arrived.
+        // From here until the response, we cannot tell whether the continue has arrived.
         between_calls.take();
         let answer = kommo.continue_bot(url, &bearer.token, completion).await;
         *between_calls = Some(self.0.between_calls.token());
@@ -165,8 +165,8 @@ impl Sender {
     }
 }
 
-/// Whether the 401 of this call is about the job alone. Then the token is good, and renewing it each time that the job is
-/// tried would only hold up the others.
+/// Whether the 401 of this call is about this job alone. Then the token is good, and renewing it for each attempt of the
+/// job would only delay the others.
 fn is_refused_alone(job: &DeliveringJob, permit: &Permit) -> bool {
     blame::decide(job.delivery, permit.evidence(Source::Job(job.id))) != Blame::Account
 }

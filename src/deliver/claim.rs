@@ -1,4 +1,4 @@
-//! One round of claims: which lanes may send now, and how many jobs are claimed for each.
+//! One round of claims: which lanes may send now, and how many jobs the sender claims for each.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -11,20 +11,20 @@ use store::{LongestDue, StoreError};
 use super::Sender;
 use super::schedule::LaneSchedule;
 
-/// Calls of one attempt and waits for a permit. Each takes at most the timeout of a request.
+/// Calls and waits for a permit in one attempt. Each takes at most the timeout of a request.
 const MAX_CALLS_PER_ATTEMPT: u32 = 4;
-/// Bearers that one attempt waits for: one before the call, and one after its 401.
+/// Times that one attempt waits for a bearer: before the call, and after its 401.
 const MAX_BEARERS_PER_ATTEMPT: u32 = 2;
-/// Jobs of one lane in one claim. The limit lets the next lane have its turn.
+/// Jobs of one lane in one claim. The limit gives the next lane its turn.
 const MAX_JOBS_PER_CLAIM: usize = 64;
 
-/// No account can be called until `until`, by the elapsed time; `None` if that depends on another event.
+/// No account can be called until `until`, in elapsed time; `None` if it depends on another event.
 pub(super) struct AllHeld {
     pub(super) until: Option<Duration>,
 }
 
 impl Sender {
-    /// Goes through the line once: claims for the lanes that may send, parks those that may not, and stops once none may.
+    /// Goes through the due lanes once: claims for those that may send, parks those that may not, and stops if none may.
     pub(super) fn round(&self) -> (Vec<impl Future<Output = Result<bool, StoreError>>>, Option<AllHeld>) {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
         let mut claims = Vec::new();
@@ -47,11 +47,11 @@ impl Sender {
         (claims, None)
     }
 
-    /// Claims a job for each permit, and sends them. Returns whether there was a job for each.
+    /// Claims one job for each permit, and sends them. Returns whether every permit got a job.
     async fn claim(&self, origin: Arc<str>, permits: Vec<Permit>) -> Result<bool, StoreError> {
         let limit = permits.len();
         let longest_due = if permits.iter().any(Permit::is_probe) {
-            // Then refused jobs come last: a job that is refused for its own sake would prolong the pause.
+            // A probe takes refused jobs last: a job that is itself the reason for its refusal would prolong the pause.
             LongestDue::default()
         } else {
             self.with_schedule(&origin, |schedule| schedule.longest_due(limit))
@@ -73,7 +73,8 @@ impl Sender {
         self.0.runtime.spawn(self.clone().send(job, permit));
     }
 
-    /// Takes permits for a lane, or returns what holds it. An account that has moved has two lanes, but one pace.
+    /// Takes up to `wanted` permits for a lane, or returns what holds it. An account that has moved has two lanes but
+    /// one pace.
     pub(super) fn acquire(
         &self,
         lane: &str,
@@ -85,7 +86,7 @@ impl Sender {
         self.0.parts.limiter.try_acquire(moved.map_or(lane, |account| account), wanted)
     }
 
-    /// Where the account of a lane is now, if it has moved.
+    /// The current origin of a lane's account, if it has moved.
     pub(super) fn current_origin(&self, lane: &str) -> Option<Arc<str>> {
         self.0.parts.accounts.moved_to(lane)
     }

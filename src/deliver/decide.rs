@@ -1,5 +1,4 @@
-//! Decides what comes after an attempt to deliver. One table, without I/O; `docs/architecture/delivery.md` shows the
-//! table.
+//! Decides what follows an attempt to deliver. A pure table; `docs/architecture/delivery.md` shows it.
 
 pub(super) mod blame;
 mod early;
@@ -15,61 +14,61 @@ use model::{
 
 use blame::Blame;
 
-/// Between two attempts of a job that waits alone.
+/// Time between two attempts of a job that waits alone.
 const LONE_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// How an attempt ended.
 #[derive(Clone, Debug)]
 pub(super) enum AttemptOutcome {
-    /// Kommo was called, and this came of it.
+    /// Kommo was called, with this outcome.
     Called(CallOutcome),
     /// No call: there is no bearer for the address.
     NoBearer(NoBearer),
-    /// No call: there was no permit in time, or a pause began before the call.
+    /// No call: no permit came in time, or a pause began before the call.
     NotAdmitted(Paused),
     /// No call: a newer job has the same `return_url`, and this was not the first continue.
     Superseded(JobId),
     /// No call: the bridge stops.
     Stopped,
-    /// As [`NoBearer::Unknown`], but another account has this address, and must not wait for this job.
+    /// Like [`NoBearer::Unknown`], but a different account has this address and must not wait for this job.
     OtherAccount,
 }
 
-/// What the decision depends on, besides the outcome.
+/// The input of the decision, besides the outcome.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DecisionContext<'a> {
     pub(super) job: JobId,
     /// When the request came in.
     pub(super) waiting_since: Timestamp,
-    /// What was sent.
+    /// The completion that was sent.
     pub(super) prepared: &'a PreparedCompletion,
-    /// The delivery before this attempt.
+    /// The state of the delivery before this attempt.
     pub(super) delivery: Delivery,
-    /// What other jobs have shown about the account.
+    /// What the calls of other jobs have shown about the account.
     pub(super) account: AccountEvidence,
     pub(super) policy: &'a HandlerPolicy,
     pub(super) give_up_after: Duration,
-    /// By the steady clock, as are the moments of `delivery` and `account`.
+    /// By the steady clock, like the times in `delivery` and `account`.
     pub(super) now: Timestamp,
-    /// Uniform in 0 to 1.
+    /// Uniformly distributed between 0 and 1.
     pub(super) jitter: f64,
 }
 
-/// What comes after the attempt.
+/// What follows the attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Decision {
     pub(super) next: AfterDelivery,
-    /// The result for the history; `None` if the job is not charged with an attempt.
+    /// The result for the history; `None` if the attempt is not charged to the job.
     pub(super) result: Option<AttemptResult>,
     pub(super) error: Option<String>,
-    /// The pause that begins.
+    /// The pause that the account now begins, if any.
     pub(super) pause: Option<Pause>,
-    /// Whether the answer shows that the account takes calls.
+    /// Whether the response shows that the account takes calls.
     pub(super) account_is_fine: bool,
 }
 
 impl Decision {
-    /// Makes this job alone wait until `due_at`, and not its account.
+    /// Makes only this job wait until `due_at`, instead of its account.
     pub(super) fn until(self, due_at: Timestamp) -> Self {
         let next = match self.next {
             AfterDelivery::Wait { delivery, .. } => AfterDelivery::Retry { due_at, delivery },
@@ -79,7 +78,7 @@ impl Decision {
     }
 }
 
-/// Decides what comes after an attempt that ended with `outcome`.
+/// Decides what follows an attempt that ended with `outcome`.
 pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> Decision {
     let call = match outcome {
         AttemptOutcome::NoBearer(no) => {
@@ -97,7 +96,7 @@ pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> 
     };
     let text = call.to_string();
     match call {
-        // Kommo answers 202, 200 or 204. After any other success, too, the continue must not be sent twice.
+        // Kommo answers 202, 200 or 204. Any other success counts too: the continue must not be sent twice.
         CallOutcome::Accepted { .. } => context.end(AfterDelivery::Delivered, AttemptResult::Ok, None),
         CallOutcome::NotFound { .. } => context.not_found(text),
         CallOutcome::NotKommo { status } => context.not_kommo(*status, call.may_have_arrived()),
@@ -112,13 +111,15 @@ pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> 
             context.with_goto(text)
         }
         CallOutcome::Rejected { .. } => context.replace_refused(text),
-        CallOutcome::NoResponse(CallFailure::NotAllowed(refusal)) => {
-            context.retry(&format!("return_url may not be called: {refusal}"), AttemptResult::Retry, false)
-        }
+        CallOutcome::NoResponse(CallFailure::NotAllowed(refusal)) => context.retry(
+            &format!("the bridge may not call this return_url: {refusal}"),
+            AttemptResult::Retry,
+            false,
+        ),
         CallOutcome::NoResponse(CallFailure::Lost { timed_out: true, .. }) => {
             context.retry(&text, AttemptResult::Timeout, true)
         }
-        // Kommo never answers with an unexpected status: 405, 413, …. An immediate second call would end the same way.
+        // Kommo never sends an unexpected status such as 405 or 413. An immediate second call would end the same way.
         CallOutcome::Redirected { .. }
         | CallOutcome::Unavailable { .. }
         | CallOutcome::Unexpected { .. }
@@ -126,14 +127,14 @@ pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> 
     }
 }
 
-/// Why the account would have to wait after `outcome`, without advice.
+/// The reason why the account would have to wait after `outcome`, without advice.
 pub(super) fn wait_reason(outcome: &AttemptOutcome) -> String {
     match outcome {
         AttemptOutcome::NoBearer(no) => no.what(),
         AttemptOutcome::NotAdmitted(paused) => paused.to_string(),
         AttemptOutcome::OtherAccount => NoBearer::Unknown.what(),
         AttemptOutcome::Called(call) => call.to_string(),
-        // Neither says anything of the account.
+        // Neither says anything about the account.
         AttemptOutcome::Superseded(_) | AttemptOutcome::Stopped => String::new(),
     }
 }
@@ -143,7 +144,7 @@ impl DecisionContext<'_> {
         Decision { next, result: Some(result), error, pause: None, account_is_fine: true }
     }
 
-    /// The account waits, and this job with it.
+    /// The account waits, and so does this job.
     fn wait(&self, cause: Cause, hint: Option<Duration>, text: &str) -> Decision {
         Decision {
             next: AfterDelivery::Wait { delivery: self.waiting(), keeps_place: !cause.may_be_of_one_job() },
@@ -154,8 +155,8 @@ impl DecisionContext<'_> {
         }
     }
 
-    /// To wait is not a failure of this job: when its account resumes, its time budget starts again. But a job that is refused
-    /// for its own sake has no other budget.
+    /// Waiting is not a failure of this job: its time budget starts again when its account resumes. A job that is
+    /// refused alone keeps its time budget, which is the only limit it has.
     fn waiting(&self) -> Delivery {
         if self.delivery.is_refused_alone() {
             return self.delivery;
@@ -163,17 +164,17 @@ impl DecisionContext<'_> {
         Delivery { failures: 0, failing_since: None, ..self.delivery }
     }
 
-    /// Kommo refuses the account, or this job alone.
+    /// Kommo refused the account, or only this job.
     fn refused(&self, cause: Cause, text: &str) -> Decision {
         let refused = Self { delivery: Delivery { refused_at: Some(self.now), ..self.delivery }, ..*self };
         match blame::decide(self.delivery, self.account) {
-            // Without what was noted just now: the refusal alone does not say why.
+            // The time budget starts again: this refusal alone does not show that the job is the reason.
             Blame::Account => {
                 let delivery = Delivery { failures: 0, failing_since: None, ..refused.delivery };
                 Self { delivery, ..refused }.wait(cause, None, text)
             }
             Blame::Job => {
-                let why = "the account takes other jobs, so this one is refused for what it is";
+                let why = "the account takes other jobs, so the refusal is about this one";
                 refused.retry(&format!("{text}; {why}"), AttemptResult::Retry, false)
             }
             Blame::Unclear => {
@@ -184,8 +185,8 @@ impl DecisionContext<'_> {
         }
     }
 
-    /// Within seconds of the request a 404 may mean that the bot does not wait yet: again soon, and nothing is charged. The job
-    /// still ends with its time budget.
+    /// Within seconds of the request, a 404 may mean that the bot is not waiting yet. Then the job is retried soon, and
+    /// nothing is charged. The job still ends with its time budget.
     fn early(&self, text: &str) -> Option<Decision> {
         let due_at = early::retry_at(self.waiting_since, self.now)?;
         let over = |since| due_at.since(since) >= self.give_up_after;
@@ -196,7 +197,7 @@ impl DecisionContext<'_> {
         Some(Decision { next, ..self.wait_in_turn(&format!("{text}; the bot may not be waiting yet")) })
     }
 
-    /// No bot waits: not yet, no longer, or because the attempt whose response was lost had arrived.
+    /// No bot waits: not yet, no longer, or because an earlier continue arrived and its response was lost.
     fn not_found(&self, text: String) -> Decision {
         if let Some(early) = self.early(&text) {
             return Decision { account_is_fine: true, ..early };
@@ -204,11 +205,11 @@ impl DecisionContext<'_> {
         if !self.delivery.answer_lost {
             return self.end(AfterDelivery::Gone, AttemptResult::Gone, Some(text));
         }
-        let text = format!("{text}: the attempt whose answer was lost had arrived");
+        let text = format!("{text}: an earlier continue had arrived, and its response was lost");
         self.end(AfterDelivery::Delivered, AttemptResult::Ok, Some(text))
     }
 
-    /// Something answered in place of Kommo's API: as after a 503.
+    /// Something other than Kommo's API answered: retry, as after a 503.
     fn not_kommo(&self, status: u16, may_have_arrived: bool) -> Decision {
         let what = if may_have_arrived { "with an HTML page" } else { "without JSON" };
         let text = format!(
@@ -219,7 +220,7 @@ impl DecisionContext<'_> {
         early.unwrap_or_else(|| self.retry(&text, AttemptResult::Retry, may_have_arrived))
     }
 
-    /// A newer job has the same `return_url`, so this answer would go to its question.
+    /// A newer job has the same `return_url`, so this answer would reach the newer question.
     fn superseded(&self, newer: JobId) -> Decision {
         let text = format!(
             "superseded: job {newer} came later with the same return_url, and this answer would go to its question"
@@ -227,13 +228,13 @@ impl DecisionContext<'_> {
         Decision { next: AfterDelivery::Gone, ..self.wait_in_turn(&text) }
     }
 
-    /// The bridge stops before the continue could be sent: nothing has happened that the next start would have to know.
+    /// The bridge stops before the continue is sent, so there is nothing that the next start would have to know.
     fn handed_back(&self) -> Decision {
         let next = AfterDelivery::Wait { delivery: self.delivery, keeps_place: true };
         Decision { next, result: None, error: None, pause: None, account_is_fine: false }
     }
 
-    /// The attempt showed nothing about this job or its account: it waits until it is its turn.
+    /// The attempt showed nothing about this job or its account. The job waits for its turn.
     fn wait_in_turn(&self, text: &str) -> Decision {
         Decision {
             next: AfterDelivery::Wait { delivery: self.delivery, keeps_place: true },
@@ -244,7 +245,7 @@ impl DecisionContext<'_> {
         }
     }
 
-    /// This job waits alone, because a pause of its lane would hold up jobs of another account.
+    /// Only this job waits, because a pause of its lane would hold up jobs of a different account.
     fn retry_alone(&self, text: &str) -> Decision {
         let next = AfterDelivery::Retry { due_at: self.now + LONE_RETRY_DELAY, delivery: self.waiting() };
         Decision { next, ..self.wait_in_turn(text) }
@@ -282,7 +283,7 @@ impl DecisionContext<'_> {
             }
             None => {
                 let error = format!(
-                    "{text}; this account wants a handler with every continue: set handlers.NAME.goto"
+                    "{text}; this account requires a handler in every continue: set handlers.NAME.goto"
                 );
                 self.end(self.dead(), AttemptResult::Fail, Some(error))
             }

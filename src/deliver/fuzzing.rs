@@ -1,4 +1,4 @@
-//! What has to hold for what the sender does with anything that Kommo may answer. `crate::fuzzing` is the way in.
+//! Invariants of the sender's decision for any response. `crate::fuzzing` is the entry point.
 
 use std::time::Duration;
 
@@ -12,14 +12,15 @@ use model::{
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(3_600);
-/// After this a 404 is final.
+/// The job's age from which a 404 is final.
 const EARLY: Duration = Duration::from_secs(3);
-/// No retry is further away.
+/// The longest delay before a retry.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Decides on the answer in `input`. Its first line says what was before, a letter each (`l` an answer was lost, `f` this was
-/// the fallback, `h` a handler was sent with it, `g` a `goto` is configured, `o` it has failed for long, `e` the request has
-/// just come in). The status, `Retry-After` and the body follow, a line each. Returns whether the continue is delivered.
+/// Decides on the response in `input`, and checks the decision. The first line of `input` describes the state before,
+/// one letter each: `l` a response was lost, `f` the fallback was sent, `h` a handler was sent with it, `g` a `goto` is
+/// configured, `o` the delivery has failed for long, `e` the request has just come in. The next lines are the status,
+/// `Retry-After`, and the body. Returns whether the continue is delivered.
 pub(crate) fn answer(input: &[u8]) -> bool {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (flags, rest) = (&input[..end], input.get(end + 1..).unwrap_or_default());
@@ -69,8 +70,8 @@ pub(crate) fn answer(input: &[u8]) -> bool {
     assert_eq!(decision.next == AfterDelivery::Gone, is_final && !lost, "{status}");
     let waits = matches!(status, 401 | 402 | 403 | 429);
     assert_eq!(decision.pause.is_some(), waits, "{status}");
-    assert_eq!(decision.result.is_none(), waits || is_early, "{status}: only who waits is not charged");
-    assert_eq!(decision.error.is_none(), is_success, "{status}: a person is told why");
+    assert_eq!(decision.result.is_none(), waits || is_early, "{status}: only a wait is not charged");
+    assert_eq!(decision.error.is_none(), is_success, "{status}: every failure has an error text");
     if let Some(error) = &decision.error {
         assert!(error.chars().count() < 1_500 && !error.contains(char::is_control), "{error:?}");
     }
@@ -84,13 +85,16 @@ pub(crate) fn answer(input: &[u8]) -> bool {
         }
         AfterDelivery::Retry { due_at, delivery } => {
             assert!(!waits && !old && (is_foreign || !matches!(status, 400 | 404 | 422)), "{status}");
-            assert!(!is_foreign || status == 404 || delivery.answer_lost, "a success may hide Kommo's");
+            assert!(
+                !is_foreign || status == 404 || delivery.answer_lost,
+                "a success of another server may hide one of Kommo"
+            );
             assert!(due_at >= NOW && due_at <= NOW + LONGEST_WAIT && delivery.failures > 0);
             assert!(delivery.answer_lost >= lost && delivery.failing_since.is_some());
         }
         AfterDelivery::Replace { prepared: other, delivery } => {
             assert!(matches!(status, 400 | 422), "{status}");
-            assert!(!is_fallback || wants_handler, "the fallback is replaced by itself");
+            assert!(!is_fallback || wants_handler, "the fallback is replaced by the fallback");
             assert!(wants_handler != (other.outcome != Outcome::Handler && !is_fallback));
             assert_eq!((delivery.failures, delivery.failing_since), (0, None));
         }

@@ -1,4 +1,4 @@
-//! What the log and the metrics say of an attempt, of its report, and of what it did to its job.
+//! Logs and counts an attempt, its report, and its effect on the job.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use store::{StoreError, Written};
 
 use super::decide::Decision;
 
-/// Logs and counts the outcome of one attempt. The end of the job, and a fallback, are logged once the store has them
-/// ([`JobEvent`]).
+/// Logs and counts the outcome of one attempt. The end of the job and a fallback are logged later, when the store has
+/// them ([`JobEvent`]).
 pub(super) fn log_outcome(
     job: &DeliveringJob,
     decision: &Decision,
@@ -34,10 +34,10 @@ pub(super) fn log_outcome(
     metrics::counter!("bridge_delivery_attempts_total", "outcome" => label).increment(1);
     match &decision.next {
         AfterDelivery::Delivered | AfterDelivery::Gone | AfterDelivery::Dead { .. } => {}
-        // Expected, and charged to no one.
+        // Expected, and not charged.
         AfterDelivery::Retry { due_at, .. } if status == Some(404) && decision.result.is_none() => {
             let due_at = clock.calendar_at(*due_at);
-            tracing::debug!(job.id = %id, %handler, status, duration_ms, error, %due_at, "no bot waits for this continue yet; it is sent again");
+            tracing::debug!(job.id = %id, %handler, status, duration_ms, error, %due_at, "no bot is waiting for this continue yet; it is sent again");
         }
         AfterDelivery::Retry { due_at, .. } => {
             let due_at = clock.calendar_at(*due_at);
@@ -59,29 +59,29 @@ pub(super) fn log_written(written: Result<Written, StoreError>, id: JobId, handl
     match written {
         Ok(Written::Done) => return true,
         Ok(Written::Stale) => {
-            tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over meanwhile; this answer is dropped");
+            tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over in the meantime; this response is dropped");
         }
         Err(error) => {
-            tracing::error!(job.id = %id, %handler, %error, "what Kommo answered could not be stored; the continue is sent again");
+            tracing::error!(job.id = %id, %handler, %error, "could not store Kommo's response; the continue is sent again");
         }
     }
     false
 }
 
-/// Whether the bot now gets the fallback in place of the handler's answer.
+/// Whether the bot now gets the fallback instead of the handler's answer.
 fn falls_back(job: &DeliveringJob, next: &AfterDelivery) -> bool {
     let was = job.prepared.outcome.fallback_reason();
     was.is_none()
         && matches!(next, AfterDelivery::Replace { prepared, .. } if prepared.outcome.fallback_reason().is_some())
 }
 
-/// What an attempt did to its job, to be logged once it is written.
+/// The effect of an attempt on its job, logged after the store has written it.
 pub(super) enum JobEvent {
     /// The job is finished.
     Finished(Finished),
     /// Kommo refused the handler's completion, and the fallback is sent.
     FellBack {
-        /// The job, as it was.
+        /// The job, before the fallback.
         job: Finished,
         /// The attempt's number.
         attempt: u32,
@@ -89,8 +89,8 @@ pub(super) enum JobEvent {
 }
 
 impl JobEvent {
-    /// What an attempt that ended `now` with `call`, and was `charged` or not, did to `job`; `None` if the job goes on with
-    /// the same completion.
+    /// The effect on `job` of an attempt that ended `now` with `call`; `None` if the job continues with the same
+    /// completion.
     pub(super) fn of(
         job: &DeliveringJob,
         next: &AfterDelivery,
@@ -122,7 +122,7 @@ impl JobEvent {
         })
     }
 
-    /// Logs and counts it.
+    /// Logs and counts the event.
     pub(super) fn log(self, jobs: &JobLog) {
         match self {
             Self::Finished(job) => {

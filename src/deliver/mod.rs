@@ -1,13 +1,14 @@
-//! The sender: takes completions and posts each to its `return_url`, until Kommo has it.
+//! The sender: posts each completion to its `return_url`, and retries until the job is finished.
 //!
-//! A delivery arrives in one of two ways: the commit that stored its completion hands it over from memory; or the sender
-//! claims it from the store, after a wake-up. Either way the [limiter](CallLimiter) has to permit it: the pace of its account,
-//! and the number of calls in flight. The sender claims for each lane (the origin of an account) separately, so an account
-//! that is paused or slow delays no other; a lane that the limiter holds is parked until there is a reason to look. Within a
-//! lane young jobs go first, and every fourth continue is one that has been due longest ([`schedule`]).
+//! A delivery reaches the sender in one of two ways. The commit that stored the completion hands it over from memory, or
+//! the sender claims it from the store after a wake-up. Both need a permit from the [limiter](CallLimiter), which
+//! enforces the pace of each account and bounds the number of calls in flight. The sender claims for each lane (the
+//! origin of an account) separately, so a paused or slow account delays no other. If the limiter holds a lane, the
+//! sender parks it until there is a reason to look again. Within a lane, young jobs go first, but every fourth continue
+//! is the one that has been due longest ([`schedule`]).
 //!
-//! What it promises: a claimed delivery is always reported on, and never sent faster than the account
-//! takes it. What is done with an answer is in [`decide`].
+//! The sender guarantees that it reports on every delivery it claims, and that it never sends faster than the account's
+//! limits allow. [`decide`] says what follows from each response.
 
 mod account;
 mod attempt;
@@ -38,17 +39,17 @@ use store::{Slot, Store, StoreError};
 use claim::AllHeld;
 use schedule::LaneSchedule;
 
-/// The time that a stop waits for deliveries to be handed back.
+/// How long a stop waits for deliveries to be handed back.
 const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(1);
-/// Rounds of one step. The second one learns what holds a lane that may have more jobs than the first one claimed.
+/// Rounds in one step. After the first, a lane may have more jobs than were claimed; the second finds out what holds it.
 const MAX_ROUNDS_PER_STEP: usize = 2;
 
 /// The settings of the sender.
 #[derive(Clone, Copy, Debug)]
 pub struct DeliverySettings {
-    /// One call may take this long; the client enforces it.
+    /// The limit for one call; the client enforces it.
     pub request_timeout: Duration,
-    /// All calls of one delivery may take this long.
+    /// The time budget of one delivery, over all its calls.
     pub give_up_after: Duration,
 }
 
@@ -58,13 +59,13 @@ pub struct SenderParts {
     pub store: Store,
     /// Sends them.
     pub kommo: HttpClient,
-    /// Knows the bearer of each account.
+    /// Supplies each account's bearer.
     pub accounts: Accounts,
-    /// Says when they may go.
+    /// Decides when a delivery may go out.
     pub limiter: Arc<CallLimiter>,
     /// Fallback and goto of each handler.
     pub policies: HashMap<HandlerName, HandlerPolicy>,
-    /// Notes what an account waits for.
+    /// Records what an account waits for.
     pub health: Health,
     /// Logs finished jobs.
     pub job_log: JobLog,
@@ -83,7 +84,7 @@ struct Inner {
     settings: DeliverySettings,
     /// How the continues of each lane are shared between its young jobs and the others.
     schedules: Mutex<HashMap<Arc<str>, LaneSchedule>>,
-    /// How often the limiter was asked.
+    /// How many times the sender asked the limiter for permits.
     #[cfg(test)]
     asked: std::sync::atomic::AtomicUsize,
     runtime: StageRuntime,
@@ -92,7 +93,7 @@ struct Inner {
 }
 
 impl Sender {
-    /// A sender; from now on the store hands deliveries over to it.
+    /// Creates a sender and registers it with the store, which hands deliveries over from then on.
     pub fn new(parts: SenderParts, settings: DeliverySettings) -> Self {
         let runtime = StageRuntime::new(parts.clock.clone());
         let store = parts.store.clone();
@@ -124,19 +125,19 @@ impl Sender {
         sender
     }
 
-    /// Sends until `stop`, then what may go at once, and lets what is in flight finish within `grace`. What
-    /// is not answered by then is sent again by the next start.
+    /// Sends until `stop`. Then it sends what may go at once, and lets calls in flight finish within `grace`. The next
+    /// start sends again what had no response by then.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
         self.0.runtime.run_loop(self.0.parts.store.delivery(), &stop, || self.step()).await;
-        // The handlers that ended last: their bots need not wait for the next start.
+        // For the handlers that ended last: otherwise their bots would wait for the next start.
         if let Err(error) = self.step().await {
-            tracing::warn!(%error, "no deliveries could be claimed; they wait in the store");
+            tracing::warn!(%error, "could not claim deliveries; they wait in the store");
         }
         self.drain(grace).await;
     }
 
-    /// Claims what is due and may go, and sends it, without waiting for an answer. Returns how long nothing more can
-    /// go unless something changes, if it knows.
+    /// Claims and sends what is due and permitted, without waiting for responses. Returns how long nothing more can go
+    /// unless something changes; `None` if that is unknown.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -173,8 +174,8 @@ impl Sender {
         }
     }
 
-    /// Hands back the deliveries that wait for a token or a permit. None of their calls is under way, so the next start must
-    /// not take an answer for lost. Returns when the store has them, or soon if it cannot be written.
+    /// Hands back the deliveries that wait for a token or a permit. No call of theirs is under way, so the next start
+    /// must not assume that a response was lost. Returns when the store has them, or after `HAND_BACK_TIMEOUT`.
     pub async fn hand_back(&self) {
         self.0.runtime.hand_back();
         self.0.between_calls.close();
@@ -184,21 +185,21 @@ impl Sender {
         }
     }
 
-    /// What a bot of `handler` gets if there is no answer for it.
+    /// The completion that a bot of `handler` gets if the handler fails for good.
     pub fn fallback(&self, handler: &HandlerName) -> CheckedCompletion {
         let policy = self.0.parts.policies.get(handler);
         policy.map_or_else(|| HandlerPolicy::default().fallback, |policy| policy.fallback.clone())
     }
 
-    /// Makes due what the account at `origin` refused and what waited alone for it, because the account takes calls again. That
-    /// includes jobs that name an earlier address of the account.
+    /// Makes deliveries due again because the account at `origin` takes calls again: those that it refused, and those
+    /// that waited alone for it. Includes jobs that name an earlier address of the account.
     fn release(self, origin: Arc<str>) {
         let inner = self.0.clone();
         inner.runtime.spawn(async move {
             let SenderParts { store, accounts, .. } = &self.0.parts;
             for lane in accounts.moved_from(&origin).into_iter().chain([origin]) {
                 if let Err(error) = store.jobs().release_refused(lane.clone()).await {
-                    tracing::warn!(account = &*lane, %error, "refused deliveries were not made due; they go out later");
+                    tracing::warn!(account = &*lane, %error, "could not make refused deliveries due; they go out later");
                 }
             }
         });

@@ -1,8 +1,9 @@
-//! How the continues of a lane are shared between its young jobs and those that have been due longest: a pure count.
+//! Shares the continues of a lane between its young jobs and those that have been due longest. Pure: it only counts.
 //!
-//! Young jobs go first, because their customers still wait. Of each four continues one is the longest due, alternately a
-//! retry and a first try, so that neither an old backlog nor a retry waits for a lull that never comes. A job that was
-//! refused with its account counts as a retry here. Continues are counted, not claims: a claim may take one job or sixty-four.
+//! Young jobs go first, because their customers are still waiting. Every fourth continue is the one that has been due
+//! longest, alternately a retry and a first try. So neither an old backlog nor a retry waits for a lull that never
+//! comes. A job that was refused with its account counts as a retry here. The unit is a continue and not a claim,
+//! because a claim takes between one job and sixty-four.
 
 use store::LongestDue;
 
@@ -12,18 +13,18 @@ const LONGEST_DUE_INTERVAL: usize = 4;
 /// The schedule of one lane.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LaneSchedule {
-    /// Continues since the last full round of a retry and a first try.
+    /// Continues since the last full round, which has one retry and one first try that were due longest.
     sent: usize,
 }
 
 impl LaneSchedule {
-    /// How many of the next `limit` continues are to be those that have been due longest.
+    /// How many of the next `limit` continues should be those that have been due longest.
     pub(super) const fn longest_due(self, limit: usize) -> LongestDue {
         let jobs = (self.sent + limit) / LONGEST_DUE_INTERVAL - self.sent / LONGEST_DUE_INTERVAL;
         LongestDue { jobs, retries_first: self.sent < LONGEST_DUE_INTERVAL }
     }
 
-    /// So many were claimed.
+    /// Counts `jobs` as claimed.
     pub(super) const fn claimed(&mut self, jobs: usize) {
         self.sent = (self.sent + jobs) % (2 * LONGEST_DUE_INTERVAL);
     }
@@ -33,7 +34,7 @@ impl LaneSchedule {
 mod tests {
     use super::*;
 
-    /// How many of each claim are the longest due, for claims of these sizes.
+    /// How many jobs of each claim are the longest due, for claims of these sizes.
     fn shares(sizes: &[usize]) -> Vec<usize> {
         let mut schedule = LaneSchedule::default();
         let share = |size: &usize| {
@@ -45,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fourth_continue_is_the_longest_due_whatever_the_size_of_a_claim() {
+    fn every_fourth_continue_is_the_longest_due_for_any_size_of_claims() {
         for (sizes, expected) in [
             (vec![1; 8], vec![0, 0, 0, 1, 0, 0, 0, 1]),
             (vec![7; 4], vec![1, 2, 2, 2]),
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_there_to_be_claimed_does_not_count() {
+    fn only_claimed_jobs_count() {
         let mut schedule = LaneSchedule::default();
         assert_eq!(schedule.longest_due(3).jobs, 0);
         schedule.claimed(1);

@@ -1,4 +1,4 @@
-//! The sender step by step, on a real store, with a Kommo that is played and a clock that stands still.
+//! Tests the sender step by step, with a real store, a simulated Kommo, and a manual clock.
 
 mod clock;
 mod connected;
@@ -49,7 +49,7 @@ impl Home {
         Self { store, clock, simulator, _folder: folder }
     }
 
-    /// A sender for the account, whose long-lived token is configured.
+    /// A sender for the simulated account, with its long-lived token.
     async fn sender(&self, rate_per_account: u32) -> Sender {
         let token = self.simulator.options().access_token.clone().into();
         let origin = self.simulator.base_url().into();
@@ -111,17 +111,17 @@ impl Home {
         Sender::new(parts, settings)
     }
 
-    /// A job whose completion was just stored.
+    /// Stores a completion for `bot`. Returns its job.
     async fn completed(&self, bot: &Bot) -> JobId {
         self.completed_of(self.simulator.options().account_id, bot).await
     }
 
-    /// The same of an account with this number.
+    /// Like [`completed`](Self::completed), for the account with this number.
     async fn completed_of(&self, account_id: i64, bot: &Bot) -> JobId {
         self.completed_at(&bot.return_url(), account_id).await
     }
 
-    /// The same for any `return_url`.
+    /// Like [`completed`](Self::completed), for any `return_url`.
     async fn completed_at(&self, return_url: &str, account_id: i64) -> JobId {
         let now = self.clock.now();
         let job = NewJob {
@@ -171,7 +171,7 @@ async fn a_completion_just_stored_is_handed_over_without_a_step() {
 }
 
 #[tokio::test]
-async fn what_the_rate_holds_back_goes_out_a_window_later() {
+async fn jobs_over_the_rate_go_out_one_window_later() {
     let home = Home::new().await;
     let sender = home.sender(2).await;
     let mut jobs = Vec::new();
@@ -191,7 +191,7 @@ async fn what_the_rate_holds_back_goes_out_a_window_later() {
 }
 
 #[tokio::test]
-async fn an_outage_of_an_hour_ends_with_a_dead_letter_that_a_person_can_retry() {
+async fn an_outage_of_an_hour_ends_in_a_dead_letter_that_an_operator_can_retry() {
     let home = Home::new().await;
     let sender = home.sender(7).await;
     home.simulator.set_outage(Some(Fault::Status(503)));
@@ -217,7 +217,7 @@ async fn an_outage_of_an_hour_ends_with_a_dead_letter_that_a_person_can_retry() 
 }
 
 #[tokio::test]
-async fn retries_are_not_stuck_behind_first_tries_that_never_end() {
+async fn endless_first_tries_do_not_starve_retries() {
     let home = Home::new().await;
     let sender = home.sender(1).await;
     let retried = home.completed(&home.bot([Fault::Status(500)])).await;
@@ -227,7 +227,7 @@ async fn retries_are_not_stuck_behind_first_tries_that_never_end() {
     }
     for _ in 0..8 {
         home.clock.advance(Duration::from_millis(1_100));
-        // Of each four steps only the first can claim: it has used up the rate.
+        // Only the first of the four steps can claim, because it uses up the rate.
         for _ in 0..4 {
             sender.step().await.unwrap();
         }
@@ -237,7 +237,7 @@ async fn retries_are_not_stuck_behind_first_tries_that_never_end() {
 }
 
 #[tokio::test]
-async fn a_job_that_kommo_alone_refuses_is_not_the_only_one_that_is_tried() {
+async fn a_refused_job_does_not_keep_others_from_being_tried() {
     let home = Home::new().await;
     let sender = home.sender(1).await;
     let refused = home.completed(&home.bot(vec![Fault::Forbidden; 9])).await;
@@ -252,7 +252,7 @@ async fn a_job_that_kommo_alone_refuses_is_not_the_only_one_that_is_tried() {
     assert_eq!(home.job(refused).await.state.name(), StateName::Dead, "the account takes others");
 }
 
-/// Counts how often a task would have been polled again.
+/// Counts the wake-ups of a task.
 #[derive(Default)]
 struct Woken(AtomicUsize);
 
@@ -263,7 +263,7 @@ impl std::task::Wake for Woken {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
+async fn an_unwritable_store_is_not_polled_in_a_busy_loop() {
     let home = Home::new().await;
     home.completed(&home.bot([])).await;
     let sender = home.sender(7).await;
@@ -272,7 +272,7 @@ async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
     let waker = std::task::Waker::from(woken.clone());
     let mut run = std::pin::pin!(sender.run(CancellationToken::new(), Duration::ZERO));
     assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
-    // The permits of the vain claim are free again; whoever waited for a change would look at once.
+    // The failed claim has returned its permits. A loop that waits only for a change would poll again at once.
     home.store.delivery().wake();
     assert_eq!(woken.0.load(Ordering::SeqCst), 0);
     home.clock.advance(Duration::from_secs(1));

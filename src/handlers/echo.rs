@@ -1,12 +1,12 @@
-//! `echo`: the bot gets back what it sent.
+//! `echo`: returns to the bot what it sent.
 
 use serde_json::Value;
 
 use crate::handler::{Context, Handler, HandlerError, Request};
 use model::Completion;
 
-/// Sends the request's data back, with `status = "success"` unless the data has a `status` of its own.
-/// Data that is no object comes back under the key `data`.
+/// Sends the request's data back, with `status = "success"` unless the data has a `status` of its own. Data that is not
+/// an object comes back under the key `data`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Echo;
 
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sends_back_what_came() {
+    async fn sends_the_data_back() {
         assert_echo(json!({ "a": { "b": "c" } }), json!({ "status": "success", "a": { "b": "c" } })).await;
         assert_echo(json!({ "status": "mine" }), json!({ "status": "mine" })).await;
         assert_echo(json!(null), json!({ "status": "success" })).await;

@@ -1,4 +1,4 @@
-//! Handlers that come with the bridge: `handlers.NAME.kind` of the configuration.
+//! The built-in handlers, selected by `handlers.NAME.kind` in the configuration.
 
 mod echo;
 

@@ -1,6 +1,6 @@
-//! How a job ended, and the sum of the jobs whose lines are left out.
+//! How a job ended, and the sums of the jobs whose lines are suppressed.
 
-/// A line that can be limited.
+/// A log line that the limiter can hold back.
 pub(super) trait Line {
     /// How its job ended.
     fn end(&self) -> End;
@@ -22,7 +22,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// Whether the bot did not get the handler's answer: such a line goes before the others.
+    /// Whether the bot did not get the handler's answer. Lines of failures take precedence.
     pub(super) fn is_failure(self) -> bool {
         self != Self::Delivered
     }

@@ -1,4 +1,4 @@
-//! One line for a job that is finished.
+//! The log line of a finished job.
 
 use std::time::Duration;
 
@@ -8,46 +8,46 @@ use model::{
 
 use super::end::{End, Line};
 
-/// What the log says of a finished job: ids, how it ended, attempts and times, and nothing of what was said.
+/// The log line of a finished job: ids, how it ended, attempts and times. Never what a customer or a bot wrote.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
-    /// Its identity.
+    /// The job's id.
     pub job: JobId,
-    /// Whose job it is.
+    /// The job's handler.
     pub handler: HandlerName,
-    /// The account whose bot asked.
+    /// The account of the bot.
     pub account_id: AccountId,
-    /// The bot's number.
+    /// The bot's id.
     pub bot_id: i64,
-    /// What the bot talks about, if the token names it.
+    /// The entity that the bot talks about, if the token names it.
     pub entity: Option<Entity>,
     /// The state in which it ended.
     pub state: StateName,
-    /// Whose completion it is; `None` if there was none yet.
+    /// Whether the completion is the handler's or the fallback; `None` if there was no completion yet.
     pub outcome: Option<Outcome>,
-    /// Handler attempts that were charged.
+    /// Charged attempts of the handler.
     pub handler_attempts: u32,
-    /// Delivery attempts that were charged.
+    /// Charged attempts of the delivery.
     pub delivery_attempts: u32,
     /// From receipt to the end.
     pub total: Duration,
-    /// The last call of Kommo; `None` if there was none.
+    /// The last call to Kommo; `None` if there was none.
     pub call: Option<LastCall>,
-    /// What went wrong, or is odd; `None` if there is nothing to say.
+    /// What went wrong or is unusual; `None` if nothing is.
     pub error: Option<String>,
 }
 
-/// The last call of a continue.
+/// The last call of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastCall {
-    /// Kommo's HTTP status, if it answered.
+    /// Kommo's HTTP status, if there was a response.
     pub status: Option<u16>,
-    /// How long it took.
+    /// How long the call took.
     pub duration: Duration,
 }
 
 impl Finished {
-    /// A delivery that ended in `state`; `total`, `delivery_attempts` and the call are the caller's to fill in.
+    /// A delivery that ended in `state`. The caller fills in `total`, `delivery_attempts` and `call`.
     pub fn delivery(job: &DeliveringJob, state: StateName) -> Self {
         Self {
             job: job.id,
@@ -65,7 +65,7 @@ impl Finished {
         }
     }
 
-    /// Logs it.
+    /// Logs the line.
     pub(super) fn log(&self) {
         let Self { job, handler, account_id, bot_id, handler_attempts, delivery_attempts, .. } = self;
         let (state, total_ms) = (self.state.as_str(), whole_millis(self.total));

@@ -1,8 +1,8 @@
-//! What the log says of jobs: one line for each that is finished, and warnings of fallbacks and failed attempts, within limits.
+//! The log lines about jobs, within limits: one for each finished job, and warnings of fallbacks and failed attempts.
 //!
-//! At a low rate every job can be followed, so the first request from a real account is visible. At a high rate the log stays
-//! readable and costs almost nothing: lines beyond a limit are counted, and a sum of them follows. Each line holds ids and
-//! numbers, never what a customer wrote or gets.
+//! At a low rate every job has its line, so the first request from a real account is visible. At a high rate the log
+//! stays readable and costs almost nothing: lines beyond a limit are counted, and their sum follows. Lines contain ids
+//! and numbers, never what a customer writes or receives.
 
 mod end;
 mod finished;
@@ -21,7 +21,7 @@ pub use finished::{Finished, LastCall};
 
 use limiter::{Limiter, Offer};
 
-/// Logs what becomes of jobs. Cheap to clone; clones share their limits.
+/// Logs what happens to jobs. Cheap to clone; clones share their limits.
 #[derive(Clone)]
 pub struct JobLog(Arc<Inner>);
 
@@ -32,23 +32,23 @@ struct Inner {
     retries: LogLimiter<(HandlerName, AttemptResult)>,
 }
 
-/// One attempt of a handler, as the log names it.
+/// One attempt of a handler, as the log shows it.
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptLine<'a> {
     /// The job.
     pub job: JobId,
-    /// Whose job it is.
+    /// The job's handler.
     pub handler: &'a HandlerName,
     /// The attempt's number, from 1.
     pub attempt: u32,
-    /// How long it took.
+    /// How long the attempt took.
     pub duration: Duration,
     /// What went wrong.
     pub error: &'a str,
 }
 
 impl JobLog {
-    /// A log whose limits follow `clock`.
+    /// Creates a log whose limits follow `clock`.
     pub fn new(clock: Clock) -> Self {
         let fallbacks = LogLimiter::with_sum(clock.clone(), |(handler, reason), suppressed| {
             tracing::warn!(%handler, %reason, suppressed, "bots got the fallback: further lines were suppressed");
@@ -63,7 +63,8 @@ impl JobLog {
         Self(Arc::new(Inner { clock, finished: Mutex::default(), fallbacks, retries }))
     }
 
-    /// Counts a fallback that the store has now, and warns of it: of each handler and reason the first few one by one.
+    /// Counts a fallback after the store has it, and logs a warning. Per handler and reason, only the first few are
+    /// logged one by one.
     pub fn fell_back(&self, reason: FallbackReason, line: AttemptLine<'_>) {
         let AttemptLine { job, handler, attempt, duration, error } = line;
         metrics::counter!("bridge_fallbacks_total", "handler" => handler.to_string(), "reason" => reason.as_str())
@@ -74,7 +75,7 @@ impl JobLog {
         }
     }
 
-    /// Warns of a failed attempt that is followed by another at `due_at`, by the steady clock, within the same limits.
+    /// Warns of a failed attempt, within the same limits. The next attempt follows at `due_at`, by the steady clock.
     pub fn retries(&self, result: AttemptResult, due_at: Timestamp, line: AttemptLine<'_>) {
         let AttemptLine { job, handler, attempt, duration, error } = line;
         if self.0.retries.allows((handler.clone(), result)) {
@@ -83,11 +84,12 @@ impl JobLog {
         }
     }
 
-    /// Logs a job that is finished: to be called once its final report is in the store. At most 100 lines a second; beyond
-    /// that, jobs whose bots got the handler's answer give way to all others, and a sum says how many were left out.
+    /// Logs a finished job; call it after the store has the job's final report. Logs at most 100 lines per second.
+    /// Beyond that, failures take precedence over jobs whose bots got the handler's answer, and a sum says how many were
+    /// suppressed.
     ///
     /// # Panics
-    /// Outside a tokio runtime, which waits for the end of the second.
+    /// If called outside a Tokio runtime, which has to wait for the end of the second.
     pub fn finished(&self, job: Finished) {
         let offer = self.limiter().offer(self.0.clock.elapsed(), job);
         match offer {
@@ -99,14 +101,14 @@ impl JobLog {
         }
     }
 
-    /// Waits for the end of a second that had too many lines, and logs what it owes.
+    /// Waits for the end of a second that had too many lines, and logs the rest.
     async fn end_second(self, until: Duration) {
         self.0.clock.sleep_until(until).await;
-        let owed = self.limiter().end(self.0.clock.elapsed());
-        if let Some(sums) = owed.left_out {
+        let remainder = self.limiter().end(self.0.clock.elapsed());
+        if let Some(sums) = remainder.suppressed {
             sums.log();
         }
-        owed.kept.iter().for_each(Finished::log);
+        remainder.kept.iter().for_each(Finished::log);
     }
 
     fn limiter(&self) -> MutexGuard<'_, Limiter<Finished>> {

@@ -1,4 +1,4 @@
-//! What the log says, line by line, on a clock that stands still.
+//! Tests the log line by line, on a manual clock.
 
 use test_log::collect;
 
@@ -36,7 +36,7 @@ fn log() -> (JobLog, ManualClock) {
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn a_finished_job_is_one_info_line_with_ids_outcome_attempts_and_times() {
+async fn a_finished_job_is_one_info_line() {
     let ((jobs, _), lines) = (log(), collect(tracing::Level::INFO));
     jobs.finished(fine());
     jobs.finished(job(StateName::Delivered, Outcome::Fallback(FallbackReason::MaxAttempts)));
@@ -64,7 +64,7 @@ async fn a_finished_job_is_one_info_line_with_ids_outcome_attempts_and_times() {
 }
 
 #[tokio::test]
-async fn many_finished_jobs_are_a_hundred_lines_and_a_sum_and_failures_come_first() {
+async fn many_finished_jobs_are_a_hundred_lines_and_a_sum() {
     let ((jobs, clock), lines) = (log(), collect(tracing::Level::INFO));
     (0..5_000).for_each(|_| jobs.finished(fine()));
     let dead =
@@ -84,7 +84,7 @@ async fn many_finished_jobs_are_a_hundred_lines_and_a_sum_and_failures_come_firs
     let dead = lines.with("state=\"dead\"");
     assert_eq!(dead.len(), 30);
     assert!(dead[0].contains("ERROR") && dead[0].contains("Kommo answered 400"), "{}", dead[0]);
-    // The next second has its own lines, less those.
+    // The kept lines count in the next second.
     (0..100).for_each(|_| jobs.finished(fine()));
     assert_eq!(lines.with("state=\"delivered\"").len(), 100 + 70);
 }
@@ -118,7 +118,7 @@ async fn many_fallbacks_are_a_few_warnings_and_a_sum_for_each_handler_and_reason
 }
 
 #[tokio::test]
-async fn the_next_attempt_is_logged_by_the_calendar_though_it_is_scheduled_by_the_steady_clock() {
+async fn the_time_of_the_next_attempt_is_logged_by_the_calendar() {
     let ((jobs, clock), lines) = (log(), collect(tracing::Level::WARN));
     let due_at = clock.clock().steady() + SECOND;
     clock.set(Timestamp::from_millis(1_700_000_000_000));

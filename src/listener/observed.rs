@@ -1,4 +1,4 @@
-//! The places where a connection shows what it is busy with: its stream, the bodies of its requests, those of its answers.
+//! Wrappers that report what a connection is busy with: its stream, its request bodies, its response bodies.
 
 use std::io;
 use std::pin::Pin;
@@ -9,23 +9,23 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::line::Line;
+use super::activity::Activity;
 
-/// A stream that reports when bytes come, and whether the peer takes those that go.
+/// A stream that reports when bytes arrive, and whether the peer accepts bytes.
 pub(super) struct Stream<S> {
     stream: S,
-    line: Arc<Line>,
+    activity: Arc<Activity>,
 }
 
 impl<S> Stream<S> {
-    pub(super) fn new(stream: S, line: Arc<Line>) -> Self {
-        Self { stream, line }
+    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Self { stream, activity }
     }
 
     fn report<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match &written {
-            Poll::Pending => self.line.stalls(),
-            Poll::Ready(_) => self.line.goes_on(),
+            Poll::Pending => self.activity.stalls(),
+            Poll::Ready(_) => self.activity.accepts_again(),
         }
         written
     }
@@ -40,7 +40,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.line.heard();
+            self.activity.bytes_arrived();
         }
         read
     }
@@ -68,7 +68,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if let Poll::Ready(Ok(())) = flushed {
-            self.line.flushed();
+            self.activity.flushed();
         }
         flushed
     }
@@ -78,15 +78,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 }
 
-/// A request's body that reports its end. To drop it before is an end as well: the rest of it no longer matters.
+/// A request body that reports its end. Dropping it earlier counts as the end too, because the rest no longer
+/// matters.
 pub(super) struct Received {
     body: Incoming,
-    line: Arc<Line>,
+    activity: Arc<Activity>,
 }
 
 impl Received {
-    pub(super) fn new(body: Incoming, line: Arc<Line>) -> Self {
-        Self { body, line }
+    pub(super) fn new(body: Incoming, activity: Arc<Activity>) -> Self {
+        Self { body, activity }
     }
 }
 
@@ -100,7 +101,7 @@ impl Body for Received {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
-            self.line.received();
+            self.activity.received();
         }
         Poll::Ready(frame)
     }
@@ -116,19 +117,19 @@ impl Body for Received {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        self.line.received();
+        self.activity.received();
     }
 }
 
-/// An answer's body that reports when all of it has been handed over.
+/// A response body that reports when all of it has been handed over.
 pub(super) struct Sent {
     body: axum::body::Body,
-    line: Arc<Line>,
+    activity: Arc<Activity>,
 }
 
 impl Sent {
-    pub(super) fn new(body: axum::body::Body, line: Arc<Line>) -> Self {
-        Self { body, line }
+    pub(super) fn new(body: axum::body::Body, activity: Arc<Activity>) -> Self {
+        Self { body, activity }
     }
 }
 
@@ -154,6 +155,6 @@ impl Body for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        self.line.answered();
+        self.activity.answered();
     }
 }

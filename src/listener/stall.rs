@@ -1,7 +1,7 @@
-//! Cuts peers that do not read.
+//! Disconnects peers that do not read.
 //!
-//! A peer that asks and asks and never reads an answer would hold its connection forever: the head's
-//! time limit only counts while a head is awaited.
+//! A peer that keeps sending requests and never reads a response would hold its connection forever, because the time
+//! limit for a head only applies while a head is expected.
 
 use std::io;
 use std::pin::Pin;
@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A stream whose writes fail once the peer has taken nothing for `limit`.
+/// A stream whose writes fail once the peer has accepted nothing for `limit`.
 pub(super) struct StallGuard<S> {
     stream: S,
     limit: Duration,
-    /// Running while a write waits for the peer.
+    /// Runs while a write waits for the peer.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -25,7 +25,7 @@ impl<S> StallGuard<S> {
         Self { stream, limit, stalled: None }
     }
 
-    /// Passes on what a write came to, unless it has been waiting for too long.
+    /// Returns the result of a write, unless it has waited for too long.
     fn guard<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
@@ -34,7 +34,7 @@ impl<S> StallGuard<S> {
         let limit = self.limit;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read its answer")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read the response")))
     }
 }
 

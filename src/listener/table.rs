@@ -1,26 +1,27 @@
-//! Decides which connection is closed when a new one finds no place.
+//! Decides which connection to close when a new one finds no slot.
 //!
-//! A connection either waits for its caller (for the first byte, for the rest of a request, for the next request, or for
-//! the caller to take an answer) or the bridge works on its request. Only one that waits is ever chosen: the one that has
-//! waited longest. A body that is not whole is no better than half a head, because its token has not been read yet. So a
-//! caller keeps a place only while it has something for the bridge to do.
+//! A connection either waits for its caller (for the first byte, the rest of a request, the next request, or until
+//! the caller accepts a response), or the bridge works on its request. Only a waiting connection is ever closed: the
+//! one that has waited longest. An incomplete body counts like an incomplete head, because its token has not been
+//! read yet. So a caller keeps a slot only while the bridge has something to do for it.
 //!
-//! Strangers go before connections on which a caller has proved itself, as long as honest callers are sure to have sent
-//! their request by then. Nothing young is chosen: its bytes may have arrived and not be read yet.
+//! Strangers are closed before connections whose caller has proved itself, once honest callers are certain to have
+//! sent their request. Young connections are never closed, because their bytes may have arrived without being read
+//! yet.
 //!
-//! No I/O and no clock: times come in. Each step costs O(log n).
+//! No I/O and no clock: times are arguments. Each step costs O(log n).
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A connection that has waited for less is not closed: the bridge may not have read yet what has arrived.
+/// A connection that has waited for less is not closed, because the bridge may not have read yet what has arrived.
 const MIN_WAIT_BEFORE_CLOSE: Duration = Duration::from_millis(100);
-/// An honest caller has sent its request by then. Strangers that have not are closed before all others.
+/// An honest caller has sent its request within this time. Strangers that have not are closed before all others.
 const STRANGER_WAIT: Duration = Duration::from_secs(1);
 
-/// The name of a connection.
+/// The id of a connection.
 pub(super) type Id = u64;
 
 /// All open connections of a listener.
@@ -28,10 +29,10 @@ pub(super) struct Table {
     max: usize,
     next: Id,
     rows: HashMap<Id, Row>,
-    /// Those that wait for their caller, by when the wait began.
+    /// Connections that wait for their caller, by the start of the wait.
     strangers: BTreeSet<(Instant, Id)>,
     proven: BTreeSet<(Instant, Id)>,
-    /// The connection that was asked to close and has not yet.
+    /// The connection that was asked to close and has not closed yet.
     asked: Option<Id>,
     in_progress: usize,
 }
@@ -48,22 +49,22 @@ struct Wait {
     proven: bool,
 }
 
-/// What a new connection gets.
+/// The answer to a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// A place.
-    Place(Id),
-    /// Nothing yet: this connection is to close. Ask again when something has changed.
+    /// It gets a slot.
+    Slot(Id),
+    /// No slot yet: this connection must close first. Ask again after a change.
     AfterClosing(Id),
-    /// Nothing: the connection that was asked has not closed yet.
+    /// No slot yet: the connection that was asked has not closed.
     Soon,
-    /// Nothing: the bridge works on every request. Ask again when something has changed, or at this time, when a connection
-    /// that waits for its caller is old enough to be closed.
+    /// No slot: the bridge works on every request. Ask again after a change, or at this time, when a connection that
+    /// waits for its caller is old enough to be closed.
     Full(Option<Instant>),
 }
 
 impl Table {
-    /// No connection, and places for `max`.
+    /// Creates an empty table with `max` slots.
     pub(super) fn new(max: usize) -> Self {
         Self {
             max,
@@ -76,16 +77,16 @@ impl Table {
         }
     }
 
-    /// Finds a place for a new connection, which then waits for its caller.
+    /// Finds a slot for a new connection, which then waits for its caller.
     pub(super) fn admit(&mut self, now: Instant) -> Admission {
         if self.rows.len() < self.max {
-            // A place came free, so the one that was asked may stay.
+            // A slot became free, so the connection that was asked may stay.
             self.asked = None;
             let id = self.next;
             self.next += 1;
             self.rows.insert(id, Row::default());
             self.waits(id, false, now);
-            return Admission::Place(id);
+            return Admission::Slot(id);
         }
         if self.asked.is_some() {
             return Admission::Soon;
@@ -100,7 +101,8 @@ impl Table {
         }
     }
 
-    /// From now on `id` waits for its caller, who has proved itself or not. Returns whether that may help a new connection.
+    /// Records that `id` waits for its caller, who has proved itself or not. Returns whether that may help a new
+    /// connection.
     pub(super) fn waits(&mut self, id: Id, proven: bool, now: Instant) -> bool {
         let Some(row) = self.rows.get_mut(&id) else { return false };
         let before = row.waits.replace(Wait { since: now, proven });
@@ -109,18 +111,19 @@ impl Table {
         self.is_full()
     }
 
-    /// From now on the bridge works for `id`. Returns whether a new connection has to look for another one to close.
+    /// Records that the bridge works for `id`. Returns whether a new connection must find another one to close.
     pub(super) fn works(&mut self, id: Id) -> bool {
         let before = self.rows.get_mut(&id).and_then(|row| row.waits.take());
         self.unlist(id, before)
     }
 
-    /// Whether a request may begin: only while fewer than `share` are in progress.
+    /// Whether a request may start: only while fewer than `share` are in progress.
     pub(super) fn may_begin(&self, share: usize) -> bool {
         self.in_progress < share
     }
 
-    /// The request of `id` is whole and in progress from now on. One that is still coming is not: it must keep no others out.
+    /// Records that the request of `id` is complete and in progress. A request that is still arriving does not count:
+    /// it must not keep others out.
     pub(super) fn begins(&mut self, id: Id) {
         if let Some(row) = self.rows.get_mut(&id) {
             self.in_progress += usize::from(!row.in_progress);
@@ -128,7 +131,7 @@ impl Table {
         }
     }
 
-    /// The request of `id`, if it has one, is no longer in progress.
+    /// Records that the request of `id`, if any, is no longer in progress.
     pub(super) fn finishes(&mut self, id: Id) {
         if let Some(row) = self.rows.get_mut(&id) {
             self.in_progress -= usize::from(row.in_progress);
@@ -136,12 +139,13 @@ impl Table {
         }
     }
 
-    /// Whether `id` is to close now. It is not if its caller was heard since it was asked, or if another place came free.
+    /// Whether `id` must close now: not if its caller has sent something since it was asked, or if another slot
+    /// became free.
     pub(super) fn closes(&self, id: Id) -> bool {
         self.asked == Some(id)
     }
 
-    /// `id` is closed.
+    /// Records that `id` is closed.
     pub(super) fn closed(&mut self, id: Id) {
         self.finishes(id);
         if let Some(row) = self.rows.remove(&id) {
@@ -157,7 +161,7 @@ impl Table {
         if proven { &mut self.proven } else { &mut self.strangers }
     }
 
-    /// Forgets that `id` waited. Returns whether it had been asked to close.
+    /// Removes the wait of `id`. Returns whether it had been asked to close.
     fn unlist(&mut self, id: Id, wait: Option<Wait>) -> bool {
         if let Some(Wait { since, proven }) = wait {
             self.list(proven).remove(&(since, id));
@@ -173,7 +177,7 @@ enum Victim {
     None,
 }
 
-/// Which connection closes, of the stranger and the proven one that have waited longest.
+/// Returns which connection to close: the stranger or the proven one that has waited longest.
 fn victim(stranger: Option<&(Instant, Id)>, proven: Option<&(Instant, Id)>, now: Instant) -> Victim {
     let overdue = stranger.filter(|(since, _)| now.saturating_duration_since(*since) >= STRANGER_WAIT);
     let Some((since, id)) = overdue.or(stranger.into_iter().chain(proven).min()) else { return Victim::None };

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use model::clock::Clock;
 
-/// Long enough that no healthy request meets it, on a busy machine either.
+/// Long enough that no healthy request reaches it, even on a busy machine.
 const LONG_TIMEOUT: Duration = Duration::from_secs(60);
 /// Short enough to wait for.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(50);
@@ -23,7 +23,7 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-/// A listener with this cap.
+/// Creates options with this maximum of connections.
 pub(super) fn options(max_connections: usize, read_timeout: Duration) -> ListenerOptions {
     let limits = ConnectionLimits { max_connections, read_timeout };
     ListenerOptions::new("test", limits, LogLimiter::new("a test", Clock::system()))
@@ -58,19 +58,19 @@ fn hello() -> Router {
     Router::new().route("/", get(async || "hello"))
 }
 
-/// What does not come fails the test, and does not hang it.
+/// Fails the test if the result does not arrive in time.
 async fn in_time<T>(comes: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LONG_TIMEOUT / 2, comes).await.expect("it does not come")
+    tokio::time::timeout(LONG_TIMEOUT / 2, comes).await.expect("it does not arrive")
 }
 
-/// All that the peer sends until it closes the connection.
+/// Reads everything that the peer sends until it closes the connection.
 async fn until_closed(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     in_time(stream.read_to_end(&mut text)).await.unwrap();
     String::from_utf8(text).unwrap()
 }
 
-/// One answer of a connection that stays open; it ends with `ending`.
+/// Reads one response, which ends with `ending`, of a connection that stays open.
 async fn until(stream: &mut TcpStream, ending: &str) -> String {
     let mut text = Vec::new();
     while !text.ends_with(ending.as_bytes()) {
@@ -80,7 +80,7 @@ async fn until(stream: &mut TcpStream, ending: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_slow_head_is_cut() {
+async fn a_slow_head_closes_the_connection() {
     let running = Running::start(hello(), 10, SHORT_TIMEOUT).await;
     for head in ["", "GE", "GET / HTTP/1.1\r\nhost: a\r\nx-slow: "] {
         let mut stream = running.send(head).await;
@@ -90,7 +90,7 @@ async fn a_slow_head_is_cut() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_closed_in_the_end() {
+async fn an_idle_connection_is_closed_after_the_timeout() {
     let running = Running::start(hello(), 10, SHORT_TIMEOUT).await;
     let mut stream = running.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert!(until_closed(&mut stream).await.starts_with("HTTP/1.1 200"));
@@ -98,12 +98,12 @@ async fn an_idle_connection_is_closed_in_the_end() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_read_is_cut() {
+async fn a_peer_that_does_not_read_is_disconnected() {
     let big = Router::new().route("/", get(async || vec![b'x'; 64 * 1024 * 1024]));
     let running = Running::start(big, 10, SHORT_TIMEOUT).await;
     let mut stream = running.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     stream.read_u8().await.unwrap();
-    // Were it not cut, this would wait for the answer to be read.
+    // If the connection were not closed, this would wait for the response to be read.
     running.stop().await;
 }
 
@@ -137,7 +137,7 @@ async fn shutdown_lets_requests_finish_and_closes_idle_connections() {
 }
 
 #[tokio::test]
-async fn a_panic_is_answered() {
+async fn a_panic_gets_a_500() {
     let router = Router::new().route("/", post(async || panic!("as a test wants") as ()));
     let running = Running::start(router, 10, LONG_TIMEOUT).await;
     let mut stream =
@@ -149,7 +149,7 @@ async fn a_panic_is_answered() {
 }
 
 #[test]
-fn only_what_the_peer_did_is_tried_again_at_once() {
+fn only_accept_errors_of_the_peer_are_retried_at_once() {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Other, OutOfMemory};
     for (kind, expected) in
         [(ConnectionAborted, true), (ConnectionReset, true), (OutOfMemory, false), (Other, false)]

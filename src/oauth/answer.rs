@@ -1,4 +1,4 @@
-//! What is answered: a page to a browser, JSON to everybody else, under the same status.
+//! The answers: a page for browsers, JSON for everyone else, with the same status.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use super::{Outcome, page};
 use crate::accounts::{Connected, Revoked};
 use crate::problem::keep_private;
 
-/// Whether the caller is a browser: it names `text/html` among what it takes.
+/// Whether the caller is a browser, which accepts `text/html`.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     ranges.flat_map(|value| value.split(',')).any(|range| {
@@ -21,7 +21,7 @@ pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     })
 }
 
-/// For a person.
+/// Makes the answer for a person.
 pub(super) fn page(done: &Result<Outcome, Refusal>) -> Response {
     let response = match done {
         Ok(Outcome::Connected(connected)) => page::respond(StatusCode::OK, page::connected(connected)),
@@ -29,7 +29,7 @@ pub(super) fn page(done: &Result<Outcome, Refusal>) -> Response {
         Ok(Outcome::Kept(kept)) => page::respond(StatusCode::ACCEPTED, page::kept(kept)),
         Ok(Outcome::Denied) => page::respond(StatusCode::OK, page::denied()),
         Err(refusal) => {
-            // The page stands in for the problem's body; its headers stay.
+            // The page replaces the problem's body; its headers stay.
             let problem = refusal.problem().into_response();
             let mut response = page::respond(problem.status(), page::refused(refusal));
             let after = problem.headers().get(http::header::RETRY_AFTER);
@@ -40,7 +40,7 @@ pub(super) fn page(done: &Result<Outcome, Refusal>) -> Response {
     guarded(response)
 }
 
-/// For a program.
+/// Makes the answer for a program.
 pub(super) fn json(done: &Result<Outcome, Refusal>) -> Response {
     guarded(match done {
         Ok(Outcome::Connected(connected) | Outcome::Repeated(connected)) => active(connected),
@@ -63,7 +63,7 @@ fn active(connected: &Connected) -> Response {
     .into_response()
 }
 
-/// For Kommo.
+/// Makes the answer for Kommo.
 pub(super) fn revoked(done: Result<Revoked, RevocationRefusal>) -> Response {
     guarded(match done {
         Ok(Revoked::Done(cancelled)) => Json(json!({ "cancelled": cancelled })).into_response(),
@@ -72,7 +72,7 @@ pub(super) fn revoked(done: Result<Revoked, RevocationRefusal>) -> Response {
     })
 }
 
-/// The address of such a call has a code in it: nobody may keep the answer or pass the address on.
+/// Adds headers that forbid storing the answer or passing on its URL, because the URL of such a call contains a code.
 fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     keep_private(headers);
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_names_html_gets_a_page() {
+    fn only_callers_that_accept_html_get_a_page() {
         for (accept, expected) in [
             ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
             ("application/json, Text/HTML;q=0.5", true),

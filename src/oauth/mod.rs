@@ -1,16 +1,16 @@
-//! The public addresses of OAuth: `GET /oauth/callback`, where Kommo sends a person after the authorization, and
-//! `GET /oauth/revoked`, where it tells that an account disconnected the integration.
+//! The public OAuth endpoints: `GET /oauth/callback`, where Kommo redirects a person after the authorization, and
+//! `GET /oauth/revoked`, where Kommo reports that an account disconnected the integration.
 //!
-//! `accounts` does the work; this room reads what came, and says what came of it: to a person's browser as a page, to
-//! everybody else as JSON. A caller that hangs up cuts nothing off: a code works only once, so an exchange that has
-//! begun goes on, and its end is logged and counted all the same. A page that is loaded again shows what came of its first
-//! call. Nothing of a code, a `state` or a signature is in an answer or in a log line.
+//! `accounts` does the work. This room parses the call and presents the result: as a page to a person's browser, as
+//! JSON to everyone else. A caller that hangs up interrupts nothing: a code works only once, so an exchange that has
+//! started continues, and its result is still logged and counted. A reloaded page shows the result of its first call.
+//! No answer or log line contains any part of a code, a `state` or a signature.
 //!
-//! While the bridge stops, a callback gets 503 before its code is used, so that it is still good at the next bridge. A
-//! revocation is carried out even then: Kommo may not tell it twice.
+//! While the bridge stops, a callback gets 503 before its code is used, so the code still works after the restart.
+//! Revocations are carried out even then, because Kommo may not report them again.
 //!
-//! Metrics: the counters `bridge_oauth_callbacks_total{outcome}` and `bridge_oauth_revocations_total{outcome}`. A revocation
-//! that waited (`pending`) is counted once more when it is settled: `revoked` or `dropped`.
+//! Metrics: the counters `bridge_oauth_callbacks_total{outcome}` and `bridge_oauth_revocations_total{outcome}`. A
+//! revocation that waited (`pending`) is counted again when it is decided: as `revoked` or `dropped`.
 
 mod answer;
 mod page;
@@ -35,11 +35,12 @@ use model::clock::Clock;
 use query::Key;
 use refusal::{Refusal, RevocationRefusal};
 
-/// Exchanges under way at once for people with a link. Each call that looks right costs one to Kommo. Installations, which
-/// anyone can claim, have bounds of their own in `accounts`, and cannot crowd out people.
+/// The maximum number of parallel exchanges for people with a link. Each valid call costs a call to Kommo.
+/// Installations, which anyone can send, have separate limits in `accounts` and cannot crowd out people.
 const MAX_PARALLEL_EXCHANGES: usize = 16;
 
-/// The keys of a callback and the most bytes of each. Kommo's codes have about a thousand.
+/// The parameters of a callback, each with its maximum length in bytes. Kommo's codes are about a thousand bytes
+/// long.
 const CALLBACK_KEYS: [Key; 6] = [
     Key { name: "code", max_bytes: 4096 },
     Key { name: "referer", max_bytes: 300 },
@@ -49,18 +50,18 @@ const CALLBACK_KEYS: [Key; 6] = [
     Key { name: "error", max_bytes: 100 },
 ];
 
-/// The keys of a revocation.
+/// The parameters of a revocation.
 const REVOCATION_KEYS: [Key; 3] = [
     Key { name: "account_id", max_bytes: 20 },
     Key { name: "client_uuid", max_bytes: 100 },
     Key { name: "signature", max_bytes: 200 },
 ];
 
-/// All that the two addresses take.
+/// The inputs of the two endpoints.
 pub struct Oauth {
-    /// Who connects and disconnects.
+    /// Connects and disconnects accounts.
     pub accounts: Accounts,
-    /// Once it is cancelled no exchange is begun any more.
+    /// Once it is cancelled, no new exchange starts.
     pub draining: CancellationToken,
     /// The time.
     pub clock: Clock,
@@ -72,15 +73,15 @@ struct Shared {
     exchanges: Semaphore,
 }
 
-/// What came of a callback that was understood.
+/// The outcome of a valid callback.
 enum Outcome {
     /// The account is connected.
     Connected(Connected),
-    /// It is connected, by an earlier call that was the same.
+    /// An earlier identical call connected the account, and it is still connected.
     Repeated(Connected),
-    /// The code of an installation is kept.
+    /// The code of an installation was stored.
     Kept(Kept),
-    /// The person said no.
+    /// The person refused.
     Denied,
 }
 
@@ -94,20 +95,20 @@ impl From<Connection> for Outcome {
     }
 }
 
-/// The routes. Whatever they answer, errors are `application/problem+json`, or a page for a person.
+/// Returns the routes. All errors are `application/problem+json`, or a page for a person.
 pub fn router(oauth: Oauth) -> Router {
-    // A GET route would take HEAD too, and whoever only looks at a link would use its code up.
+    // A GET route would also serve HEAD, and merely checking a link would use up its code.
     let router = Router::new()
-        .route("/oauth/callback", get(callback).head(get_alone))
-        .route("/oauth/revoked", get(revoked).head(get_alone));
+        .route("/oauth/callback", get(callback).head(get_only))
+        .route("/oauth/revoked", get(revoked).head(get_only));
     let exchanges = Semaphore::new(MAX_PARALLEL_EXCHANGES);
-    let log_limiter = LogLimiter::new("calls of OAuth refused", oauth.clock.clone());
+    let log_limiter = LogLimiter::new("OAuth calls refused", oauth.clock.clone());
     let shared = Shared { oauth, log_limiter, exchanges };
     problem::with_fallbacks(router).with_state(Arc::new(shared))
 }
 
-async fn get_alone() -> Response {
-    let detail = "This path takes GET alone.";
+async fn get_only() -> Response {
+    let detail = "This path accepts only GET.";
     let mut response = ProblemDetails::of_status(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
     response
@@ -127,14 +128,14 @@ async fn callback(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Ur
             }
             Ok(Outcome::Denied) => {
                 if shared.log_limiter.allows("denied") {
-                    tracing::info!("an account was not connected: the person refused it");
+                    tracing::info!("account not connected: the person refused access");
                 }
                 "denied"
             }
             Err(refusal) => {
                 let outcome = refusal.kind().outcome;
                 if shared.log_limiter.allows(outcome) {
-                    tracing::warn!(reason = refusal.reason(), "an account was not connected");
+                    tracing::warn!(reason = refusal.reason(), "account not connected");
                 }
                 outcome
             }
@@ -153,16 +154,16 @@ fn log_kept(kept: &Kept) {
         tracing::warn!(
             account.host = host,
             integration,
-            "an installation came without a link, from an address that is not known: if it is an account of yours, finish it \
-             with `accounts confirm` within 20 minutes"
+            "installation without a link from an unknown address: if this account is yours, confirm it with \
+             `accounts confirm` within 20 minutes"
         );
     } else {
-        tracing::info!(account.host = host, integration, "an installation waits for its turn");
+        tracing::info!(account.host = host, integration, "installation waits for its turn");
     }
 }
 
 async fn revoked(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
-    // A task for the log's sake: `revoke` itself goes on without its caller.
+    // A separate task, so that the result is always logged; `revoke` itself continues without its caller.
     let task = tokio::spawn(async move {
         let done = shared.revoke(uri.query().unwrap_or_default()).await;
         let outcome = match &done {
@@ -174,7 +175,7 @@ async fn revoked(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
         if let Err(refusal) = &done
             && shared.log_limiter.allows(outcome)
         {
-            tracing::warn!(reason = refusal.reason(), "no account was disconnected");
+            tracing::warn!(reason = refusal.reason(), "account not disconnected");
         }
         done
     });
@@ -199,7 +200,7 @@ impl Shared {
         if self.oauth.draining.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        let _place = match callback.state {
+        let _permit = match callback.state {
             Some(_) => Some(self.exchanges.try_acquire().map_err(|_| Refusal::Busy)?),
             None => None,
         };

@@ -1,7 +1,7 @@
-//! The page that a person sees after an authorization, whether it went well or not.
+//! The page that a person sees after an authorization, successful or not.
 //!
-//! It is whole in itself: no script, nothing loaded from anywhere, and the policy that it is sent with allows its own
-//! style alone, by its hash. Whatever came from outside is escaped by `maud`.
+//! It is self-contained: it has no script and loads nothing. Its content security policy allows only its own style,
+//! by hash. `maud` escapes all text from outside.
 
 use std::sync::LazyLock;
 
@@ -27,7 +27,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// How it went, as the sign at the top shows it.
+/// The result, shown as the sign at the top.
 #[derive(Clone, Copy)]
 enum Mood {
     Good,
@@ -38,24 +38,26 @@ enum Mood {
 /// The account is connected.
 pub(super) fn connected(connected: &Connected) -> Markup {
     let before = match connected.was {
-        None => "The bridge can now continue the bots of this account.",
-        Some(AccountState::Active) => "It was connected before; the bridge now has new tokens for it.",
-        Some(AccountState::NeedsAuthorization) => "The bridge can continue the bots of this account again.",
-        Some(AccountState::Revoked) => "The bridge takes the requests of this account again.",
+        None => "The bridge can now continue this account's bots.",
+        Some(AccountState::Active) => {
+            "This account was already connected. The bridge now has new tokens for it."
+        }
+        Some(AccountState::NeedsAuthorization) => "The bridge can continue this account's bots again.",
+        Some(AccountState::Revoked) => "The bridge accepts this account's requests again.",
     };
     let body = html! {
         (facts(connected))
-        p { (before) " Answers that were waiting for it are going out now." }
+        p { (before) " Answers that waited for it are going out now." }
         (all_done(connected))
     };
     layout(Mood::Good, "The account is connected", &body)
 }
 
-/// It was connected by the same call before.
+/// The same call connected it earlier.
 pub(super) fn repeated(connected: &Connected) -> Markup {
     let body = html! {
         (facts(connected))
-        p { "This page was loaded again: the account was connected the first time, and nothing more was done." }
+        p { "This page was loaded again. The account was connected the first time; nothing else was done." }
         (all_done(connected))
     };
     layout(Mood::Good, "The account is connected", &body)
@@ -73,7 +75,7 @@ fn facts(connected: &Connected) -> Markup {
 
 fn all_done(connected: &Connected) -> Markup {
     html! {
-        p { "There is nothing more to do here: you may close this window, or go back to "
+        p { "You are done: you can close this window, or go back to "
             a href=(connected.origin) { (host(&connected.origin)) } "." }
     }
 }
@@ -87,27 +89,27 @@ pub(super) fn kept(kept: &Kept) -> Markup {
             div { dt { "Integration" } dd { (kept.integration) } }
         }
         @if kept.needs_confirmation {
-            p { "The bridge does not know this account yet, so nothing was sent there." }
+            p { "The bridge does not know this account yet, so it sent nothing to this address." }
             h2 { "What to do" }
-            p { "The operator of the bridge runs " code { "salesbot-bridge accounts confirm " (host) } " within 20 minutes." }
+            p { "Ask the bridge's operator to run " code { "salesbot-bridge accounts confirm " (host) } " within 20 minutes." }
         } @else {
-            p { "Too many installations of this account came at once. This one is finished when its turn comes." }
+            p { "The bridge cannot finish this installation right now. It will finish automatically when its turn comes." }
         }
     };
     layout(Mood::Calm, "The installation is not finished yet", &body)
 }
 
-/// The person said no.
+/// The person refused.
 pub(super) fn denied() -> Markup {
     let body = html! {
-        p { "You refused access in Kommo, so nothing was changed: an account that was connected before still is." }
-        h2 { "If that was not meant" }
-        p { "Open the link again, and allow access." }
+        p { "You refused access in Kommo, so nothing was changed. If the account was already connected, it still is." }
+        h2 { "If this was a mistake" }
+        p { "Open the link again and allow access." }
     };
     layout(Mood::Calm, "Nothing was changed", &body)
 }
 
-/// It did not go well.
+/// The account was not connected.
 pub(super) fn refused(refusal: &Refusal) -> Markup {
     let body = html! {
         p { (with_code(&refusal.wrong())) }
@@ -117,17 +119,17 @@ pub(super) fn refused(refusal: &Refusal) -> Markup {
     layout(Mood::Bad, "The account was not connected", &body)
 }
 
-/// A page as an answer.
+/// Makes a response from a page.
 pub(super) fn respond(status: StatusCode, page: Markup) -> Response {
     let mut response = (status, Html(page.into_string())).into_response();
-    // Base64 and a fixed text are fit for a header.
+    // Base64 and fixed text are valid in a header.
     if let Ok(policy) = HeaderValue::from_str(&POLICY) {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }
     response
 }
 
-/// `example.kommo.com`, with its port if that is not the scheme's own.
+/// Returns the host, with the port unless it is the scheme's default: `example.kommo.com`.
 pub(super) fn host(origin: &str) -> &str {
     origin.split_once("://").map_or(origin, |(_, host)| host)
 }
@@ -168,7 +170,7 @@ fn sign(mood: Mood) -> Markup {
     }
 }
 
-/// What stands between backticks is something to type or to look for.
+/// Formats text between backticks as code.
 fn with_code(text: &str) -> Markup {
     html! {
         @for (index, part) in text.split('`').enumerate() {
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_which_account_was_connected_through_what_and_that_waiting_answers_go_out() {
+    fn the_page_names_the_account_and_integration_and_says_that_answers_go_out() {
         let text = connected(&account("main", None)).into_string();
         for word in ["example.kommo.com", "31000001", "main", "going out", "close this window", "lang=\"en\""]
         {
@@ -203,11 +205,11 @@ mod tests {
         }
         let others = AccountState::ALL.map(|was| connected(&account("main", Some(was))).into_string());
         let all: std::collections::BTreeSet<&String> = others.iter().chain([&text]).collect();
-        assert_eq!(all.len(), 4, "each says what it was before");
+        assert_eq!(all.len(), 4, "each page tells the account's previous state");
     }
 
     #[test]
-    fn a_failure_says_what_is_wrong_and_what_to_do() {
+    fn a_failure_page_says_what_is_wrong_and_what_to_do() {
         let refusal = Refusal::Connect(ConnectError::NoRedirectUri("main".into()));
         let text = refused(&refusal).into_string();
         for word in ["was not connected", "<code>integrations.main.redirect_uri</code>", "What to do"] {
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_from_outside_is_escaped() {
+    fn text_from_outside_is_escaped() {
         let hostile = "<script>alert(1)</script>`<b>`\"";
         let refusal =
             Refusal::Connect(ConnectError::Code(GrantError::Unavailable(Reason::new(hostile)).into()));
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_allows_the_style_that_is_sent_and_nothing_else() {
+    fn the_policy_allows_only_the_pages_own_style() {
         let response = respond(StatusCode::OK, denied());
         let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
         let text = denied().into_string();

@@ -1,42 +1,42 @@
-//! The query of a call. Pure: text in, values or the first mistake out.
+//! The query of a call. Pure: takes text, returns values or the first error.
 //!
-//! Keys that nobody here knows are left alone, because Kommo may add some. A key that comes twice is refused: it
-//! could mean one thing here and another to whoever looked at the call before.
+//! Unknown parameters are ignored, because Kommo may add some. A repeated parameter is refused, because another
+//! program that has seen the call, such as a proxy, could interpret it differently.
 
 use url::form_urlencoded;
 
-/// A key that is read.
+/// A parameter that is read.
 #[derive(Clone, Copy)]
 pub(super) struct Key {
     /// Its name.
     pub(super) name: &'static str,
-    /// The most bytes of its value.
+    /// The maximum length of its value in bytes.
     pub(super) max_bytes: usize,
 }
 
 /// What is wrong with a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueryError {
-    /// It has to be there.
+    /// A required parameter is missing.
     #[error("`{0}` is missing")]
     Missing(&'static str),
-    /// It may come once.
-    #[error("`{0}` comes more than once")]
+    /// A parameter occurs more than once.
+    #[error("`{0}` occurs more than once")]
     Twice(&'static str),
-    /// Nothing that Kommo sends is as long.
+    /// A value is longer than anything that Kommo sends.
     #[error("`{name}` is longer than {max_bytes} bytes")]
     TooLong {
-        /// The key.
+        /// The parameter.
         name: &'static str,
-        /// What is allowed.
+        /// Its maximum length in bytes.
         max_bytes: usize,
     },
 }
 
-/// The values of `keys`, in their order. One without a value counts as absent.
+/// Returns the values of `keys`, in order. An empty value counts as absent.
 ///
 /// # Errors
-/// One of them comes twice or is too long.
+/// A parameter is repeated or too long.
 pub(super) fn read<const N: usize>(query: &str, keys: [Key; N]) -> Result<[Option<String>; N], QueryError> {
     let mut values = [const { None }; N];
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -52,10 +52,10 @@ pub(super) fn read<const N: usize>(query: &str, keys: [Key; N]) -> Result<[Optio
     Ok(values.map(|value| value.filter(|value| !value.is_empty())))
 }
 
-/// A value that must be there.
+/// Returns a required value.
 ///
 /// # Errors
-/// It is not.
+/// The value is missing.
 pub(super) fn needed(value: Option<String>, name: &'static str) -> Result<String, QueryError> {
     value.ok_or(QueryError::Missing(name))
 }
@@ -67,7 +67,7 @@ mod tests {
     const KEYS: [Key; 2] = [Key { name: "code", max_bytes: 4 }, Key { name: "state", max_bytes: 2 }];
 
     #[test]
-    fn known_keys_are_read_once_and_others_are_left_alone() {
+    fn known_parameters_are_read_once_and_others_are_ignored() {
         let some = |code: &str, state: &str| {
             let value = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
             Ok([value(code), value(state)])
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_needed_is_asked_for_by_its_name() {
+    fn a_missing_value_is_named() {
         assert_eq!(needed(Some("a".into()), "code"), Ok("a".into()));
         assert_eq!(needed(None, "code").unwrap_err().to_string(), "`code` is missing");
     }

@@ -1,8 +1,8 @@
-//! Every refusal of a callback or a revocation: its status, its problem, its label, what is wrong and what to do.
+//! All refusals of a callback or a revocation: status, problem, label, what is wrong and what to do.
 //!
-//! Whose fault it is decides the status: 400 and 403 for what came, 501 for a bridge that is not set up for it, 502 for
-//! a secret that Kommo does not take, 503 for what passes. `Retry-After` stands only where the same call can succeed
-//! later: once Kommo has given tokens for a code, that code is used up.
+//! The party at fault decides the status: 400 and 403 for the call, 501 for a bridge without OAuth, 502 for an
+//! integration or address that Kommo refuses, 503 for temporary failures. `Retry-After` is set only if the same call
+//! can succeed later: once Kommo has returned tokens for a code, that code is used up.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,42 +14,42 @@ use crate::problem::ProblemDetails;
 
 use super::query::QueryError;
 
-const NEW_LINK_ADVICE: &str = "Make a new link with `salesbot-bridge accounts authorize` and open it.";
+const NEW_LINK_ADVICE: &str = "Create a new link with `salesbot-bridge accounts authorize` and open it.";
 const SET_UP_ADVICE: &str =
-    "Whoever runs the bridge adds that, starts it again, and then the account can be authorized.";
+    "Ask the bridge's operator to set it and restart the bridge. Then authorize the account.";
 const RELOAD_ADVICE: &str =
-    "Load this page again in a moment; if that does not help, authorize the account again.";
+    "Reload this page in a moment. If that does not help, authorize the account again.";
 
 /// Why an account was not connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// No callback of Kommo's.
+    /// The call is not a callback from Kommo.
     Query(QueryError),
-    /// Kommo sends an error in place of a code, other than the person's refusal.
+    /// Kommo sent an error instead of a code, other than the person's refusal.
     Reported(String),
     /// The bridge is stopping.
     Stopping,
-    /// Too many are being connected at this moment.
+    /// Too many accounts are being connected right now.
     Busy,
-    /// `accounts` did not connect it.
+    /// `accounts` did not connect the account.
     Connect(ConnectError),
 }
 
-/// Why nothing was disconnected.
+/// Why no account was disconnected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RevocationRefusal {
-    /// No call of Kommo's hook.
+    /// The call is not from Kommo's hook.
     Query(QueryError),
-    /// `accounts` did not do it, or not all of it.
+    /// `accounts` did not disconnect the account, or not completely.
     Revoke(RevocationError),
-    /// It ended in mid-work.
+    /// The task was interrupted.
     Cut,
 }
 
-/// How a refusal looks to programs.
+/// How a refusal appears to programs.
 pub(super) struct Kind {
     status: StatusCode,
-    /// The end of the problem's `type`; it never changes.
+    /// The end of the problem's `type`, which never changes.
     slug: &'static str,
     title: &'static str,
     /// The label of the counter.
@@ -77,10 +77,11 @@ impl Kind {
 }
 
 impl Refusal {
-    /// `error` of a callback. Only what looks like a code of OAuth is told: the rest is a stranger's text.
+    /// Creates the refusal for the `error` of a callback. Repeats it only if it looks like an OAuth error code,
+    /// because it may be a stranger's text.
     pub(super) fn reported(error: &str) -> Self {
         let is_code = error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        Self::Reported(if is_code { error } else { "which is none of OAuth's" }.to_owned())
+        Self::Reported(if is_code { error } else { "one that OAuth does not define" }.to_owned())
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -88,7 +89,7 @@ impl Refusal {
         let kind = Kind::new;
         match self {
             Self::Query(_) => {
-                kind(StatusCode::BAD_REQUEST, "no-oauth-callback", "Not a callback of Kommo", "bad_request")
+                kind(StatusCode::BAD_REQUEST, "no-oauth-callback", "Not a callback from Kommo", "bad_request")
             }
             Self::Reported(_) => {
                 kind(StatusCode::BAD_REQUEST, "authorization-failed", "Kommo sent no code", "kommo_error")
@@ -104,19 +105,22 @@ impl Refusal {
                 "unknown_integration",
             ),
             Self::Connect(E::State(_)) => {
-                kind(StatusCode::FORBIDDEN, "state-refused", "Not our link", "bad_state")
+                kind(StatusCode::FORBIDDEN, "state-refused", "Not a link of this bridge", "bad_state")
             }
             Self::Connect(E::Referer(_)) => {
-                kind(StatusCode::FORBIDDEN, "referer-refused", "Not a host of Kommo", "bad_referer")
+                kind(StatusCode::FORBIDDEN, "referer-refused", "Not an account's host", "bad_referer")
             }
-            Self::Connect(E::Taken) => {
-                kind(StatusCode::FORBIDDEN, "address-taken", "Another account is there", "bad_referer")
-            }
+            Self::Connect(E::Taken) => kind(
+                StatusCode::FORBIDDEN,
+                "address-taken",
+                "Another account is at this address",
+                "bad_referer",
+            ),
             Self::Connect(E::TooMany) => {
                 kind(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "unavailable").later(60)
             }
             Self::Connect(E::LinkNeeded(_)) => {
-                kind(StatusCode::FORBIDDEN, "link-needed", "A link is needed", "no_link")
+                kind(StatusCode::FORBIDDEN, "link-needed", "A link is required", "no_link")
             }
             Self::Connect(E::Elsewhere { .. }) => kind(
                 StatusCode::FORBIDDEN,
@@ -127,11 +131,11 @@ impl Refusal {
             Self::Connect(E::OtherAccount(_) | E::Declined(_)) => kind(
                 StatusCode::FORBIDDEN,
                 "other-account",
-                "Not an account of this address",
+                "Not an account at this address",
                 "other_account",
             ),
             Self::Connect(E::Code(_)) => {
-                kind(StatusCode::BAD_REQUEST, "code-refused", "The code is no longer good", "bad_code")
+                kind(StatusCode::BAD_REQUEST, "code-refused", "The code is no longer valid", "bad_code")
             }
             Self::Connect(E::Refused(_)) => kind(
                 StatusCode::BAD_GATEWAY,
@@ -148,7 +152,7 @@ impl Refusal {
             Self::Connect(E::Unavailable(_)) => kind(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "kommo-unavailable",
-                "Kommo cannot be asked",
+                "Kommo cannot be reached",
                 "unavailable",
             )
             .later(10),
@@ -161,66 +165,66 @@ impl Refusal {
         }
     }
 
-    /// What is wrong, in whole sentences. What is wrong with the store stands in the log alone.
+    /// Describes the problem in full sentences. Details of a store failure appear only in the log.
     pub(super) fn wrong(&self) -> Cow<'static, str> {
         use ConnectError as E;
         match self {
-            Self::Query(error) => format!("This call is not as Kommo makes it: {error}.").into(),
-            Self::Reported(error) => format!("Kommo reports an error in place of a code: {error}.").into(),
+            Self::Query(error) => format!("This is not a call that Kommo makes: {error}.").into(),
+            Self::Reported(error) => format!("Kommo sent an error instead of a code: {error}.").into(),
             Self::Stopping => "The bridge is stopping.".into(),
-            Self::Busy => "The bridge is connecting too many accounts at this moment.".into(),
+            Self::Busy => "The bridge is connecting too many accounts right now.".into(),
             Self::Connect(E::UnknownIntegration) => {
-                "This bridge has no integration with this `client_id` that accounts can be connected through.".into()
+                "This bridge cannot connect accounts through an integration with this `client_id`.".into()
             }
             Self::Connect(E::NoRedirectUri(name)) => {
-                format!("In the bridge's configuration `integrations.{name}.redirect_uri` is missing.").into()
+                format!("`integrations.{name}.redirect_uri` is missing in the bridge's configuration.").into()
             }
             Self::Connect(E::NoKey) => {
-                "In the bridge's configuration `store.encryption_key` is missing.".into()
+                "`store.encryption_key` is missing in the bridge's configuration.".into()
             }
             Self::Connect(E::State(StateError::Missing)) => {
                 "The call has no `state`, so it does not come from a link of this bridge.".into()
             }
             Self::Connect(E::State(StateError::Foreign)) => {
-                "The `state` of this call does not come from a link of this bridge.".into()
+                "The `state` of this call was not created by this bridge.".into()
             }
             Self::Connect(E::State(StateError::Expired)) => "This link is older than an hour.".into(),
-            Self::Connect(E::State(StateError::Used)) => "This link was used already.".into(),
+            Self::Connect(E::State(StateError::Used)) => "This link was already used.".into(),
             Self::Connect(E::LinkNeeded(_)) => {
-                "The call has no `state`, and this integration connects accounts by a link alone. Nothing was sent to the \
-                 address that it names."
+                 "The call has no `state`, and this integration connects accounts only by a link. Nothing was sent to the address \
+                 in the call."
                     .into()
             }
             Self::Connect(E::Elsewhere { account_id, .. }) => format!(
-                "The new tokens name account {account_id}, which this bridge knows at another address; nothing shows that it \
+                 "The new tokens belong to account {account_id}, which this bridge knows at another address. Nothing shows that it \
                  has moved."
             )
             .into(),
             Self::Connect(E::OtherAccount(account_id) | E::Declined(account_id)) => format!(
-                "The address answered with tokens of account {account_id}, which is not known to be there. Nothing was stored."
+                "The address returned tokens of account {account_id}, which is not known to be there. Nothing was stored."
             )
             .into(),
             Self::Connect(E::Referer(why)) => {
-                format!("The call names a host that may not get the integration's secret: {why}. Nothing was sent there.")
+                format!("The call names a host that may not receive the integration's secret: {why}. Nothing was sent there.")
                     .into()
             }
             Self::Connect(E::Taken) => {
-                "Another account is connected at this address, and the code is not of that one.".into()
+                "Another account is connected at this address, and the code does not belong to that account.".into()
             }
-            Self::Connect(E::TooMany) => "Too many installations were claimed within a minute.".into(),
-            Self::Connect(E::Code(why)) => format!("Kommo does not take the code ({why}).").into(),
+            Self::Connect(E::TooMany) => "There were too many installations within a minute.".into(),
+            Self::Connect(E::Code(why)) => format!("Kommo refuses the code ({why}).").into(),
             Self::Connect(E::Refused(why)) => format!("Kommo refuses the integration ({why}).").into(),
             Self::Connect(E::Blocked(_)) => {
-                "Kommo answered 403 without JSON: it blocks the address that the bridge calls from, or a firewall refuses the \
-                 call. The integration and its secret were not looked at."
+                 "Kommo answered 403 without JSON: it blocks the bridge's IP address, or a firewall refuses the call. Kommo did not \
+                 check the integration or its secret."
                     .into()
             }
-            Self::Connect(E::Unavailable(why)) => format!("Kommo could not be asked ({why}).").into(),
+            Self::Connect(E::Unavailable(why)) => format!("Kommo could not be reached ({why}).").into(),
             Self::Connect(E::Store(_)) => "The account's tokens could not be stored.".into(),
         }
     }
 
-    /// What to do about it, in whole sentences.
+    /// Returns what to do about it, in full sentences.
     pub(super) const fn advice(&self) -> &'static str {
         use ConnectError as E;
         match self {
@@ -229,45 +233,45 @@ impl Refusal {
                 NEW_LINK_ADVICE
             }
             Self::Connect(E::LinkNeeded(_)) => {
-                "Make a link with `salesbot-bridge accounts authorize` and open it; or the operator of the bridge sets \
+                "Create a link with `salesbot-bridge accounts authorize` and open it, or ask the bridge's operator to set \
                  `integrations.NAME.install_without_link`."
             }
             Self::Connect(E::Elsewhere { .. }) => {
-                "If it has moved, the operator of the bridge forgets the old address with `accounts remove`; then authorize the \
+                "If it has moved, ask the bridge's operator to remove the old address with `accounts remove`. Then authorize the \
                  account again."
             }
             Self::Connect(E::Taken) => {
-                "Authorize the account that is there; or ask the operator of the bridge to forget it with `accounts remove`."
+                "Authorize the account at this address, or ask the bridge's operator to remove it with `accounts remove`."
             }
             Self::Reported(_) => {
-                "Authorize the account again; if that does not help, check the integration's page in Kommo."
+                "Authorize the account again. If that does not help, check the integration's page in Kommo."
             }
             Self::Stopping | Self::Busy | Self::Connect(E::Unavailable(_)) => RELOAD_ADVICE,
             Self::Connect(E::UnknownIntegration) => {
-                "Whoever runs the bridge compares `integrations.NAME.client_uuid` with the integration's page in Kommo."
+                "Ask the bridge's operator to compare `integrations.NAME.client_uuid` with the integration's page in Kommo."
             }
             Self::Connect(E::NoRedirectUri(_) | E::NoKey) => SET_UP_ADVICE,
             Self::Connect(E::Referer(_)) => {
-                "If it is an account's host, the operator of the bridge has to add it to `delivery.allowed_hosts`."
+                "If it is an account's host, ask the bridge's operator to add it to `delivery.allowed_hosts`."
             }
             Self::Connect(E::Code(_)) => {
-                "A code works once and for 20 minutes. If the account is not connected yet, authorize it again."
+                "A code works once, within 20 minutes. If the account is not connected yet, authorize it again."
             }
             Self::Connect(E::Refused(_)) => {
-                "Whoever runs the bridge compares `client_uuid`, `client_secret` and `redirect_uri` with the integration's \
-                 page in Kommo; then authorize the account again."
+                "Ask the bridge's operator to compare `client_uuid`, `client_secret` and `redirect_uri` with the integration's page \
+                 in Kommo. Then authorize the account again."
             }
             Self::Connect(E::Blocked(_)) => {
-                "The operator of the bridge lowers `delivery.rate_per_account`, asks Kommo's support to lift the block, or calls \
-                 Kommo from another address; then load this page again within 20 minutes, or authorize the account again."
+                "Ask the bridge's operator to lower `delivery.rate_per_account`, to ask Kommo's support to lift the block, or to call \
+                 Kommo from another address. Then reload this page within 20 minutes, or authorize the account again."
             }
             Self::Connect(E::Store(_)) => {
-                "Whoever runs the bridge finds the reason in its log. Mend that, and authorize the account again."
+                "Ask the bridge's operator to find the reason in the log and fix it. Then authorize the account again."
             }
         }
     }
 
-    /// What the log says.
+    /// Returns the reason for the log.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Connect(error) => error.to_string(),
@@ -285,7 +289,7 @@ impl RevocationRefusal {
         let kind = Kind::new;
         match self {
             Self::Query(_) | Self::Revoke(RevocationError::AccountId) => {
-                kind(StatusCode::BAD_REQUEST, "no-revocation", "Not a revocation of Kommo", "bad_request")
+                kind(StatusCode::BAD_REQUEST, "no-revocation", "Not a revocation from Kommo", "bad_request")
             }
             Self::Revoke(RevocationError::Signature) => kind(
                 StatusCode::FORBIDDEN,
@@ -308,33 +312,33 @@ impl RevocationRefusal {
         }
     }
 
-    /// What the log says.
+    /// Returns the reason for the log.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Query(error) => error.to_string(),
             Self::Revoke(error) => error.to_string(),
-            Self::Cut => "it ended in mid-work".to_owned(),
+            Self::Cut => "the revocation was interrupted".to_owned(),
         }
     }
 
     pub(super) fn problem(&self) -> ProblemDetails {
         let detail = match self {
-            Self::Query(error) => format!("This call is not as Kommo makes it: {error}."),
+            Self::Query(error) => format!("This is not a call that Kommo makes: {error}."),
             Self::Revoke(RevocationError::Store(_)) | Self::Cut => {
-                "It could not be stored. Send the same call again.".to_owned()
+                "The disconnection could not be stored. Send the same call again.".to_owned()
             }
-            Self::Revoke(RevocationError::AccountId) => "`account_id` is no positive number.".to_owned(),
+            Self::Revoke(RevocationError::AccountId) => "`account_id` is not a positive number.".to_owned(),
             Self::Revoke(RevocationError::StillConnected) => {
-                "Kommo takes the account's token, so the account was not disconnected. Nothing was changed.".to_owned()
+                "Kommo accepts the account's token, so the account was not disconnected. Nothing was changed.".to_owned()
             }
             Self::Revoke(RevocationError::Repeated) => {
-                "The same call came before, and the account has no token by which it could be asked. Nothing was changed; to \
-                 forget the account, use `accounts remove`."
+                 "The same call came before, and the account has no token to check whether it is still connected. Nothing was \
+                 changed. To remove the account, use `accounts remove`."
                     .to_owned()
             }
             Self::Revoke(RevocationError::Signature) => {
-                "The signature is not that of a configured integration. It is the hex HMAC-SHA256 of \
-                 `client_uuid|account_id` under the integration's secret key."
+                 "The signature does not match any configured integration. It must be the hex HMAC-SHA256 of \
+                 `client_uuid|account_id` with the integration's secret key."
                     .to_owned()
             }
         };

@@ -1,5 +1,5 @@
-//! The router with real accounts on a real store behind it, driven without a socket. Kommo is a token endpoint that
-//! says what a test wants.
+//! The router with real accounts on a real store, called without a socket. Kommo is a simulated token endpoint that
+//! responds as a test specifies.
 
 mod callback;
 mod log;
@@ -36,7 +36,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const SECRET: &str = "the-secret-of-the-integration";
 const BROWSER: &str = "text/html,application/xhtml+xml";
 
-/// What Kommo's token endpoint answers, and what it was asked.
+/// The responses of the simulated token endpoint, and the calls it got.
 #[derive(Clone)]
 struct Played {
     answer: Arc<Mutex<(u16, Value)>>,
@@ -51,7 +51,7 @@ struct Bench {
     clock: ManualClock,
     draining: CancellationToken,
     kommo: Played,
-    /// Where it listens.
+    /// Its address.
     host: String,
     _folder: TempDir,
 }
@@ -132,7 +132,7 @@ impl Bench {
         (answer.status.as_u16(), serde_json::from_str(&answer.text).unwrap())
     }
 
-    /// The end of the `type` of a refusal, with its status.
+    /// Returns the status of a refusal and the end of its `type`.
     async fn refused(&self, path: &str) -> (u16, String) {
         let (status, body) = self.get(path).await;
         (status, body["type"].as_str().unwrap().rsplit(':').next().unwrap().to_owned())
@@ -144,7 +144,7 @@ impl Bench {
         link.query_pairs().find(|(key, _)| key == "state").unwrap().1.into_owned()
     }
 
-    /// A callback of Kommo's with these pairs over the usual ones; an empty value takes a pair away.
+    /// Returns a callback URL with these parameters replacing the default ones; an empty value removes a parameter.
     fn callback(&self, changes: &[(&str, &str)]) -> String {
         let state = self.state();
         let usual =
@@ -155,12 +155,12 @@ impl Bench {
         format!("/oauth/callback?{query}")
     }
 
-    /// A bot of account 7 has asked before.
+    /// Records that a bot of account 7 has sent a request before.
     fn is_known(&self) {
         self.accounts.was_seen("id-of-main", &format!("http://{}", self.host), AccountId(7));
     }
 
-    /// Kommo takes no token of the account any more, as after a disconnection.
+    /// Makes Kommo refuse the account's tokens, as after a disconnection.
     fn kommo_forgets(&self) {
         self.kommo_says(401, json!({ "hint": "Token has been revoked" }));
     }
@@ -178,7 +178,7 @@ impl Bench {
     }
 }
 
-/// Listens for as long as the test runs.
+/// Serves for as long as the test runs.
 async fn play(played: Played) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();

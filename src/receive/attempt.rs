@@ -1,4 +1,4 @@
-//! One request, from its head to the answer: the checks in their order, from cheap to dear, and then the store.
+//! Handles one request: the checks in order, from cheap to expensive, and then the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::faulty_value::FaultyValue;
 use super::token::Unverified;
 use super::{Receiver, ReceiverState, Route, log, return_url};
 
-/// How much longer the store keeps an idempotency key than its request can be stored, in case the calendar is set back a
+/// How much longer an idempotency key is stored than its request can be, in case the calendar clock is set back a
 /// little.
 const IDEMPOTENCY_KEY_MARGIN: Duration = Duration::from_secs(5);
 
@@ -32,7 +32,7 @@ struct Acknowledgement {
     duplicate: bool,
 }
 
-/// Answers one request.
+/// Handles one request.
 pub(super) async fn widget_request(
     State(state): State<Arc<ReceiverState>>,
     path: Result<Path<String>, PathRejection>,
@@ -40,7 +40,7 @@ pub(super) async fn widget_request(
 ) -> Response {
     let receiver = &state.receiver;
     let started = receiver.clock.elapsed();
-    // A path that is not text names no handler either.
+    // A path that is not text matches no handler either.
     let named = path.map_or_else(|_| request.uri().path().to_owned(), |Path(name)| name);
     let known = receiver.handlers.get_key_value(named.as_str());
     let answered = match known {
@@ -67,7 +67,7 @@ pub(super) async fn widget_request(
 }
 
 impl Receiver {
-    /// Checks the request, from cheap to dear, and stores its job.
+    /// Checks the request, from cheap to expensive, and stores its job.
     async fn receive(
         &self,
         handler: &HandlerName,
@@ -80,7 +80,8 @@ impl Receiver {
         }
         let (received_at, waiting_since) = (self.clock.now(), self.clock.steady());
         let encoding = encoding(request.headers());
-        // The body is read in any case: a caller that still sends does not see the answer.
+        // The body is read even if the request is refused later: a caller that is still sending would not see the
+        // response.
         let body = read(request.into_body(), self.max_body, self.read_timeout).await?;
         if let Some(encoding) = encoding {
             return Err(Refusal {
@@ -109,7 +110,7 @@ impl Receiver {
             handler: handler.clone(),
             request: WidgetRequest { account_id, entity: verified.entity, return_url, data },
             idempotency_key: verified.idempotency_key,
-            // The request may still be on its way into the store when its token ends; its key has to be known there.
+            // The token may expire while the request is being stored; the key must still be known then.
             token_expires_at: verified.expires_at + self.ack_deadline + IDEMPOTENCY_KEY_MARGIN,
             received_at,
             answer_by: waiting_since + route.answer_within,
@@ -120,7 +121,7 @@ impl Receiver {
             return Err(refusal(Rejection::Late));
         }
         let accepted = self.store.jobs().accept(job, within).await.map_err(|error| refusal(error.into()))?;
-        // The `return_url` has the scheme, host and port of the token's `iss`.
+        // The `return_url` has the same scheme, host and port as the token's `iss`.
         (self.on_account_seen)(&verified.client_uuid, &origin, account_id);
         tracing::debug!(
             handler = handler.as_str(),
@@ -128,13 +129,14 @@ impl Receiver {
             duplicate = accepted.duplicate,
             account.id = account_id.0,
             integration = &*verified.integration,
-            "a widget_request was stored"
+            "widget_request stored"
         );
         Ok(accepted)
     }
 }
 
-/// The header `Content-Encoding`, if the body is not plain. Many clients ask for answers in gzip; few send requests in it.
+/// Returns the header `Content-Encoding` if the body is encoded. Many clients accept gzip responses; few send gzip
+/// requests.
 fn encoding(headers: &HeaderMap) -> Option<String> {
     let values =
         headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));

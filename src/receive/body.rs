@@ -1,17 +1,17 @@
-//! What a widget block posts, out of any of the shapes in which it comes.
+//! Parses what a widget block posts, in any of its formats.
 //!
-//! Kommo's documentation shows JSON; real traffic is a PHP-style form. The Content-Type says too little
-//! to be asked, so the bytes decide: a body whose first character is `{` is JSON, one that begins with a boundary
-//! is `multipart/form-data`, every other one a form. What is read is the same for all:
+//! Kommo's documentation shows JSON; real traffic is a PHP-style form. The Content-Type is unreliable, so the bytes
+//! decide: a body that starts with `{` is JSON, one that starts with a boundary is `multipart/form-data`, and any
+//! other is a form. All formats yield the same:
 //!
 //! - `token` and `return_url` are strings.
-//! - `data` is any JSON value, `Null` if it is absent. From a form its leaves are strings. If it is one
-//!   string that holds a JSON object or array, it is that. Values such as `{{lead.id}}` stay as they are.
-//! - Other keys are ignored. Of a key that is there twice the last one counts, as in PHP and in `serde_json`.
-//! - Half a character, which PHP leaves where it cuts a message, becomes U+FFFD: the bot is worth more. A number that no
-//!   machine type holds becomes a string of its digits ([`repaired_json`]).
+//! - `data` is any JSON value, `Null` if absent. In a form, its leaves are strings. If it is a single string that
+//!   contains a JSON object or array, it becomes that object or array. Values such as `{{lead.id}}` stay unchanged.
+//! - Other keys are ignored. If a key occurs twice, the last one wins, as in PHP and `serde_json`.
+//! - Half a character, which PHP leaves where it truncates a message, becomes U+FFFD: answering the bot is more
+//!   important. A number that does not fit any machine type becomes a string of its digits ([`repaired_json`]).
 //!
-//! A form has at most [`MAX_FORM_FIELDS`] fields, and `data` nests at most [`MAX_DATA_DEPTH`] deep.
+//! A form has at most [`MAX_FORM_FIELDS`] fields, and `data` is nested at most [`MAX_DATA_DEPTH`] levels deep.
 
 mod form;
 mod multipart;
@@ -23,36 +23,36 @@ use serde_json::{Map, Value};
 
 use model::repaired_json;
 
-/// The deepest nesting of `data`: `data[a]` and `{"a": 1}` have depth 1.
+/// The maximum nesting of `data`: `data[a]` and `{"a": 1}` have depth 1.
 pub(super) const MAX_DATA_DEPTH: usize = 32;
 
-/// The most fields of a form; PHP's own default.
+/// The maximum number of fields of a form; PHP's default.
 pub(super) const MAX_FORM_FIELDS: usize = 1_000;
 
-/// A `widget_request` as it came, nothing of it believed yet.
+/// An unverified `widget_request`.
 #[derive(Clone, Default, PartialEq)]
 pub(super) struct RawRequest {
-    /// Says who asks; empty if it is absent.
+    /// Identifies the sender; empty if absent.
     pub token: String,
-    /// Where the continue goes.
+    /// Where the continue is sent.
     pub return_url: String,
-    /// What the widget sends.
+    /// The data that the widget sends.
     pub data: Value,
 }
 
 impl fmt::Debug for RawRequest {
-    /// Nothing of it: a token, and a customer's words.
+    /// Prints no content, because it consists of a token and a customer's words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawRequest").finish_non_exhaustive()
     }
 }
 
 impl RawRequest {
-    /// Reads a body.
+    /// Parses a body.
     ///
     /// # Errors
-    /// What is missing or wrong, in words that hold nothing of the body. A missing token is none: who
-    /// checks the token refuses it.
+    /// What is missing or wrong, without any content of the body. A missing token is not an error here; the check of
+    /// the token refuses it.
     pub(super) fn parse(body: &[u8]) -> Result<Self, BodyError> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
         let request = match body {
@@ -92,7 +92,7 @@ fn string(value: Option<Value>, key: &'static str) -> Result<String, BodyError> 
     }
 }
 
-/// `data` that is one string: the object or array whose JSON it is, else the string.
+/// Converts a `data` string: to the object or array if it contains one as JSON, else to a string.
 pub(super) fn from_text(text: String) -> Result<Value, BodyError> {
     let looks_like_json = text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']);
     let value =
@@ -104,7 +104,7 @@ pub(super) fn from_text(text: String) -> Result<Value, BodyError> {
     }
 }
 
-/// Whether `value` nests deeper than `levels`. It recurses no deeper than that.
+/// Whether `value` is nested deeper than `levels`. Recurses only that far.
 pub(super) fn deeper_than(value: &Value, levels: usize) -> bool {
     let below = |inner: &Value| levels == 0 || deeper_than(inner, levels - 1);
     match value {
@@ -117,17 +117,17 @@ pub(super) fn deeper_than(value: &Value, levels: usize) -> bool {
 /// Why a body is not a `widget_request`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
-    /// A name, the token or the `return_url` is not UTF-8, as it came or with its escapes undone.
+    /// A name, the token or the `return_url` is not UTF-8, before or after decoding its escapes.
     #[error("a field's name, the token or the return_url is not UTF-8")]
     Utf8,
-    /// It begins like `multipart/form-data` and is not.
+    /// It starts like `multipart/form-data`, but is not valid.
     #[error(
-        "the body begins like multipart/form-data, but {0}; send JSON, or application/x-www-form-urlencoded with `token`, \
+        "the body starts like multipart/form-data, but {0}; send JSON, or application/x-www-form-urlencoded with `token`, \
          `return_url` and `data`"
     )]
     Multipart(&'static str),
-    /// It begins like JSON and is not.
-    #[error("the body begins like JSON, but is not at line {line}, column {column}")]
+    /// It starts like JSON, but is not valid.
+    #[error("the body starts like JSON, but is invalid at line {line}, column {column}")]
     Json {
         /// From 1.
         line: usize,
@@ -139,13 +139,13 @@ pub(super) enum BodyError {
         "the body has no `{0}`: a widget_request is JSON or a form with `token`, `return_url` and `data`"
     )]
     Missing(&'static str),
-    /// The key holds something else.
+    /// The key has another type.
     #[error("`{0}` is not a string")]
     NoString(&'static str),
-    /// More nesting than [`MAX_DATA_DEPTH`].
+    /// `data` is nested deeper than [`MAX_DATA_DEPTH`].
     #[error("`data` is nested deeper than {MAX_DATA_DEPTH} levels")]
     TooDeep,
-    /// More fields than [`MAX_FORM_FIELDS`].
+    /// There are more fields than [`MAX_FORM_FIELDS`].
     #[error("the form has more than {MAX_FORM_FIELDS} fields")]
     TooManyFields,
 }

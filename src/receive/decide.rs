@@ -1,7 +1,7 @@
-//! Decides how a `widget_request` is refused: the status, the problem, the label and the log line of each reason.
+//! Decides how to refuse a `widget_request`: the status, problem, label and log line for each reason.
 //!
-//! The `type` of each is `urn:salesbot-bridge:problem:` and a slug that never changes. A caller learns
-//! what is wrong with its request; what is wrong with the bridge is in the bridge's log.
+//! Each `type` is `urn:salesbot-bridge:problem:` and a slug that never changes. A caller learns what is wrong with
+//! its request; what is wrong with the bridge appears only in the bridge's log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,57 +18,57 @@ use crate::problem::ProblemDetails;
 use model::AccountId;
 use store::{OverBudget, StoreError};
 
-/// Why a request is not accepted.
+/// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(super) enum Rejection {
-    /// The path names none.
-    #[error("there is no handler of this name; the widget block's URL must end in the name of one")]
+    /// The path does not name a registered handler.
+    #[error("there is no handler with this name; the widget block's URL must end with the name of a handler")]
     NoHandler,
-    /// Larger than `server.max_body`.
-    #[error("the body is larger than {limit} bytes, the limit of server.max_body")]
+    /// The body is larger than `server.max_body`.
+    #[error("the body is larger than {limit} bytes, the value of server.max_body")]
     TooLarge {
         /// `server.max_body`.
         limit: usize,
     },
-    /// Not whole within `server.read_timeout`.
+    /// The body was incomplete after `server.read_timeout`.
     #[error("the body did not arrive in time; send it without pauses")]
     Slow,
-    /// The caller hung up, or what it sends is no HTTP.
-    #[error("the body ended before its end")]
+    /// The caller hung up, or sent invalid HTTP.
+    #[error("the body is incomplete")]
     Broken,
-    /// In gzip, or encoded in another way.
-    #[error("the body is compressed or encoded (Content-Encoding); send it plain")]
+    /// The body is compressed or otherwise encoded.
+    #[error("the body is compressed or encoded (Content-Encoding); send it unencoded")]
     Encoded,
-    /// Not a `widget_request`.
+    /// The body is not a `widget_request`.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// The token does not show who asks, or it is for someone else.
+    /// The token does not prove who sent the request, or is meant for someone else.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The token is good, but its integration is not in `handlers.NAME.integrations`.
+    /// The token is valid, but its integration is not in `handlers.NAME.integrations`.
     #[error(
-        "the token is good, but its integration may not call this handler; add the integration to the handler's \
+        "the token is valid, but its integration may not call this handler; add the integration to the handler's \
          `integrations` in the bridge's configuration, or call another handler"
     )]
     NotForIntegration(Arc<str>),
-    /// The account disconnected the integration.
+    /// The account has disconnected the integration.
     #[error(
         "the account has disconnected this integration; an administrator of the account can authorize it again"
     )]
     Disabled,
-    /// Not where a bearer may go.
+    /// The `return_url` must not receive a bearer token.
     #[error(transparent)]
     ReturnUrl(#[from] ReturnUrlRefusal),
     /// The bridge is stopping.
     #[error("the bridge is stopping; send the same request again")]
     Draining,
-    /// Reading and checking took all of `server.ack_deadline`.
+    /// Reading and checking took longer than `server.ack_deadline`.
     #[error("the request could not be stored within server.ack_deadline; send the same request again")]
     Late,
     /// The account's budget is used up.
     #[error(transparent)]
     OverBudget(OverBudget),
-    /// The store did not take it.
+    /// The store did not accept it.
     #[error("the request could not be stored in time; send the same request again")]
     Store(#[source] StoreError),
 }
@@ -83,7 +83,7 @@ impl From<StoreError> for Rejection {
 }
 
 impl Rejection {
-    /// Status, slug and title.
+    /// Returns status, slug and title.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::NoHandler => (StatusCode::NOT_FOUND, "no-handler", "No such handler"),
@@ -94,7 +94,7 @@ impl Rejection {
             Self::Body(_) => (StatusCode::BAD_REQUEST, "no-widget-request", "Not a widget_request"),
             Self::Token(error) => token_kind(*error),
             Self::NotForIntegration(_) => {
-                (StatusCode::FORBIDDEN, "handler-not-for-integration", "Handler of other integrations")
+                (StatusCode::FORBIDDEN, "handler-not-for-integration", "Handler not open to this integration")
             }
             Self::Disabled => (StatusCode::FORBIDDEN, "account-disabled", "Account disabled"),
             Self::ReturnUrl(_) => {
@@ -106,7 +106,7 @@ impl Rejection {
         }
     }
 
-    /// The label of `bridge_requests_total`.
+    /// Returns the label of `bridge_requests_total`.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::NoHandler => "no_handler",
@@ -123,8 +123,8 @@ impl Rejection {
         }
     }
 
-    /// Whether an operator should look: a wrong secret, an attack, an account over its budget, a bridge that cannot keep up.
-    /// The rest is the noise of the Internet.
+    /// Whether an operator should take a look: a wrong secret, an attack, an account over its budget, an overloaded
+    /// bridge. Everything else is the noise of the Internet.
     pub(super) fn needs_warning(&self) -> bool {
         matches!(
             self,
@@ -138,13 +138,13 @@ impl Rejection {
         )
     }
 
-    /// What the log says: for a failure of the store, and of integrations, more than the caller learns.
+    /// Returns the reason for the log, which includes more about the store and integrations than the caller learns.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Store(error) => error.to_string(),
             Self::NotForIntegration(name) => {
                 format!(
-                    "tokens of the integration `{name}` may not call this handler: see handlers.NAME.integrations"
+                    "tokens of integration `{name}` may not call this handler; see handlers.NAME.integrations"
                 )
             }
             other => other.to_string(),
@@ -152,7 +152,7 @@ impl Rejection {
     }
 }
 
-/// Why a request is refused, with its account, if a verified token names it, and the value in the request that is at fault.
+/// Why a request is refused, with its account if a verified token names it, and the value at fault.
 pub(super) struct Refusal {
     pub(super) rejection: Rejection,
     pub(super) account_id: Option<AccountId>,
@@ -193,11 +193,11 @@ impl IntoResponse for Rejection {
         let is_encoded = self == Self::Encoded;
         let problem = ProblemDetails::new(status, slug, title, self.to_string());
         let (problem, close) = match self {
-            // Time for another instance to take over the address.
+            // Gives another instance time to take over the address.
             Self::Draining => (problem.retry_after(Duration::from_secs(5)), true),
             Self::OverBudget(over) => (problem.retry_after(over.retry_after()), false),
             Self::Late | Self::Store(_) => (problem.retry_after(Duration::from_secs(1)), false),
-            // What is left of the body stands in the way of a next request.
+            // The unread rest of the body would be in the way of another request.
             Self::TooLarge { .. } | Self::Slow | Self::Broken => (problem, true),
             _ => (problem, false),
         };
@@ -280,13 +280,13 @@ mod tests {
     }
 
     #[test]
-    fn the_log_names_the_integration_and_the_caller_learns_no_name() {
+    fn only_the_log_names_the_integration() {
         let rejection = Rejection::NotForIntegration("shop".into());
         assert!(rejection.reason().contains("`shop`") && !rejection.to_string().contains("shop"));
     }
 
     #[test]
-    fn callers_do_not_learn_what_is_wrong_with_the_store() {
+    fn callers_do_not_learn_the_reason_of_a_store_failure() {
         let rejection = Rejection::Store(StoreError::ReadOnly("disk sda1 failed".into()));
         assert!(!rejection.to_string().contains("sda1"));
         assert!(rejection.reason().contains("sda1"));

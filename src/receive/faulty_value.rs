@@ -1,20 +1,20 @@
-//! The value in a refused request that is at fault, for its log line: cut and escaped, and never a token or a body.
+//! The value at fault in a refused request, for its log line: shortened and escaped, and never a token or a body.
 
 use url::Url;
 
 use crate::terminal;
 
-/// The longest excerpt in a log line. Host names and ids are shorter.
+/// The maximum length of an excerpt in a log line. Host names and ids are shorter.
 const MAX_EXCERPT_CHARS: usize = 100;
 
-/// A value from outside that shows why a request was refused.
+/// A value from outside that caused a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FaultyValue {
-    /// The handler that the path names.
+    /// The handler in the path.
     Handler(String),
     /// The token's `client_uuid`.
     ClientUuid(String),
-    /// The token's `aud`, all of them.
+    /// All values of the token's `aud`.
     Audience(String),
     /// The host of the `return_url`.
     Host(String),
@@ -23,14 +23,14 @@ pub(super) enum FaultyValue {
 }
 
 impl FaultyValue {
-    /// The host and port of a `return_url` that was refused; none if it has no host.
+    /// Returns host and port of a refused `return_url`; `None` if it has no host.
     pub(super) fn host_of(return_url: &str) -> Option<Self> {
         let url = Url::parse(return_url).ok()?;
         let host = url.host_str()?;
         Some(Self::Host(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))))
     }
 
-    /// Its text for the log.
+    /// Returns its text for the log.
     pub(super) fn text(&self) -> String {
         let (Self::Handler(text)
         | Self::ClientUuid(text)
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_return_url_the_host_alone_is_seen() {
+    fn only_the_host_of_a_return_url_is_logged() {
         for (url, host) in [
             ("https://evil.example.com/api/v4/salesbot/1/continue/2?secret=1", Some("evil.example.com")),
             ("https://user:secret@evil.example.com:8443/secret", Some("evil.example.com:8443")),

@@ -1,4 +1,4 @@
-//! What has to hold for anything that a caller may post. `crate::fuzzing` is the way in.
+//! Properties that must hold for anything a caller may post. `crate::fuzzing` calls them.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretString;
@@ -13,12 +13,12 @@ use super::token::{BASE64, MAX_CLOCK_SKEW, MAX_TOKEN_BYTES, Unverified, Verified
 use base64::Engine;
 use model::{HostRules, Timestamp};
 
-/// What signs good tokens here, with the time in the middle of their lives.
+/// The secret that signs valid tokens, and a time in the middle of their lifetime.
 pub(crate) const SECRET: &str = "known";
 pub(crate) const CLIENT: &str = "aa-bb";
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-/// Reads a body; says whether it is a request.
+/// Parses a body. Returns whether it is a request.
 pub(crate) fn body(input: &[u8]) -> bool {
     let Ok(request) = RawRequest::parse(input) else { return false };
     assert!(!request.return_url.is_empty(), "a request without a return_url");
@@ -29,12 +29,16 @@ pub(crate) fn body(input: &[u8]) -> bool {
     assert!(!is_form || fields <= MAX_FORM_FIELDS, "more fields than the limit");
     let RawRequest { token, return_url, data } = &request;
     let again = json!({ "token": token, "return_url": return_url, "data": data }).to_string();
-    assert_eq!(RawRequest::parse(again.as_bytes()), Ok(request), "the same as JSON is something else");
+    assert_eq!(
+        RawRequest::parse(again.as_bytes()),
+        Ok(request),
+        "the same request as JSON has another meaning"
+    );
     true
 }
 
-/// Verifies a token: the input as it is, or, if it has a line break, header and claims that are signed here. Says whether
-/// one was good.
+/// Verifies a token: the input itself or, if it contains a line break, header and claims that are signed here.
+/// Returns whether one is valid.
 pub(crate) fn token(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let Some((header, claims)) = text.split_once('\n') else { return is_good(text.trim()) };
@@ -42,14 +46,14 @@ pub(crate) fn token(input: &[u8]) -> bool {
     let signed = format!("{}.{}", part(header), part(claims));
     let token = |mac: Vec<u8>| format!("{signed}.{}", BASE64.encode(mac));
     let good = [is_good(&token(mac512(SECRET, &signed))), is_good(&token(mac256(SECRET, &signed)))];
-    assert!(good != [true, true], "one token is good for two algorithms");
+    assert!(good != [true, true], "one token is valid for two algorithms");
     for stranger in [mac512("unknown", &signed), mac256("unknown", &signed), Vec::new()] {
-        assert!(!is_good(&token(stranger)), "somebody else's signature is good");
+        assert!(!is_good(&token(stranger)), "a stranger's signature is valid");
     }
     good.contains(&true)
 }
 
-/// Whether `token` is good; if it is, that it has to be, by a second look that shares no code with the first.
+/// Whether `token` is valid. If so, checks independently that it must be, without sharing code with the first check.
 fn is_good(token: &str) -> bool {
     let Ok(verified) = verify(token) else { return false };
     assert!(token.len() <= MAX_TOKEN_BYTES, "longer than the limit");
@@ -62,15 +66,15 @@ fn is_good(token: &str) -> bool {
         Some("HS256") => mac256(SECRET, &signed),
         other => panic!("accepted the algorithm {other:?}"),
     };
-    assert_eq!(bytes_of(signature), expected, "signed again it has another signature");
+    assert_eq!(bytes_of(signature), expected, "signing it again yields another signature");
     let claims: Value = json_of(payload);
     let id = ["client_uuid", "client_uid"].map(|key| claims[key].as_str().unwrap_or_default().to_lowercase());
-    assert!(id.iter().any(|id| id == CLIENT), "another integration's");
+    assert!(id.iter().any(|id| id == CLIENT), "a token of another integration");
     assert!(verified.expires_at > NOW && verified.account_id.0 > 0);
     assert!(verified.expires_at >= Timestamp::from_millis(0) + MAX_CLOCK_SKEW);
     assert!(!verified.idempotency_key.is_empty());
     assert!(matches!(verified.iss.scheme(), "https" | "http"));
-    // A signature that is cut or longer is none.
+    // A truncated or extended signature is invalid.
     assert!(verify(&token[..token.len() - 4]).is_err() && verify(&format!("{token}AAAA")).is_err());
     true
 }
@@ -98,8 +102,8 @@ fn mac256(secret: &str, signed: &str) -> Vec<u8> {
     mac.chain_update(signed).finalize().into_bytes().to_vec()
 }
 
-/// Checks a `return_url`, in the first line, for the `iss` in the second one; without one it is that URL's own host. Says
-/// whether it may be called.
+/// Checks the `return_url` in the first line for the `iss` in the second one; without a second line, the `iss` is
+/// that URL's own host. Returns whether it may be called.
 pub(crate) fn return_url(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let (text, iss) = text.split_once('\n').unwrap_or((text, text));
@@ -110,12 +114,12 @@ pub(crate) fn return_url(input: &[u8]) -> bool {
         return false;
     };
 
-    // Read by hand, because a URL parser is what attackers know better than we do.
+    // Parsed by hand, because attackers know URL parsers better than we do.
     let called = url.as_str();
     let rest = called.strip_prefix("https://").unwrap_or_default();
     let (host, path) = rest.split_once('/').unwrap_or_default();
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"@:\\%?#[]\"<>^`{|}".contains(&byte);
-    assert!(host.bytes().all(is_plain), "more than a host: {called}");
+    assert!(host.bytes().all(is_plain), "not just a host: {called}");
     assert!(!host.bytes().any(|byte| byte.is_ascii_uppercase()));
     let ends = [".kommo.com", ".amocrm.ru", ".amocrm.com"];
     assert!(ends.iter().any(|end| host.len() > end.len() && host.ends_with(end)), "a stranger: {called}");
@@ -128,6 +132,6 @@ pub(crate) fn return_url(input: &[u8]) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     assert!((1..=128).contains(&wait.len()) && wait.bytes().all(is_legal), "{called}");
     assert_eq!((url.origin(), url.continue_id()), (format!("https://{host}").as_str(), wait));
-    assert_eq!(called.parse(), Ok(url), "as it is called it is read as another one");
+    assert_eq!(called.parse(), Ok(url), "parsing the called URL yields another one");
     true
 }

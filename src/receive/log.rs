@@ -1,11 +1,11 @@
-//! What the log and the metrics say of a request.
+//! The log lines and metrics of requests.
 
 use store::Accepted;
 
 use super::decide::Refusal;
 use super::faulty_value::FaultyValue;
 
-/// Counts a request for `handler`, or for `unknown`.
+/// Counts a request for `handler`, which is `unknown` if it is not registered.
 pub(super) fn count(handler: &str, answered: &Result<Accepted, Refusal>) {
     let label = match answered {
         Ok(Accepted { duplicate: false, .. }) => "accepted",
@@ -24,7 +24,7 @@ impl Refusal {
         let value = |is: fn(&FaultyValue) -> bool| {
             self.faulty_value.as_ref().filter(|value| is(value)).map(FaultyValue::text)
         };
-        // A macro, because the level of a line is part of its call site. A field that is `None` is left out.
+        // A macro, because a line's level is part of its call site. Fields that are `None` are omitted.
         macro_rules! log {
             ($level:ident) => {
                 tracing::$level!(
@@ -36,7 +36,7 @@ impl Refusal {
                     token.aud = value(|value| matches!(value, FaultyValue::Audience(_))),
                     return_url.host = value(|value| matches!(value, FaultyValue::Host(_))),
                     content_encoding = value(|value| matches!(value, FaultyValue::Encoding(_))),
-                    "a widget_request was refused"
+                    "widget_request refused"
                 )
             };
         }

@@ -1,13 +1,13 @@
 //! Receives `widget_request`s: `POST /widget_request/{handler}`.
 //!
-//! Kommo waits two seconds for the answer, so this room does nothing but read, verify and store. A 200
-//! says that the job is on the disk; a caller that repeats a request with a known `jti` gets the first
-//! one's id. The checks go from cheap to dear, and each has its refusal: the handler's name, the body, the
-//! token, the `return_url`, the store. Nothing of a body, a token or a URL goes into a log line, but for the name, the claim or
-//! the host that a refusal is about ([`faulty_value`]); of many refusals of one outcome not each has a line of its own.
+//! Kommo waits two seconds for the response, so this room only reads, verifies and stores. A 200 means that the job
+//! is on disk. A caller that repeats a request with a known `jti` gets the id of the first one. The checks go from
+//! cheap to expensive, and each has its own refusal: the handler's name, the body, the token, the `return_url`, the
+//! store. Log lines contain nothing of a body, a token or a URL, except for the name, claim or host that caused a
+//! refusal ([`faulty_value`]). Frequent refusals with the same outcome are summed up in the log.
 //!
 //! Metrics: the counter `bridge_requests_total{handler, outcome}`, where `handler` is `unknown` unless it is
-//! registered, and the histogram `bridge_ack_seconds`, from a request's head to its 200.
+//! registered, and the histogram `bridge_ack_seconds`, the time from a request's head to its 200.
 
 mod attempt;
 mod body;
@@ -39,11 +39,11 @@ pub use token::signer::TokenSigner;
 /// Whether an account has disconnected the integration of a `client_uuid`.
 pub type IsDisabled = Arc<dyn Fn(AccountId, &str) -> bool + Send + Sync>;
 
-/// What the receiver has to know of a handler.
+/// What the receiver needs to know about a handler.
 pub struct Route {
-    /// A job's time to be answered, from receipt on.
+    /// A job's time limit for the answer, counted from receipt.
     pub answer_within: Duration,
-    /// The names of the integrations whose tokens may call it; `None`: all.
+    /// The names of the integrations whose tokens may call it; `None` for all.
     pub integrations: Option<BTreeSet<String>>,
 }
 
@@ -53,40 +53,40 @@ impl Route {
     }
 }
 
-/// Notes that a verified token of an integration (its `client_uuid`) names an address and an account together.
+/// Records that a verified token of an integration (its `client_uuid`) named an address and an account together.
 pub type OnAccountSeen = Arc<dyn Fn(&str, &str, AccountId) + Send + Sync>;
 
-/// The settings and the collaborators of the receiver.
+/// The settings and collaborators of the receiver.
 pub struct Receiver {
     /// The handlers.
     pub handlers: HashMap<HandlerName, Route>,
     /// The integrations whose tokens are accepted.
     pub signers: Vec<TokenSigner>,
-    /// `server.public_url`: when set, a token's `aud` must have its scheme and host.
+    /// `server.public_url`: if set, a token's `aud` must have the same scheme and host.
     pub public_url: Option<Url>,
-    /// Where a `return_url` may lead.
+    /// Which hosts a `return_url` may name.
     pub hosts: HostRules,
     /// `server.max_body`, in bytes.
     pub max_body: usize,
-    /// `server.read_timeout`: a body that takes longer is cut.
+    /// `server.read_timeout`: the time limit for a body.
     pub read_timeout: Duration,
-    /// `server.ack_deadline`, from the request's head on: past it the answer is 503.
+    /// `server.ack_deadline`: the time limit for a response other than 503, counted from the request's head.
     pub ack_deadline: Duration,
     /// Whether an account has disconnected the integration of a `client_uuid`, according to Kommo.
     pub is_disabled: IsDisabled,
-    /// Called for each accepted request: which account was at which address.
+    /// Called for each accepted request, to record which account is at which address.
     pub on_account_seen: OnAccountSeen,
-    /// Where the jobs go.
+    /// The store of the jobs.
     pub store: Store,
     /// The time.
     pub clock: Clock,
-    /// Random bits, for the ids of jobs.
+    /// Returns random bits, for the ids of jobs.
     pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
-    /// Once it fires, the answer to every request is 503.
+    /// Once it is cancelled, every request gets 503.
     pub draining: CancellationToken,
 }
 
-/// The public listener's routes. Whatever it answers, errors are `application/problem+json`.
+/// Returns the routes of the public listener. All errors are `application/problem+json`.
 pub fn router(receiver: Receiver) -> Router {
     let router = Router::new().route("/widget_request/{handler}", post(attempt::widget_request));
     let log_limiter = LogLimiter::new("widget_requests refused", receiver.clock.clone());

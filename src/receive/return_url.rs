@@ -1,16 +1,16 @@
-//! Whether a `return_url` may be answered.
+//! Checks whether a `return_url` may be answered.
 //!
-//! It comes from outside, and a bearer is posted to it: it must have Kommo's shape, be on the allow-list,
-//! and belong to the account that the verified token speaks for.
+//! It comes from outside, and a bearer token is sent to it. So it must have Kommo's form, be on the allow-list, and
+//! belong to the account of the verified token.
 
 use url::Url;
 
 use model::{HostRefusal, HostRules, ReturnUrl, ReturnUrlError};
 
-/// Reads `text` and checks it against the rules and the token's `iss`.
+/// Parses `text` and checks it against the rules and the token's `iss`.
 ///
 /// # Errors
-/// The first of shape, allow-list and `iss` that it breaks.
+/// The first check that fails: form, allow-list, `iss`.
 pub(super) fn check(text: &str, iss: &Url, rules: &HostRules) -> Result<ReturnUrl, ReturnUrlRefusal> {
     let return_url: ReturnUrl = text.parse()?;
     let url = return_url.url();
@@ -22,17 +22,17 @@ pub(super) fn check(text: &str, iss: &Url, rules: &HostRules) -> Result<ReturnUr
     Ok(return_url)
 }
 
-/// Why a `return_url` gets no bearer. The URL itself is not in it.
+/// Why a `return_url` gets no bearer token. Does not contain the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ReturnUrlRefusal {
-    /// Not what Kommo sends.
+    /// It does not have Kommo's form.
     #[error("return_url: {0}")]
     Shape(#[from] ReturnUrlError),
-    /// A host that must not get one.
+    /// Its host must not receive a bearer token.
     #[error("return_url: {0}")]
     Host(#[from] HostRefusal),
-    /// Not the account of the token.
-    #[error("return_url: its scheme, host and port are not those of the token's `iss`")]
+    /// It does not belong to the account of the token.
+    #[error("return_url: its scheme, host and port differ from the token's `iss`")]
     Foreign,
 }
 
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_account_of_the_token() {
+    fn only_the_account_of_the_token_may_be_answered() {
         let path = "/api/v4/salesbot/1/continue/2";
         let foreign = Err(ReturnUrlRefusal::Foreign);
         let host = |refusal| Err(ReturnUrlRefusal::Host(refusal));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn on_loopback_the_port_tells_accounts_apart() {
+    fn on_loopback_the_port_distinguishes_accounts() {
         let url = "http://127.0.0.1:8090/api/v4/marketingbot/1/continue/x_-9";
         let allowed = ["127.0.0.1:8090"];
         assert!(verdict(url, "http://127.0.0.1:8090", &allowed, true).is_ok());
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_is_kommos() {
+    fn a_return_url_must_have_kommos_form() {
         for text in ["", "nonsense", "https://a.kommo.com/", "https://a.kommo.com/api/v4/leads"] {
             let refused = verdict(text, "https://a.kommo.com", &["*.kommo.com"], false);
             assert!(matches!(refused, Err(ReturnUrlRefusal::Shape(_))), "{text}");

@@ -1,4 +1,4 @@
-//! The router with a real store behind it, driven without a socket.
+//! The router with a real store, called without a socket.
 
 mod accepts;
 mod body_props;
@@ -24,13 +24,13 @@ use store::{JobFilter, Role};
 const RETURN_URL: &str = "https://example.kommo.com/api/v4/salesbot/12/continue/34";
 const PATH: &str = "/widget_request/greet";
 
-/// A handler for these integrations.
+/// Creates a handler that is open to these integrations.
 fn route(integrations: Option<&[&str]>) -> Route {
     let integrations = integrations.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
     Route { answer_within: Duration::from_secs(50), integrations }
 }
 
-/// A receiver with the handler `greet`, and what a test wants to do to it.
+/// A receiver with the handler `greet`, and its surroundings.
 struct Bench {
     router: Router,
     store: Store,
@@ -99,12 +99,12 @@ impl Bench {
     }
 }
 
-/// A token that is good but for `changes`.
+/// Creates a valid token with these changes.
 fn token(changes: Value) -> String {
     hs512(&claims(changes), "new")
 }
 
-/// A body as Kommo sends it.
+/// Creates a body as Kommo sends it.
 fn form(token: &str, return_url: &str) -> String {
     let return_url: String = url::form_urlencoded::byte_serialize(return_url.as_bytes()).collect();
     format!("token={token}&data%5Bname%5D=Ann&return_url={return_url}")

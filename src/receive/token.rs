@@ -1,8 +1,8 @@
-//! The token of a `widget_request`: a JWT that only the holder of an integration's secret can have made.
+//! The token of a `widget_request`: a JWT that only the holder of an integration's secret can create.
 //!
-//! An [`Unverified`] token shows nothing but its signature; its claims can be had only from
-//! [`Unverified::verify`], which checks the signature first. Tokens are verified once, at receipt; how long
-//! they live is undocumented, so nothing later depends on them.
+//! An [`Unverified`] token exposes only its signature. Its claims are available only from [`Unverified::verify`],
+//! which checks the signature first. Tokens are verified once, at receipt. Their lifetime is undocumented, so nothing
+//! later depends on it.
 
 pub(super) mod claims;
 pub(super) mod signer;
@@ -24,21 +24,21 @@ use claims::{ClaimsError, TokenClaims};
 use model::{AccountId, Entity, Timestamp};
 use signer::{Algorithm, TokenSigner};
 
-/// The longest token, in bytes. Kommo's have less than a thousand.
+/// The maximum length of a token in bytes. Kommo's are shorter than a thousand.
 pub(super) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// How far Kommo's clock and ours may differ.
+/// The maximum difference between Kommo's clock and ours.
 pub(super) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// The alphabet of JWTs; padding is not theirs, and harmless.
+/// The alphabet of JWTs. They have no padding, but it is harmless.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A token of the right shape, whose signature is not checked yet.
+/// A well-formed token whose signature is not verified yet.
 pub(super) struct Unverified<'a> {
-    /// Header and payload as they came: what is signed.
+    /// Header and payload as received: the signed part.
     signed: &'a str,
     payload: &'a str,
     signature: Vec<u8>,
@@ -46,13 +46,13 @@ pub(super) struct Unverified<'a> {
 }
 
 impl fmt::Debug for Unverified<'_> {
-    /// Not the token itself.
+    /// Omits the token itself.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unverified").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
 }
 
-/// What a good token says.
+/// The contents of a valid token.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Verified {
     /// The name of the integration whose secret signed it.
@@ -63,20 +63,20 @@ pub(super) struct Verified {
     pub iss: Url,
     /// The account.
     pub account_id: AccountId,
-    /// What the bot talks about.
+    /// The entity that the bot talks to.
     pub entity: Option<Entity>,
-    /// The `jti`. Without one, the SHA-256 of what is signed, in hexadecimal: the signature is left out, because it can be
-    /// written in several ways, while each change of header or payload would need another signature.
+    /// The `jti`. Without one, the SHA-256 of the signed part, in hexadecimal. It excludes the signature, which can be
+    /// encoded in several ways; any change of header or payload would require another signature.
     pub idempotency_key: String,
-    /// From then on the token is refused, skew included.
+    /// When the token expires, clock skew included.
     pub expires_at: Timestamp,
 }
 
 impl<'a> Unverified<'a> {
-    /// Takes a token apart.
+    /// Splits a token into its parts.
     ///
     /// # Errors
-    /// It is missing, too long, of another shape, or signed with an algorithm that Kommo does not use.
+    /// It is missing, too long, malformed, or signed with an algorithm that Kommo does not use.
     pub(super) fn parse(token: &'a str) -> Result<Self, TokenError> {
         match token.len() {
             0 => return Err(TokenError::Missing),
@@ -94,7 +94,7 @@ impl<'a> Unverified<'a> {
             "HS256" => Algorithm::Hs256,
             _ => return Err(TokenError::Algorithm),
         };
-        // `crit` lists extensions that change what is signed; who knows none of them must refuse.
+        // `crit` lists extensions that change what is signed; a verifier that knows none of them must refuse.
         if header.crit.is_some() {
             return Err(TokenError::Algorithm);
         }
@@ -104,14 +104,14 @@ impl<'a> Unverified<'a> {
     /// Checks signature, times, integration and, if `public_url` is set, audience, in this order.
     ///
     /// # Errors
-    /// The first check that fails, with the claim at fault if it says whom the token is for.
+    /// The first check that fails, with the claim at fault if the token is meant for someone else.
     pub(super) fn verify(
         self,
         accepted: &[TokenSigner],
         public_url: Option<&Url>,
         now: Timestamp,
     ) -> Result<Verified, InvalidToken> {
-        // Several integrations may share a secret: the claims then say which of them it is.
+        // Several integrations may share a secret; then the claims decide which one it is.
         let signed =
             |signer: &&TokenSigner| signer.signed(self.algorithm, self.signed.as_bytes(), &self.signature);
         let mut signers = accepted.iter().filter(signed).peekable();
@@ -160,11 +160,11 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
     BASE64.decode(part).map_err(|_| TokenError::Shape)
 }
 
-/// A token that is refused, and which of its claims is at fault.
+/// A refused token, and the claim at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct InvalidToken {
     pub error: TokenError,
-    /// For the log alone. Only claims that a known secret signed are here.
+    /// For the log only. Contains only claims that a known secret signed.
     pub faulty_value: Option<FaultyValue>,
 }
 
@@ -174,37 +174,37 @@ impl From<TokenError> for InvalidToken {
     }
 }
 
-/// Why a token is refused. Nothing of the token is in it.
+/// Why a token is refused. Contains nothing of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TokenError {
     /// Absent or empty.
     #[error("the request has no token")]
     Missing,
-    /// Longer than any that Kommo makes.
+    /// Longer than any that Kommo creates.
     #[error("the token is longer than {MAX_TOKEN_BYTES} bytes")]
     TooLong,
     /// Not three parts of base64url.
-    #[error("the token is no JWT")]
+    #[error("the token is not a JWT")]
     Shape,
     /// Neither HS512 nor HS256.
-    #[error("the token is signed with another algorithm than HS512 or HS256")]
+    #[error("the token's signature algorithm is not HS512 or HS256")]
     Algorithm,
-    /// No secret fits.
+    /// No secret matches.
     #[error(
-        "the token's signature fits no client_secret; check integrations.NAME.client_secret against the integration"
+        "the token's signature matches no client_secret; compare integrations.NAME.client_secret with the integration's page in Kommo"
     )]
     Signature,
-    /// Signed, but not usable.
+    /// Correctly signed, but with unusable claims.
     #[error("the token cannot be used: {0}")]
     Claims(ClaimsError),
-    /// Past `exp` and skew.
-    #[error("the token has expired; check the clock of this machine if it happens to all")]
+    /// After `exp` and skew.
+    #[error("the token has expired; if this happens to all tokens, check this machine's clock")]
     Expired,
     /// Before `nbf` and skew.
-    #[error("the token is not valid yet; check the clock of this machine if it happens to all")]
+    #[error("the token is not valid yet; if this happens to all tokens, check this machine's clock")]
     NotYetValid,
-    /// Signed with a known secret, for another integration.
-    #[error("the token's client_uuid is not that of the integration whose secret signed it")]
+    /// Signed with a known secret, but for another integration.
+    #[error("the token's client_uuid does not match the integration whose secret signed it")]
     Integration,
     /// Meant for another host.
     #[error("the token is not for this host: no `aud` has the scheme and host of server.public_url")]
@@ -212,7 +212,7 @@ pub(super) enum TokenError {
 }
 
 impl TokenError {
-    /// Whether the token is good, but meant for someone else: 403 in place of 401.
+    /// Whether the token is valid but meant for someone else, which is 403 instead of 401.
     pub(super) fn is_for_someone_else(self) -> bool {
         matches!(self, Self::Integration | Self::Audience)
     }

@@ -1,9 +1,9 @@
-//! What `work` and `deliver` share. Both are stages: a stage claims jobs from the store, runs one task for each, writes a
-//! report, and stops in two steps. This room knows nothing of handlers or of Kommo.
+//! The parts that `work` and `deliver` share. Both are stages: a stage claims jobs from the store, runs one task per
+//! job, writes a report for each, and stops in two steps. This room does not know about handlers or Kommo.
 //!
-//! - [`StageRuntime`] owns the tasks: the loop that claims, the bound on unwritten reports, and the stop.
+//! - [`StageRuntime`] owns the tasks: the loop that claims, the limit on unwritten reports, and the stop.
 //! - [`Started`] measures one attempt.
-//! - [`handler_span`] and [`delivery_span`] put the job's id on the log lines of what an attempt calls.
+//! - [`handler_span`] and [`delivery_span`] add the job's id to the log lines of the code that an attempt calls.
 
 mod runtime;
 mod span;
@@ -15,5 +15,5 @@ pub use started::Started;
 
 use std::time::Duration;
 
-/// How much longer a lease lasts than the longest attempt: the time to write the report.
+/// How much longer a lease is than the longest attempt. It leaves time to write the report.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(60);

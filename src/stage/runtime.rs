@@ -1,7 +1,7 @@
-//! The tasks of one stage: the loop that claims jobs, one task for each of them, and the stop.
+//! The tasks of one stage: the loop that claims jobs, one task per job, and the stop.
 //!
-//! A stage stops in two steps. When it drains, it claims nothing more, and what runs may finish. When it hands back, what can
-//! be interrupted is, and its jobs return to the store.
+//! A stage stops in two steps. First it drains: it claims nothing more, and running tasks may finish. Then it hands
+//! back: it interrupts the tasks that can be interrupted, and their jobs return to the store.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use store::{Lanes, StoreError};
 
 use super::Started;
 
-/// Reports that may wait for the store without holding a permit of their stage: a few transactions full.
+/// Reports that may wait for the store without holding a permit of their stage: enough for a few transactions.
 const MAX_UNWRITTEN_REPORTS: usize = 1_024;
 
-/// The tasks of one stage, and how far its stop has come.
+/// The tasks of one stage, and the progress of its stop.
 pub struct StageRuntime {
     clock: Clock,
     tasks: TaskTracker,
@@ -28,7 +28,7 @@ pub struct StageRuntime {
 }
 
 impl StageRuntime {
-    /// A stage without tasks.
+    /// Creates a stage without tasks.
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
@@ -39,7 +39,7 @@ impl StageRuntime {
         }
     }
 
-    /// Calls `step` whenever a job of `lanes` may have become due, until `stop`.
+    /// Calls `step` each time a job of `lanes` may have become due, until `stop`.
     pub async fn run_loop<J, F>(&self, lanes: &Lanes<J>, stop: &CancellationToken, step: impl Fn() -> F)
     where
         F: Future<Output = Result<Option<Duration>, StoreError>>,
@@ -47,23 +47,25 @@ impl StageRuntime {
         lanes.run_loop(&self.clock, stop, step).await;
     }
 
-    /// Notes that an attempt begins now.
+    /// Starts to measure an attempt.
     pub fn begin(&self) -> Started {
         Started::now(&self.clock)
     }
 
-    /// Runs `task`, which belongs to one job.
+    /// Runs the task of one job.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task);
+        // The future of an attempt is several kilobytes. Boxed, it is not copied again on its way through the spawning.
+        self.tasks.spawn(Box::pin(task));
     }
 
-    /// How many tasks run.
+    /// The number of running tasks.
     pub fn running(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Awaits `write`, which stores a report. `permit` is for the attempt, so it is given back first. But while the store is
-    /// slow, the number of unwritten reports has to stay bounded: beyond the bound, `permit` is kept until the end.
+    /// Awaits `write`, which stores a report. Releases `permit` first, because it is for the attempt and not for the
+    /// write. If [`MAX_UNWRITTEN_REPORTS`] reports already wait for a slow store, keeps `permit` until the write ends,
+    /// so that the number of unwritten reports stays bounded.
     pub async fn write_bounded<P, T>(&self, permit: P, write: impl Future<Output = T>) -> T {
         let mut permit = Some(permit);
         let unwritten = self.unwritten_reports.try_acquire().ok();
@@ -80,21 +82,21 @@ impl StageRuntime {
         self.draining.is_cancelled()
     }
 
-    /// Fires when the jobs that can be handed back have to be.
+    /// Fires when every task that can be interrupted must hand its job back.
     pub const fn handing_back(&self) -> &CancellationToken {
         &self.handing_back
     }
 
-    /// From now on the stage claims nothing. Returns how many tasks still run.
+    /// Stops claiming. Returns the number of tasks that still run.
     pub fn drain(&self) -> usize {
         self.draining.cancel();
         self.tasks.close();
         self.running()
     }
 
-    /// From now on the stage claims nothing, and hands back what can be interrupted.
+    /// Stops claiming, and makes every task that can be interrupted hand its job back.
     pub fn hand_back(&self) {
-        // First, or a job that is handed back is claimed again.
+        // First, because the stage would otherwise claim the returned jobs again.
         self.draining.cancel();
         self.handing_back.cancel();
     }
@@ -104,7 +106,7 @@ impl StageRuntime {
         self.tasks.wait().await;
     }
 
-    /// As [`ended`](Self::ended), but no longer than `limit`. Returns whether the tasks ended.
+    /// Like [`ended`](Self::ended), but waits at most `limit`. Returns whether the tasks ended.
     pub async fn ended_within(&self, limit: Duration) -> bool {
         tokio::select! {
             () = self.ended() => true,
@@ -121,11 +123,11 @@ impl StageRuntime {
     }
 }
 
-/// Awaits all `claims`: together, so that many lanes share one transaction, and each to its end, because no one has the jobs
-/// of a claim that is not awaited.
+/// Awaits all `claims` together, so that many lanes share one transaction. Awaits each to its end even if another fails,
+/// because otherwise its claimed jobs would be lost until their leases end.
 ///
 /// # Errors
-/// The first claim that failed.
+/// The error of the first claim that failed.
 pub async fn claim_together<T>(
     claims: impl IntoIterator<Item = impl Future<Output = Result<T, StoreError>>>,
 ) -> Result<Vec<T>, StoreError> {

@@ -1,4 +1,4 @@
-//! When an attempt began: by the calendar, for people, and by the clock that never jumps, for measuring.
+//! When an attempt began: by the calendar, for people to read, and by the monotonic clock, for measuring.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn setting_the_calendar_changes_no_duration() {
+    fn setting_the_calendar_does_not_change_a_duration() {
         let clock = ManualClock::new(Timestamp::from_millis(1_700_000_000_000));
         let started = Started::now(&clock.clock());
         clock.set(Timestamp::from_millis(0));

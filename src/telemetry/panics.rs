@@ -1,8 +1,8 @@
-//! Panics go into the log like everything else.
+//! Sends panics to the log.
 //!
-//! The standard hook writes to stderr itself, and a thread that panics while no one reads would wait for a reader: a handler's
-//! thread, a task of the bridge, and then all who wait for the same lock. It also shows every message, and a message may quote
-//! a customer ([`panics`]).
+//! The standard hook writes directly to stderr. If no one reads stderr, a thread that panics would block: a handler's
+//! thread or a task of the bridge, and then every thread that waits for a lock it holds. The standard hook also prints
+//! every message, and a message may quote a customer ([`panics`]).
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
@@ -13,10 +13,11 @@ use crate::panics;
 
 use super::{flush_within, has_log};
 
-/// A panic while another one unwinds ends the process: the line has to be out by then, if it can be.
+/// A second panic during unwinding aborts the process, so the line should be written by then.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Logs panics in place of the standard hook, if the log is ours. A program with a logger of its own keeps its hook.
+/// Logs panics instead of the standard hook, if [`init_log`](super::init_log) installed the logger. A program with its
+/// own logger keeps its hook.
 pub fn log_panics() {
     if has_log() {
         std::panic::set_hook(Box::new(log_panic));
@@ -28,13 +29,13 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = thread::current();
     let thread = thread.name().unwrap_or("unnamed");
-    let said = panics::said(info.payload());
-    // As with the standard hook, it is there if RUST_BACKTRACE asks for it.
+    let message = panics::loggable_text(info.payload());
+    // As in the standard hook, RUST_BACKTRACE turns it on.
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
-        tracing::error!(thread, place, %backtrace, "panicked: {said}");
+        tracing::error!(thread, place, %backtrace, "panicked: {message}");
     } else {
-        tracing::error!(thread, place, "panicked: {said}");
+        tracing::error!(thread, place, "panicked: {message}");
     }
     flush_within(FLUSH_TIMEOUT);
 }

@@ -1,8 +1,8 @@
-//! The log's queue: who logs puts a whole line into it and never waits; one thread writes the lines.
+//! The log's queue: code that logs pushes whole lines and never waits; one thread writes them.
 //!
-//! A reader of stderr that stalls (a full pipe, a paused terminal) blocks the thread that writes to it, for as long as it likes.
-//! So only that thread writes. When the queue is full, further lines are dropped and counted, and a line afterwards says
-//! how many. The queue holds the same bytes whatever is logged, so its memory is bounded.
+//! A stalled reader of stderr (a full pipe, a paused terminal) blocks the thread that writes to it for any length of
+//! time. So only this thread writes. When the queue is full, further lines are dropped and counted, and a later line
+//! says how many. The queue is limited by bytes, so its memory is bounded.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Counts every line that was not written.
 pub(super) const DROPPED: &str = "bridge_log_lines_dropped_total";
-/// A stderr that another program made non-blocking is tried again after this time.
+/// Time until the next try if another program made stderr non-blocking and it is full.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// The queue. Clones are the same queue.
@@ -30,13 +30,13 @@ struct Shared {
 #[derive(Default)]
 struct State {
     lines: VecDeque<Box<[u8]>>,
-    /// Of all `lines` together.
+    /// The total length of `lines`.
     bytes: usize,
-    /// Lines that were dropped since the log last said so.
+    /// Lines dropped since the last report.
     dropped: u64,
-    /// The last line could not be written.
+    /// Writing the last line failed.
     failing: bool,
-    /// The thread is at work on something that it took.
+    /// The thread is working on what it took last.
     busy: bool,
     closed: bool,
 }
@@ -45,17 +45,17 @@ struct State {
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Write(Box<[u8]>),
-    /// Say that so many lines are missing.
+    /// Report this number of dropped lines.
     Report(u64),
     Wait,
     End,
 }
 
 impl LogQueue {
-    /// Starts the thread that writes to `out`. `report` logs how many lines are missing; it may log to this queue.
+    /// Starts the thread that writes to `out`. `report` logs the number of dropped lines, and may log to this queue.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system cannot create a thread.
     pub(super) fn start(
         out: impl Write + Send + 'static,
         max_bytes: usize,
@@ -68,7 +68,7 @@ impl LogQueue {
         Ok(queue)
     }
 
-    /// Takes a whole line, or drops it if there is no room. Does not wait for the reader.
+    /// Adds a whole line, or drops it if there is no room. Never waits for the reader.
     pub(super) fn push(&self, line: &[u8]) {
         let mut state = self.lock();
         if state.bytes + line.len() > self.0.max_bytes {
@@ -83,7 +83,7 @@ impl LogQueue {
         self.0.changed.notify_all();
     }
 
-    /// Waits until every line is written, or `within` has passed. Says whether they are.
+    /// Waits until every line is written or `within` has passed. Returns whether every line is written.
     pub(super) fn flush(&self, within: Duration) -> bool {
         let pending = |state: &mut State| state.busy || !state.lines.is_empty();
         let waited = self.0.changed.wait_timeout_while(self.lock(), within, pending);
@@ -91,7 +91,7 @@ impl LogQueue {
         !pending(&mut state)
     }
 
-    /// Ends the thread once what is in the queue is written.
+    /// Ends the thread when the lines in the queue are written.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.0.changed.notify_all();
@@ -106,7 +106,7 @@ impl LogQueue {
                     self.wrote(written.is_ok());
                 }
                 Next::Report(dropped) => report(dropped),
-                // `take` waits for something else.
+                // `take` never returns it.
                 Next::Wait => {}
                 Next::End => return,
             }
@@ -144,8 +144,7 @@ impl LogQueue {
 }
 
 impl State {
-    /// Takes what comes next. Dropped lines are reported once half of the queue is free, and not to a reader that is
-    /// gone.
+    /// Takes the next step. Dropped lines are reported once half of the queue is free, unless the last write failed.
     fn next(&mut self, max_bytes: usize) -> Next {
         if self.dropped > 0 && !self.failing && self.bytes <= max_bytes / 2 {
             return Next::Report(std::mem::take(&mut self.dropped));
@@ -165,7 +164,7 @@ fn count_dropped() {
     metrics::counter!(DROPPED).increment(1);
 }
 
-/// Writes the whole line. After one that broke off, the next begins on a line of its own.
+/// Writes the whole line. If the line before was torn, starts a new line first.
 fn write_line(out: &mut impl Write, line: &[u8], torn: &mut bool) -> io::Result<()> {
     if *torn {
         write_all(out, b"\n")?;
@@ -194,14 +193,14 @@ fn write_from(out: &mut impl Write, bytes: &[u8], written: &mut usize) -> io::Re
     Ok(())
 }
 
-/// Makes a line of the log fit for a terminal, and puts it into the queue in one piece.
+/// Escapes a log line for a terminal, and pushes it to the queue in one piece.
 #[derive(Clone)]
 pub(super) struct Lines {
     pub(super) queue: LogQueue,
     pub(super) prepare: fn(&[u8]) -> Vec<u8>,
 }
 
-/// The line that one event writes.
+/// The line of one event.
 pub(super) struct Line<'a>(&'a Lines);
 
 impl<'a> MakeWriter<'a> for Lines {

@@ -1,8 +1,8 @@
-//! The Prometheus recorder, and the list of all that is counted.
+//! The Prometheus recorder, and the list of its metrics.
 //!
-//! Labels have few values: handler, outcome, state; never an account or a URL, of which there is no end.
-//! What the store knows better (jobs by state, the oldest one) is no metric of the recorder: the admin
-//! listener asks the store when it is scraped, so that two bridges of one process do not mix.
+//! A label has few values, such as handlers, outcomes or states. It is never an account or a URL, whose number is
+//! unlimited. The recorder has no metric for what the store knows better (jobs by state, the oldest job). The admin
+//! listener reads these from the store at each scrape, so that two bridges in one process do not mix.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -14,34 +14,34 @@ use model::clock::Clock;
 
 use super::queue::DROPPED;
 
-/// Histograms gather samples until they are read; this often they are brought together.
+/// How often the samples that histograms collect between scrapes are aggregated.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Something that is counted or measured.
+/// A metric.
 #[derive(Clone, Copy, Debug)]
 struct Metric {
     /// Its name.
     name: &'static str,
-    /// How it is counted.
+    /// Its type.
     kind: MetricKind,
-    /// Of what.
+    /// Its unit.
     unit: Unit,
     /// Its help text.
     help: &'static str,
 }
 
-/// How something is counted.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug)]
 enum MetricKind {
-    /// It only grows.
+    /// A value that only grows.
     Counter,
-    /// It is what it is now.
+    /// The current value.
     Gauge,
-    /// How often it was up to each of these bounds.
+    /// The number of samples up to each of these bounds.
     Histogram(&'static [f64]),
 }
 
-/// All that the rooms count.
+/// All metrics of the rooms.
 const METRICS: &[Metric] = &[
     Metric {
         name: "bridge_requests_total",
@@ -59,7 +59,7 @@ const METRICS: &[Metric] = &[
         name: "bridge_fallbacks_total",
         kind: MetricKind::Counter,
         unit: Unit::Count,
-        help: "Bots that got the fallback in place of an answer, by handler and reason.",
+        help: "Bots that got the fallback instead of an answer, by handler and reason.",
     },
     Metric {
         name: "bridge_delivery_attempts_total",
@@ -71,7 +71,7 @@ const METRICS: &[Metric] = &[
         name: "bridge_token_renewals_total",
         kind: MetricKind::Counter,
         unit: Unit::Count,
-        help: "Renewals of an account's tokens, by what came of them.",
+        help: "Renewals of an account's tokens, by outcome.",
     },
     Metric {
         name: "bridge_oauth_callbacks_total",
@@ -125,7 +125,7 @@ const METRICS: &[Metric] = &[
         name: "bridge_admin_refused_total",
         kind: MetricKind::Counter,
         unit: Unit::Count,
-        help: "Requests that the admin listener refused for who sent them, by reason.",
+        help: "Requests that the admin listener refused because of their sender, by reason.",
     },
     Metric {
         name: DROPPED,
@@ -187,23 +187,21 @@ static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
             }
         }
     });
-    // An alert needs the 0 before the first dropped line.
+    // An alert needs to see 0 before the first dropped line.
     metrics::with_local_recorder(&recorder, || metrics::counter!(DROPPED).increment(0));
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
-        tracing::warn!(
-            "this program has a metrics recorder of its own: /metrics shows the store's numbers alone"
-        );
+        tracing::warn!("this program has its own metrics recorder: /metrics shows only the store's numbers");
     }
     handle
 });
 
-/// The numbers of this process. The first call installs the recorder; to be made before anything is counted.
+/// The recorder of this process. The first call installs it, and has to come before anything is counted.
 pub fn recorder() -> PrometheusHandle {
     RECORDER.clone()
 }
 
-/// Keeps the recorder's memory small. Never ends: to be dropped with the bridge.
+/// Keeps the recorder's memory small. Never ends; drop it with the bridge.
 pub async fn maintain(recorder: PrometheusHandle, clock: Clock) {
     loop {
         clock.sleep(MAINTENANCE_INTERVAL).await;

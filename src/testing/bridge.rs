@@ -22,7 +22,6 @@ use super::{TEST_TIMEOUT, TestAnswer, TestBridgeBuilder, TestFolder, TestKommo};
 /// use std::time::Duration;
 /// use salesbot_bridge::prelude::*;
 /// use salesbot_bridge::testing::{AssertAnswer, TestBridge, manual_clock};
-/// use serde_json::{Value, json};
 ///
 /// /// Succeeds at the second attempt, a minute later.
 /// struct Patient;

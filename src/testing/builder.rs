@@ -15,7 +15,6 @@ use simulator::{Options, Simulator, TimeSource};
 use super::{TEST_TIMEOUT, TestBridge, TestKommo};
 
 type Registration = Box<dyn FnOnce(Bridge) -> Bridge + Send>;
-type Change = Box<dyn FnOnce(&mut Config) + Send>;
 
 /// The folder of a [`TestBridge`], with its store. It is deleted with its last clone.
 #[derive(Clone, Debug)]
@@ -32,7 +31,6 @@ impl TestFolder {
 pub struct TestBridgeBuilder {
     registrations: Vec<Registration>,
     config: Table,
-    changes: Vec<Change>,
     clock: Option<Clock>,
     accounts: Vec<Account>,
     folder: TestFolder,
@@ -58,7 +56,6 @@ impl TestBridgeBuilder {
         Self {
             registrations: Vec::new(),
             config: Table::new(),
-            changes: Vec::new(),
             clock: None,
             accounts: Vec::new(),
             folder: TestFolder(Arc::new(tempfile::tempdir().expect("a temporary folder"))),
@@ -86,13 +83,6 @@ impl TestBridgeBuilder {
             Ok(table) => lay_over(&mut self.config, table),
             Err(error) => panic!("the configuration is not TOML: {error}"),
         }
-        self
-    }
-
-    /// Changes the configuration once it is read.
-    #[must_use]
-    pub fn change_config(mut self, change: impl FnOnce(&mut Config) + Send + 'static) -> Self {
-        self.changes.push(Box::new(change));
         self
     }
 
@@ -151,13 +141,10 @@ impl TestBridgeBuilder {
         if let Some(kommo) = &own {
             self.accounts.push(Account::of(kommo));
         }
-        let mut config = match Config::load(&self.sources()) {
+        let config = match Config::load(&self.sources()) {
             Ok(config) => config,
             Err(error) => panic!("the configuration is refused: {error}"),
         };
-        for change in self.changes {
-            change(&mut config);
-        }
         let bridge = self.registrations.into_iter().fold(Bridge::new(config), |bridge, add| add(bridge));
         let bridge = match self.clock {
             Some(clock) => bridge.clock(clock),

@@ -17,7 +17,6 @@ use super::TEST_TIMEOUT;
 /// use salesbot_bridge::testing::{
 ///     AssertAnswer, AssertCalls, AssertError, CannedResponse, Fault, TestContext, TestKommo, TestRequest, run,
 /// };
-/// use serde_json::{Value, json};
 ///
 /// struct Price;
 ///
@@ -26,11 +25,7 @@ use super::TEST_TIMEOUT;
 ///
 ///     async fn handle(&self, request: Request<Value>, context: Context) -> Result<Completion, HandlerError> {
 ///         let lead = request.entity.ok_or_else(|| HandlerError::fail("no lead"))?.id;
-///         let lead = context.kommo().get_json(&format!("/api/v4/leads/{lead}")).await;
-///         let lead = lead.map_err(|error| match error.is_worth_retrying() {
-///             true => HandlerError::retry(error),
-///             false => HandlerError::fail(error),
-///         })?;
+///         let lead = context.kommo().get_json(&format!("/api/v4/leads/{lead}")).await?;
 ///         Ok(Completion::success().data("price", &lead["price"]))
 ///     }
 /// }

@@ -4,8 +4,7 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! salesbot-bridge = { version = "0.1", features = ["testing"] }
-//! serde_json = "1"
+//! salesbot-bridge = { git = "…", features = ["testing"] }
 //! tokio = { version = "1", features = ["macros", "rt"] }
 //! ```
 //!
@@ -16,7 +15,6 @@
 //! ```
 //! use salesbot_bridge::prelude::*;
 //! use salesbot_bridge::testing::{AssertAnswer, TestContext, run};
-//! use serde_json::json;
 //! # struct Greeter;
 //! # #[derive(Deserialize)]
 //! # struct Question { name: String }

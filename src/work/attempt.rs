@@ -1,5 +1,5 @@
-//! One attempt of a handler, from the claimed job to its report. The handler runs in a task and on a thread of its own, so
-//! that a panic, or code that blocks its thread, stops neither the worker nor the clock that watches it.
+//! One attempt of a handler, from the claimed job to its report. The handler runs in its own task and on its own thread.
+//! So neither a panic nor code that blocks its thread stops the worker or the clock that limits the attempt.
 
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -16,10 +16,10 @@ use super::registry::{ReceivedAt, Registered};
 use super::threads::TaskOutcome;
 use super::{Inner, Pool};
 
-/// Crashes in a row after which the handler no longer runs for a job.
+/// Crashes in a row after which the pool no longer runs the handler for a job.
 pub(super) const CRASH_BUDGET: u32 = 3;
 
-/// The longest error text that is kept, in characters: the store, the log and tables hold it.
+/// The maximum length of an error text, in characters. It goes into the store, the log and tables.
 const MAX_ERROR_CHARS: usize = 2_000;
 
 impl Pool {
@@ -37,7 +37,7 @@ impl Pool {
         });
     }
 
-    /// Runs the handler on `job` until it ends, its time is over, or the pool hands back.
+    /// Runs the handler on `job` until it ends, its time is up, or the pool hands back.
     async fn run_handler(&self, registered: &Registered, job: &RunningJob) -> AttemptOutcome {
         if job.crashes >= CRASH_BUDGET {
             return AttemptOutcome::Crashed(job.crashes);
@@ -49,7 +49,7 @@ impl Pool {
         }
         let kommo = clients.client_of(job.request.return_url.origin(), job.request.account_id);
         let limit = registered.policy.attempt_timeout.min(job.answer_by.since(now));
-        // However the attempt ends, the handler's own tasks learn of it.
+        // Cancelled however the attempt ends, so that the handler's own tasks notice.
         let cancelled = CancellationToken::new();
         let over = cancelled.clone().drop_guard();
         let context = Context {
@@ -57,14 +57,14 @@ impl Pool {
             attempt: job.attempts + 1,
             deadline: clock.now() + limit,
             remaining: limit,
-            // A child: a handler that cancels it ends its own tasks, and not the attempt.
+            // A child: a handler that cancels it ends only its own tasks, not the attempt.
             cancelled: cancelled.child_token(),
             kommo: kommo.with_patience(limit),
         };
         let (handler, request, received) = (registered.handler.clone(), job.request.clone(), job.received_at);
         let work = async move {
             let result = handler.run(&request, ReceivedAt(received), context).await;
-            // Here, because writing an error out and dropping it is the author's code too, which may panic.
+            // Inside the task, because formatting and dropping an error is the author's code too, and may panic.
             result.map_err(|error| error.as_text(shortened))
         };
         let span = handler_span(job.id, &job.handler, job.attempts + 1);
@@ -74,7 +74,7 @@ impl Pool {
             finished = handler => match finished {
                 Ok(TaskOutcome::Ended(result)) => AttemptOutcome::Returned(result),
                 Ok(TaskOutcome::Panicked(message)) => AttemptOutcome::Panicked(shortened(message)),
-                // Only threads that are going down end it otherwise.
+                // Happens only while the threads shut down.
                 Ok(TaskOutcome::Cancelled) | Err(_) => AttemptOutcome::Interrupted,
             },
             () = clock.sleep(limit) => AttemptOutcome::TimedOut,
@@ -84,7 +84,7 @@ impl Pool {
         outcome
     }
 
-    /// Decides what comes after an attempt, and reports it to the store.
+    /// Decides what follows an attempt, and reports it to the store.
     pub(super) async fn finish(self, job: RunningJob, outcome: AttemptOutcome, started: Started) {
         let now = self.0.clock.steady();
         let duration = started.duration(&self.0.clock);

@@ -1,4 +1,4 @@
-//! Decides what comes after an attempt of a handler. One table, without I/O.
+//! Decides what follows an attempt of a handler. A pure table.
 
 use std::time::Duration;
 
@@ -15,43 +15,43 @@ pub(super) enum AttemptOutcome {
     Returned(Result<Completion, HandlerError>),
     /// The handler panicked with this message.
     Panicked(String),
-    /// `attempt_timeout` or the job's time to answer was over.
+    /// `attempt_timeout` or the job's time to answer ran out.
     TimedOut,
-    /// The bridge stops and no longer waits.
+    /// The bridge is stopping and no longer waits.
     Interrupted,
     /// The job's time to answer ended before a worker was free.
     Overdue,
-    /// The process died this often while the job ran.
+    /// The process died this many times in a row while the job ran.
     Crashed(u32),
     /// No handler of that name is registered.
     NoHandler,
 }
 
-/// What the decision depends on, besides the outcome.
+/// The input of the decision, besides the outcome.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DecisionContext<'a> {
     pub(super) policy: &'a HandlerPolicy,
     /// Charged attempts, including this one.
     pub(super) attempts: u32,
-    /// By the steady clock, as is `answer_by`.
+    /// By the steady clock, like `answer_by`.
     pub(super) now: Timestamp,
     pub(super) answer_by: Timestamp,
-    /// Uniform in 0 to 1.
+    /// Uniformly distributed between 0 and 1.
     pub(super) jitter: f64,
 }
 
-/// What comes after the attempt.
+/// What follows the attempt.
 #[derive(Debug, PartialEq)]
 pub(super) struct Decision {
     pub(super) next: AfterHandler,
-    /// The result for the history; `None` if the job is not charged with an attempt.
+    /// The result for the history; `None` if the attempt is not charged to the job.
     pub(super) result: Option<AttemptResult>,
     pub(super) error: Option<String>,
-    /// Keys under which the bot would show its placeholder.
+    /// Keys with an empty value, for which the bot would show the placeholder.
     pub(super) empty_values: Vec<String>,
 }
 
-/// Decides what comes after an attempt that ended with `outcome`.
+/// Decides what follows an attempt that ended with `outcome`.
 pub(super) fn decide(outcome: AttemptOutcome, context: DecisionContext<'_>) -> Decision {
     match outcome {
         AttemptOutcome::Returned(Ok(completion)) => {
@@ -63,7 +63,7 @@ pub(super) fn decide(outcome: AttemptOutcome, context: DecisionContext<'_>) -> D
                     error: None,
                     empty_values,
                 },
-                // The same handler would build the same again.
+                // Another attempt would build the same completion.
                 Err(error) => context.fall_back(
                     Some(AttemptResult::Fail),
                     FallbackReason::InvalidCompletion,
@@ -89,13 +89,13 @@ pub(super) fn decide(outcome: AttemptOutcome, context: DecisionContext<'_>) -> D
         AttemptOutcome::Overdue => context.fall_back(
             None,
             FallbackReason::Overdue,
-            "no worker came to it within handlers.NAME.answer_within: raise workers.concurrency, or find what is slow"
+            "no worker was free within handlers.NAME.answer_within: raise workers.concurrency, or find out what is slow"
                 .to_owned(),
         ),
         AttemptOutcome::Crashed(times) => context.fall_back(
             None,
             FallbackReason::Crashed,
-            format!("the process ended {times} times in a row while the handler ran; it is not run again"),
+            format!("the process died {times} times in a row while the handler ran; the handler is not run again for this job"),
         ),
         AttemptOutcome::NoHandler => {
             context.fall_back(None, FallbackReason::NoHandler, "no handler of that name is registered".to_owned())
@@ -113,7 +113,7 @@ impl DecisionContext<'_> {
             let error = format!("{error} (attempt {} of {})", self.attempts, self.policy.max_attempts);
             return self.fall_back(Some(result), FallbackReason::MaxAttempts, error);
         }
-        // A customer waits: an attempt that could only begin too late would delay the fallback and bring nothing.
+        // A customer is waiting: an attempt that begins too late would only delay the fallback.
         let Some(due_at) = next_attempt(self.now, delay, self.answer_by) else {
             let error = format!(
                 "{error} (attempt {}; handlers.NAME.answer_within leaves no time for another)",

@@ -1,4 +1,4 @@
-//! What the log and the metrics say of an attempt, and of its report.
+//! Logs and counts an attempt and its report.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use store::{StoreError, Written};
 
 use super::decide::Decision;
 
-/// Logs and counts the outcome of one attempt. A fallback is logged once the store has it.
+/// Logs and counts the outcome of one attempt. A fallback is logged later, when the store has it.
 pub(super) fn log_outcome(
     jobs: &JobLog,
     job: &RunningJob,
@@ -41,7 +41,7 @@ pub(super) fn log_outcome(
     }
     if !decision.empty_values.is_empty() && decision.result == Some(AttemptResult::Ok) {
         let keys = decision.empty_values.join(", ");
-        tracing::warn!(job.id = %id, %handler, keys, "empty values: the customer would see the placeholder {{{{json.KEY}}}} itself");
+        tracing::warn!(job.id = %id, %handler, keys, "empty values: the customer may see the placeholder {{{{json.KEY}}}} in their place");
     }
 }
 
@@ -50,10 +50,10 @@ pub(super) fn log_written(written: Result<Written, StoreError>, id: JobId, handl
     match written {
         Ok(Written::Done) => return true,
         Ok(Written::Stale) => {
-            tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over meanwhile; this result is dropped");
+            tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over in the meantime; this result is dropped");
         }
         Err(error) => {
-            tracing::error!(job.id = %id, %handler, %error, "the result of the handler could not be stored; the job is run again");
+            tracing::error!(job.id = %id, %handler, %error, "could not store the handler's result; the job is run again");
         }
     }
     false

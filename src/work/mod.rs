@@ -1,11 +1,11 @@
-//! The worker pool: takes queued jobs, runs their handlers, and writes down what comes of it.
+//! The worker pool: takes queued jobs, runs their handlers, and reports the results to the store.
 //!
-//! A job arrives in one of two ways: the commit that stored it hands it over from memory, if a permit is free; or
-//! the pool claims it from the store, after a wake-up. Handlers share the permits ([`permits`]), so slow ones of one name
-//! do not starve another.
+//! A job reaches the pool in one of two ways. If a permit is free, the commit that stored the job hands it over from
+//! memory. Otherwise the pool claims it from the store after a wake-up. All handlers share the permits fairly
+//! ([`permits`]), so slow handlers of one name do not starve another.
 //!
-//! What it promises: a claimed job always leaves `running`: with a completion, with a time for the next
-//! attempt, with the fallback, or, when the bridge stops, back in the queue.
+//! The pool guarantees that every claimed job leaves `running`: with a completion, with a time for its next attempt,
+//! with the fallback, or, if the bridge stops, back to the queue.
 
 mod attempt;
 mod decide;
@@ -34,9 +34,9 @@ pub use registry::Registry;
 pub use registry::{ReceivedAt, decode_and_handle, request_with};
 pub use threads::HandlerThreads;
 
-/// The time that a stop waits for jobs to be handed back, which takes one commit.
+/// How long a stop waits for jobs to be handed back, which takes one commit.
 const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Overdue jobs that one claim takes to give them their fallback.
+/// Overdue jobs in one claim; each gets its fallback.
 const MAX_OVERDUE_PER_CLAIM: usize = 256;
 
 /// The worker pool. Cheap to clone; clones are the same pool.
@@ -58,8 +58,9 @@ struct Inner {
 }
 
 impl Pool {
-    /// A pool with `concurrency` permits, whose handlers run on `threads` and call their accounts through `clients`. From now
-    /// on the store hands jobs over to it. `random` is uniform in 0 to 1.
+    /// Creates a pool with `concurrency` permits and registers it with the store, which hands jobs over from then on.
+    /// Handlers run on `threads` and call their accounts through `clients`. `random` is uniformly distributed between 0
+    /// and 1.
     pub fn new(
         store: Store,
         registry: Registry,
@@ -99,7 +100,8 @@ impl Pool {
         self.drain().await;
     }
 
-    /// Claims what is due and starts it, without waiting for a handler. Returns how long nothing more is due, if it knows.
+    /// Claims and starts what is due, without waiting for a handler. Returns the time until more is due; `None` if that
+    /// is unknown.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -112,7 +114,7 @@ impl Pool {
                 self.0.runtime.spawn(self.clone().finish(job, outcome, self.0.runtime.begin()));
             }
         }
-        // A name without a handler is left until its jobs are overdue and get their fallback.
+        // Jobs whose name has no handler wait until they are overdue and get their fallback.
         let due = self.rotated(store.work().due(now));
         let due = due.into_iter().filter(|name| self.0.registry.get(name).is_some());
         claim_together(due.map(|name| self.claim(name))).await?;
@@ -136,8 +138,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Rotates the lanes, so that the one after the last claim comes first. Otherwise, if permits are few or the store fails
-    /// for one lane, the same lane would always come first.
+    /// Rotates the lanes so that the one after the last claim comes first. Without this, the same lane would always come
+    /// first when permits are scarce or the store fails for one lane.
     fn rotated(&self, mut lanes: Vec<Arc<str>>) -> Vec<Arc<str>> {
         lanes.sort_unstable();
         let last = self.0.last_claimed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,14 +164,15 @@ impl Pool {
             () = self.0.runtime.handing_back().cancelled() => {}
         }
         self.0.runtime.hand_back();
-        // Without a disk a hand-back cannot be written; the next start finds the jobs all the same.
+        // Without a disk the pool cannot write the hand-back. The next start recovers the jobs anyway.
         if !self.0.runtime.ended_within(HAND_BACK_TIMEOUT).await {
             let jobs = self.0.runtime.running();
-            tracing::warn!(jobs, "jobs could not be handed back; the next start does it");
+            tracing::warn!(jobs, "could not hand back jobs; the next start recovers them");
         }
     }
 
-    /// Ends what runs, claims nothing more, and hands the jobs back to the queue. Returns how many handlers ran.
+    /// Ends running attempts, claims nothing more, and hands the jobs back to the queue. Returns how many attempts were
+    /// running.
     pub fn interrupt(&self) -> usize {
         let running = self.0.runtime.running();
         self.0.runtime.hand_back();

@@ -1,4 +1,4 @@
-//! The permits of the pool: how many handlers may run at once, shared between their names.
+//! The permits of the pool: they limit how many handlers run at once, and are shared fairly between names.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -6,14 +6,14 @@ use model::FairSemaphore;
 
 use super::Pool;
 
-/// Allows one handler to run. Dropping it returns it and wakes the pool.
+/// Allows one handler to run. Dropping the permit returns it and wakes the pool.
 pub(super) struct Permit {
     pub(super) pool: Pool,
     pub(super) name: Arc<str>,
 }
 
 impl Pool {
-    /// Takes up to `wanted` permits for jobs of the handler `name`; none while the pool drains.
+    /// Takes up to `wanted` permits for jobs of the handler `name`; takes none while the pool drains.
     pub(super) fn permits(&self, name: &str, wanted: usize) -> Vec<Permit> {
         if self.0.runtime.is_draining() {
             return Vec::new();

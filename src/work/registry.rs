@@ -1,6 +1,6 @@
 //! Which handler answers which name.
 //!
-//! Handlers have different input types; behind a name they look alike: decoding is part of running.
+//! Handlers have different input types. The registry hides the type: decoding the input is part of running a handler.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -71,7 +71,7 @@ fn decode<'v, T: Deserialize<'v>>(data: &'v Value) -> Result<T, HandlerError> {
     serde_path_to_error::deserialize(data).map_err(|error| HandlerError::fail(undecodable::describe(&error)))
 }
 
-/// A handler and how its jobs are tried.
+/// A handler and the policy for its jobs.
 #[derive(Clone)]
 pub struct Registered {
     pub(super) handler: Arc<dyn AnyHandler>,
@@ -84,12 +84,12 @@ pub struct Registered {
 pub struct Registry(HashMap<HandlerName, Registered>);
 
 impl Registry {
-    /// Adds a handler; one of the same name is replaced.
+    /// Adds a handler, and replaces one with the same name.
     pub fn add<H: Handler>(&mut self, name: HandlerName, handler: H, policy: HandlerPolicy) {
         self.0.insert(name, Registered { handler: Arc::new(handler), policy });
     }
 
-    /// The handler of that name.
+    /// The handler with that name.
     pub fn get(&self, name: &str) -> Option<&Registered> {
         self.0.get(name)
     }

@@ -1,4 +1,4 @@
-//! The pool step by step, on a real store and a clock that stands still.
+//! Tests the pool step by step, with a real store and a manual clock.
 
 mod clock;
 
@@ -21,7 +21,7 @@ use store::Role;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-/// Fails as often as the data says, then succeeds.
+/// Fails as many times as the data says, then succeeds.
 struct Stubborn(AtomicU32);
 
 impl Handler for Stubborn {
@@ -123,7 +123,7 @@ async fn a_job_just_stored_is_handed_over_without_a_step() {
 }
 
 #[tokio::test]
-async fn a_failed_attempt_comes_back_when_its_backoff_is_over() {
+async fn a_failed_job_runs_again_when_its_backoff_is_over() {
     let home = Home::new().await;
     let pool = home.pool();
     let id = home.accept("stubborn", json!(1)).await;
@@ -144,10 +144,10 @@ async fn a_failed_attempt_comes_back_when_its_backoff_is_over() {
 }
 
 #[tokio::test]
-async fn what_waits_past_its_time_gets_the_fallback_and_no_attempt() {
+async fn an_overdue_job_gets_the_fallback_without_an_attempt() {
     let home = Home::new().await;
-    // No pool yet, so no worker is free; and nobody is registered under the other name.
-    let id = home.accept("somebody-else", json!(null)).await;
+    // There is no pool yet, so no worker is free, and no handler has this name.
+    let id = home.accept("unregistered", json!(null)).await;
     let pool = home.pool();
     home.clock.advance(Duration::from_secs(49));
     pool.step().await.unwrap();
@@ -165,7 +165,7 @@ async fn what_waits_past_its_time_gets_the_fallback_and_no_attempt() {
 }
 
 #[tokio::test]
-async fn a_pool_that_drains_takes_nothing_and_hands_back_for_free() {
+async fn a_draining_pool_takes_no_job_and_hands_back_without_a_charge() {
     let home = Home::new().await;
     let pool = home.pool();
     pool.interrupt();
@@ -181,7 +181,7 @@ async fn a_pool_that_drains_takes_nothing_and_hands_back_for_free() {
 }
 
 #[tokio::test]
-async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
+async fn a_bot_gets_its_fallback_even_if_the_handler_blocks_its_thread() {
     let home = Home::new().await;
     let (hold, held) = mpsc::channel();
     let mut registry = Registry::default();
@@ -189,7 +189,7 @@ async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
     let pool = home.pool_of(registry);
     let id = home.accept("blocking", json!(null)).await;
     let changed = home.store.work().changed();
-    // The attempt's time, and then the job's.
+    // First the attempt runs out of time, then the job.
     home.clock.advance(Duration::from_secs(30));
     changed.await;
     home.clock.advance(Duration::from_secs(20));
@@ -200,7 +200,7 @@ async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
+async fn an_unwritable_store_is_not_polled_in_a_busy_loop() {
     let home = Home::new().await;
     home.accept("stubborn", json!(0)).await;
     let pool = home.pool();
@@ -209,14 +209,14 @@ async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
     let waker = std::task::Waker::from(woken.clone());
     let mut run = std::pin::pin!(pool.run(CancellationToken::new()));
     assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
-    // The permits of the vain claim are free again; whoever waited for a change would look at once.
+    // The failed claim has returned its permits. A loop that waits only for a change would poll again at once.
     home.store.work().wake();
     assert_eq!(woken.0.load(Ordering::SeqCst), 0);
     home.clock.advance(Duration::from_secs(1));
     assert_eq!(woken.0.load(Ordering::SeqCst), 1);
 }
 
-/// Counts how often a task would have been polled again.
+/// Counts the wake-ups of a task.
 struct Woken(AtomicU32);
 
 impl std::task::Wake for Woken {
@@ -226,7 +226,7 @@ impl std::task::Wake for Woken {
 }
 
 #[tokio::test]
-async fn with_one_permit_the_names_take_turns() {
+async fn handlers_take_turns_if_there_is_one_permit() {
     let home = Home::new().await;
     let names = ["a", "b", "c"];
     for name in names.iter().cycle().take(9) {
@@ -250,7 +250,7 @@ async fn with_one_permit_the_names_take_turns() {
 }
 
 #[tokio::test]
-async fn a_fallback_is_counted_once_it_is_written_and_not_before() {
+async fn a_fallback_is_counted_only_when_it_is_written() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     let _recording = metrics::set_default_local_recorder(&recorder);

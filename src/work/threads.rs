@@ -1,10 +1,11 @@
-//! The threads that handlers run on: their own, because code that blocks a thread is easily written, and
-//! must not keep the bridge from answering Kommo, watching deadlines and continuing other bots.
+//! The threads that handlers run on. They are separate, because it is easy to write code that blocks a thread, and such
+//! code must not keep the bridge from answering Kommo, watching deadlines, or continuing other bots.
 //!
-//! Each attempt has a thread to itself, so that one that blocks holds up no other either. Threads are started as attempts
-//! need them, and used again. Up to [`MAX_ATTEMPT_THREADS`] attempts run like that; further ones share one thread a core, as they
-//! do in any async program. So a process has a bounded number of threads, even if handlers block some for ever: those are
-//! lost until the next start, and when all are, handlers are where any async program is.
+//! Each attempt has its own thread, so an attempt that blocks does not delay another. Threads are started when attempts
+//! need them, and reused. This holds for up to [`MAX_ATTEMPT_THREADS`] attempts; further ones share one thread per core,
+//! as in any async program. So the number of threads is bounded, even if some handlers block theirs forever. Those
+//! threads are lost until the next start. Once all are lost, all handlers share the remaining threads, as in any async
+//! program.
 
 use std::any::Any;
 use std::future::Future;
@@ -20,16 +21,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::panics;
 
-/// Attempts that may have a thread of their own at the same time.
+/// Attempts that may have their own thread at the same time.
 const MAX_ATTEMPT_THREADS: usize = 512;
-/// Threads for blocking work that handlers start themselves: files, DNS lookups, `spawn_blocking`.
+/// Threads for blocking work that handlers start: files, DNS lookups, `spawn_blocking`.
 const MAX_SIDE_THREADS: usize = 512;
 
 /// The threads for handlers. Dropping it does not wait for them.
 #[derive(Debug)]
 pub struct HandlerThreads {
-    /// Where handlers are polled, with the threads for what they do on the side; and the threads of the attempts, apart, so
-    /// that no attempt waits behind that.
+    /// The first runtime polls handlers and has the threads for their side work. The second has the threads of the
+    /// attempts, so that no attempt waits behind side work.
     runtimes: Option<[Runtime; 2]>,
     handle: Handle,
     attempts: Handle,
@@ -51,7 +52,7 @@ impl HandlerThreads {
     /// Starts the threads.
     ///
     /// # Errors
-    /// The system gives no threads.
+    /// The system cannot create threads.
     pub fn start() -> io::Result<Self> {
         Self::with(MAX_ATTEMPT_THREADS, MAX_SIDE_THREADS)
     }
@@ -70,10 +71,10 @@ impl HandlerThreads {
         })
     }
 
-    /// Runs `work` until it ends or `cancelled` fires; then it is dropped, as soon as it lets go of its thread.
+    /// Runs `work` until it ends or `cancelled` fires. Then drops it, as soon as it yields its thread.
     ///
-    /// Every panic ends here, also one in dropping the work: what it carries may panic in its turn, and tokio and the
-    /// standard library end the process over that.
+    /// Catches every panic, including one while the work or a panic's payload is dropped: Tokio and the standard library
+    /// would abort the process in that case.
     pub(super) fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -89,7 +90,7 @@ impl HandlerThreads {
             Ok(thread) => {
                 let handle = self.handle.clone();
                 self.attempts.spawn_blocking(move || {
-                    let _given_back_at_the_end = thread;
+                    let _released_at_the_end = thread;
                     handle.block_on(work)
                 })
             }
@@ -98,11 +99,12 @@ impl HandlerThreads {
     }
 }
 
-/// What may be said about a panic, and its place. Dropping what it carried is the handler's own code once more, and may panic
-/// again, with something that is better forgotten.
+/// The loggable text of a panic, with its location. Dropping the payload runs the handler's code, which may panic again;
+/// the payload of that second panic is leaked, because dropping it could panic too.
 fn panic_message(payload: Box<dyn Any + Send>) -> String {
-    let said = panics::said(&*payload);
-    let text = panics::take_place().map_or_else(|| said.clone(), |place| format!("{said} (at {place})"));
+    let message = panics::loggable_text(&*payload);
+    let text =
+        panics::take_place().map_or_else(|| message.clone(), |place| format!("{message} (at {place})"));
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(again);
     }
@@ -111,7 +113,7 @@ fn panic_message(payload: Box<dyn Any + Send>) -> String {
 
 impl Drop for HandlerThreads {
     fn drop(&mut self) {
-        // A runtime that is dropped in the ordinary way waits for its threads, and a handler may block one for ever.
+        // An ordinary drop of a runtime waits for its threads, and a handler may block one forever.
         for runtime in self.runtimes.take().into_iter().flatten() {
             runtime.shutdown_background();
         }
@@ -126,7 +128,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_blocks_a_thread_blocks_nobody_else_and_there_is_an_end_to_threads() {
+    async fn blocked_threads_do_not_block_other_attempts_and_their_number_is_bounded() {
         let threads = HandlerThreads::with(20, MAX_SIDE_THREADS).unwrap();
         let never = CancellationToken::new;
         let (entered, mut seen) = tokio::sync::mpsc::unbounded_channel();
@@ -137,7 +139,7 @@ mod tests {
             threads.spawn(
                 async move {
                     entered.send(()).unwrap();
-                    // Each waits for the one before it, and the first for the test.
+                    // Each waits for the previous one, and the first waits for the test.
                     let _released = held.lock().map(|held| held.recv());
                 },
                 never(),
@@ -147,7 +149,7 @@ mod tests {
             seen.recv().await.unwrap();
         }
         assert_eq!(threads.own.available_permits(), 0);
-        // One more has no thread of its own, and runs all the same.
+        // The next one does not get its own thread, and still runs.
         assert_eq!(threads.spawn(async { 7 }, never()).await.unwrap(), TaskOutcome::Ended(7));
         drop(hold);
         while threads.own.available_permits() < 20 {
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ten_thousand_that_end_at_once_need_no_more_threads_than_are_theirs() {
+    async fn ten_thousand_short_attempts_run_on_four_threads() {
         let threads = HandlerThreads::with(4, MAX_SIDE_THREADS).unwrap();
         let tasks: Vec<_> = (0..10_000)
             .map(|number| threads.spawn(async move { number }, CancellationToken::new()))
@@ -168,11 +170,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_handlers_do_on_the_side_holds_up_no_attempt() {
+    async fn side_work_of_a_handler_does_not_delay_attempts() {
         let threads = HandlerThreads::with(2, 1).unwrap();
         let (hold, held) = mpsc::channel::<()>();
         let aside = async move {
-            // The one thread for that is taken for as long as the test likes, and a second piece of work waits for it.
+            // The test holds the only thread for side work, and a second piece of work waits for it.
             let _never_awaited = tokio::task::spawn_blocking(move || held.recv());
             let _waits = tokio::task::spawn_blocking(|| ());
         };
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_cancelled_is_dropped_wherever_it_runs() {
+    async fn cancelled_work_is_dropped_on_its_own_or_a_shared_thread() {
         for own in [0, 1] {
             let threads = HandlerThreads::with(own, MAX_SIDE_THREADS).unwrap();
             let cancelled = CancellationToken::new();
@@ -199,7 +201,7 @@ mod tests {
             };
             let task = threads.spawn(bomb, cancelled.clone());
             cancelled.cancel();
-            // It may have been cancelled before it held one.
+            // It may have been cancelled before the bomb existed.
             assert!(!matches!(task.await.unwrap(), TaskOutcome::Ended(())));
         }
     }
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_told_whatever_it_carries() {
+    async fn a_panic_with_any_payload_gives_a_text() {
         async fn panics(payload: impl Any + Send) -> TaskOutcome<()> {
             let threads = HandlerThreads::start().unwrap();
             let work = async move { std::panic::panic_any(payload) };
@@ -223,9 +225,9 @@ mod tests {
         assert_eq!(panics("text").await, TaskOutcome::Panicked("text".into()));
         assert_eq!(
             panics(String::from("string")).await,
-            TaskOutcome::Panicked("its message is withheld, because it may quote data".into())
+            TaskOutcome::Panicked("message withheld because it may quote data".into())
         );
-        assert_eq!(panics(7).await, TaskOutcome::Panicked("it said nothing".into()));
-        assert_eq!(panics(Bomb).await, TaskOutcome::Panicked("it said nothing".into()));
+        assert_eq!(panics(7).await, TaskOutcome::Panicked("no message".into()));
+        assert_eq!(panics(Bomb).await, TaskOutcome::Panicked("no message".into()));
     }
 }

@@ -1,8 +1,8 @@
-//! Saying why data does not decode, without saying the data: it is a customer's.
+//! Describes why data does not decode, without quoting the data, which is a customer's.
 
 use serde_path_to_error::Error;
 
-/// Where the data is wrong and what was expected; never what was there.
+/// Where the data is wrong and what was expected; never the value itself.
 pub(super) fn describe(error: &Error<serde_json::Error>) -> String {
     let path = match error.path().to_string().as_str() {
         "." => "data".to_owned(),
@@ -11,9 +11,9 @@ pub(super) fn describe(error: &Error<serde_json::Error>) -> String {
     format!("{path} does not decode: {}", without_value(&error.inner().to_string()))
 }
 
-/// Cuts the found value out of a message of serde: `invalid type: string "x", expected u32`.
+/// Removes the value from a message of serde such as `invalid type: string "x", expected u32`.
 fn without_value(message: &str) -> String {
-    // These name what the program asked for, not what the customer sent.
+    // These name a field of the program's input type, not what the customer sent.
     if message.starts_with("missing field") || message.starts_with("duplicate field") {
         return message.to_owned();
     }
@@ -23,7 +23,7 @@ fn without_value(message: &str) -> String {
     match (what, message.rsplit_once(", expected ")) {
         (Some(what), Some((_, expected))) => format!("{what}, expected {expected}"),
         (Some(what), None) => what.to_owned(),
-        (None, _) => "it has another form than the handler's input".to_owned(),
+        (None, _) => "its form does not match the handler's input".to_owned(),
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn says_where_and_what_was_expected() {
+    fn names_the_place_and_the_expected_type() {
         assert_eq!(text(json!({})), "data does not decode: missing field `name`");
         assert_eq!(
             text(json!({"name": "x", "lead": {"id": "secret"}})),

@@ -1,31 +1,31 @@
-//! The checks themselves: a file's path and text and the rules go in, sentences with `file:line` and
-//! the rule come out. They touch no disk, so that made-up files can show that each of them bites.
+//! The checks. They take the rules and a file's path and text, and return complaints with `file:line` and the rule. They
+//! read no files, so tests can show with made-up files that each check works.
 
 use crate::paths::{module_of, named};
 use crate::test_items::without_tests;
 use crate::tokens::{Kind, Token, tokens};
 
-/// What a room may name beside itself.
+/// Which rooms a room may name, besides itself.
 pub(crate) enum May {
-    /// Every room: it puts the parts together.
+    /// Every room, because it wires them together.
     All,
-    /// These, and no others.
+    /// Only these.
     Only(&'static [&'static str]),
 }
 
-/// The house's rules, as data.
+/// The rules, as data.
 pub(crate) struct Rules {
-    /// Every room and what it may name.
+    /// Every room, and the rooms that it may name.
     pub(crate) rooms: &'static [(&'static str, May)],
-    /// A dependency, and the rooms (`main` for the program) that alone may name it.
+    /// A dependency, and the only rooms that may name it (`main` is the program).
     pub(crate) crates: &'static [(&'static str, &'static [&'static str])],
-    /// Where the only files are that speak SQL.
+    /// The folder of the only files with SQL.
     pub(crate) sql: &'static str,
-    /// The most lines that a file may have.
+    /// The maximum number of lines of a file.
     pub(crate) lines: usize,
 }
 
-/// Everything that is wrong with a file of `src/`; `path` is relative to the package.
+/// All complaints about a file of `src/`; `path` is relative to the package.
 pub(crate) fn source_file(rules: &Rules, path: &str, text: &str) -> Vec<String> {
     let below_src = path.strip_prefix("src/").unwrap_or(path);
     let module = module_of(below_src);
@@ -48,7 +48,7 @@ pub(crate) fn source_file(rules: &Rules, path: &str, text: &str) -> Vec<String> 
     wrong
 }
 
-/// Everything that is wrong with a file of `crates/`, where Cargo keeps the arrows.
+/// All complaints about a file of `crates/`, where Cargo enforces the arrows.
 pub(crate) fn crate_file(rules: &Rules, path: &str, text: &str) -> Vec<String> {
     let mut wrong = length(rules, path, text);
     wrong.extend(opening(path, text));
@@ -59,11 +59,11 @@ pub(crate) fn crate_file(rules: &Rules, path: &str, text: &str) -> Vec<String> {
     wrong
 }
 
-/// A file may be read in one sitting, tests included.
+/// Checks the length of a file, tests included.
 pub(crate) fn length(rules: &Rules, path: &str, text: &str) -> Vec<String> {
     let (lines, most) = (text.lines().count(), rules.lines);
     (lines > most)
-        .then(|| format!("{path}: {lines} lines; {most} at most: split it by idea"))
+        .then(|| format!("{path}: {lines} lines (at most {most}): split it by idea"))
         .into_iter()
         .collect()
 }
@@ -85,7 +85,7 @@ fn is_test_file(below_src: &str) -> bool {
 
 fn opening(path: &str, text: &str) -> Option<String> {
     let opens = text.starts_with("//!") || (path == "src/lib.rs" && text.starts_with("#![doc"));
-    (!opens).then(|| format!("{path}:1: must open with `//!`: what it is, why, what it promises"))
+    (!opens).then(|| format!("{path}:1: must open with `//!`: what the file is, why, and what it guarantees"))
 }
 
 fn no_code(path: &str, code: &[Token]) -> Vec<String> {
@@ -143,7 +143,7 @@ fn dependencies(rules: &Rules, path: &str, room: &str, code: &[Token]) -> Vec<St
         .collect()
 }
 
-/// Words at the start of a path or right behind `use`: where the name of a dependency is.
+/// Words at the start of a path or directly after `use`, where the name of a dependency can be.
 fn crate_names(code: &[Token]) -> impl Iterator<Item = (&str, usize)> {
     code.iter().enumerate().filter_map(|(at, token)| {
         let Kind::Word(name) = &token.kind else { return None };
@@ -161,11 +161,11 @@ fn sql(rules: &Rules, path: &str, code: &[Token]) -> Vec<String> {
     }
     code.iter()
         .filter(|token| matches!(&token.kind, Kind::Text(text) if is_sql(text)))
-        .map(|token| format!("{path}:{}: SQL; only `{}` speaks it", token.line, rules.sql))
+        .map(|token| format!("{path}:{}: SQL is only allowed in `{}`", token.line, rules.sql))
         .collect()
 }
 
-/// A statement, by its capitals: a sentence that starts with "Select" is none.
+/// Whether a text is an SQL statement: it starts with a verb in capitals, unlike a sentence that starts with "Select".
 fn is_sql(text: &str) -> bool {
     const VERBS: [&str; 9] =
         ["SELECT", "INSERT", "UPDATE", "DELETE", "PRAGMA", "CREATE", "ALTER", "WITH", "BEGIN"];

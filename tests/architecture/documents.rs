@@ -1,5 +1,5 @@
-//! The documents are held to the repository: each path, link and heading that they name exists, the tables of crates and
-//! rooms in ARCHITECTURE.md are those of Cargo and of the rules here, and the index of decisions lists every page.
+//! Checks the documents against the repository: each path, link and heading that they name exists, the tables of crates
+//! and rooms in ARCHITECTURE.md match Cargo and the rules, and the index of decisions lists every page.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::check::May;
 use crate::{CRATES, ROOMS, files, manifests, read, rust_files, store};
 
-/// What begins a path in a document, beside the name of a crate or a room.
+/// Beginnings of a path in a document, besides the name of a crate or a room.
 const FOLDERS: [&str; 8] =
     ["src/", "crates/", "tests/", "docs/", "benches/", "examples/", "migrations/", "config/"];
 
@@ -17,8 +17,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The documents that say how things are now, with their text. A changelog says how they were, and so does a decision
-/// that no longer holds.
+/// The documents that describe the current state, with their text. A changelog and a superseded decision describe the
+/// past.
 fn documents() -> io::Result<Vec<(String, String)>> {
     let mut paths = files("docs")?;
     paths.retain(|path| path.ends_with(".md"));
@@ -28,12 +28,12 @@ fn documents() -> io::Result<Vec<(String, String)>> {
     Ok(texts?.into_iter().filter(|(_, text)| !text.lines().any(is_superseded)).collect())
 }
 
-/// The prose of a document: fenced blocks are examples.
+/// The text of a document without fenced blocks, which are examples.
 fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect()
 }
 
-/// Whether a text in backticks is meant as a path of this repository.
+/// Whether a text in backticks is a path in this repository.
 fn is_path(text: &str) -> bool {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
     let placeholder = text.contains("NAME") || text.contains("000N");
@@ -43,7 +43,7 @@ fn is_path(text: &str) -> bool {
     plain && !placeholder && (source || known)
 }
 
-/// Where the sources of the crate or the room `name` are; nowhere if there is none.
+/// The folders with the sources of the crate or room `name`; empty if there is none.
 fn folders_of(name: &str) -> Vec<String> {
     let krate = format!("crates/{name}/src/");
     let mut folders = Vec::new();
@@ -56,8 +56,8 @@ fn folders_of(name: &str) -> Vec<String> {
     folders
 }
 
-/// Whether `path` is there: from the root; below the sources of the crate or room that it begins with; or as the end of a
-/// path, as a table that has just named the folder writes it.
+/// Whether `path` exists: relative to the root, relative to the sources of the crate or room that it begins with, or as
+/// the end of a longer path, as in a table that has already named the folder.
 fn exists(path: &str, all: &[String]) -> bool {
     let end = format!("/{path}");
     let (first, rest) = path.split_once('/').unwrap_or(("", path));
@@ -103,8 +103,8 @@ fn every_document_that_the_code_names_exists() -> io::Result<()> {
     Ok(())
 }
 
-/// The names that a text such as `kommo::pace::CallKind` or `model::{Backoff, Jitter}` has in a crate or a room, with the
-/// folders that they may be in.
+/// The folders and the names of a text such as `kommo::pace::CallKind` or `model::{Backoff, Jitter}`; `None` if it does
+/// not begin with a crate or a room.
 fn items(text: &str) -> Option<(Vec<String>, Vec<&str>)> {
     let (first, rest) = text.split_once("::")?;
     let last = rest.rsplit("::").next().unwrap_or(rest);
@@ -113,7 +113,7 @@ fn items(text: &str) -> Option<(Vec<String>, Vec<&str>)> {
     (!folders.is_empty()).then_some((folders, names))
 }
 
-/// Whether `line` has `words`, and not as the beginning of a longer name.
+/// Whether `line` contains `words`, not followed by more of a name.
 fn has_words(line: &str, words: &str) -> bool {
     let behind = |(_, behind): (&str, &str)| !behind.starts_with(|c: char| c.is_alphanumeric() || c == '_');
     line.split_once(words).is_some_and(behind)
@@ -141,7 +141,7 @@ fn every_item_in_a_document_exists() -> io::Result<()> {
             );
         }
     }
-    assert!(wrong.is_empty(), "nothing of that name:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "no item with this name:\n{}", wrong.join("\n"));
     Ok(())
 }
 
@@ -152,7 +152,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn every_link_in_a_document_leads_somewhere() -> io::Result<()> {
+fn every_link_in_a_document_has_a_target() -> io::Result<()> {
     let mut wrong = Vec::new();
     for (document, text) in documents()? {
         let folder = Path::new(&document).parent().unwrap();
@@ -173,24 +173,24 @@ fn every_link_in_a_document_leads_somewhere() -> io::Result<()> {
             }
         }
     }
-    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "broken links:\n{}", wrong.join("\n"));
     Ok(())
 }
 
-/// The cells of the table below `header`, without the line under it.
+/// The cells of the table below `header`, without the separator line.
 fn table(text: &str, header: &str) -> Vec<Vec<String>> {
     let rows = text.lines().skip_while(|line| !line.starts_with(header)).skip(2);
     let rows = rows.map_while(|line| line.strip_prefix("| ")?.strip_suffix('|'));
     rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-/// The names in backticks of a cell.
+/// The names in backticks in a cell.
 fn names(cell: &str) -> BTreeSet<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 #[test]
-fn the_table_of_crates_is_what_cargo_has() -> io::Result<()> {
+fn the_table_of_crates_matches_cargo() -> io::Result<()> {
     let crates = manifests::crates()?;
     let rows = table(&read("ARCHITECTURE.md")?, "| crate |");
     let rows: Vec<&Vec<String>> = rows.iter().filter(|row| row[0] != "`src/`").collect();
@@ -212,7 +212,7 @@ fn the_table_of_crates_is_what_cargo_has() -> io::Result<()> {
 }
 
 #[test]
-fn the_table_of_rooms_is_what_the_rules_say() -> io::Result<()> {
+fn the_table_of_rooms_matches_the_rules() -> io::Result<()> {
     let rows = table(&read("ARCHITECTURE.md")?, "| room |");
     let listed: BTreeSet<String> = rows.iter().flat_map(|row| names(&row[0])).collect();
     assert_eq!(listed, ROOMS.iter().map(|(room, _)| (*room).to_owned()).collect());
@@ -235,7 +235,7 @@ fn the_table_of_rooms_is_what_the_rules_say() -> io::Result<()> {
 }
 
 #[test]
-fn the_table_of_the_rooms_of_the_store_is_what_the_rules_say() -> io::Result<()> {
+fn the_table_of_store_rooms_matches_the_rules() -> io::Result<()> {
     let rows = table(&read("docs/architecture/store.md")?, "| store room |");
     let rows: Vec<(BTreeSet<String>, BTreeSet<String>)> =
         rows.iter().map(|row| (names(&row[0]), names(&row[2]))).collect();
@@ -261,7 +261,7 @@ fn the_index_of_decisions_lists_every_page() -> io::Result<()> {
         );
         assert!(
             ['.', ';'].iter().any(|end| page.contains(&format!("\nDecided {}{end} ", &name[..10]))),
-            "{path} is dated as it is named"
+            "{path} must have the date of its name"
         );
         assert!(page.lines().count() < 40, "{path} is too long");
     }
@@ -269,7 +269,7 @@ fn the_index_of_decisions_lists_every_page() -> io::Result<()> {
 }
 
 #[test]
-fn what_a_document_means_by_a_path_is_known() {
+fn paths_anchors_and_tables_are_recognized() {
     for (text, path) in [
         ("src/lib.rs", true),
         ("kommo/pace/state.rs", true),

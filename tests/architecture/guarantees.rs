@@ -1,10 +1,10 @@
-//! `docs/guarantees.md` says which test fails when a promise breaks: here the page is held to the tests.
+//! Checks `docs/guarantees.md`, which names the tests that fail if a promise breaks: each of these tests exists.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-/// A row that promises something, and the tests that it names as `path::test`.
+/// Each row's promise, and the tests that it names as `path::test`.
 fn rows(page: &str) -> Vec<(&str, Vec<&str>)> {
     let table = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     table
@@ -14,7 +14,7 @@ fn rows(page: &str) -> Vec<(&str, Vec<&str>)> {
         .collect()
 }
 
-/// Whether `source` has a test of that name: a function under an attribute that makes it one.
+/// Whether `source` has a test with this name: a function under a test attribute.
 fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let is_it = |line: &str| line.contains(&format!("fn {name}("));
@@ -36,10 +36,10 @@ fn every_promise_names_tests_that_exist() {
     assert!(rows.len() >= 40, "the page has lost rows: {}", rows.len());
     for (promise, tests) in rows {
         if !promises.insert(promise) {
-            wrong.push(format!("the promise is there twice: {promise}"));
+            wrong.push(format!("duplicate promise: {promise}"));
         }
         if tests.is_empty() {
-            wrong.push(format!("no test: {promise}"));
+            wrong.push(format!("a promise without a test: {promise}"));
         }
         for test in tests {
             let Some((path, name)) = test.split_once("::") else {
@@ -58,7 +58,7 @@ fn every_promise_names_tests_that_exist() {
 }
 
 #[test]
-fn a_name_without_a_test_is_found() {
+fn a_missing_test_is_noticed() {
     let source = "#[test]\nfn one() {}\n\n/// Prose.\n#[tokio::test(start_paused = true)]\n// Why.\nasync fn two() {}\n\nfn three() {}";
     assert!(has_test(source, "one") && has_test(source, "two"));
     assert!(!has_test(source, "three") && !has_test(source, "on"));

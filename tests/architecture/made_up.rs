@@ -1,5 +1,4 @@
-//! Made-up files against made-up rules: each rule catches what it is there for, and lets through
-//! what it should.
+//! Tests the checks on made-up files with made-up rules: each check finds its violations, and nothing else.
 
 use crate::check::{May, Rules, crate_file, length, source_file};
 
@@ -77,13 +76,13 @@ fn sql_stays_in_the_store() {
         (
             "crates/kommo/src/a.rs",
             "f(\"SELECT 1\")",
-            Some("crates/kommo/src/a.rs:2: SQL; only `crates/store/` speaks it"),
+            Some("crates/kommo/src/a.rs:2: SQL is only allowed in `crates/store/`"),
         ),
-        ("src/top.rs", "f(\"SELECT 1\")", Some("src/top.rs:2: SQL; only `crates/store/` speaks it")),
+        ("src/top.rs", "f(\"SELECT 1\")", Some("src/top.rs:2: SQL is only allowed in `crates/store/`")),
         (
             "src/top.rs",
             "f(r#\"\n UPDATE jobs SET x = 1\"#)",
-            Some("src/top.rs:2: SQL; only `crates/store/` speaks it"),
+            Some("src/top.rs:2: SQL is only allowed in `crates/store/`"),
         ),
         ("src/top.rs", "f(\"Select a job, UPDATE\")", None),
     ];
@@ -104,10 +103,10 @@ fn lib_holds_no_code() {
 }
 
 #[test]
-fn a_file_opens_with_its_design() {
+fn a_file_opens_with_a_doc_comment() {
     assert_eq!(
         source_file(&RULES, "src/low.rs", "// Doc."),
-        ["src/low.rs:1: must open with `//!`: what it is, why, what it promises"]
+        ["src/low.rs:1: must open with `//!`: what the file is, why, and what it guarantees"]
     );
     assert_eq!(source_file(&RULES, "src/lib.rs", "#![doc = include_str!(\"x\")]"), Vec::<String>::new());
 }
@@ -139,10 +138,10 @@ fn unit_tests_are_in_two_places_only() {
 }
 
 #[test]
-fn a_file_has_an_end() {
+fn a_file_that_is_too_long_is_found() {
     assert_eq!(length(&RULES, "tests/a.rs", "1\n2\n3\n4\n5\n"), Vec::<String>::new());
     assert_eq!(
         length(&RULES, "tests/a.rs", "1\n2\n3\n4\n5\n6\n"),
-        ["tests/a.rs: 6 lines; 5 at most: split it by idea"]
+        ["tests/a.rs: 6 lines (at most 5): split it by idea"]
     );
 }

@@ -1,4 +1,4 @@
-//! What Cargo's manifests keep apart, held here so that a new line in one of them does not undo it unnoticed.
+//! Checks the separation of crates in Cargo's manifests, so that a new dependency does not undo it unnoticed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::read;
 
-/// The crates of the workspace, as folders below `crates/`.
+/// The crates of the workspace: the folders below `crates/`.
 pub(crate) fn crates() -> io::Result<BTreeSet<String>> {
     let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("crates"))?;
     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
@@ -18,7 +18,7 @@ pub(crate) fn manifest(folder: &str) -> io::Result<String> {
     read(&format!("{folder}/Cargo.toml"))
 }
 
-/// What a package depends on, except for its tests.
+/// The dependencies of a package, without those of its tests.
 pub(crate) fn dependencies(manifest: &str) -> BTreeSet<String> {
     let below = manifest.split_once("\n[dependencies]\n").map_or("", |(_, below)| below);
     let lines = below.lines().take_while(|line| !line.starts_with('['));
@@ -37,7 +37,7 @@ fn only_the_store_depends_on_a_database() -> io::Result<()> {
 }
 
 #[test]
-fn the_vocabulary_depends_on_no_io() -> io::Result<()> {
+fn the_model_depends_on_no_io() -> io::Result<()> {
     let found = dependencies(&manifest("crates/model")?);
     for name in ["axum", "hyper", "hyper-util", "reqwest", "rustix", "sqlx"] {
         assert!(!found.contains(name), "crates/model depends on {name}");
@@ -46,7 +46,7 @@ fn the_vocabulary_depends_on_no_io() -> io::Result<()> {
     let tokio = manifest.lines().find(|line| line.starts_with("tokio = ")).unwrap();
     assert_eq!(
         tokio, "tokio = { workspace = true, features = [\"sync\", \"time\"] }",
-        "locks and timers alone"
+        "only locks and timers"
     );
     Ok(())
 }

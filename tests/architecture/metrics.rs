@@ -1,4 +1,5 @@
-//! The README names every metric that a scrape shows, and no other; and what the rooms count is in the recorder's list.
+//! Checks that `docs/operations.md` names exactly the metrics that a scrape shows, and that the recorder's list has every
+//! metric of the rooms.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,10 +7,10 @@ use std::io;
 use std::path::Path;
 
 const PREFIX: &str = "bridge_";
-/// Where metrics get their names.
+/// The files that name metrics.
 const NAMED: [&str; 3] = ["src/telemetry/recorder.rs", "src/telemetry/queue.rs", "src/admin/metrics.rs"];
 
-/// The metrics that `text` names behind one of `marks`.
+/// The metrics that `text` names directly after one of `marks`.
 fn metrics<'t>(text: &'t str, marks: &[&str]) -> BTreeSet<&'t str> {
     let begins =
         text.match_indices(PREFIX).filter(|(at, _)| marks.iter().any(|mark| text[..*at].ends_with(mark)));
@@ -22,13 +23,13 @@ fn metrics<'t>(text: &'t str, marks: &[&str]) -> BTreeSet<&'t str> {
 }
 
 #[test]
-fn the_readme_names_every_metric_and_no_other() -> io::Result<()> {
+fn operations_page_names_exactly_the_metrics_that_exist() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md"))?;
+    let page = fs::read_to_string(root.join("docs/operations.md"))?;
     let sources: Vec<String> =
         NAMED.iter().map(|path| fs::read_to_string(root.join(path))).collect::<Result<_, _>>()?;
     let there: BTreeSet<&str> = sources.iter().flat_map(|source| metrics(source, &["\""])).collect();
-    assert_eq!(metrics(&readme, &["`"]), there);
+    assert_eq!(metrics(&page, &["`"]), there);
     Ok(())
 }
 

@@ -1,23 +1,23 @@
-//! Which paths of this crate a file names, in `use` or in the middle of an expression, however they
-//! are written: `crate::a`, `crate::{a, b::c}`, `super::super::a`, inside an inline module too.
+//! Finds the paths of its crate that a file names, in `use` or in an expression, in every notation: `crate::a`,
+//! `crate::{a, b::c}`, `super::super::a`, also inside an inline module.
 
 use crate::tokens::{Kind, Token};
 
-/// A path from the crate's root and the line that names it. Empty: the root itself.
+/// A path from the crate's root (empty for the root itself), and the line that names it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) path: Vec<String>,
     pub(crate) line: usize,
 }
 
-/// The module that a file below `src/` holds: `a/b.rs` and `a/b/mod.rs` are both `a::b`.
+/// The module of a file below `src/`: `a/b.rs` and `a/b/mod.rs` are both `a::b`.
 pub(crate) fn module_of(below_src: &str) -> Vec<String> {
     let stem = below_src.strip_suffix(".rs").unwrap_or(below_src);
     let stem = stem.strip_suffix("/mod").unwrap_or(stem);
     stem.split('/').map(str::to_owned).collect()
 }
 
-/// Every path that starts with `crate`, `self` or `super`, seen from `module`.
+/// All paths that start with `crate`, `self` or `super`, resolved from `module`.
 pub(crate) fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
     let mut found = Vec::new();
     let mut module = module.to_vec();
@@ -57,7 +57,7 @@ pub(crate) fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
     found
 }
 
-/// The name in `mod NAME {`, when its brace is at `at`.
+/// The name in `mod NAME {`, if the brace is at `at`.
 fn inline_module(tokens: &[Token], at: usize) -> Option<String> {
     let keyword = tokens.get(at.checked_sub(2)?)?;
     match &tokens[at - 1].kind {
@@ -71,7 +71,7 @@ fn starts_here(tokens: &[Token], at: usize) -> bool {
     !continues && tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Step)
 }
 
-/// Walks the tree of a `use` (a plain path is a tree with one leaf) and returns the index behind it.
+/// Walks the tree of a `use` (a plain path is a tree with one leaf), and returns the index after it.
 fn leaves_of(
     tokens: &[Token],
     mut at: usize,
@@ -107,7 +107,7 @@ fn group(
     while let Some(token) = tokens.get(at) {
         match &token.kind {
             Kind::Mark('}') => return at + 1,
-            // `as name` renames what was just read and names nothing.
+            // `as name` renames the previous segment and is not part of a path.
             Kind::Word(word) if word == "as" => at += 2,
             Kind::Word(_) | Kind::Mark('{' | '*') => at = leaves_of(tokens, at, prefix, leaves),
             _ => at += 1,
@@ -137,7 +137,7 @@ mod tests {
     use crate::tokens::tokens;
 
     #[test]
-    fn a_path_is_found_however_it_is_written() {
+    fn a_path_is_found_in_every_notation() {
         let table: &[(&str, &[(&str, usize)])] = &[
             ("use crate::store::Store;", &[("store::Store", 1)]),
             ("use crate::store as s;", &[("store", 1)]),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_a_module() {
+    fn the_module_of_a_file_follows_from_its_path() {
         for (file, module) in [
             ("store.rs", "store"),
             ("store/mod.rs", "store"),

@@ -1,11 +1,11 @@
-//! The rooms of the store: which may name which. To Cargo they are one crate; here the arrows between them go one way, and
-//! only the engine knows its database.
+//! The rooms of the store, and which may name which. To Cargo they are one crate. This test keeps the arrows between
+//! them in one direction, and the database inside the engine.
 
 use crate::paths::{module_of, named};
 use crate::test_items::without_tests;
 use crate::tokens::{Kind, Token, tokens};
 
-/// What any engine builds on: the vocabulary of the public face, and what is counted and timed in memory.
+/// The base of any engine: the vocabulary of the public interface, and counters and timers in memory.
 pub(crate) const SHARED: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("records", &[]),
@@ -16,7 +16,7 @@ pub(crate) const SHARED: &[(&str, &[&str])] = &[
     ("lanes", &["error"]),
 ];
 
-/// The engine, and the handles above it. Beside these, each of them may name what is shared.
+/// The engine, and the handles above it. Besides the listed rooms, each may name the shared ones.
 pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("sqlite::error", &[]),
     ("sqlite::file", &["sqlite::error"]),
@@ -43,10 +43,10 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("handles", &["sqlite::engine", "sqlite::testing"]),
 ];
 
-/// What the root of the crate exports from `handles`; all else there is shared.
+/// The exports of the crate root that come from `handles`. Its other exports are shared.
 const HANDLES: [&str; 5] = ["Store", "Jobs", "Accounts", "OAuth", "Maintenance"];
 
-/// Everything that is wrong with a file of the store; `below_src` is its path below `crates/store/src/`.
+/// All complaints about a file of the store; `below_src` is its path below `crates/store/src/`.
 pub(crate) fn store_file(below_src: &str, text: &str) -> Vec<String> {
     let module = module_of(below_src);
     let is_test = below_src.contains("tests/") || below_src.ends_with("tests.rs");
@@ -70,7 +70,7 @@ pub(crate) fn store_file(below_src: &str, text: &str) -> Vec<String> {
     arrows.chain(database(below_src, room, &code)).collect()
 }
 
-/// The room that a path leads to; `None` for what the root exports of the shared ones.
+/// The room that a path leads to; `None` if the root exports it from a shared room.
 fn target(path: &[String]) -> Option<&'static str> {
     let is_handle = path.first().is_some_and(|first| HANDLES.contains(&first.as_str()));
     if is_handle { Some("handles") } else { room_of(path).map(|(name, _)| name) }
@@ -82,7 +82,7 @@ fn room_of(module: &[String]) -> Option<(&'static str, &'static [&'static str])>
     SHARED.iter().chain(ROOMS).find(|(name, _)| holds(name)).copied()
 }
 
-/// Outside the engine nothing names a database.
+/// Complaints about names of the database outside the engine.
 fn database(below_src: &str, room: &str, code: &[Token]) -> Vec<String> {
     let names = |token: &&Token| matches!(&token.kind, Kind::Word(word) if word == "sqlx");
     let found = code.iter().filter(|_| !room.starts_with("sqlite")).filter(names);
@@ -90,7 +90,7 @@ fn database(below_src: &str, room: &str, code: &[Token]) -> Vec<String> {
 }
 
 #[test]
-fn each_room_of_the_store_names_only_rooms_above_its_line() {
+fn each_store_room_names_only_rooms_above_it_in_the_table() {
     let mut above = Vec::new();
     for (room, others) in SHARED.iter().chain(ROOMS) {
         for other in *others {
@@ -101,7 +101,7 @@ fn each_room_of_the_store_names_only_rooms_above_its_line() {
 }
 
 #[test]
-fn an_arrow_of_the_store_that_goes_up_is_found() {
+fn an_upward_arrow_in_the_store_is_found() {
     for (path, code, expected) in [
         ("sqlite/jobs/a.rs", "use crate::sqlite::write::x;", None),
         ("sqlite/jobs/a.rs", "use crate::{StoreError, time};", None),

@@ -1,8 +1,8 @@
-//! Leaves out what exists for tests alone: there a file may reach across the house for what it needs.
+//! Removes items that exist only for tests, which may name any room.
 
 use crate::tokens::{Kind, Token};
 
-/// `tokens` without every item that is under `#[cfg(test)]` (or `all(test, …)`).
+/// `tokens` without the items under `#[cfg(test)]` (or `all(test, …)`).
 pub(crate) fn without_tests(tokens: &[Token]) -> Vec<Token> {
     let mut kept = Vec::new();
     let mut at = 0;
@@ -29,7 +29,7 @@ fn is_test_attribute(tokens: &[Token]) -> bool {
     starts(&["#", "[", "cfg", "(", "test", ")"]) || starts(&["#", "[", "cfg", "(", "all", "(", "test"])
 }
 
-/// The index behind the item whose first attribute is at `at`: past its `;`, or past its braces.
+/// The index after the item whose first attribute is at `at`: after its `;` or its braces.
 fn end_of_item(tokens: &[Token], mut at: usize) -> usize {
     while at < tokens.len() && tokens[at].is_mark('#') {
         at = behind_group(tokens, at + 1);
@@ -47,7 +47,7 @@ fn end_of_item(tokens: &[Token], mut at: usize) -> usize {
     at
 }
 
-/// The index behind the bracket that closes the one at `at`.
+/// The index after the bracket that closes the one at `at`.
 fn behind_group(tokens: &[Token], mut at: usize) -> usize {
     let mut depth = 0_usize;
     while at < tokens.len() {
@@ -65,7 +65,7 @@ fn behind_group(tokens: &[Token], mut at: usize) -> usize {
 }
 
 #[test]
-fn items_under_cfg_test_are_dropped_and_nothing_else() {
+fn only_items_under_cfg_test_are_removed() {
     let source = "
         mod a { x }
         #[cfg(test)] #[allow(y)] mod tests { use b::{c}; fn d() { e[0] } }

@@ -1,13 +1,12 @@
-//! Just enough of Rust's grammar to read paths out of a file: words, marks and string literals,
-//! each with its line. Comments, lifetimes and character literals are gone, so that prose about a
-//! room is not taken for a use of it.
+//! Just enough of Rust's grammar to find paths in a file: words, marks and string literals, each with its line.
+//! Comments, lifetimes and character literals are dropped, so that a comment about a room does not count as a use of it.
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An identifier, a keyword or a number.
     Word(String),
-    /// The content of a string literal of any sort, escapes as they are written.
+    /// The content of a string literal of any kind, with its escapes as written.
     Text(String),
     /// `::`
     Step,
@@ -32,7 +31,7 @@ impl Token {
     }
 }
 
-/// Reads a whole file. A file that does not lex as Rust gives nonsense, never a panic.
+/// Reads a whole file. If the file is not valid Rust, the tokens are meaningless, but it does not panic.
 pub(crate) fn tokens(source: &str) -> Vec<Token> {
     let mut reader = Reader { chars: source.chars().collect(), at: 0, line: 1 };
     let mut found = Vec::new();
@@ -72,7 +71,7 @@ impl Reader {
         self.chars.get(self.at + ahead).copied()
     }
 
-    /// Every step goes through here, so that no newline is left uncounted.
+    /// Every step goes through this function, so that every newline is counted.
     fn skip(&mut self, count: usize) {
         for _ in 0..count {
             if self.peek(0) == Some('\n') {
@@ -137,7 +136,7 @@ impl Reader {
         self.peek(0) == Some('"') && (1..=hashes).all(|n| self.peek(n) == Some('#'))
     }
 
-    /// A character literal or a lifetime: only the first has a closing quote where it should be.
+    /// Skips a character literal or a lifetime. Only a literal has a closing quote in the expected place.
     fn quote(&mut self) -> Option<Kind> {
         if self.peek(1) == Some('\\') {
             self.skip(3);
@@ -176,7 +175,7 @@ impl Reader {
 }
 
 #[test]
-fn comments_lifetimes_and_characters_are_no_words() {
+fn comments_lifetimes_and_characters_are_not_words() {
     let source = "a // b\n/* c /* d */ e */ '\"' '\\'' '\\u{41}' &'static f";
     let words: Vec<Token> =
         tokens(source).into_iter().filter(|token| matches!(token.kind, Kind::Word(_))).collect();
@@ -185,7 +184,7 @@ fn comments_lifetimes_and_characters_are_no_words() {
 }
 
 #[test]
-fn strings_of_every_sort_are_one_text() {
+fn a_string_of_any_kind_is_one_text() {
     for source in [r#""x::\"y""#, r##"r#"x::\"y"#"##, r#"b"x::\"y""#, r##"br#"x::\"y"#"##] {
         let want = Token { kind: Kind::Text(r#"x::\"y"#.to_owned()), line: 1 };
         assert_eq!(tokens(source), [want], "{source}");

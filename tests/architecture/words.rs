@@ -32,7 +32,8 @@ const PHRASES: &[(&str, &str)] = &[
 ];
 
 /// What makes one of the phrases plain English after all: the word before it, or the one after it.
-const PLAIN_AFTER: &[(&str, &str)] = &[("is no", "there"), ("are no", "there"), ("was no", "there"), ("were no", "there")];
+const PLAIN_AFTER: &[(&str, &str)] =
+    &[("is no", "there"), ("are no", "there"), ("was no", "there"), ("were no", "there")];
 const PLAIN_BEFORE: &[(&str, &str)] = &[
     ("is no", "longer"),
     ("are no", "longer"),
@@ -65,7 +66,9 @@ fn prose_of_code(text: &str) -> Vec<Line> {
     }
     for (at, line) in text.lines().enumerate() {
         let begins = line.match_indices("//").map(|(begins, _)| begins);
-        let comment = begins.into_iter().find(|begins| line[..*begins].chars().all(char::is_whitespace) || line[..*begins].ends_with(' '));
+        let comment = begins.into_iter().find(|begins| {
+            line[..*begins].chars().all(char::is_whitespace) || line[..*begins].ends_with(' ')
+        });
         prose.extend(comment.map(|begins| (at + 1, line[begins..].to_owned())));
     }
     prose
@@ -88,7 +91,8 @@ fn prose_of_document(text: &str) -> Vec<Line> {
 /// The phrases of the list that are in `text`.
 fn found_in(text: &str) -> Vec<&'static str> {
     let lower = text.to_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !(c.is_alphanumeric() || c == '\'')).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !(c.is_alphanumeric() || c == '\'')).filter(|word| !word.is_empty()).collect();
     let mut found = Vec::new();
     for (phrase, _) in PHRASES {
         let parts: Vec<&str> = phrase.split(' ').collect();
@@ -106,7 +110,8 @@ fn found_in(text: &str) -> Vec<&'static str> {
 }
 
 fn complaints(path: &str, prose: &[Line]) -> Vec<String> {
-    let is_allowed = |phrase: &str| ALLOWED.iter().any(|(file, own)| *file == path && (own.is_empty() || *own == phrase));
+    let is_allowed =
+        |phrase: &str| ALLOWED.iter().any(|(file, own)| *file == path && (own.is_empty() || *own == phrase));
     let mut wrong = Vec::new();
     for (line, text) in prose {
         for phrase in found_in(text).into_iter().filter(|phrase| !is_allowed(phrase)) {

@@ -1,4 +1,4 @@
-"""The real program on ports of its own, and the bots that call it."""
+"""Runs the real program on free ports, and plays the bots that call it."""
 
 import base64
 import hashlib
@@ -18,25 +18,26 @@ import uuid
 CLIENT_UUID = "9b2cf3a5-0c1e-4d57-8c6e-2f6f3f1f0d11"
 CLIENT_SECRET = "a-secret-of-the-attacks"
 ENCRYPTION_KEY = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-# Kommo waits this long, in seconds.
+# How long Kommo waits for a response, in seconds.
 ANSWER_WITHIN = 2.0
-START = 30
+# The time limit for the start, in seconds.
+START_TIMEOUT = 30
 
 
 class Failed(Exception):
-    """The bridge did not do what it promises."""
+    """The bridge broke a guarantee."""
 
 
-def check(promise, what):
-    if not promise:
-        raise Failed(what)
+def check(holds, message):
+    if not holds:
+        raise Failed(message)
 
 
 class Bridge:
-    """`serve` with the handler `echo`, once it is ready; it is killed at the end of a `with`.
+    """`serve` with the handler `echo`. The constructor waits until it is ready; leaving a `with` block kills it.
 
-    `accounts` have a long-lived token; `allowed` are further hosts that may get a bearer. Its log is read up to the
-    line that says that it is ready; what happens to it then is the attack's choice (`read_log`).
+    `accounts` have a long-lived token; `allowed` are additional hosts that may get a bearer. The constructor reads the
+    log up to the line that says that the bridge is ready. Whether to read on is up to the attack (`read_log`).
     """
 
     def __init__(self, program, accounts, allowed=(), more="", log=None):
@@ -68,36 +69,37 @@ class Bridge:
         self.public, self.admin = self.ready()
 
     def ready(self):
-        """The public and the admin address, from the line that says that it is ready."""
+        """Reads the public and the admin address from the line that says that the bridge is ready."""
         text = ""
         while True:
-            check(select.select([self.log], [], [], START)[0], f"it is not ready after {START} s:\n{text}")
-            some = os.read(self.log, 1)
-            check(some, f"it did not start:\n{text}")
-            text += some.decode(errors="replace")
-            if some == b"\n":
+            readable = select.select([self.log], [], [], START_TIMEOUT)[0]
+            check(readable, f"the bridge is not ready after {START_TIMEOUT} s:\n{text}")
+            byte = os.read(self.log, 1)
+            check(byte, f"the bridge did not start:\n{text}")
+            text += byte.decode(errors="replace")
+            if byte == b"\n":
                 plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
                 addresses = re.findall(r'(?:server|admin)\.listen"?[=:]"?(127\.0\.0\.1:\d+)', plain)
                 if len(addresses) == 2:
                     return addresses
 
     def read_log(self):
-        """Reads the log from now on, as a well-behaved collector does."""
+        """Reads the log in the background, as a well-behaved collector does."""
 
         def drain():
             try:
                 while os.read(self.log, 65536):
                     pass
             except OSError:
-                pass  # A terminal ends like this.
+                pass  # This is how reading a terminal ends.
 
         threading.Thread(target=drain, daemon=True).start()
 
     def run(self, *arguments):
-        """Another command of the program beside the bridge; its stdout."""
+        """Runs another command of the program while the bridge is running, and returns its stdout."""
         command = [self.program, "-c", self.config, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder.name, timeout=60)
-        check(done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stderr}")
+        check(done.returncode == 0, f"{arguments}: exit code {done.returncode}\n{done.stderr}")
         return done.stdout
 
     def get(self, address, path, timeout=ANSWER_WITHIN):
@@ -110,7 +112,7 @@ class Bridge:
             connection.close()
 
     def bot(self, kommo, data, continue_id):
-        """A bot of `kommo` calls; gives the status of the answer, which has to come within Kommo's two seconds."""
+        """Plays a bot of `kommo` that calls the bridge. Returns the status, which must arrive within two seconds."""
         now = int(time.time())
         claims = {
             "iss": kommo.origin,
@@ -149,13 +151,13 @@ class Bridge:
         return sum(float(value) for value in values)
 
     def stop(self, seconds):
-        """SIGTERM; fails if it takes longer than `seconds`."""
+        """Sends SIGTERM, and fails if the bridge takes longer than `seconds` to exit."""
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise Failed(f"it did not end within {seconds} s of SIGTERM") from None
-        check(code == 0, f"it ended with {code}")
+            raise Failed(f"the bridge did not exit within {seconds} s of SIGTERM") from None
+        check(code == 0, f"the bridge exited with code {code}")
 
     def __enter__(self):
         return self

@@ -1,4 +1,4 @@
-"""A Kommo that answers as an attack needs it: continues, the token endpoint, and nothing more."""
+"""A minimal Kommo with the responses that an attack needs: continues, the token endpoint, and the account."""
 
 import base64
 import json
@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 
 
 def unsigned_token(claims):
-    """An access token as Kommo hands it out: the bridge reads its claims and cannot check its signature."""
+    """An access token as Kommo issues it. The bridge reads the claims but cannot check the signature."""
     part = lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
     return f"{part({'alg': 'RS256'})}.{part(claims)}.c2ln"
 
 
 class Kommo:
-    """One account on a port of its own.
+    """One account on its own port.
 
-    `answer(body)` decides what a continue gets: a status, or a triple of status, content type and body.
-    Every request is kept in `requests` as (method, path, body, bearer).
+    `answer(body)` returns the response to a continue: a status, or a triple of status, content type and body.
+    `requests` records every request as (method, path, body, bearer).
     """
 
     def __init__(self, account_id, answer=lambda body: 202):
@@ -79,15 +79,15 @@ class Kommo:
             return answer
         if answer in (200, 202):
             return answer, "text/plain", b"Accepted"
-        problem = {"title": "Refused", "type": "about:blank", "status": answer, "detail": "as the attack wants it"}
+        problem = {"title": "Refused", "type": "about:blank", "status": answer, "detail": "refused by the attack"}
         return answer, "application/problem+json", json.dumps(problem).encode()
 
     def continues(self):
-        """The bodies of all continues so far, in order of arrival."""
+        """The bodies of all continues received so far, in order of arrival."""
         with self.arrived:
             return [body for _, path, body, _ in self.requests if "/continue/" in path]
 
     def wait_for(self, done, seconds):
-        """Waits until `done()`, which is asked after each request. Says whether it came true in time."""
+        """Waits until `done()` is true, checking after each request. Returns whether that happened in time."""
         with self.arrived:
             return self.arrived.wait_for(done, seconds)

@@ -1,4 +1,4 @@
-"""A stranger who calls the callback of OAuth and has a name under `allowed_hosts`."""
+"""Attack: a stranger with a host under `allowed_hosts` calls the OAuth callback to get an account's data."""
 
 import urllib.parse
 
@@ -27,11 +27,11 @@ def rob(program, opted_in):
         bridge.read_log()
         link = bridge.run("accounts", "authorize", "--json").split('"link"')[1].split('"')[1]
         state = urllib.parse.parse_qs(urllib.parse.urlsplit(link).query)["state"][0]
-        status, said = callback(bridge, code="good", referer=kommo.host, state=state)
-        check(status == 200, f"the account was not connected: {status} {said}")
+        status, page = callback(bridge, code="good", referer=kommo.host, state=state)
+        check(status == 200, f"the account was not connected: {status} {page}")
         for _ in range(5):
             callback(bridge, code="junk", referer=evil.host, from_widget="1")
-        check(not evil.requests, f"the stranger was called: {[path for _, path, _, _ in evil.requests]}")
-        check(bridge.bot(kommo, {"text": "a customer's words"}, "c1") == 200, "the bot is not answered")
+        check(not evil.requests, f"the bridge called the stranger: {[path for _, path, _, _ in evil.requests]}")
+        check(bridge.bot(kommo, {"text": "a customer's words"}, "c1") == 200, "the bot was not answered with 200")
         check(kommo.wait_for(lambda: kommo.continues(), 20), "the bot was not continued")
-        check(not evil.requests, "the continue went to the stranger")
+        check(not evil.requests, "the stranger got the continue")

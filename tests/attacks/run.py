@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Replays the attacks that once stopped or robbed the bridge, against the real program.
+"""Replays attacks that once stopped the bridge or stole data from it, against the real program.
 
     python3 tests/attacks/run.py --program target/release/salesbot-bridge [NAME ...]
 
-One line an attack; exits 1 if the bridge gave in to one. Needs Python 3 alone, talks to 127.0.0.1 alone, takes about
-a minute.
+Prints one line for each attack, and exits with 1 if one succeeds. Needs only Python 3, uses only 127.0.0.1, and takes
+about a minute.
 """
 
 import argparse
@@ -29,12 +29,12 @@ ATTACKS = {
     "busy-connections": sockets.keep_alive_connections,
 }
 
-# No attack takes longer than this, in seconds.
-LIMIT = 120
+# The time limit for one attack, in seconds.
+TIME_LIMIT = 120
 
 
 def out_of_time(*_):
-    raise Failed(f"it did not end within {LIMIT} s")
+    raise Failed(f"the attack did not end within {TIME_LIMIT} s")
 
 
 def main():
@@ -47,13 +47,13 @@ def main():
     unknown = [name for name in arguments.names if name not in ATTACKS]
     if unknown:
         sys.exit(f"unknown attack {unknown[0]} (expected one of: {', '.join(ATTACKS)})")
-    # An end of each connection is here, and the bridge inherits the limit for the other.
+    # One end of each connection is in this process; the bridge inherits the limit for the other end.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     failed = 0
     for name in arguments.names or ATTACKS:
         began = time.monotonic()
-        signal.alarm(LIMIT)
+        signal.alarm(TIME_LIMIT)
         try:
             ATTACKS[name](program)
             result = "withstood"

@@ -1,4 +1,4 @@
-"""More connections than the bridge has slots, at its defaults."""
+"""Attack: more connections than the bridge allows by default."""
 
 import socket
 import time
@@ -20,7 +20,7 @@ def bots_are_served(bridge, kommo):
         status = bridge.bot(kommo, {"n": number}, f"c{number}")
         check(status == 200, f"bot {number} got {status} after {time.monotonic() - began:.1f} s")
     check(kommo.wait_for(lambda: len(kommo.continues()) >= BOTS, 20), "not every bot was continued")
-    check(bridge.get(bridge.admin, "/health/ready")[0] == 200, "it is not ready")
+    check(bridge.get(bridge.admin, "/health/ready")[0] == 200, "the bridge is not ready")
 
 
 def silent_connections(program):
@@ -44,7 +44,7 @@ def keep_alive_connections(program):
                 try:
                     connection.sendall(request)
                 except OSError:
-                    pass  # The bridge has closed it to make room.
+                    pass  # The bridge closed it to make room.
             bots_are_served(bridge, kommo)
             kommo.requests.clear()
         for connection in busy:

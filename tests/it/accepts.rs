@@ -1,11 +1,11 @@
-//! What the public listener takes, in every form in which Kommo sends it.
+//! Requests that the public listener accepts, in every form that Kommo sends.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use salesbot_bridge::Clock;
-use salesbot_bridge::simulator::{Algorithm, BodyStyle, BotType, Plan, Simulator, TokenStyle};
 use serde_json::{Value, json};
+use simulator::{Algorithm, BodyStyle, BotType, Plan, Simulator, TokenStyle};
 
 use crate::bridge::TestBridge;
 use crate::played::{account, bot, calls_for, continued, kommo, plan};
@@ -38,11 +38,11 @@ async fn a_stored_job_is_answered_200_with_its_id() {
     ] {
         assert_eq!(job[key], expected, "{key} of {job:#}");
     }
-    assert_eq!(id.as_bytes()[14], b'7', "no UUIDv7: {id}");
+    assert_eq!(id.as_bytes()[14], b'7', "not a UUIDv7: {id}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeated_request_gets_the_first_ones_id_and_one_continue() {
+async fn a_repeated_request_gets_the_same_id_and_one_continue() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let bot = bot(&kommo);
@@ -58,7 +58,7 @@ async fn a_repeated_request_gets_the_first_ones_id_and_one_continue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_repeated_at_the_same_time_makes_one_job() {
+async fn simultaneous_repetitions_of_a_request_create_one_job() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     for _ in 0..5 {
@@ -74,7 +74,7 @@ async fn a_request_repeated_at_the_same_time_makes_one_job() {
     assert_eq!(bridge.jobs().await.len(), 5);
 }
 
-/// Asks with this plan, and gives the data that the bridge stored.
+/// Sends a request by `plan`. Returns the job that the bridge stored.
 async fn stored(bridge: &TestBridge, kommo: &Simulator, plan: Plan) -> Value {
     let bot = kommo.bot(plan);
     let id = bridge.ask(&bot, "echo").await;
@@ -83,7 +83,7 @@ async fn stored(bridge: &TestBridge, kommo: &Simulator, plan: Plan) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_body_of_kommo_is_read_whatever_its_content_type_says() {
+async fn every_body_format_is_read_regardless_of_the_content_type() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let sent = json!({
@@ -107,7 +107,7 @@ async fn every_body_of_kommo_is_read_whatever_its_content_type_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_good_token_is_taken_however_kommo_writes_it() {
+async fn every_valid_form_of_a_token_is_accepted() {
     let kommo = kommo().await;
     let uuid = kommo.options().client_uuid.clone();
     let bridge = Setup::with(&[&kommo])
@@ -159,7 +159,7 @@ async fn without_a_jti_the_same_token_is_the_same_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_jti_names_a_request_of_its_account_alone() {
+async fn a_jti_identifies_a_request_only_within_its_account() {
     let (kommo, other) = (kommo().await, account(2).await);
     let bridge = Setup::with(&[&kommo, &other]).start().await;
     let claims = json!({ "jti": "the-same" }).as_object().unwrap().clone();

@@ -1,10 +1,10 @@
-//! What the sender does with each answer of Kommo, row by row, from the fault to the state of the job.
+//! What the sender does with each response of Kommo, row by row, from the fault to the state of the job.
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{DataAlone, Fault, Options, Plan};
 use salesbot_bridge::{Completion, Show};
 use serde_json::{Value, json};
+use simulator::{DataAlone, Fault, Options, Plan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -12,7 +12,7 @@ use crate::handlers::Does;
 use crate::played::{bot, calls_for, continued, gaps, kommo, plan, playing, with_faults};
 use crate::setup::Setup;
 
-/// Statuses of the delivery attempts; `null` where there was no answer.
+/// Statuses of the delivery attempts; `null` if there was no response.
 fn statuses(job: &Value) -> Vec<Value> {
     let attempts = job["attempts"].as_array().unwrap().iter();
     attempts
@@ -22,7 +22,7 @@ fn statuses(job: &Value) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_leads_to_its_state() {
+async fn every_response_leads_to_its_state() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).config(r#"delivery.request_timeout = "300ms""#).start().await;
     let once = |status| (Fault::Status(status), "delivered", json!([status, 202]));
@@ -31,7 +31,7 @@ async fn every_answer_leads_to_its_state() {
         (Fault::Status(200), "delivered", json!([200])),
         (Fault::Status(202), "delivered", json!([202])),
         (Fault::Status(204), "delivered", json!([204])),
-        // The bot does not wait yet, or something answers in place of Kommo; so early that is not charged.
+        // The bot is not waiting yet, or something else answers instead of Kommo. That early, it is not charged.
         (Fault::Status(404), "delivered", json!([202])),
         (Fault::HtmlNotFound, "delivered", json!([202])),
         (Fault::HtmlOk, "delivered", json!([200, 202])),
@@ -45,7 +45,7 @@ async fn every_answer_leads_to_its_state() {
         lost(Fault::Hang),
         lost(Fault::Garbage),
         lost(Fault::Drip),
-        // The continue had arrived, though nobody said so.
+        // The continue had arrived, but its response was lost.
         (Fault::AnswerLost, "delivered", json!([null, 404])),
     ];
     let mut asked = Vec::new();
@@ -64,13 +64,13 @@ async fn every_answer_leads_to_its_state() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_waiting_is_gone() {
+async fn a_job_is_gone_if_no_bot_waits() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let first = bot(&kommo);
     bridge.ask(&first, "echo").await;
     continued(&first).await;
-    // Another request for a wait that is over, as from a bot that was stopped by hand.
+    // Another request for a wait that has ended, as from a bot that was stopped by hand.
     let late = kommo.bot(Plan { return_url: Some(first.return_url()), ..plan() });
     let id = bridge.ask(&late, "echo").await;
     let job = bridge.in_state(&id, "gone").await;
@@ -90,7 +90,7 @@ async fn an_outage_longer_than_give_up_after_ends_in_dead() {
     let lasted = calls[calls.len() - 1].instant - calls[0].instant;
     assert!(lasted >= Duration::from_millis(990) && calls.len() >= 2, "{lasted:?}, {} calls", calls.len());
     assert_eq!(job["delivery_attempts"], calls.len());
-    // An operator may retry, with a new budget.
+    // An operator may retry, with a new time budget.
     kommo.set_outage(None);
     bridge.operator(&id, "retry").await;
     continued(&bot).await;
@@ -110,17 +110,17 @@ async fn retries_back_off() {
     for bot in &bots {
         continued(bot).await;
         let gaps = gaps(&calls_for(&kommo, bot));
-        // Up to 500 ms, then up to 1 s, and what a busy machine adds.
+        // Up to 500 ms, then up to 1 s, plus what a busy machine adds.
         assert!(gaps.len() == 2 && gaps.iter().all(|gap| *gap < Duration::from_secs(4)), "{gaps:?}");
         first += gaps[0];
     }
-    // Ten times full jitter: that all of it is below a tenth of what is expected does not happen.
+    // With full jitter, the sum of ten delays is practically never below a tenth of its expected value.
     assert!(first > Duration::from_millis(250), "the retries come at once: {first:?} for ten");
     bridge.settled().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_completion_makes_place_for_the_fallback_once() {
+async fn a_refused_completion_is_replaced_by_the_fallback_once() {
     let kommo = kommo().await;
     let fallback = r#"handlers.echo.fallback = { data = { status = "sorry" } }"#;
     let bridge = Setup::with(&[&kommo]).config(fallback).start().await;
@@ -138,7 +138,7 @@ async fn a_refused_completion_makes_place_for_the_fallback_once() {
         assert_eq!((&job["outcome"], &job["delivery_attempts"]), (&json!("fallback"), &json!(2)), "{status}");
         assert!(twice.continues().is_empty());
     }
-    // Kommo's validation errors are there for an operator.
+    // An operator can search for Kommo's validation errors.
     let dead = bridge.get("/api/v1/jobs?state=dead&q=InvalidRequest").await.1;
     assert_eq!(dead["jobs"].as_array().unwrap().len(), 1, "{dead:#}");
 }
@@ -166,7 +166,7 @@ async fn too_few_is_answered_with_the_configured_goto() {
     assert!(error.contains("TooFew") && error.contains("handlers.NAME.goto"), "{error}");
     assert_eq!((&job["outcome"], statuses(&job)), (&json!("handler"), vec![json!(400)]));
 
-    // Whoever sends a handler anyway needs no goto.
+    // A completion that already has a handler needs no goto.
     let shows = bot(&kommo);
     let id = bridge.ask(&shows, "shows").await;
     assert_eq!(statuses(&bridge.in_state(&id, "delivered").await), [json!(202)]);
@@ -177,7 +177,7 @@ async fn a_redirect_is_never_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let location = format!("http://{}/stolen", elsewhere.local_addr().unwrap());
     let kommo = kommo().await;
-    // Even to a host that is on the allow-list.
+    // Not even to a host on the allow-list.
     let allowed = [kommo.base_url(), &location].map(|url| url[7..].trim_end_matches("/stolen").to_owned());
     let bridge =
         Setup::with(&[&kommo]).config(&format!("delivery.allowed_hosts = {allowed:?}")).start().await;
@@ -204,7 +204,7 @@ async fn a_redirect_is_never_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_arrives_is_what_the_handler_said() {
+async fn kommo_gets_exactly_the_handlers_completion() {
     let kommo = kommo().await;
     let says = Does(|_, _| async {
         Ok(Completion::success()

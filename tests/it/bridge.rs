@@ -28,7 +28,7 @@ impl TestBridge {
         Self { bridge, address, client: client() }
     }
 
-    /// Some jobs are still unfinished when this bridge ends, and that is meant.
+    /// Allows unfinished jobs at the end of this bridge.
     pub fn leaves_jobs(self) -> Self {
         Self { bridge: self.bridge.allow_unfinished_jobs(), ..self }
     }
@@ -54,12 +54,12 @@ impl TestBridge {
         self.get("/health/ready").await
     }
 
-    /// Moves a job as an operator does: `retry` or `cancel`.
+    /// Changes a job as an operator does: `retry` or `cancel`.
     pub async fn operator(&self, id: &str, does: &str) -> (u16, Value) {
         self.admin_post(&format!("/api/v1/jobs/{id}/{does}"), &Value::Null).await
     }
 
-    /// Waits until `/health/ready` says that this account waits for an operator, and returns what it says.
+    /// Waits until `/health/ready` says that this account waits for an operator. Returns the reason.
     pub async fn waiting(&self, host: &str) -> String {
         let limit = Instant::now() + TEST_TIMEOUT;
         loop {
@@ -69,11 +69,11 @@ impl TestBridge {
             if let Some(entry) = entry {
                 return entry["why"].as_str().unwrap().to_owned();
             }
-            assert!(Instant::now() < limit, "no account waits: {ready}");
+            assert!(Instant::now() < limit, "the account does not wait: {ready}");
         }
     }
 
-    /// Stops it and gives its folder, for the next one.
+    /// Stops the bridge. Returns its folder, for the next one.
     pub async fn stop(self) -> TestFolder {
         self.bridge.stop().await
     }

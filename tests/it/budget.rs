@@ -1,9 +1,9 @@
-//! One account that sends without end, beside another one.
+//! One account that sends endless requests, next to another one.
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use salesbot_bridge::simulator::{Bot, Fault, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Bot, Fault, Plan, Simulator};
 
 use crate::bridge::TestBridge;
 use crate::played::{account, bot, continued};
@@ -17,7 +17,7 @@ fn large(kommo: &Simulator) -> Bot {
     kommo.bot(Plan::with_data(json!({ "message": "x".repeat(LARGE) })))
 }
 
-/// Sends from as many bots, sixteen at once; gives those that were acknowledged and the number of refusals.
+/// Sends requests from `bots` bots, sixteen at once. Returns the acknowledged bots and the number of refusals.
 async fn flood(bridge: &TestBridge, kommo: &Simulator, bots: usize) -> (Vec<Bot>, usize) {
     let answers = stream::iter(0..bots).map(|_| async {
         let bot = large(kommo);
@@ -38,7 +38,7 @@ async fn flood(bridge: &TestBridge, kommo: &Simulator, bots: usize) -> (Vec<Bot>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_sends_without_end_is_refused_alone_and_what_was_acknowledged_is_continued() {
+async fn only_the_flooding_account_is_refused_and_its_acknowledged_bots_are_continued() {
     let (greedy, modest) = (account(1).await, account(2).await);
     let bridge = Setup::with(&[&greedy, &modest]).config(r#"budget = { unfinished = "2MiB" }"#).start().await;
     greedy.set_outage(Some(Fault::Status(503)));
@@ -52,8 +52,12 @@ async fn an_account_that_sends_without_end_is_refused_alone_and_what_was_acknowl
         asked
     });
     let (acknowledged, refused) = flooding;
-    // A job takes its data and as much for its completion.
-    assert!((5..=11).contains(&acknowledged.len()), "{} were taken, {refused} refused", acknowledged.len());
+    // A job reserves the size of its data twice, the second time for its completion.
+    assert!(
+        (5..=11).contains(&acknowledged.len()),
+        "{} were accepted, {refused} refused",
+        acknowledged.len()
+    );
     for bot in &modest_bots {
         continued(bot).await;
     }
@@ -63,12 +67,12 @@ async fn an_account_that_sends_without_end_is_refused_alone_and_what_was_acknowl
     }
     bridge.settled().await;
     let (again, _) = flood(&bridge, &greedy, 1).await;
-    assert_eq!(again.len(), 1, "what is finished makes room");
+    assert_eq!(again.len(), 1, "finished jobs free their budget");
     bridge.settled().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_of_many_large_jobs_carry_no_bodies() {
+async fn lists_of_large_jobs_contain_no_bodies() {
     let kommo = account(1).await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let (bots, _) = flood(&bridge, &kommo, 40).await;

@@ -1,4 +1,4 @@
-//! Handlers that do what a test tells them.
+//! Handlers that a test controls.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use salesbot_bridge::{Completion, Context, Handler, HandlerError, Request};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
-/// A closure as a handler.
+/// Turns a closure into a handler.
 pub struct Does<F>(pub F);
 
 impl<F, Made> Handler for Does<F>
@@ -25,13 +25,13 @@ where
     }
 }
 
-/// A handler that says when it runs and goes on when it is let go, and the test's end of it.
+/// The test's end of a [`Holding`] handler: it shows when the handler runs, and lets it continue.
 pub struct Held {
     entered: mpsc::UnboundedReceiver<Context>,
     go_on: Arc<Semaphore>,
 }
 
-/// The bridge's end.
+/// A handler that reports its start and then waits until the test lets it continue.
 pub struct Holding {
     entered: mpsc::UnboundedSender<Context>,
     go_on: Arc<Semaphore>,
@@ -44,20 +44,20 @@ pub fn held() -> (Holding, Held) {
 }
 
 impl Held {
-    /// Waits until it runs once more, and gives the context of that run.
+    /// Waits for the next run, and returns its context.
     pub async fn entered(&mut self) -> Context {
         tokio::time::timeout(crate::bridge::TEST_TIMEOUT, self.entered.recv())
             .await
-            .expect("the handler was not run")
+            .expect("the handler did not run")
             .expect("the bridge has ended")
     }
 
-    /// Whether it has not run since.
+    /// Whether no further run has begun.
     pub fn is_idle(&mut self) -> bool {
         self.entered.try_recv().is_err()
     }
 
-    /// Lets so many runs go on, now or later.
+    /// Lets `runs` runs continue, now or later.
     pub fn let_go(&self, runs: usize) {
         self.go_on.add_permits(runs);
     }
@@ -67,7 +67,7 @@ impl Handler for Holding {
     type Input = Value;
 
     async fn handle(&self, _: Request<Value>, context: Context) -> Result<Completion, HandlerError> {
-        // A test that has ended does not listen any more.
+        // Fails only if the test has ended.
         let _unheard = self.entered.send(context);
         self.go_on.acquire().await.map_err(HandlerError::fail)?.forget();
         Ok(Completion::success())

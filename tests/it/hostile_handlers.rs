@@ -1,5 +1,5 @@
-//! Handlers that do what no handler should: panic in every way, block their threads, answer too late or far too much. Their bots
-//! get an answer or the fallback, the attempts are written down as they were, and other bots do not notice.
+//! Misbehaving handlers: they panic in every way, block their threads, and answer too late or with too much. Their bots
+//! still get an answer or the fallback, the history records the attempts correctly, and other bots are not affected.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -8,17 +8,17 @@ use std::panic::panic_any;
 use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::simulator::Plan;
 use salesbot_bridge::{Completion, Context, Handler, HandlerError, Request, Show, Step};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use simulator::Plan;
 use tokio::sync::Notify;
 
 use crate::handlers::Does;
 use crate::played::{bot, continued, kommo, one_more_continued};
 use crate::setup::Setup;
 
-/// Panics when it is dropped, with itself.
+/// Panics when it is dropped, with itself as the payload.
 #[derive(Debug)]
 struct Bomb;
 
@@ -28,7 +28,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Panics when it is read.
+/// Panics when it is deserialized.
 struct Unreadable;
 
 impl<'de> Deserialize<'de> for Unreadable {
@@ -45,7 +45,7 @@ impl Handler for Unreadable {
     }
 }
 
-/// An error that panics when it is shown, or when it is dropped.
+/// An error that panics when it is formatted or dropped.
 #[derive(Debug)]
 struct Nasty(Option<Bomb>);
 
@@ -69,11 +69,12 @@ fn made(work: impl Future<Output = Result<Completion, HandlerError>> + Send + 's
 
 static POISONED: Mutex<()> = Mutex::new(());
 
-/// What each does, how its attempt ends, and a part of what is told of it; `ok` if its bot gets its answer.
+/// Per handler: its name, its code, the result of its attempt (`ok` if the bot gets its answer), and a part of the
+/// logged error.
 fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
     vec![
-        ("panics-with-a-number", |_| made(async { panic_any(7) }), "panic", "it said nothing"),
-        ("panics-with-a-bomb", |_| made(async { panic_any(Bomb) }), "panic", "it said nothing"),
+        ("panics-with-a-number", |_| made(async { panic_any(7) }), "panic", "no message"),
+        ("panics-with-a-bomb", |_| made(async { panic_any(Bomb) }), "panic", "no message"),
         ("panics-before-it-begins", |_| panic!("in making the future"), "panic", "in making the future"),
         (
             "panics-as-it-ends",
@@ -84,7 +85,7 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
                 })
             },
             "panic",
-            "it said nothing",
+            "no message",
         ),
         (
             "panics-under-a-lock",
@@ -107,7 +108,7 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
             "fails-with-a-bomb",
             |_| made(async { Err(HandlerError::fail(Nasty(Some(Bomb)))) }),
             "panic",
-            "it said nothing",
+            "no message",
         ),
         (
             "hangs-with-a-bomb",
@@ -123,7 +124,7 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
         ("talks", |_| made(async { Err(HandlerError::fail("x".repeat(10 << 20))) }), "fail", "xxx"),
         ("shouts", |_| made(async { panic!("{}", "y".repeat(10 << 20)) }), "panic", "withheld"),
         (
-            "waits-for-ever",
+            "waits-forever",
             |_| made(async { Err(HandlerError::retry_after(Duration::MAX, "busy")) }),
             "retry",
             "busy",
@@ -198,7 +199,7 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
         (
             "leaves-a-task-that-panics",
             |_| {
-                tokio::spawn(async { panic!("in a task that nobody waits for") });
+                tokio::spawn(async { panic!("in a task that is never awaited") });
                 made(async { Ok(Completion::success()) })
             },
             "ok",
@@ -208,11 +209,13 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_a_handler_does_its_bot_gets_an_answer_and_others_get_theirs() {
+async fn misbehaving_handlers_leave_no_bot_without_an_answer() {
     let kommo = kommo().await;
     let mut setup = Setup::with(&[&kommo]).handler("unreadable", Unreadable);
-    let rows: BTreeMap<&str, _> =
-        rows().into_iter().map(|(name, work, result, told)| (name, (work, result, told))).collect();
+    let rows: BTreeMap<&str, _> = rows()
+        .into_iter()
+        .map(|(name, work, result, expected_error)| (name, (work, result, expected_error)))
+        .collect();
     let policy = r#"max_attempts = 1, attempt_timeout = "2s", fallback = { data = { status = "sorry" } }"#;
     for (name, (work, ..)) in &rows {
         let work = *work;
@@ -220,7 +223,7 @@ async fn whatever_a_handler_does_its_bot_gets_an_answer_and_others_get_theirs() 
         setup = setup.handler(name, Does(move |_: Request<Value>, context: Context| work(context)));
     }
     let bridge = setup.config(&format!("handlers.unreadable = {{ {policy} }}")).start().await;
-    let expected = rows.iter().map(|(name, (_, result, told))| (*name, *result, *told));
+    let expected = rows.iter().map(|(name, (_, result, expected_error))| (*name, *result, *expected_error));
     let expected: Vec<_> = expected.chain([("unreadable", "panic", "in decoding")]).collect();
     let mut asked = Vec::new();
     for (name, ..) in &expected {
@@ -230,7 +233,7 @@ async fn whatever_a_handler_does_its_bot_gets_an_answer_and_others_get_theirs() 
         bridge.ask(&other, "echo").await;
         assert_eq!(continued(&other).await.data["status"], "success", "beside {name}");
     }
-    for ((name, result, told), (id, bot)) in expected.into_iter().zip(asked) {
+    for ((name, result, expected_error), (id, bot)) in expected.into_iter().zip(asked) {
         let status = if result == "ok" { "success" } else { "sorry" };
         assert_eq!(continued(&bot).await.data["status"], status, "{name}");
         let job = bridge.in_state(&id, "delivered").await;
@@ -238,13 +241,17 @@ async fn whatever_a_handler_does_its_bot_gets_an_answer_and_others_get_theirs() 
         assert_eq!((&job["outcome"], &job["handler_attempts"]), (&json!(outcome), &json!(1)), "{name}");
         assert_eq!(job["attempts"][0]["result"], result, "{name}");
         let error = job["last_error"].as_str().unwrap_or_default();
-        assert!(error.contains(told) && error.len() < 3_000, "{name}: {}", &error[..error.len().min(300)]);
+        assert!(
+            error.contains(expected_error) && error.len() < 3_000,
+            "{name}: {}",
+            &error[..error.len().min(300)]
+        );
         assert_eq!(bot.continues().len(), 1, "{name}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_quotes_no_customer() {
+async fn a_panic_does_not_quote_the_customer() {
     let kommo = kommo().await;
     let policy = "handlers.{} = { max_attempts = 1 }";
     let words = |request: &Request<Value>| request.data["message"].as_str().unwrap_or_default().to_owned();
@@ -282,7 +289,8 @@ async fn a_panic_quotes_no_customer() {
         let id = bridge.ask(&bot, name).await;
         assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }), "{name}");
         let mut job = bridge.in_state(&id, "delivered").await;
-        // What the bot asked and where is shown to an operator; what went wrong says nothing of it.
+        // An operator may see what the bot asked and its address. Everything else, and above all the error, must not
+        // contain it.
         let url = job["return_url"].as_str().unwrap().to_owned();
         for key in ["data", "return_url", "continue_id"] {
             job[key] = Value::Null;
@@ -293,7 +301,7 @@ async fn a_panic_quotes_no_customer() {
     }
 }
 
-/// Blocks its thread until the test drops the sender. While it runs, the last one has more than one owner.
+/// A handler that blocks its thread until the test drops the sender. While one runs, the `Weak` has more than one owner.
 fn blocking() -> (impl Handler, mpsc::Sender<()>, Weak<Mutex<mpsc::Receiver<()>>>) {
     let (hold, held) = mpsc::channel::<()>();
     let held = Arc::new(Mutex::new(held));
@@ -309,7 +317,7 @@ fn blocking() -> (impl Handler, mpsc::Sender<()>, Weak<Mutex<mpsc::Receiver<()>>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn handlers_that_block_their_threads_hold_up_no_other_and_their_late_answers_change_nothing() {
+async fn blocked_handlers_do_not_delay_others_and_their_late_answers_have_no_effect() {
     let kommo = kommo().await;
     let (block, hold, runs) = blocking();
     let timed = Does(|_: Request<Value>, _: Context| async {
@@ -323,7 +331,7 @@ async fn handlers_that_block_their_threads_hold_up_no_other_and_their_late_answe
         .start()
         .await;
     let begun = Instant::now();
-    // Far more than there are cores.
+    // Many more than the machine has cores.
     let mut blocked = Vec::new();
     for _ in 0..24 {
         let bot = bot(&kommo);
@@ -351,7 +359,7 @@ async fn handlers_that_block_their_threads_hold_up_no_other_and_their_late_answe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_outlives_its_handler_goes_on_after_the_answer() {
+async fn a_task_that_a_handler_leaves_behind_continues() {
     let kommo = kommo().await;
     let (go_on, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let leaves = {
@@ -360,7 +368,7 @@ async fn a_task_that_outlives_its_handler_goes_on_after_the_answer() {
             let (go_on, done) = (go_on.clone(), done.clone());
             tokio::spawn(async move {
                 go_on.notified().await;
-                // It was told that the attempt is over, and may do as it likes.
+                // The token tells the task that the attempt is over; the task may continue.
                 context.cancelled().cancelled().await;
                 done.notify_one();
             });

@@ -1,12 +1,12 @@
-//! Answers to a continue that no Kommo gives: without end, cut in the middle, no HTTP. Each costs its own job one attempt within
-//! `delivery.request_timeout`, and neither memory nor the other accounts anything.
+//! Responses to a continue that the real Kommo never sends: endless, cut in the middle, not HTTP. Each costs its own job
+//! one attempt within `delivery.request_timeout`. It costs no memory, and does not affect other accounts.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::simulator::{Bot, Plan, Simulator, TokenStyle};
 use serde_json::{Value, json};
+use simulator::{Bot, Plan, Simulator, TokenStyle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -14,27 +14,27 @@ use crate::bridge::TestBridge;
 use crate::played::{bot, continued, kommo, plan};
 use crate::setup::{Setup, host};
 
-/// What the first attempt to continue a bot meets; later ones are accepted.
+/// The response to the first continue of a bot. Later ones are accepted.
 #[derive(Clone)]
 enum Answer {
     /// These bytes, then the end of the connection.
     Bytes(Vec<u8>),
-    /// The same, but the connection is reset.
+    /// These bytes, then a reset of the connection.
     Reset(Vec<u8>),
-    /// The first bytes, then the others again and again for as long as somebody reads.
+    /// The first bytes, then the others repeatedly for as long as the client reads.
     Endless(&'static str, Vec<u8>),
-    /// The same, a byte at a time.
+    /// The first bytes, then single bytes without end.
     Drip(&'static str),
-    /// The sending side is closed, and nothing said.
+    /// The server closes its sending side without a response.
     HalfClosed,
 }
 
 use Answer::{Bytes, Drip, Endless, HalfClosed, Reset};
 
-/// A Kommo of that kind. The number of a bot's wait is that of its answer.
+/// A server that answers like that. The number in a bot's `return_url` selects the answer.
 struct Hostile {
     address: String,
-    /// Bytes that were written for the first attempt, by answer.
+    /// Bytes written for the first continue, by answer.
     written: Arc<Mutex<HashMap<usize, usize>>>,
 }
 
@@ -52,7 +52,7 @@ impl Hostile {
         Self { address, written }
     }
 
-    /// A bot of this Kommo, which is played by nobody.
+    /// A bot that names this server in its `return_url`.
     fn bot(&self, kommo: &Simulator, number: usize) -> Bot {
         let url = format!("http://{}", self.address);
         let claims = json!({ "iss": url }).as_object().unwrap().clone();
@@ -74,7 +74,7 @@ impl Hostile {
     }
 }
 
-/// One call. Whatever goes wrong is what the test wants.
+/// Serves one call. Errors are intended.
 async fn serve(stream: TcpStream, answers: Vec<Answer>, written: Arc<Mutex<HashMap<usize, usize>>>) {
     let _cut = answer(stream, &answers, &written).await;
 }
@@ -133,19 +133,19 @@ fn bytes(text: &str) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_that_is_none_costs_its_job_an_attempt_and_nobody_else_anything() {
+async fn a_broken_response_costs_its_job_one_attempt_and_does_not_affect_others() {
     const OK: &str = "HTTP/1.1 202 Accepted\r\n";
     let chunked = "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n";
     let kib = || vec![b'x'; 64 << 10];
     let headers = |count: usize| format!("{OK}{}Content-Length: 0\r\n\r\n", "X-A: b\r\n".repeat(count));
-    // What the first attempt meets, and what it is: a status that was heard, or nothing.
+    // The name of a row, the first response, and the status that the attempt should record; `null` for none.
     let rows: Vec<(&str, Answer, Value)> = vec![
         ("nothing at all", bytes(""), json!(null)),
         ("half a head", bytes("HTTP/1.1 202 Acc"), json!(null)),
-        ("no HTTP", Bytes(b"\x15\x03\x01\0\x02\x02\x46\r\n\r\n".to_vec()), json!(null)),
+        ("not HTTP", Bytes(b"\x15\x03\x01\0\x02\x02\x46\r\n\r\n".to_vec()), json!(null)),
         ("HTTP/2", bytes("HTTP/2 202\r\n\r\n"), json!(null)),
         ("a status of two digits", bytes("HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n"), json!(null)),
-        ("a status that is none", bytes("HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n"), json!(null)),
+        ("a status that is not a number", bytes("HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n"), json!(null)),
         (
             "two lengths",
             bytes("HTTP/1.1 503 X\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
@@ -162,7 +162,7 @@ async fn every_answer_that_is_none_costs_its_job_an_attempt_and_nobody_else_anyt
         ("half-closed", HalfClosed, json!(null)),
         ("reset at once", Reset(Vec::new()), json!(null)),
         ("reset in the head", Reset(b"HTTP/1.1 202 Acc".to_vec()), json!(null)),
-        // The status was heard. What the body was to say takes nothing from it.
+        // The status arrived. The body does not change that.
         ("cut in the body", bytes(&format!("{OK}Content-Length: 100\r\n\r\nabc")), json!(202)),
         ("broken chunks", bytes(&format!("{chunked}zzz\r\nabc")), json!(202)),
         (
@@ -191,18 +191,18 @@ async fn every_answer_that_is_none_costs_its_job_an_attempt_and_nobody_else_anyt
             json!(500),
         ),
         (
-            "an answer too many",
+            "one response too many",
             bytes(&format!("{OK}Content-Length: 0\r\n\r\n{OK}Content-Length: 0\r\n\r\n")),
             json!(202),
         ),
         ("more than its length", bytes("HTTP/1.1 503 X\r\nContent-Length: 1\r\n\r\nabcdef"), json!(503)),
         (
-            "1xx and then an answer",
+            "1xx and then a response",
             bytes(&format!("HTTP/1.1 103 Early Hints\r\n\r\n{OK}Content-Length: 0\r\n\r\n")),
             json!(202),
         ),
         ("an upgrade", bytes("HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"), json!(101)),
-        ("a status of its own", bytes("HTTP/1.1 799 X\r\nContent-Length: 0\r\n\r\n"), json!(799)),
+        ("an unknown status", bytes("HTTP/1.1 799 X\r\nContent-Length: 0\r\n\r\n"), json!(799)),
     ];
     let kommo = kommo().await;
     let hostile = Hostile::start(rows.iter().map(|row| row.1.clone()).collect()).await;
@@ -212,7 +212,7 @@ async fn every_answer_that_is_none_costs_its_job_an_attempt_and_nobody_else_anyt
     for number in 0..rows.len() {
         ids.push(bridge.ask(&hostile.bot(&kommo, number), "echo").await);
     }
-    // Beside all of them.
+    // Another account, at the same time.
     let (good, asked) = (bot(&kommo), Instant::now());
     bridge.ask(&good, "echo").await;
     continued(&good).await;
@@ -235,7 +235,7 @@ async fn every_answer_that_is_none_costs_its_job_an_attempt_and_nobody_else_anyt
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_403_whose_json_breaks_off_stops_its_own_account_and_no_other() {
+async fn a_403_with_truncated_json_pauses_only_its_own_account() {
     let cut = "HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\nContent-Length: 500\r\n\r\n{\"title\":\"Forb";
     let kommo = kommo().await;
     let hostile = Hostile::start(vec![bytes(cut)]).await;
@@ -251,7 +251,7 @@ async fn a_403_whose_json_breaks_off_stops_its_own_account_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_429_with_any_retry_after_ends_in_a_pause_of_its_account_that_ends() {
+async fn a_429_with_any_retry_after_causes_a_limited_pause_of_its_account() {
     let answer = |header: &str, body: &str| {
         let length = body.len();
         bytes(&format!(
@@ -259,7 +259,7 @@ async fn a_429_with_any_retry_after_ends_in_a_pause_of_its_account_that_ends() {
         ))
     };
     let kommo = kommo().await;
-    // All of them mean the first pause of a row, a second, or less; each is probed after the one before it.
+    // Each means a first pause of at most a second. Each probe comes after the previous pause.
     let rows = vec![
         answer("-5", ""),
         answer("soon", "<html>"),
@@ -277,7 +277,7 @@ async fn a_429_with_any_retry_after_ends_in_a_pause_of_its_account_that_ends() {
         bridge.ask(&good, "echo").await;
         continued(&good).await;
         let job = bridge.in_state(&id, "delivered").await;
-        // No attempt was burnt, and the pause was kept.
+        // No attempt was charged, and the pause was respected.
         assert_eq!(job["delivery_attempts"], 1, "{job:#}");
         assert!(begun.elapsed() >= Duration::from_millis(490), "row {number}: {:?}", begun.elapsed());
     }

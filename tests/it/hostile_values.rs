@@ -1,17 +1,17 @@
-//! Requests that are good HTTP and carry what no Kommo sends: keys twice, numbers beyond all, nesting without end. A claim or a
-//! key that is there twice can never make the bridge check one and use the other.
+//! Requests that are valid HTTP with values that the real Kommo never sends: duplicate keys, huge numbers, endless
+//! nesting. A duplicate claim or key must never make the bridge check one value and use the other.
 
 use base64::prelude::*;
 use hmac::{Hmac, KeyInit, Mac};
-use salesbot_bridge::simulator::{Bot, Plan, Simulator};
 use serde_json::{Value, json};
 use sha2::Sha512;
+use simulator::{Bot, Plan, Simulator};
 
 use crate::bridge::TestBridge;
 use crate::played::{account, bot, continued, kommo};
 use crate::setup::Setup;
 
-/// A token with just this header and these claims, signed as Kommo signs.
+/// A token with exactly this header and these claims, signed like Kommo's.
 fn signed(kommo: &Simulator, header: &str, claims: &str) -> String {
     let text = [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part)).join(".");
     let mut mac = Hmac::<Sha512>::new_from_slice(kommo.options().client_secret.as_bytes()).unwrap();
@@ -21,7 +21,7 @@ fn signed(kommo: &Simulator, header: &str, claims: &str) -> String {
 
 const HEADER: &str = r#"{"alg":"HS512"}"#;
 
-/// A new bot's token whose claims are good but for `change`, which gets them as JSON text without the last brace.
+/// A token for `bot` whose valid claims go through `change`, as JSON text without the last brace.
 fn token(kommo: &Simulator, bot: &Bot, change: impl Fn(&str) -> String) -> String {
     let good = bot.request("http://bridge").token;
     let claims = BASE64_URL_SAFE_NO_PAD.decode(good.split('.').nth(1).unwrap()).unwrap();
@@ -35,11 +35,11 @@ async fn status(bridge: &TestBridge, body: String) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_at_or_beyond_the_edge_of_numbers_is_taken_or_refused_with_401() {
+async fn an_extreme_number_in_a_claim_is_accepted_or_refused_with_401() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let digits = format!("1{}", "0".repeat(400));
-    // A claim with this text; whether the token is good.
+    // A claim, its text, and whether the token is valid.
     for (claim, text, good) in [
         ("account_id", "9223372036854775808", false),
         ("account_id", "-9223372036854775808", false),
@@ -90,7 +90,7 @@ async fn a_claim_at_or_beyond_the_edge_of_numbers_is_taken_or_refused_with_401()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_is_there_twice_is_refused() {
+async fn a_duplicate_claim_is_refused() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     for (twice, value) in [
@@ -117,7 +117,7 @@ async fn a_claim_that_is_there_twice_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_key_that_is_there_twice_the_one_that_is_checked_is_the_one_that_is_used() {
+async fn the_checked_value_of_a_duplicate_key_is_the_one_that_is_used() {
     let (kommo, other) = (kommo().await, account(2).await);
     let bridge = Setup::with(&[&kommo, &other]).start().await;
     let (mine, theirs) = (bot(&kommo), bot(&other));
@@ -166,7 +166,7 @@ async fn of_a_key_that_is_there_twice_the_one_that_is_checked_is_the_one_that_is
         assert_eq!(status(&bridge, json).await, expected, "{what}, as JSON");
     }
     assert!(bridge.jobs().await.is_empty());
-    // The last of each is what counts, whatever stood before it.
+    // The last value of each key counts.
     let form = format!("token=x&return_url={evil}&data=x&token={good}&return_url={here}&data[a]=1&data[a]=2");
     assert_eq!(status(&bridge, form).await, 200);
     let got = continued(&mine).await;
@@ -175,7 +175,7 @@ async fn of_a_key_that_is_there_twice_the_one_that_is_checked_is_the_one_that_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_and_nesting_in_data_come_back_as_they_were_or_are_refused() {
+async fn numbers_and_nesting_in_data_come_back_unchanged_or_are_refused() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let body = |bot: &Bot, data: &str| {
@@ -190,7 +190,7 @@ async fn numbers_and_nesting_in_data_come_back_as_they_were_or_are_refused() {
     for key in ["a", "b", "c", "d"] {
         assert_eq!(got[key], expected[key], "{got}");
     }
-    // What no machine number holds comes back digit by digit, as a string.
+    // A number that fits into no machine type comes back digit by digit, as a string.
     let digits = "9".repeat(400);
     for number in ["1e999", "-1e999", "18446744073709551616", "0.1234567890123456789", &digits] {
         let asked = bot(&kommo);
@@ -202,7 +202,7 @@ async fn numbers_and_nesting_in_data_come_back_as_they_were_or_are_refused() {
     for data in ["NaN", "Infinity", "0x10", "01", "1.", "\"\u{0}\"", &deep, &objects] {
         assert_eq!(status(&bridge, body(&bot(&kommo), data)).await, 400, "{}", &data[..data.len().min(40)]);
     }
-    // Unbalanced as well, and as forms.
+    // Also unbalanced, and as forms.
     for text in ["[", "{\"data\":", "[{\"a\":"] {
         assert_eq!(status(&bridge, text.repeat(30_000)).await, 400, "{text}");
     }

@@ -3,13 +3,12 @@
 use std::any::Any;
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::model::BotType;
+use salesbot_bridge::BotType;
 use salesbot_bridge::prelude::*;
-use salesbot_bridge::simulator::{BodyStyle, Bot, Plan};
 use salesbot_bridge::testing::{
     AssertAnswer, AssertCalls, TestBridge, TestContext, TestKommo, TestRequest, manual_clock, run,
 };
-use serde_json::{Value, json};
+use simulator::{BodyStyle, Bot, Plan};
 
 use crate::handlers::{Does, held};
 
@@ -28,8 +27,7 @@ impl Handler for Price {
 
     async fn handle(&self, request: Request<Question>, context: Context) -> Result<Completion, HandlerError> {
         let lead = request.entity.ok_or_else(|| HandlerError::fail("the bot talks about no lead"))?.id;
-        let lead =
-            context.kommo().get_json(&format!("/api/v4/leads/{lead}")).await.map_err(HandlerError::retry)?;
+        let lead = context.kommo().get_json(&format!("/api/v4/leads/{lead}")).await?;
         let Question { currency, discount } = request.data;
         Ok(Completion::success().data("price", format!("{} {currency} - {discount} %", lead["price"])))
     }
@@ -285,19 +283,17 @@ async fn a_bridge_that_cannot_start_says_why() {
 }
 
 #[tokio::test]
-async fn a_test_changes_the_configuration_as_text_and_as_values() {
-    let fails = || Does(|_, _| async { Err(HandlerError::retry("not now")) });
+async fn a_test_sets_the_configuration_and_a_later_value_wins() {
+    let fails = Does(|_, _| async { Err(HandlerError::retry("not now")) });
     let bridge = TestBridge::builder()
-        .handlers(move |bridge| bridge.handler("one", fails()).handler("two", fails()))
-        .config("handlers.one.max_attempts = 1\nhandlers.two = {}")
-        .change_config(|config| {
-            config.handlers.values_mut().for_each(|handler| handler.policy.max_attempts = 1);
-        })
+        .handlers(|bridge| bridge.handler("fails", fails))
+        .config("handlers.fails.max_attempts = 9\nhandlers.fails.fallback.data.status = \"sorry\"")
+        .config("handlers.fails.max_attempts = 1")
         .start()
         .await;
-    for handler in ["one", "two"] {
-        bridge.answer_to(handler, json!({})).await.assert_all_data(json!({ "status": "fail" }));
-    }
+    let answer = bridge.answer_to("fails", json!({})).await;
+    answer.assert_all_data(json!({ "status": "sorry" }));
+    assert_eq!(answer.job()["handler_attempts"], 1);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
-//! The library as its users have it: real bridges, configured as operators configure them, on real sockets
-//! and real SQLite files. Only Kommo is played, by the crate's own simulator.
+//! Tests of the library as its users see it: real bridges with real configurations, on real sockets and real SQLite
+//! files. Only Kommo is simulated.
 //!
-//! A file a room; [`bridge`] is the harness. No test sleeps: each waits for an event, within a limit.
+//! One file per subject; [`bridge`] is the harness. No test sleeps: each waits for an event, with a timeout.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -20,6 +20,7 @@ mod pace;
 mod pauses;
 mod played;
 mod process;
+mod public_names;
 mod refusals;
 mod restart;
 mod setup;

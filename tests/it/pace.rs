@@ -1,9 +1,9 @@
-//! How fast the sender goes: never faster than the account takes it, and fair to everybody.
+//! The pace of the sender: never faster than an account's limits, and fair to all accounts.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use salesbot_bridge::simulator::{Bot, Call, Fault, Options, Simulator};
+use simulator::{Bot, Call, Fault, Options, Simulator};
 
 use crate::bridge::TestBridge;
 use crate::played::{account, bot, continued, kommo, manual_clock, one_more_continued, playing};
@@ -17,7 +17,7 @@ fn bots(kommo: &Simulator, count: usize) -> Vec<Bot> {
     (0..count).map(|_| bot(kommo)).collect()
 }
 
-/// The most calls in any one second.
+/// The maximum number of calls in any second.
 fn busiest_second(calls: &[Call]) -> usize {
     let mut instants: Vec<_> = calls.iter().map(|call| call.instant).collect();
     instants.sort();
@@ -30,7 +30,7 @@ fn busiest_second(calls: &[Call]) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_second_has_more_calls_than_the_rate() {
     for (rate, count) in [(7, 20), (20, 60)] {
-        // Kommo would answer 429 to one call too many.
+        // Kommo answers 429 to any call above the rate.
         let kommo = playing(Options { rate_limit: Some(rate), ..Options::default() }).await;
         let config = format!("delivery.rate_per_account = {rate}");
         let bridge = Setup::with(&[&kommo]).config(&config).start().await;
@@ -45,16 +45,16 @@ async fn no_second_has_more_calls_than_the_rate() {
         let rate = usize::try_from(rate).unwrap();
         assert!(busiest_second(&calls) <= rate, "{} in a second at rate {rate}", busiest_second(&calls));
         assert_eq!(calls.len(), count, "Kommo was asked too fast, or twice");
-        // Three windows of a little more than a second: the first calls go at once, and so do no others.
+        // Three windows of a little more than a second. Only the calls of the first go out at once.
         let windows = u32::try_from(count.div_ceil(rate)).unwrap();
         assert!(took > Duration::from_secs(1) * (windows - 1), "{took:?}");
-        assert!(took < Duration::from_secs(1) * (windows + 4), "the rate is not used: {took:?}");
+        assert!(took < Duration::from_secs(1) * (windows + 4), "the rate is not used up: {took:?}");
         bridge.settled().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn retries_are_under_the_same_rate() {
+async fn retries_count_towards_the_same_rate() {
     let kommo = kommo().await;
     let config = "delivery.rate_per_account = 10";
     let bridge = Setup::with(&[&kommo]).config(config).start().await;
@@ -71,7 +71,7 @@ async fn retries_are_under_the_same_rate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_rate_of_the_bridge_holds_over_all_accounts() {
+async fn the_total_rate_holds_for_all_accounts_together() {
     let (kommo, other) = (kommo().await, account(2).await);
     let config = "delivery.rate_total = 6";
     let bridge = Setup::with(&[&kommo, &other]).config(config).start().await;
@@ -86,11 +86,11 @@ async fn the_rate_of_the_bridge_holds_over_all_accounts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn accounts_have_a_rate_each() {
+async fn each_account_has_its_own_rate() {
     let (kommo, other) = (kommo().await, account(2).await);
     let clock = manual_clock();
     let config = "delivery.rate_per_account = 5";
-    // Time stands still: whatever goes out, goes out in the first window.
+    // The clock is manual, so everything that goes out does so in the first window.
     let bridge = Setup::with(&[&kommo, &other]).config(config).clock(clock.clock()).start().await;
     let all = [bots(&kommo, 5), bots(&other, 4)].concat();
     ask_all(&bridge, &all).await;
@@ -120,7 +120,7 @@ async fn a_slow_account_delays_no_other() {
     for bot in &bots {
         continued(bot).await;
     }
-    assert!(slow.calls().len() < 8, "no place is left for anybody else");
+    assert!(slow.calls().len() < 8, "no permit is left for other accounts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,11 +128,11 @@ async fn first_tries_go_before_old_retries() {
     let (kommo, clock) = (kommo().await, manual_clock());
     let config = "delivery.rate_per_account = 2";
     let bridge = Setup::with(&[&kommo]).config(config).clock(clock.clock()).start().await;
-    // Deliveries that failed before, all of them due again…
+    // Deliveries that have failed and are all due again …
     kommo.set_outage(Some(Fault::Status(500)));
     let old = bots(&kommo, 24);
     ask_all(&bridge, &old).await;
-    // No faster than the calls come: the clock must not run away from the tokens.
+    // Advance only as fast as the calls come: the clock must not outrun the tokens.
     let window = async || {
         let calls = kommo.calls().len();
         clock.advance(Duration::from_millis(1_100));
@@ -145,15 +145,15 @@ async fn first_tries_go_before_old_retries() {
     let before = kommo.calls().len();
     clock.advance(Duration::from_secs(60));
     bridge.until("the next calls", || async { kommo.calls().len() == before + 2 }).await;
-    // …and one that comes when the rate is used up.
+    // … and one that comes when the rate is used up.
     let fresh = bot(&kommo);
     let id = bridge.ask(&fresh, "echo").await;
     bridge.in_state(&id, "delivering").await;
     let mut windows = 0;
     while fresh.continues().is_empty() {
-        // Behind all others it would take eleven; now and then retries may come first.
+        // Behind all others it would take eleven windows. Some retries may go first.
         windows += 1;
-        assert!(windows <= 7, "the new one waits behind the retries");
+        assert!(windows <= 7, "the first try waits behind the retries");
         window().await;
     }
     let all_done = || old.iter().all(|bot| bot.report().is_done());

@@ -1,10 +1,10 @@
-//! Accounts that take no calls for a while: 401, 402, 403, 429, and accounts without a bearer.
+//! Accounts that refuse calls for a while (401, 402, 403, 429), and accounts without a bearer.
 
 use std::time::Duration;
 
 use salesbot_bridge::ManualClock;
-use salesbot_bridge::simulator::{Fault, Options};
 use serde_json::json;
+use simulator::{Fault, Options};
 
 use crate::played::{
     account, bot, calls_for, continued, gaps, kommo, manual_clock, one_more_continued, playing, with_faults,
@@ -16,7 +16,7 @@ fn advance(clock: &ManualClock, seconds: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
+async fn only_the_account_that_refuses_its_bearer_waits_and_ready_shows_it() {
     let rows = [
         (Fault::Unauthorized, 30, "401", "accounts.kommo1.access_token"),
         (Fault::PaymentRequired, 30, "402", "renew"),
@@ -31,7 +31,7 @@ async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
         let why = bridge.waiting(host(&kommo)).await;
         assert!(why.contains(status) && why.contains(advice), "{fault}: {why}");
 
-        // Another bot of the account waits without a call; those of another account do not wait.
+        // Another bot of the account waits without a call; bots of other accounts do not wait.
         let second = bot(&kommo);
         let waiting = bridge.ask(&second, "echo").await;
         bridge.in_state(&waiting, "delivering").await;
@@ -39,9 +39,9 @@ async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
         bridge.ask(&elsewhere, "echo").await;
         continued(&elsewhere).await;
         bridge.waiting(host(&kommo)).await;
-        assert_eq!(bridge.ready().await.0, 200, "requests are still welcome");
+        assert_eq!(bridge.ready().await.0, 200, "requests are still accepted");
 
-        // It asks again after the pause, once, and then later: nothing is charged for that.
+        // The sender probes once after the pause, and later again. Probes are not charged.
         advance(&clock, pause - 1);
         one_more_continued(&bridge, &other).await;
         assert_eq!(kommo.calls().len(), 1, "{fault}");
@@ -51,7 +51,7 @@ async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
             "{fault}: the second was not tried"
         );
         advance(&clock, 1);
-        // Each of the two is refused once more at most; the pause grows with the second one's first refusal.
+        // Each of the two is refused at most once more. The first refusal of the second one makes the pause grow.
         bridge.job_with(&waiting, |job| job["last_error"].is_string()).await;
         let probes = kommo.calls().len();
         assert!((2..=3).contains(&probes), "{fault}: {probes}");
@@ -74,7 +74,7 @@ async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_403_without_json_stops_its_account_and_of_two_accounts_in_a_row_all() {
+async fn a_403_without_json_pauses_its_account_and_all_accounts_if_two_in_a_row_get_it() {
     let (one, two, three) = (kommo().await, account(2).await, account(3).await);
     let clock = manual_clock();
     let bridge = Setup::with(&[&one, &two, &three]).clock(clock.clock()).start().await;
@@ -102,18 +102,18 @@ async fn a_403_without_json_stops_its_account_and_of_two_accounts_in_a_row_all()
     advance(&clock, 59);
     let another = bot(&three);
     let waiting = bridge.ask(&another, "echo").await;
-    // Whoever stores its completion asks for a call at once.
+    // The commit of its completion asks for a call at once.
     bridge.in_state(&waiting, "delivering").await;
-    assert!(three.calls().is_empty(), "a call to another account, though the address is blocked");
+    assert!(three.calls().is_empty(), "a call to another account while the address is blocked");
     advance(&clock, 1);
     continued(&good).await;
     continued(&another).await;
-    // The first of them ended the pause of all; each of the others has its own probe.
+    // The first call ended the pause of all accounts. Each of the other accounts has its own probe.
     for (id, bot) in &refused {
         continued(bot).await;
         assert_eq!(bridge.in_state(id, "delivered").await["delivery_attempts"], 1);
     }
-    bridge.until("nobody to wait", || async { bridge.ready().await.1["waiting"] == json!([]) }).await;
+    bridge.until("the end of all waits", || async { bridge.ready().await.1["waiting"] == json!([]) }).await;
     assert_eq!(bridge.ready().await.1["everybody_waits"], json!(null));
 }
 
@@ -126,9 +126,9 @@ async fn a_429_pauses_its_account_for_as_long_as_kommo_says() {
     let rows = [
         (&in_header, too_many(Some(2), None), 2_000),
         (&in_body, too_many(None, Some(2)), 2_000),
-        // The header is believed before the body.
+        // The header has priority over the body.
         (&in_both, too_many(Some(2), Some(1)), 2_000),
-        // Without a time, a second.
+        // One second if Kommo names no time.
         (&in_neither, too_many(None, None), 1_000),
     ];
     let mut asked = Vec::new();
@@ -146,13 +146,13 @@ async fn a_429_pauses_its_account_for_as_long_as_kommo_says() {
         continued(&second).await;
         let least = Duration::from_millis(least);
         let gaps = gaps(&kommo.calls());
-        // The next call of all is the one that waited, whichever bot's it is.
+        // The next call, of either bot, is one that waited.
         assert!(gaps[0] >= least && gaps[0] < least + Duration::from_secs(2), "{fault}: {gaps:?}");
         assert_eq!(kommo.calls().len(), 3, "{fault}");
         assert_eq!(bridge.in_state(&id, "delivered").await["delivery_attempts"], 1, "{fault}");
     }
     bridge.settled().await;
-    assert_eq!(bridge.ready().await.1["waiting"], json!([]), "nobody has to do anything about a 429");
+    assert_eq!(bridge.ready().await.1["waiting"], json!([]), "no one has to act because of a 429");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +165,7 @@ async fn an_account_without_a_bearer_waits_until_it_has_one() {
     assert!(why.contains("no account") && why.contains("accounts.NAME"), "{why}");
     let job = bridge.in_state(&id, "delivering").await;
     assert_eq!(job["delivery_attempts"], 0);
-    assert!(unknown.calls().is_empty(), "a call without a bearer, or with another's");
+    assert!(unknown.calls().is_empty(), "a call without a bearer, or with a wrong one");
 
     let folder = bridge.stop().await;
     let bridge = Setup::with(&[&kommo, &unknown]).folder(&folder).start().await;
@@ -211,7 +211,7 @@ async fn a_wrong_bearer_is_not_tried_on_every_bot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rate_above_kommos_costs_time_and_nothing_else() {
+async fn a_rate_above_kommos_limit_only_costs_time() {
     let kommo = playing(Options { rate_limit: Some(5), ..Options::default() }).await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let bots: Vec<_> = (0..14).map(|_| bot(&kommo)).collect();
@@ -222,14 +222,17 @@ async fn a_rate_above_kommos_costs_time_and_nothing_else() {
         continued(bot).await;
     }
     bridge.settled().await;
-    assert!(kommo.calls().iter().any(|call| call.status == Some(429)), "nothing was refused: no test");
+    assert!(
+        kommo.calls().iter().any(|call| call.status == Some(429)),
+        "Kommo refused nothing, so this tests nothing"
+    );
     for job in bridge.jobs().await {
         assert_eq!((&job["state"], &job["delivery_attempts"]), (&json!("delivered"), &json!(1)), "{job:#}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_warning_that_all_accounts_wait_ends_once_its_time_is_over_and_nothing_waits() {
+async fn the_wait_of_all_accounts_ends_after_its_time_if_no_delivery_waits() {
     let (one, two, clock) = (kommo().await, account(2).await, manual_clock());
     let bridge = Setup::with(&[&one, &two]).clock(clock.clock()).start().await;
     let mut refused = Vec::new();

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Bot, Call, Fault, Language, Options, Plan, Simulator};
 use salesbot_bridge::testing::TestKommo;
 use serde_json::json;
+use simulator::{Bot, Call, Fault, Language, Options, Plan, Simulator};
 
 use crate::bridge::{TEST_TIMEOUT, TestBridge};
 
@@ -15,14 +15,13 @@ pub async fn kommo() -> TestKommo {
     account(1).await
 }
 
-/// The account of this number. All of them share the integration.
+/// The account with this number. All accounts share the integration.
 pub async fn account(number: u32) -> TestKommo {
     playing(Options::numbered(number)).await
 }
 
-/// An account with these options. Its bots wait longer than Kommo's: how fast an answer is, is measured
-/// where it matters, and must not fail a test elsewhere when the machine is busy. It speaks Russian, so that a bridge that
-/// decided on a title would fail.
+/// An account with these options. Its bots wait longer than Kommo's, so that a busy machine does not fail tests that do
+/// not measure the time of an answer. Its texts are Russian, so that a bridge that depends on a title would fail.
 pub async fn playing(options: Options) -> TestKommo {
     TestKommo::with(Options { answer_timeout: TEST_TIMEOUT, language: Language::Russian, ..options }).await
 }
@@ -41,8 +40,8 @@ pub fn with_faults(kommo: &Simulator, faults: impl IntoIterator<Item = Fault>) -
     kommo.bot(plan().faults(faults))
 }
 
-/// Waits until one more bot of this account has asked and was continued. By then, whatever was due before it has had its
-/// turn, so a test can say that something did not happen.
+/// Waits until one more bot of this account is continued. By then everything that was due before has had its turn, so a
+/// test can claim that something did not happen.
 pub async fn one_more_continued(bridge: &TestBridge, kommo: &Simulator) {
     let bot = bot(kommo);
     bridge.ask(&bot, "echo").await;

@@ -1,24 +1,24 @@
-//! Programs of this package, run as processes: what they log, and that the example works.
+//! Programs of this package, run as processes: their logs, and the example.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use salesbot_bridge::simulator::{Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Plan, Simulator};
 use tokio::sync::mpsc;
 
 use crate::bridge::TEST_TIMEOUT;
 use crate::played::{continued, kommo};
 use crate::setup::Setup;
 
-/// A bridge that runs as a process, logging JSON. It is killed when it is dropped.
+/// A bridge in its own process, with a log in JSON. Dropping it kills the process.
 pub struct Process {
     child: Child,
     lines: mpsc::UnboundedReceiver<String>,
     log: Vec<Value>,
     public: String,
-    /// Keeps the folder.
+    /// Keeps the folder alive.
     _setup: Setup,
 }
 
@@ -38,7 +38,7 @@ impl Process {
             .unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (tell, lines) = mpsc::unbounded_channel();
-        // It ends with the process, which closes its end.
+        // The thread ends when the process closes its stderr.
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
         let mut process = Self { child, lines, log: Vec::new(), public: String::new(), _setup: setup };
         let ready = process.line("ready").await;
@@ -54,7 +54,7 @@ impl Process {
     pub async fn line(&mut self, message: &str) -> Value {
         loop {
             let line =
-                self.next().await.unwrap_or_else(|| panic!("it never said `{message}`: {:#?}", self.log));
+                self.next().await.unwrap_or_else(|| panic!("`{message}` was never logged: {:#?}", self.log));
             if line["message"].as_str().is_some_and(|text| text.contains(message)) {
                 return line;
             }
@@ -62,14 +62,15 @@ impl Process {
     }
 
     async fn next(&mut self) -> Option<Value> {
-        let line =
-            tokio::time::timeout(TEST_TIMEOUT, self.lines.recv()).await.expect("it logs nothing more")?;
+        let line = tokio::time::timeout(TEST_TIMEOUT, self.lines.recv())
+            .await
+            .expect("the process logs nothing more")?;
         let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| json!({ "message": line }));
         self.log.push(line.clone());
         Some(line)
     }
 
-    /// Asks it to stop as an orchestrator does; gives how it ended and all that it logged.
+    /// Sends SIGTERM as an orchestrator does. Returns the exit status and the whole log.
     pub async fn terminate(mut self) -> (ExitStatus, Vec<Value>) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
@@ -80,13 +81,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that has ended cannot be killed, which is fine.
+        // Killing a process that has ended fails, which is fine.
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }
 }
 
-/// The example of that name, which `cargo test` builds beside the tests.
+/// The example with this name, which `cargo test` builds beside the tests.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
@@ -100,7 +101,7 @@ fn serve() -> &'static Path {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_example_greets() {
+async fn the_greeter_example_works() {
     let kommo = kommo().await;
     let process = Process::start(&example("greeter"), &[], Setup::with(&[&kommo])).await;
     let ann = kommo.bot(Plan::with_data(json!({ "name": "Ann" })));
@@ -118,7 +119,7 @@ async fn the_example_greets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_log_line_holds_a_token_a_secret_or_what_a_customer_said() {
+async fn no_log_line_contains_a_token_a_secret_or_a_customers_words() {
     let (kommo, other) = (kommo().await, crate::played::account(2).await);
     let setup = Setup::with(&[&kommo, &other])
         .without_token(&other)
@@ -134,10 +135,10 @@ async fn no_log_line_holds_a_token_a_secret_or_what_a_customer_said() {
     waits_for_all(&kommo).await;
     let (status, log) = process.terminate().await;
     assert!(status.success(), "{status}");
-    assert!(log.iter().any(|line| line["level"] == "TRACE"), "the log is not as loud as it can be");
+    assert!(log.iter().any(|line| line["level"] == "TRACE"), "the log has no TRACE lines");
     let text = log.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     secrets.push("my card number is".to_owned());
-    // Every header of a JWT is alike; what follows is not.
+    // The headers of all JWTs are alike; the other parts are not.
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         assert!(!text.contains(secret.as_str()), "`{secret}` is in the log:\n{}", line_with(&log, secret));
     }
@@ -147,9 +148,9 @@ fn line_with(log: &[Value], text: &str) -> String {
     log.iter().map(Value::to_string).find(|line| line.contains(text)).unwrap_or_default()
 }
 
-/// Requests that are accepted and refused in various ways, and continues that fail.
+/// Requests that are accepted or refused in various ways, and continues that fail.
 fn every_kind() -> Vec<Plan> {
-    use salesbot_bridge::simulator::{BodyStyle, Fault, TokenStyle};
+    use simulator::{BodyStyle, Fault, TokenStyle};
     let said = || Plan::with_data(json!({ "message": "my card number is 4111" }));
     let claims =
         |claims: Value| TokenStyle { claims: claims.as_object().unwrap().clone(), ..TokenStyle::default() };
@@ -177,12 +178,12 @@ async fn waits_for_all(kommo: &Simulator) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_value_that_a_customer_would_see_as_a_placeholder_is_logged() {
+async fn an_empty_value_is_logged_because_the_customer_would_see_a_placeholder() {
     let kommo = kommo().await;
     let mut process = Process::start(serve(), &["serve"], Setup::with(&[&kommo])).await;
     let bot = kommo.bot(Plan::with_data(json!({ "reply": "", "lead": { "name": "" } })));
     bot.call(&process.url("echo")).await.unwrap();
-    // It is legal all the same.
+    // An empty value is still legal.
     assert_eq!(continued(&bot).await.data["reply"], "");
     let warning = process.line("empty values").await;
     assert_eq!((&warning["level"], &warning["keys"]), (&json!("WARN"), &json!("lead.name, reply")));

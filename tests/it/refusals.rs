@@ -1,16 +1,16 @@
-//! What the public listener refuses, over real connections: every answer but 200.
+//! What the public listener refuses, over real connections: every status except 200.
 
 use std::fmt::Write as _;
 
 use reqwest::{Method, Response};
-use salesbot_bridge::simulator::{Algorithm, Bot, Plan, Simulator, TokenStyle};
 use serde_json::{Value, json};
+use simulator::{Algorithm, Bot, Plan, Simulator, TokenStyle};
 
 use crate::bridge::TestBridge;
 use crate::played::{account, bot, kommo, plan};
 use crate::setup::Setup;
 
-/// Checks that the answer is a problem of this status, and gives it.
+/// Checks that the response is a problem with this status. Returns the problem.
 async fn problem(response: Response, status: u16, what: &str) -> Value {
     let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
     assert_eq!(
@@ -19,8 +19,8 @@ async fn problem(response: Response, status: u16, what: &str) -> Value {
         "{what}"
     );
     let text = response.text().await.unwrap();
-    // Every token begins like this, since its header does.
-    assert!(!text.contains("eyJ"), "{what}: the answer holds a token: {text}");
+    // Every JWT begins like this.
+    assert!(!text.contains("eyJ"), "{what}: the response contains a token: {text}");
     let problem: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(problem["status"], status, "{what}: {problem}");
     for key in ["type", "title", "detail"] {
@@ -29,7 +29,7 @@ async fn problem(response: Response, status: u16, what: &str) -> Value {
     problem
 }
 
-/// Posts what the bot would post.
+/// Posts the bot's request.
 async fn post(bridge: &TestBridge, bot: &Bot) -> Response {
     let request = bot.request(&bridge.url("echo"));
     bridge.post("echo", &request.content_type, request.body).await
@@ -45,7 +45,7 @@ fn styled(kommo: &Simulator, token: TokenStyle) -> Bot {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_no_widget_request_is_400() {
+async fn a_body_that_is_not_a_widget_request_is_400() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let deep = format!("token=t&return_url=u&data{}=x", "[a]".repeat(40));
@@ -55,13 +55,13 @@ async fn a_body_that_is_no_widget_request_is_400() {
     });
     let rows: [(&str, Vec<u8>); 9] = [
         ("nothing", Vec::new()),
-        ("no JSON", b"{".to_vec()),
+        ("invalid JSON", b"{".to_vec()),
         ("a list", b"[]".to_vec()),
         ("a form without return_url", b"token=t&data[message]=hi".to_vec()),
         ("JSON without return_url", br#"{"token":"t"}"#.to_vec()),
-        ("a token that is no string", br#"{"token":1,"return_url":"u"}"#.to_vec()),
-        ("no UTF-8", b"token=\xff\xfe&return_url=u".to_vec()),
-        ("data that nests too deep", deep.into_bytes()),
+        ("a token that is a number", br#"{"token":1,"return_url":"u"}"#.to_vec()),
+        ("invalid UTF-8", b"token=\xff\xfe&return_url=u".to_vec()),
+        ("data nested too deeply", deep.into_bytes()),
         ("too many fields", wide.into_bytes()),
     ];
     for (what, body) in rows {
@@ -80,7 +80,7 @@ async fn a_token_that_proves_nothing_is_401() {
     let algorithm = |algorithm| TokenStyle { algorithm, ..TokenStyle::default() };
     let header =
         |header: Value| TokenStyle { header: header.as_object().unwrap().clone(), ..TokenStyle::default() };
-    // An hour ago and an hour ahead, by the clock that the simulator also looks at.
+    // By the simulator's clock; the times below are an hour before and after it.
     let issued = bot(&kommo).request("http://bridge").token;
     let now = decoded(&issued)["iat"].as_f64().unwrap();
     let rows = [
@@ -95,7 +95,7 @@ async fn a_token_that_proves_nothing_is_401() {
         ("expired", claims(&kommo, json!({ "exp": now - 3600.5 })), "token-expired"),
         ("expired, just past the skew", claims(&kommo, json!({ "exp": now - 61.0 })), "token-expired"),
         ("no exp", claims(&kommo, json!({ "exp": null })), "token-malformed"),
-        ("an exp that is no time", claims(&kommo, json!({ "exp": "soon" })), "token-malformed"),
+        ("an exp that is not a time", claims(&kommo, json!({ "exp": "soon" })), "token-malformed"),
         ("not yet valid", claims(&kommo, json!({ "nbf": now + 3600.5 })), "token-not-yet-valid"),
         ("no iss", claims(&kommo, json!({ "iss": null })), "token-malformed"),
         ("no account", claims(&kommo, json!({ "account_id": null })), "token-malformed"),
@@ -128,14 +128,14 @@ async fn a_token_that_is_missing_or_tampered_with_is_401() {
     };
     let rows = [
         ("missing", String::new()),
-        ("no JWT", "token".to_owned()),
+        ("not a JWT", "token".to_owned()),
         ("two parts", format!("{header}.{payload}")),
         ("four parts", format!("{}.x", good.token)),
         ("an empty signature", format!("{header}.{payload}.")),
         ("a signature cut short", format!("{header}.{payload}.{}", &signature[..signature.len() - 4])),
         ("a signature with another first letter", format!("{header}.{payload}.{}", flip(signature, 0))),
         ("a signature with another late letter", format!("{header}.{payload}.{}", flip(signature, 80))),
-        ("another's claims", format!("{header}.{others_payload}.{signature}")),
+        ("the claims of another token", format!("{header}.{others_payload}.{signature}")),
         ("too long", format!("{header}.{}.{signature}", "A".repeat(9_000))),
     ];
     for (what, token) in rows {
@@ -146,14 +146,14 @@ async fn a_token_that_is_missing_or_tampered_with_is_401() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_good_token_for_somebody_else_is_403() {
+async fn a_valid_token_for_another_audience_or_integration_is_403() {
     let kommo = kommo().await;
     let public = r#"server.public_url = "https://bots.example.com""#;
     let bridge = Setup::with(&[&kommo]).config(public).start().await;
     let rows = [
         ("another host", json!({ "aud": "https://other.example.com" }), 403),
         ("another scheme", json!({ "aud": "http://bots.example.com" }), 403),
-        ("nobody", json!({ "aud": null }), 403),
+        ("no audience", json!({ "aud": null }), 403),
         ("a host that begins alike", json!({ "aud": "https://bots.example.com.evil.org" }), 403),
         ("another integration", json!({ "client_uuid": "00000000-0000-4000-8000-000000000000" }), 403),
         ("no integration", json!({ "client_uuid": null }), 403),
@@ -195,9 +195,9 @@ async fn requests_are_served_with_and_without_the_path_of_the_public_url() {
     bridge.settled().await;
 }
 
-/// Kommo signs for the integration `main`.
+/// The simulator signs for the integration `main`.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_of_other_integrations_is_403() {
+async fn a_handler_that_is_not_for_the_integration_is_403() {
     let kommo = kommo().await;
     let config = r#"
         integrations.shop = { client_uuid = "22222222-0c1e-4d57-8c6e-2f6f3f1f0d11", client_secret = "shop-secret" }
@@ -235,11 +235,11 @@ async fn a_handler_of_other_integrations_is_403() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_404_and_other_methods_are_405() {
+async fn unknown_paths_are_404_and_other_methods_are_405() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let rows = [
-        (Method::POST, bridge.url("nobody"), 404),
+        (Method::POST, bridge.url("unknown"), 404),
         (Method::POST, bridge.url("ECHO"), 404),
         (Method::POST, bridge.url("echo/more"), 404),
         (Method::POST, bridge.url(""), 404),
@@ -271,7 +271,7 @@ async fn a_body_above_the_limit_is_413() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_return_url_where_no_bearer_may_go_is_422() {
+async fn a_return_url_to_which_no_bearer_may_go_is_422() {
     let (kommo, other) = (kommo().await, account(2).await);
     let bridge = Setup::with(&[&kommo, &other]).start().await;
     let home = kommo.base_url().to_owned();
@@ -309,7 +309,7 @@ async fn a_return_url_where_no_bearer_may_go_is_422() {
     for return_url in rows {
         let bot = kommo.bot(Plan { return_url: Some(return_url.clone()), ..plan() });
         let problem = problem(post(&bridge, &bot).await, 422, &return_url).await;
-        assert!(!problem.to_string().contains("evil"), "{return_url} comes back: {problem}");
+        assert!(!problem.to_string().contains("evil"), "{return_url} is repeated: {problem}");
     }
     assert!(bridge.jobs().await.is_empty());
     assert!(kommo.calls().is_empty() && other.calls().is_empty());

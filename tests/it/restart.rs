@@ -1,9 +1,9 @@
-//! One bridge ends, the next one goes on in the same folder: nothing acknowledged is lost.
+//! One bridge ends, and the next continues in the same folder: nothing acknowledged is lost.
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Bot, Fault};
 use serde_json::json;
+use simulator::{Bot, Fault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::bridge::{TEST_TIMEOUT, client};
@@ -12,7 +12,7 @@ use crate::played::{bot, calls_for, continued, kommo, manual_clock, one_more_con
 use crate::setup::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_runs_at_the_stop_is_handed_back_without_a_charge() {
+async fn a_job_that_runs_at_the_stop_is_handed_back_without_a_charge() {
     let kommo = kommo().await;
     let (handler, mut held_once) = held();
     let bridge = Setup::with(&[&kommo])
@@ -26,7 +26,7 @@ async fn a_handler_that_runs_at_the_stop_is_handed_back_without_a_charge() {
     let context = held_once.entered().await;
     let second = bridge.ask(&queued, "slow").await;
     let folder = bridge.stop().await;
-    assert!(context.cancelled().is_cancelled(), "the handler's own tasks did not hear of the stop");
+    assert!(context.cancelled().is_cancelled(), "the handler's own tasks were not cancelled");
     assert!(running.continues().is_empty() && held_once.is_idle());
 
     let (handler, mut held_again) = held();
@@ -46,28 +46,28 @@ async fn a_handler_that_runs_at_the_stop_is_handed_back_without_a_charge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_grace_of_handlers_begins_with_the_stop_and_not_with_the_end_of_the_last_request() {
+async fn the_grace_begins_with_the_stop_and_not_after_the_last_request() {
     let (kommo, clock) = (kommo().await, manual_clock());
     let (handler, mut held) = held();
     let bridge =
         Setup::with(&[&kommo]).handler("slow", handler).clock(clock.clock()).start().await.leaves_jobs();
     bridge.ask(&bot(&kommo), "slow").await;
     let context = held.entered().await;
-    // A request that never becomes whole holds the public listener up for as long as it may.
+    // A request that is never complete delays the end of the public listener for as long as possible.
     let mut slow = tokio::net::TcpStream::connect(bridge.address()).await.unwrap();
     slow.write_all(
         b"POST /widget_request/slow HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n",
     )
     .await
     .unwrap();
-    // The bridge asks for the body once it works on the request.
+    // The bridge asks for the body when it begins to process the request.
     let mut go_on = [0; 25];
     slow.read_exact(&mut go_on).await.unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     slow.write_all(b"a").await.unwrap();
     bridge.ask_to_stop();
     bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
-    // The grace of `Setup`, all at once: a grace that began later would never be over.
+    // Advance by the whole grace of `Setup`: a grace that began later would never end.
     clock.advance(Duration::from_secs(10));
     tokio::time::timeout(TEST_TIMEOUT, context.cancelled().cancelled())
         .await
@@ -86,13 +86,13 @@ async fn a_handler_that_ends_within_the_grace_is_not_run_again() {
     bridge.ask_to_stop();
     bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
     held.let_go(1);
-    // Its completion is sent before the bridge ends: no job is left.
+    // The bridge sends the completion before it ends, so no job is left.
     bridge.stop().await;
     assert_eq!(bot.continues().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_kommo_did_not_take_before_the_stop_is_delivered_after_it() {
+async fn continues_that_kommo_did_not_accept_are_delivered_after_a_restart() {
     let kommo = kommo().await;
     kommo.set_outage(Some(Fault::Status(503)));
     let bridge = Setup::with(&[&kommo]).start().await.leaves_jobs();
@@ -145,7 +145,7 @@ async fn a_known_request_is_still_known_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_whose_handler_is_gone_gets_its_fallback_when_its_time_is_over() {
+async fn a_job_whose_handler_no_longer_exists_gets_its_fallback_in_time() {
     let (kommo, clock) = (kommo().await, manual_clock());
     let (handler, mut held) = held();
     let bridge = Setup::with(&[&kommo])
@@ -181,14 +181,17 @@ async fn one_process_owns_a_store() {
     let second = salesbot_bridge::Bridge::new(config).run(listeners, salesbot_bridge::Shutdown::manual());
     let error = second.await.unwrap_err();
     assert_eq!(error.exit_status(), 2);
-    assert!(error.to_string().contains(&std::process::id().to_string()), "it does not say who: {error}");
+    assert!(
+        error.to_string().contains(&std::process::id().to_string()),
+        "the error does not name the owner's process: {error}"
+    );
     let bot = bot(&kommo);
     bridge.ask(&bot, "echo").await;
     continued(&bot).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_attempt_counts_over_a_restart() {
+async fn failed_attempts_still_count_after_a_restart() {
     let kommo = kommo().await;
     let waits = Does(|_, _| async {
         Err(salesbot_bridge::HandlerError::retry_after(Duration::from_millis(500), "not now"))
@@ -212,7 +215,7 @@ async fn a_failed_attempt_counts_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forced_stop_waits_for_nothing_and_loses_nothing() {
+async fn a_forced_stop_neither_waits_nor_loses_jobs() {
     let kommo = kommo().await;
     let (handler, mut held_once) = held();
     let config = "workers.grace = \"1h\"\ndelivery.request_timeout = \"10m\"";
@@ -226,7 +229,7 @@ async fn forced_stop_waits_for_nothing_and_loses_nothing() {
     bridge.ask_to_stop();
     bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
     bridge.force_stop();
-    let folder = tokio::time::timeout(TEST_TIMEOUT, bridge.stop()).await.expect("it waits all the same");
+    let folder = tokio::time::timeout(TEST_TIMEOUT, bridge.stop()).await.expect("the forced stop waited");
 
     kommo.set_outage(None);
     let (handler, mut held_again) = held();
@@ -240,7 +243,7 @@ async fn forced_stop_waits_for_nothing_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_continue_that_arrived_though_the_bridge_ended_is_delivered() {
+async fn a_continue_that_arrived_while_the_bridge_stopped_counts_as_delivered() {
     let kommo = kommo().await;
     kommo.set_outage(Some(Fault::Hang));
     let config = "workers.grace = \"50ms\"\ndelivery.request_timeout = \"10m\"";
@@ -250,7 +253,7 @@ async fn a_continue_that_arrived_though_the_bridge_ended_is_delivered() {
     bridge.until("the call", || async { kommo.calls().len() == 1 }).await;
     let folder = bridge.stop().await;
     kommo.set_outage(None);
-    // The call that hung took effect after all; here somebody else plays that.
+    // The call that hung took effect after all. The test simulates that with a call of its own.
     let late = client().post(bot.return_url()).bearer_auth(&kommo.options().access_token);
     assert_eq!(late.body(r#"{"data":{}}"#).send().await.unwrap().status(), 202);
     let bridge = Setup::with(&[&kommo]).folder(&folder).start().await;

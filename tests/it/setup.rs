@@ -1,9 +1,9 @@
 //! What a test's bridge is like before it runs: the test kit's builder, with the built-in handler `echo`.
 
 use salesbot_bridge::config::Sources;
-use salesbot_bridge::simulator::Simulator;
 use salesbot_bridge::testing::{TestBridgeBuilder, TestFolder};
 use salesbot_bridge::{Clock, Handler};
+use simulator::Simulator;
 
 use crate::bridge::TestBridge;
 

@@ -1,7 +1,7 @@
 //! The states of a job as an operator sees them through the admin API.
 
-use salesbot_bridge::simulator::{Fault, Plan};
 use serde_json::{Value, json};
+use simulator::{Fault, Plan};
 
 use crate::handlers::held;
 use crate::played::{account, bot, continued, kommo, one_more_continued, plan, with_faults};
@@ -56,7 +56,7 @@ async fn a_job_goes_from_queued_to_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unfinished_job_can_be_cancelled_wherever_it_is() {
+async fn an_unfinished_job_can_be_cancelled_in_every_state() {
     let (kommo, gone) = (kommo().await, account(2).await);
     let (handler, mut held) = held();
     let bridge = Setup::with(&[&kommo, &gone])
@@ -65,7 +65,8 @@ async fn an_unfinished_job_can_be_cancelled_wherever_it_is() {
         .start()
         .await;
     let bots = [with_faults(&gone, [Fault::PaymentRequired]), bot(&kommo), bot(&kommo)];
-    // Delivering, since the account has to pay first; running, since the handler is held; queued behind it.
+    // One delivers, because the account has to pay first; one runs, because the handler is held; one is queued behind
+    // it.
     let delivering = bridge.ask(&bots[0], "echo").await;
     bridge.waiting(host(&gone)).await;
     let running = bridge.ask(&bots[1], "held").await;
@@ -80,19 +81,19 @@ async fn an_unfinished_job_can_be_cancelled_wherever_it_is() {
         assert_eq!((status, &problem["status"]), (409, &json!(409)), "{state}: {problem}");
         assert_eq!(bridge.operator(id, "retry").await.0, 409, "{state}");
     }
-    // The handler's result comes too late and changes nothing.
+    // The handler's result comes too late and has no effect.
     held.let_go(2);
-    // The only worker is free for another job once it has reported that result.
+    // The only worker is free for another job after it has reported that result.
     one_more_continued(&bridge, &kommo).await;
     for id in [&queued, &running, &delivering] {
         assert_eq!(bridge.job(id).await["state"], "cancelled");
     }
     assert!(bots.iter().all(|bot| bot.continues().is_empty()));
-    assert!(held.is_idle(), "the queued job was run");
+    assert!(held.is_idle(), "the queued job ran");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_job_goes_on_when_a_person_retries_it() {
+async fn a_dead_job_is_delivered_when_an_operator_retries_it() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     // Both the completion and the fallback are refused.
@@ -130,7 +131,7 @@ async fn a_dead_job_goes_on_when_a_person_retries_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_return_url_that_comes_again_makes_a_second_job() {
+async fn a_repeated_return_url_creates_a_second_job() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let bot = kommo.bot(Plan::with_data(json!({ "turn": "1" })));
@@ -140,7 +141,7 @@ async fn a_return_url_that_comes_again_makes_a_second_job() {
     let second = bridge.ask(&bot, "echo").await;
     assert_ne!(first, second);
     assert_eq!(continued(&bot).await.data["turn"], "2");
-    // And while the job before it is still under way: then its answer, which is late, must not go to the new question.
+    // The same while the earlier job is unfinished: its late answer must not go to the new question.
     kommo.set_outage(Some(Fault::Status(500)));
     bot.next_wait(json!({ "turn": "3" }));
     let third = bridge.ask(&bot, "echo").await;
@@ -179,7 +180,7 @@ async fn a_job_never_shows_its_token() {
     for secret in token.split('.').chain(secrets.into_iter().map(String::as_str)) {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
-    // Nor does the file: tokens are verified at receipt and not kept.
+    // The store does not contain it either: the bridge verifies a token at receipt and does not keep it.
     let folder = bridge.stop().await;
     let file = std::fs::read(folder.path().join("bridge.db")).unwrap();
     assert!(!file.windows(token.len()).any(|part| part == token.as_bytes()));

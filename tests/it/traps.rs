@@ -1,27 +1,27 @@
-//! What goes wrong in other bridges, read in fourteen public integrations: a test a trap, here or where it
-//! belongs.
+//! Mistakes of fourteen public integrations, and the test that keeps the bridge from each. A test is here or where it
+//! belongs by subject.
 //!
 //! | trap | where |
 //! |---|---|
-//! | HS256 only, or no verification at all | `accepts::every_good_token_is_taken…`, `refusals::a_token_that_proves_nothing…` |
-//! | the bearer posted to any return_url | [`the_bearer_posted_to_any_return_url`], `refusals::a_return_url_where_no_bearer…` |
+//! | HS256 only, or no verification at all | `accepts::every_valid_form_of_a_token…`, `refusals::a_token_that_proves_nothing…` |
+//! | the bearer posted to any return_url | [`the_bearer_posted_to_any_return_url`], `refusals::a_return_url_to_which_no_bearer…` |
 //! | work kept in memory after the 200 and lost in a restart | [`work_lost_in_a_restart`], `restart` |
 //! | no retry of the continue | [`no_retry_of_the_continue`], `answers` |
 //! | one long `show` that Kommo refuses | [`one_long_show_that_kommo_refuses`], `work` |
-//! | JSON-only parsing | `accepts::every_body_of_kommo_is_read…` |
-//! | a repeated return_url taken for a duplicate | `states::a_return_url_that_comes_again…` |
+//! | JSON-only parsing | `accepts::every_body_format_is_read…` |
+//! | a repeated return_url taken for a duplicate | `states::a_repeated_return_url…` |
 //! | the slow work done before the 200 | `unavailable::the_answer_does_not_wait_for_handlers` |
 //! | the bot left hanging on an error or an empty message | [`the_bot_left_hanging_on_an_empty_message`], `work` |
-//! | a wrong `goto` that loops | [`a_goto_that_nobody_asked_for`], `answers::too_few…` |
-//! | refresh races | not before OAuth: all tokens are long-lived yet |
+//! | a wrong `goto` that loops | [`a_goto_without_a_reason`], `answers::too_few…` |
+//! | refresh races | `src/deliver/tests/connected.rs`: `parallel_401s_cause_one_renewal…` |
 //! | hard-coded subdomain | [`a_hard_coded_subdomain`] |
 //! | comparing signatures with `==` | `refusals::a_token_that_is_missing_or_tampered_with…`; the comparison is `verify_slice` of `hmac` |
-//! | logging the token | `process::no_log_line_holds_a_token…` |
-//! | empty `{{json.x}}` shown to a customer | `process::a_value_that_a_customer_would_see…` |
+//! | logging the token | `process::no_log_line_contains_a_token…` |
+//! | empty `{{json.x}}` shown to a customer | `process::an_empty_value_is_logged…` |
 
-use salesbot_bridge::simulator::{Fault, Options, Plan};
 use salesbot_bridge::{Completion, Show};
 use serde_json::{Value, json};
+use simulator::{Fault, Options, Plan};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
@@ -34,7 +34,7 @@ async fn the_bearer_posted_to_any_return_url() {
     let thief = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = thief.local_addr().unwrap();
     let kommo = kommo().await;
-    // The thief's host is even on the allow-list; but the token speaks for another account.
+    // The thief's host is even on the allow-list, but the token belongs to a different account.
     let allowed = [host(&kommo).to_owned(), address.to_string()];
     let bridge =
         Setup::with(&[&kommo]).config(&format!("delivery.allowed_hosts = {allowed:?}")).start().await;
@@ -48,7 +48,7 @@ async fn the_bearer_posted_to_any_return_url() {
         let hostile = format!("http://{address}/api/v4/salesbot/1/continue/2");
         let evil = kommo.bot(Plan { return_url: Some(hostile), ..plan() });
         assert_eq!(bridge.call(&evil, "echo").await.status, 422);
-        // Nor is it led astray once it is there.
+        // A redirect does not lead the bearer to the thief either.
         let honest = with_faults(&kommo, [Fault::Redirect(format!("http://{address}/"))]);
         let id = bridge.ask(&honest, "echo").await;
         continued(&honest).await;
@@ -67,7 +67,7 @@ async fn work_lost_in_a_restart() {
     let works = Does(|_, _| async { Ok(Completion::success()) });
     let grace = "workers.grace = \"0s\"";
     let bridge = Setup::with(&[&kommo]).config(grace).handler("works", hangs).start().await.leaves_jobs();
-    // More than there are workers, so that some were only stored.
+    // More than there are workers, so that some are only stored.
     let bots: Vec<_> = (0..100).map(|_| bot(&kommo)).collect();
     for bot in &bots {
         bridge.ask(bot, "works").await;
@@ -113,7 +113,7 @@ async fn one_long_show_that_kommo_refuses() {
         let id = bridge.ask(&bot, handler).await;
         assert_eq!(continued(&bot).await.data["status"], status, "{handler}");
         let job = bridge.in_state(&id, "delivered").await;
-        // Refused before it is sent: Kommo sees one continue, and takes it.
+        // The bridge refuses it before it is sent: Kommo gets one continue, and accepts it.
         assert_eq!((&job["outcome"], &job["delivery_attempts"]), (&json!(outcome), &json!(1)), "{handler}");
     }
 }
@@ -132,11 +132,12 @@ async fn the_bot_left_hanging_on_an_empty_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_goto_that_nobody_asked_for() {
+async fn a_goto_without_a_reason() {
     let kommo = kommo().await;
     let goto = r#"handlers.echo.goto = { type = "question", step = 1 }"#;
     let bridge = Setup::with(&[&kommo]).config(goto).start().await;
-    // Data alone stays alone, even where a goto is configured, unless Kommo insists; so do retries and fallbacks.
+    // Data alone is sent without a goto, even if one is configured, unless Kommo requires it. The same holds for retries
+    // and fallbacks.
     for fault in [None, Some(Fault::Status(500)), Some(Fault::Status(400)), Some(Fault::Status(422))] {
         let bot = with_faults(&kommo, fault.clone());
         let id = bridge.ask(&bot, "echo").await;
@@ -150,7 +151,7 @@ async fn a_goto_that_nobody_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hard_coded_subdomain() {
-    // The account is where `iss` and return_url say; its name in `subdomain` is another's.
+    // `iss` and return_url give the account's address; the name in `subdomain` is outdated.
     let moved = Options { subdomain: "formerly".to_owned(), ..Options::numbered(2) };
     let (kommo, moved) = (kommo().await, playing(moved).await);
     let bridge = Setup::with(&[&kommo, &moved]).start().await;

@@ -1,10 +1,10 @@
-//! When the public listener answers 503, and that it answers at all while handlers are slow.
+//! When the public listener answers 503, and that it answers promptly while handlers are slow.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use salesbot_bridge::simulator::{Bot, Simulator};
 use serde_json::Value;
+use simulator::{Bot, Simulator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,7 +15,7 @@ use crate::handlers::held;
 use crate::played::{bot, continued, kommo};
 use crate::setup::Setup;
 
-/// What stands between a connection's request and its answer, written by hand to stop in mid-head.
+/// A request in two parts, to be written by hand: the beginning of the head, and the rest.
 fn by_hand(bridge: &TestBridge, bot: &Bot) -> (String, Vec<u8>) {
     let request = bot.request(&bridge.url("echo"));
     let head = format!("POST /widget_request/echo HTTP/1.1\r\nhost: {}\r\n", bridge.address());
@@ -24,14 +24,14 @@ fn by_hand(bridge: &TestBridge, bot: &Bot) -> (String, Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draining_bridge_answers_503_and_says_when_to_come_again() {
+async fn a_draining_bridge_answers_503_with_a_retry_after() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let late = bot(&kommo);
     let (head, rest) = by_hand(&bridge, &late);
     let mut connection = TcpStream::connect(bridge.address()).await.unwrap();
     connection.write_all(head.as_bytes()).await.unwrap();
-    // Connections are accepted in order: when this one is answered, that one is inside.
+    // Connections are accepted in order: when this request is answered, the first connection has been accepted.
     bridge.ask(&bot(&kommo), "echo").await;
 
     bridge.ask_to_stop();
@@ -49,7 +49,7 @@ async fn a_draining_bridge_answers_503_and_says_when_to_come_again() {
     assert!(late.continues().is_empty());
 }
 
-/// Takes the lock that a writer needs, as a stuck disk would.
+/// Takes the write lock of the store. To the bridge this looks like a stuck disk.
 async fn stuck(bridge: &TestBridge) -> SqliteConnection {
     let file = SqliteConnectOptions::new().filename(bridge.folder().path().join("bridge.db"));
     let mut connection = file.connect().await.unwrap();
@@ -58,7 +58,7 @@ async fn stuck(bridge: &TestBridge) -> SqliteConnection {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_cannot_be_stored_in_time_is_503_and_welcome_again() {
+async fn a_request_that_cannot_be_stored_in_time_gets_503_and_can_be_repeated() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).config(r#"server.ack_deadline = "200ms""#).start().await;
     let lock = stuck(&bridge).await;
@@ -71,16 +71,16 @@ async fn a_request_that_cannot_be_stored_in_time_is_503_and_welcome_again() {
     assert_eq!(problem["type"], "urn:salesbot-bridge:problem:not-stored");
 
     lock.close().await.unwrap();
-    // SQLite looks only now and then whether the lock is free, so the next one can be too late as well.
+    // SQLite checks the lock only at intervals, so the next request may also be too late.
     bridge.until("the request to be taken", || async { bridge.call(&bot, "echo").await.status == 200 }).await;
     continued(&bot).await;
     bridge.settled().await;
-    // Whether an earlier one was stored after all or dropped: one job, one continue.
+    // Whether the earlier request was stored or dropped, there is one job and one continue.
     assert_eq!((bridge.jobs().await.len(), bot.report().attempts), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_cannot_be_written_is_told_by_ready() {
+async fn ready_is_503_while_the_store_is_not_writable() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let lock = stuck(&bridge).await;
@@ -89,7 +89,7 @@ async fn a_store_that_cannot_be_written_is_told_by_ready() {
     bridge.until("the probe to succeed", || async { bridge.ready().await.0 == 200 }).await;
 }
 
-/// Bots of `handler`, whose requests were all answered.
+/// Asks `handler` from `count` bots, and waits for all answers.
 async fn many(bridge: &TestBridge, kommo: &Simulator, handler: &str, count: usize) -> Vec<Bot> {
     let bots: Vec<Bot> = (0..count).map(|_| bot(kommo)).collect();
     join_all(bots.iter().map(|bot| bridge.ask(bot, handler))).await;

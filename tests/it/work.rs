@@ -1,14 +1,14 @@
-//! What becomes of a handler that fails: retries, deadlines, the fallback.
+//! Handlers that fail: retries, deadlines, the fallback.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Bot, Simulator};
 use salesbot_bridge::testing::{self, AssertAnswer, AssertError, TestContext, run};
 use salesbot_bridge::{Completion, Context, Handler, HandlerError, ManualClock, Request, Show};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use simulator::{Bot, Simulator};
 
 use crate::bridge::TestBridge;
 use crate::handlers::{Does, held};
@@ -21,7 +21,7 @@ struct Question {
     lead: u32,
 }
 
-/// A handler whose input a bot's data do not fit.
+/// A handler whose input type does not match the data of bots.
 struct Strict;
 
 impl Handler for Strict {
@@ -39,7 +39,7 @@ async fn asked(bridge: &TestBridge, kommo: &Simulator, handler: &str) -> (Bot, S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_without_an_answer_gets_its_bot_the_fallback() {
+async fn a_bot_gets_the_fallback_if_its_handler_has_no_answer() {
     let kommo = kommo().await;
     let sorry = |more: &str| format!("{{ fallback = {{ data = {{ status = \"sorry\" }} }}, {more} }}");
     let names =
@@ -103,12 +103,12 @@ async fn a_handler_without_an_answer_gets_its_bot_the_fallback() {
     assert_eq!(stats["last_hour"]["fallbacks_by"].as_array().unwrap().len(), rows.len());
 }
 
-/// Whether nothing happens any more until the clock moves.
+/// Whether nothing more happens until the clock advances.
 async fn is_quiet(bridge: &TestBridge, clock: &ManualClock) -> bool {
     let now = clock.now().to_string();
     let waits = |job: &Value| match job["state"].as_str().unwrap() {
         "delivered" => true,
-        // RFC 3339 in one form: the order of the texts is that of the times.
+        // All are in the same RFC 3339 format, so the texts sort like the times.
         "queued" => job["due_at"].as_str().unwrap() > now.as_str(),
         _ => false,
     };
@@ -116,7 +116,7 @@ async fn is_quiet(bridge: &TestBridge, clock: &ManualClock) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bots_get_their_answers_though_the_backend_is_down_for_a_while() {
+async fn bots_get_their_answers_after_a_short_outage_of_the_backend() {
     let kommo = kommo().await;
     for down in [2, 20] {
         let clock = manual_clock();
@@ -150,7 +150,7 @@ async fn bots_get_their_answers_though_the_backend_is_down_for_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_configured_fallback_the_bot_hears_of_failure() {
+async fn the_default_fallback_reports_a_failure_to_the_bot() {
     let fails = Does(|_, _| async { Err(HandlerError::fail("no")) });
     let bridge = testing::TestBridge::start(|bridge| bridge.handler("fails", fails)).await;
     let answer = bridge.answer_to("fails", json!({})).await;
@@ -159,19 +159,19 @@ async fn without_a_configured_fallback_the_bot_hears_of_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_decode_is_told_without_the_customers_words() {
+async fn a_decoding_error_does_not_quote_the_customer() {
     let data = json!({ "lead": "a customer's words" });
     let error = run(&Strict, data, TestContext::new()).await.unwrap_err().assert_fail().to_string();
     assert!(error.contains("data.lead") && error.contains("u32") && !error.contains("customer"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_asks_for_it_is_tried_again_not_before() {
+async fn a_handler_runs_again_after_the_delay_that_it_asked_for() {
     let kommo = kommo().await;
     let seen = Arc::new(AtomicU32::new(0));
-    let told = seen.clone();
+    let last_attempt = seen.clone();
     let flaky = Does(move |_: Request<Value>, context: Context| {
-        told.store(context.attempt(), Ordering::SeqCst);
+        last_attempt.store(context.attempt(), Ordering::SeqCst);
         let id = context.job_id().to_string();
         async move {
             match context.attempt() {
@@ -193,7 +193,7 @@ async fn a_handler_that_asks_for_it_is_tried_again_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_no_worker_comes_to_gets_its_fallback_in_time() {
+async fn a_job_that_gets_no_worker_gets_its_fallback_in_time() {
     let kommo = kommo().await;
     let clock = manual_clock();
     let (handler, mut held) = held();
@@ -208,7 +208,7 @@ async fn a_job_that_no_worker_comes_to_gets_its_fallback_in_time() {
     advance(&clock, 20);
     let (second, id) = asked(&bridge, &kommo, "held").await;
     bridge.in_state(&id, "queued").await;
-    // The default of answer_within is 50 s. The first one's time is over, and its handler is told.
+    // The default of answer_within is 50 s. The first job's time is up, and its handler is cancelled.
     advance(&clock, 30);
     assert_eq!(continued(&first).await.data, json!({ "status": "fail" }));
     context.cancelled().cancelled().await;
@@ -230,7 +230,7 @@ fn advance(clock: &ManualClock, seconds: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_learns_who_asks_and_how_long_it_may_take() {
+async fn a_handler_knows_the_sender_of_its_request_and_its_time_limit() {
     let (kommo, other) = (kommo().await, account(2).await);
     let tells = Does(|request: Request<Value>, context: Context| async move {
         let left = context.time_limit().as_secs();

@@ -1,9 +1,9 @@
-//! `accounts …` beside a bridge that serves, and without one.
+//! Tests of `accounts …` beside a running bridge, and without one.
 
 use std::time::Instant;
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::connected::{REDIRECT_URI, accounts, at, connect, home, installable, kommos};
@@ -14,7 +14,7 @@ fn host(kommo: &Simulator) -> &str {
     kommo.base_url().strip_prefix("http://").unwrap()
 }
 
-/// The account at the address of `kommo`, as `accounts list` tells it to programs.
+/// The account at the address of `kommo`, from `accounts list --json`.
 fn listed(home: &Home, kommo: &Simulator) -> Value {
     let all = accounts(home, &["list", "--json"]).expect(0).json();
     let all = all["accounts"].as_array().unwrap();
@@ -27,7 +27,7 @@ async fn metrics(serve: &Serve) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_is_listed_connected_and_removed_beside_a_bridge_that_serves() {
+async fn an_account_is_listed_connected_and_removed_beside_a_running_bridge() {
     let both = kommos().await;
     let [shop, other] = &both;
     let home = home(&both, "");
@@ -67,7 +67,7 @@ async fn an_account_is_listed_connected_and_removed_beside_a_bridge_that_serves(
     bot.call(&serve.url("echo")).await.unwrap();
     serve.reaches("delivering", 1).await;
     let removed = accounts(&home, &["remove", "shop", "--json"]).expect(2);
-    assert!(removed.err.contains("accounts.shop stands in the configuration"), "{}", removed.err);
+    assert!(removed.err.contains("accounts.shop is in the configuration"), "{}", removed.err);
 
     let page = connect(&home, &serve, other).await;
     assert!(page.text().await.unwrap().contains("The account is connected"));
@@ -81,7 +81,7 @@ async fn an_account_is_listed_connected_and_removed_beside_a_bridge_that_serves(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn accounts_can_be_looked_at_and_linked_to_before_there_is_a_store() {
+async fn accounts_list_and_authorize_work_before_the_store_exists() {
     let both = kommos().await;
     let home = home(&both, "");
     let all = accounts(&home, &["list", "--json"]).expect(0).json();
@@ -95,16 +95,16 @@ async fn accounts_can_be_looked_at_and_linked_to_before_there_is_a_store() {
     for word in ["https://www.amocrm.ru/oauth?client_id=", "within an hour", REDIRECT_URI, "administrator"] {
         assert!(text.contains(word), "{word} in\n{text}");
     }
-    assert!(!home.path("bridge.db").exists(), "a look makes no store");
+    assert!(!home.path("bridge.db").exists(), "reading creates no store");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_oauth_lacks_is_named_with_exit_status_2() {
+async fn a_missing_oauth_setting_is_named_with_exit_status_2() {
     let both = kommos().await;
     let good = home(&both, "");
     for (arguments, expected) in [
-        (&["authorize", "--integration", "third"][..], "there is no integrations.third, but: main"),
-        (&["authorize", "--site", "https://www.kommo.com/x"], "--site must be like"),
+        (&["authorize", "--integration", "third"][..], "unknown integration `third` (expected one of: main)"),
+        (&["authorize", "--site", "https://www.kommo.com/x"], "--site must be a URL like"),
         (&["authorize", "--site", "http://"], "--site"),
     ] {
         let refused = accounts(&good, arguments).expect(2);
@@ -120,14 +120,14 @@ async fn what_oauth_lacks_is_named_with_exit_status_2() {
     assert!(refused.err.contains("integrations.main.redirect_uri is missing"), "{}", refused.err);
 }
 
-/// A call of an installation, as anyone can make it: the code may be made up.
+/// Calls the installation callback, as anyone can: the code may be invented.
 async fn install(serve: &Serve, callback: &str) -> (u16, Value) {
     let answer = serve.client.get(at(serve, callback)).send().await.unwrap();
     (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_installation_without_a_link_waits_for_an_operator_beside_a_bridge_that_serves() {
+async fn an_installation_without_a_link_waits_for_an_operator_beside_a_running_bridge() {
     let both = kommos().await;
     let other = &both[1];
     let home = installable(&both);
@@ -138,7 +138,7 @@ async fn an_installation_without_a_link_waits_for_an_operator_beside_a_bridge_th
         let (status, body) = install(&serve, callback).await;
         assert_eq!((status, &body["state"]), (202, &json!("unconfirmed")), "{body}");
     }
-    assert!(other.oauth_calls().is_empty(), "the secret goes nowhere");
+    assert!(other.oauth_calls().is_empty(), "the secret is sent nowhere");
 
     let waiting = accounts(&home, &["list", "--json"]).expect(0).json();
     let waiting = waiting["installations"].as_array().unwrap();
@@ -151,11 +151,11 @@ async fn an_installation_without_a_link_waits_for_an_operator_beside_a_bridge_th
     assert!(nowhere.err.contains("no installation waits"), "{}", nowhere.err);
     let unasked = accounts(&home, &["confirm", host(other)]).expect(2);
     assert!(unasked.err.contains("--account NUMBER"), "{}", unasked.err);
-    assert!(other.oauth_calls().is_empty(), "nor before the command knows which account is meant");
+    assert!(other.oauth_calls().is_empty(), "the secret is not sent before the operator names the account");
 
     let number = other.options().account_id.to_string();
-    let told = accounts(&home, &["confirm", host(other), "--account", &number]).expect(0).out;
-    assert!(told.contains(&number) && told.contains(host(other)), "{told}");
+    let output = accounts(&home, &["confirm", host(other), "--account", &number]).expect(0).out;
+    assert!(output.contains(&number) && output.contains(host(other)), "{output}");
     let bot = other.bot(Plan::default());
     bot.call(&serve.url("echo")).await.unwrap();
     bot.continued().await;

@@ -1,4 +1,4 @@
-//! `bench`: against a bridge of its own, against one that runs already, and against one that breaks its promise.
+//! Tests of `bench` with a bridge that it starts, with a running bridge, and with one that loses or repeats continues.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,8 +10,8 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::State;
 use reqwest::Client;
-use salesbot_bridge::simulator::{Options, Simulator};
 use serde_json::Value;
+use simulator::{Options, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::home::Home;
@@ -23,31 +23,31 @@ fn bench(arguments: &[&str]) -> Ended {
     run(command)
 }
 
-/// Fails unless these are figures of `requests` requests that were all continued once.
-fn assert_whole(told: &Value, requests: u64) {
-    assert_eq!(told["answers"], serde_json::json!({ "200": requests }), "{told:#}");
+/// Asserts that these are the figures of `requests` requests, each continued once.
+fn assert_complete(result: &Value, requests: u64) {
+    assert_eq!(result["answers"], serde_json::json!({ "200": requests }), "{result:#}");
     for (key, expected) in [("sent", requests), ("continued", requests), ("unanswered", 0)] {
-        assert_eq!(told[key], expected, "{key} in {told:#}");
+        assert_eq!(result[key], expected, "{key} in {result:#}");
     }
     for key in ["missing", "repeated", "wrong"] {
-        assert_eq!(told[key], serde_json::json!([]), "{key} in {told:#}");
+        assert_eq!(result[key], serde_json::json!([]), "{key} in {result:#}");
     }
     for key in ["requests_per_second", "jobs_per_second"] {
-        assert!(told[key].as_f64().unwrap() > 0.0, "{key} in {told:#}");
+        assert!(result[key].as_f64().unwrap() > 0.0, "{key} in {result:#}");
     }
     for key in ["acknowledgement", "until_continue", "lateness"] {
-        let at = |name: &str| told[key][name].as_f64().unwrap();
+        let at = |name: &str| result[key][name].as_f64().unwrap();
         let rising = [at("p50_ms"), at("p90_ms"), at("p99_ms"), at("max_ms")];
-        assert!(rising.is_sorted(), "{key} in {told:#}");
+        assert!(rising.is_sorted(), "{key} in {result:#}");
     }
     if cfg!(target_os = "linux") {
-        assert!(told["bridge"]["cpu_us_per_job"].as_f64().unwrap() > 0.0, "{told:#}");
-        assert!(told["bridge"]["peak_memory_bytes"].as_u64().unwrap() > 1 << 20, "{told:#}");
+        assert!(result["bridge"]["cpu_us_per_job"].as_f64().unwrap() > 0.0, "{result:#}");
+        assert!(result["bridge"]["peak_memory_bytes"].as_u64().unwrap() > 1 << 20, "{result:#}");
     }
 }
 
 #[test]
-fn a_closed_loop_tells_its_figures_and_continues_every_request_once() {
+fn a_closed_loop_prints_its_figures_and_continues_every_request_once() {
     let ended = bench(&["--requests", "200"]).expect(0);
     for part in [
         "200 requests over 64 connections, closed loop",
@@ -67,72 +67,74 @@ fn a_closed_loop_tells_its_figures_and_continues_every_request_once() {
 }
 
 #[test]
-fn an_open_loop_sends_by_its_schedule_and_tells_the_same_as_json() {
+fn an_open_loop_follows_its_schedule_and_prints_its_figures_as_json() {
     let ended = bench(&["--requests", "200", "--connections", "8", "--rate", "400", "--json"]).expect(0);
-    let told = ended.json();
-    assert_whole(&told, 200);
+    let result = ended.json();
+    assert_complete(&result, 200);
     assert_eq!(
-        (&told["rate"], &told["connections"], &told["target"]),
+        (&result["rate"], &result["connections"], &result["target"]),
         (&400.0.into(), &8.into(), &Value::Null)
     );
-    assert!(told["commits"]["count"].as_f64().unwrap() > 0.0, "{told:#}");
-    // The last of 200 is due after 199/400 s: it cannot be faster.
-    assert!(told["requests_per_second"].as_f64().unwrap() < 405.0, "{told:#}");
+    assert!(result["commits"]["count"].as_f64().unwrap() > 0.0, "{result:#}");
+    // The last of 200 requests is due after 199/400 s, so the rate cannot be higher.
+    assert!(result["requests_per_second"].as_f64().unwrap() < 405.0, "{result:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bridge_that_runs_already_is_loaded_with_its_own_secret_and_account() {
+async fn a_running_bridge_is_loaded_with_its_own_secret_and_account() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let serve = home.serve();
     let url = format!("http://{}", serve.public);
 
     let taken = home.run(&["bench", "--requests", "1", "--target", &url]).expect(1);
-    assert!(taken.err.contains("is it played there already?"), "{}", taken.err);
+    assert!(taken.err.contains("stop the simulator if it runs there"), "{}", taken.err);
 
-    // bench takes the place of Kommo.
+    // bench replaces the simulator.
     simulator.shutdown().await;
     let ended = home.run(&["bench", "--requests", "60", "--target", &url, "--json"]).expect(0);
-    let told = ended.json();
-    assert_whole(&told, 60);
-    assert_eq!((&told["target"], &told["commits"]), (&url.as_str().into(), &Value::Null));
-    assert!(told["notes"][0].as_str().unwrap().contains("at most 500"), "{told:#}");
+    let result = ended.json();
+    assert_complete(&result, 60);
+    assert_eq!((&result["target"], &result["commits"]), (&url.as_str().into(), &Value::Null));
+    assert!(result["notes"][0].as_str().unwrap().contains("at most 500"), "{result:#}");
     assert_eq!(serve.count("delivered").await, 60);
 
-    // With the path of a handler, and one that there is not.
-    let handler = format!("{url}/widget_request/nobody");
+    // The path of a handler that does not exist.
+    let handler = format!("{url}/widget_request/unknown");
     let ended = home.run(&["bench", "--requests", "3", "--target", &handler]).expect(1);
-    assert!(ended.err.contains("3 requests were answered 404"), "{}", ended.err);
+    assert!(ended.err.contains("3 requests got the response 404"), "{}", ended.err);
     serve.stop();
 }
 
-/// A bridge that answers 200, and continues each request as often as its number says.
+/// A bridge that answers 200, and continues request number `n` `times(n)` times.
 async fn unreliable(token: String, times: fn(usize) -> usize) -> SocketAddr {
-    struct Told {
+    struct Behaviour {
         token: String,
         times: fn(usize) -> usize,
         number: AtomicUsize,
         client: Client,
     }
-    async fn answer(State(told): State<Arc<Told>>, body: String) -> &'static str {
+    async fn answer(State(behaviour): State<Arc<Behaviour>>, body: String) -> &'static str {
         let (_, url) = body.rsplit_once("&return_url=").unwrap();
         let url = url.replace("%3A", ":").replace("%2F", "/");
-        for _ in 0..(told.times)(told.number.fetch_add(1, Ordering::Relaxed)) {
-            let post = told.client.post(&url).bearer_auth(&told.token).body("{}");
+        for _ in 0..(behaviour.times)(behaviour.number.fetch_add(1, Ordering::Relaxed)) {
+            let post = behaviour.client.post(&url).bearer_auth(&behaviour.token).body("{}");
             assert_eq!(post.send().await.unwrap().status(), 202);
         }
         "{}"
     }
     let client = Client::builder().no_proxy().build().unwrap();
-    let told = Arc::new(Told { token, times, number: AtomicUsize::new(0), client });
+    let behaviour = Arc::new(Behaviour { token, times, number: AtomicUsize::new(0), client });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer).with_state(told)).await });
+    tokio::spawn(
+        async move { axum::serve(listener, Router::new().fallback(answer).with_state(behaviour)).await },
+    );
     address
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_continue_that_is_lost_and_one_that_comes_twice_are_named() {
+async fn lost_and_repeated_continues_are_named() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let Options { access_token, client_secret, .. } = simulator.options().clone();
@@ -144,12 +146,12 @@ async fn a_continue_that_is_lost_and_one_that_comes_twice_are_named() {
         let url = format!("http://{bridge}");
         let ended =
             home.run(&["bench", "--requests", "4", "--timeout", "1", "--target", &url, "--json"]).expect(1);
-        let told = ended.json();
-        assert_eq!(told["missing"].as_array().unwrap().len(), missing, "{told:#}");
-        assert_eq!(told["repeated"].as_array().unwrap().len(), repeated, "{told:#}");
+        let result = ended.json();
+        assert_eq!(result["missing"].as_array().unwrap().len(), missing, "{result:#}");
+        assert_eq!(result["repeated"].as_array().unwrap().len(), repeated, "{result:#}");
         let (what, which) = match missing {
-            0 => ("2 requests were continued more than once: continue_id", &told["repeated"][0][0]),
-            _ => ("1 requests were answered 200 and not continued: continue_id", &told["missing"][0]),
+            0 => ("2 requests were continued more than once: continue_id", &result["repeated"][0][0]),
+            _ => ("1 requests got a 200 but were not continued: continue_id", &result["missing"][0]),
         };
         assert!(ended.err.contains(what) && ended.err.contains(&which.to_string()), "{}", ended.err);
         for secret in [&access_token, &client_secret] {
@@ -159,7 +161,7 @@ async fn a_continue_that_is_lost_and_one_that_comes_twice_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_usage_exits_2_and_says_what_is_allowed() {
+async fn wrong_usage_exits_with_2_and_names_the_allowed_values() {
     for (arguments, part) in [
         (&["--requests", "0"][..], "--requests"),
         (&["--requests", "many"], "--requests"),
@@ -168,7 +170,7 @@ async fn wrong_usage_exits_2_and_says_what_is_allowed() {
         (&["--rate", "0"], "0.001 to 1000000"),
         (&["--rate", "inf"], "0.001 to 1000000"),
         (&["--timeout", "0"], "--timeout"),
-        (&["--config", "some.toml"], "--config goes with --target"),
+        (&["--config", "some.toml"], "remove --config, or add --target"),
     ] {
         let ended = bench(arguments).expect(2);
         assert!(ended.err.contains(part), "{arguments:?}: {}", ended.err);
@@ -176,9 +178,9 @@ async fn wrong_usage_exits_2_and_says_what_is_allowed() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     for (target, part) in [
-        ("somewhere", "is no URL"),
+        ("somewhere", "not a URL"),
         ("https://127.0.0.1:1", "plain http"),
-        ("http://192.0.2.1:8080", "load goes to no other"),
+        ("http://192.0.2.1:8080", "bench sends load to no other"),
     ] {
         let ended = home.run(&["bench", "--target", target]).expect(2);
         assert!(ended.err.contains(part), "{target}: {}", ended.err);
@@ -186,7 +188,7 @@ async fn wrong_usage_exits_2_and_says_what_is_allowed() {
     let config = fs::read_to_string(home.config()).unwrap();
     for (text, other, part) in [
         (simulator.base_url(), "https://example.kommo.com", "accounts.main.base_url"),
-        ("handlers.echo = { kind = \"echo\" }", "handlers.a = {}\nhandlers.b = {}", "says no handler"),
+        ("handlers.echo = { kind = \"echo\" }", "handlers.a = {}\nhandlers.b = {}", "names no handler"),
     ] {
         fs::write(home.config(), config.replacen(text, other, 1)).unwrap();
         let ended = home.run(&["bench", "--target", "http://127.0.0.1:1"]).expect(2);
@@ -195,10 +197,10 @@ async fn wrong_usage_exits_2_and_says_what_is_allowed() {
 }
 
 #[test]
-fn a_signal_ends_it_with_its_bridge_and_leaves_nothing_behind() {
+fn a_signal_ends_bench_and_its_bridge_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut command: Command = program();
-    // The bridge is up long before the second request is due.
+    // The bridge is ready long before the second request is due.
     command.args(["bench", "--requests", "1000", "--rate", "0.01"]).env("TMPDIR", folder.path());
     let mut bench = Process::start(command);
     let store =
@@ -208,11 +210,11 @@ fn a_signal_ends_it_with_its_bridge_and_leaves_nothing_behind() {
         if let Some(found) = store() {
             break found.path();
         }
-        assert!(Instant::now() < deadline, "it never started its bridge");
+        assert!(Instant::now() < deadline, "bench never started its bridge");
     };
     bench.signal("INT");
     let ended = bench.end().expect(1);
-    assert!(ended.err.contains("stopped before it was done"), "{}", ended.err);
+    assert!(ended.err.contains("stopped before the run was complete"), "{}", ended.err);
     assert!(!store.exists(), "the folder is still there");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -1,15 +1,15 @@
-//! `config …`, `simulate`, `health`, and the command line itself.
+//! Tests of `config …`, `simulate`, `health`, and the command line itself.
 
 use std::fs;
 use std::net::SocketAddr;
 
-use salesbot_bridge::simulator::{Options, Simulator};
 use serde_json::{Value, json};
+use simulator::{Options, Simulator};
 
 use crate::home::Home;
 use crate::process::{Process, program, run};
 
-fn plain(arguments: &[&str]) -> crate::process::Ended {
+fn without_config(arguments: &[&str]) -> crate::process::Ended {
     let mut command = program();
     command.args(arguments);
     run(command)
@@ -17,9 +17,9 @@ fn plain(arguments: &[&str]) -> crate::process::Ended {
 
 #[test]
 fn the_version_and_the_help_go_to_stdout_and_wrong_usage_exits_2() {
-    let version = plain(&["--version"]).expect(0);
+    let version = without_config(&["--version"]).expect(0);
     assert_eq!(version.out, format!("salesbot-bridge {}", env!("CARGO_PKG_VERSION")));
-    let help = plain(&["--help"]).expect(0);
+    let help = without_config(&["--help"]).expect(0);
     for command in
         ["serve", "demo", "simulate", "config", "jobs", "accounts", "widget-package", "--config", "--json"]
     {
@@ -28,14 +28,14 @@ fn the_version_and_the_help_go_to_stdout_and_wrong_usage_exits_2() {
     for wrong in
         [&[][..], &["fly"], &["serve", "--fast"], &["jobs", "show", "no-id"], &["demo", "--requests", "0"]]
     {
-        let ended = plain(wrong).expect(2);
+        let ended = without_config(wrong).expect(2);
         assert_eq!(ended.out, "", "{wrong:?}");
         assert!(ended.err.contains("Usage") || ended.err.contains("--help"), "{wrong:?}: {}", ended.err);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn config_check_show_and_schema_speak_text_and_json_and_mask_secrets() {
+async fn config_commands_print_text_and_json_and_mask_secrets() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "admin.token = \"a-token-of-the-admin\"");
     let file = home.config().display().to_string();
@@ -59,7 +59,11 @@ async fn config_check_show_and_schema_speak_text_and_json_and_mask_secrets() {
 
     let schema = home.run(&["config", "schema"]).expect(0).json();
     assert!(schema["properties"]["server"].is_object(), "{schema}");
-    assert_eq!(plain(&["config", "schema"]).expect(0).json(), schema, "it needs no configuration");
+    assert_eq!(
+        without_config(&["config", "schema"]).expect(0).json(),
+        schema,
+        "`schema` needs no configuration"
+    );
 
     fs::write(home.config(), "[server]\nlisten = 5\n").unwrap();
     for arguments in [&["config", "check"][..], &["config", "show"], &["config", "check", "--json"]] {
@@ -70,7 +74,7 @@ async fn config_check_show_and_schema_speak_text_and_json_and_mask_secrets() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_simulate_prints_is_a_configuration_that_a_bridge_runs_with() {
+async fn a_bridge_runs_with_the_configuration_that_simulate_prints() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program();
     command.args(["simulate", "--listen", "127.0.0.1:0", "--long-lived"]);
@@ -79,7 +83,7 @@ async fn what_simulate_prints_is_a_configuration_that_a_bridge_runs_with() {
     let base_url = simulator
         .out
         .wait("its address", |line| Some(line.split_once("listens on ")?.1.split(' ').next()?.to_owned()));
-    // Its text is whole only when it ends, and until then a bridge can use it.
+    // The configuration must be complete while the simulator still runs, because that is when a bridge uses it.
     let file = folder.path().join("bridge.toml");
     fs::write(&file, simulator.out.so_far()).unwrap();
     let config = |arguments: &[&str]| {
@@ -104,7 +108,7 @@ async fn what_simulate_prints_is_a_configuration_that_a_bridge_runs_with() {
 }
 
 #[test]
-fn what_simulate_prints_for_authorizing_is_valid_and_new_each_time() {
+fn simulate_prints_a_valid_configuration_with_a_new_key_each_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut keys = Vec::new();
     for name in ["one.toml", "two.toml"] {
@@ -128,7 +132,7 @@ fn what_simulate_prints_for_authorizing_is_valid_and_new_each_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_tells_by_its_exit_status_whether_the_bridge_is_ready() {
+async fn health_exits_with_0_only_if_the_bridge_is_ready() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let health = |admin: SocketAddr| {

@@ -1,21 +1,21 @@
-//! Accounts that an operator connects, around the real program: a configuration for it, and the operator.
+//! Helpers for tests with accounts that an operator connects: a configuration, and the operator's steps.
 
 use std::fs;
 
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 use url::Url;
 
 use crate::home::Home;
 use crate::process::Ended;
 use crate::serve::Serve;
 
-/// As it stands in Kommo. A bridge of a test learns its port late, so the operator goes from there to it.
+/// The redirect URI in Kommo. A test learns the bridge's port only later, so [`at`] replaces the host and port.
 pub const REDIRECT_URI: &str = "http://bridge.test/oauth/callback";
 pub const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
-/// An account of Kommo, and another one, each on an address of its own; they share the integration.
+/// Two Kommo accounts of the same integration, each at a separate address.
 pub async fn kommos() -> [Simulator; 2] {
     let [first, second] = [1, 2].map(|number| Simulator::start(Options::numbered(number)));
     let both = [first.await.unwrap(), second.await.unwrap()];
@@ -23,7 +23,7 @@ pub async fn kommos() -> [Simulator; 2] {
     both
 }
 
-/// A home with `accounts.shop` for the first, and OAuth for the second; `more` is TOML behind it.
+/// A home with `accounts.shop` for the first account, OAuth for the second, and the TOML in `more`.
 pub fn home([shop, other]: &[Simulator; 2], more: &str) -> Home {
     let home = Home::new(shop, "");
     let host = |kommo: &Simulator| kommo.base_url().trim_start_matches("http://").to_owned();
@@ -36,7 +36,7 @@ pub fn home([shop, other]: &[Simulator; 2], more: &str) -> Home {
     home
 }
 
-/// The same, where an installation may connect an account without a link.
+/// The same, with `install_without_link`.
 pub fn installable(both: &[Simulator; 2]) -> Home {
     let home = home(both, "");
     let text = fs::read_to_string(home.config()).unwrap();
@@ -45,12 +45,12 @@ pub fn installable(both: &[Simulator; 2]) -> Home {
     home
 }
 
-/// `accounts …` of the real program.
+/// Runs `accounts …` of the real program.
 pub fn accounts(home: &Home, arguments: &[&str]) -> Ended {
     home.run(&[&["accounts"], arguments].concat())
 }
 
-/// Makes a link, opens it as an operator does, and comes back to the bridge; returns its answer.
+/// Creates a link, opens it as an operator does, and follows the redirect to the bridge. Returns the bridge's response.
 pub async fn connect(home: &Home, serve: &Serve, kommo: &Simulator) -> reqwest::Response {
     let link = accounts(home, &["authorize", "--json", "--site", kommo.base_url()]).expect(0).json();
     let browser = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
@@ -59,7 +59,7 @@ pub async fn connect(home: &Home, serve: &Serve, kommo: &Simulator) -> reqwest::
     browser.get(at(serve, &back)).header("accept", "text/html").send().await.unwrap()
 }
 
-/// Where the redirect URI leads.
+/// The callback URL with the host and port of the bridge.
 pub fn at(serve: &Serve, callback: &str) -> Url {
     let mut url: Url = callback.parse().unwrap();
     url.set_ip_host(serve.public.ip()).unwrap();

@@ -1,9 +1,9 @@
-//! A job that takes the process down with it must not do so for ever.
+//! Tests that a job that crashes the process gets only a limited number of attempts.
 
 use std::os::unix::process::ExitStatusExt;
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 use crate::process::Process;
@@ -11,20 +11,20 @@ use crate::process::Process;
 const ABORTED: i32 = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_was_running_in_three_crashes_gets_its_fallback() {
+async fn a_job_that_ran_in_three_crashes_in_a_row_gets_its_fallback() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
 
     let mut first = home.serve_own();
-    // Its answer may be lost in the crash.
+    // The crash may lose the response.
     let _answer = bot.call(&first.url("abort")).await;
     assert_eq!(first.process.end().status.signal(), Some(ABORTED));
     for _ in 2..=3 {
         let mut next = Process::start(home.own());
         let ended = next.end();
         assert_eq!(ended.status.signal(), Some(ABORTED), "{}", ended.err);
-        assert_eq!(bot.report().attempts, 0, "the job is run again, not given up");
+        assert_eq!(bot.report().attempts, 0, "the job is retried");
     }
 
     let last = home.serve_own();

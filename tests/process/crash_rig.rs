@@ -1,23 +1,23 @@
-//! Short generations of the crash rig. `just soak` plays many long ones.
+//! Runs short generations of the crash rig. `just soak` runs many long ones.
 
 use std::env;
 
-use salesbot_bridge::simulator::{Fault, Options, Plan, Simulator};
+use simulator::{Fault, Options, Plan, Simulator};
 
 use crate::rig::plan::{BotPlan, Generation};
 use crate::rig::report::{Doubles, Report};
 use crate::rig::{self, account, wal};
 
-/// One begins with an empty store, the other with one that has to be migrated.
+/// The first generation starts with an empty store, the second with a store that needs migration.
 const GENERATIONS: u64 = 2;
-/// In each.
+/// The kills in each generation.
 const KILLS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_kill_leaves_a_store_from_which_each_acknowledged_bot_is_continued() {
+async fn every_acknowledged_bot_is_continued_after_every_kill() {
     let given = env::var_os("PROCESS_TESTS_SEED").and_then(|seed| seed.into_string().ok()?.parse().ok());
     let seed: u64 = given.unwrap_or_else(|| fastrand::u64(..));
-    println!("to see this again: PROCESS_TESTS_SEED={seed}");
+    println!("to repeat this run: PROCESS_TESTS_SEED={seed}");
     let mut report = Report::default();
     for number in 0..GENERATIONS {
         report.add(rig::play(seed.wrapping_add(number), KILLS).await);
@@ -29,13 +29,13 @@ async fn every_kill_leaves_a_store_from_which_each_acknowledged_bot_is_continued
 }
 
 #[test]
-fn one_seed_is_one_plan() {
+fn the_same_seed_gives_the_same_plan() {
     assert_eq!(Generation::new(7, 30), Generation::new(7, 30));
     assert_ne!(Generation::new(7, 30), Generation::new(9, 30));
 }
 
 #[tokio::test]
-async fn a_second_continue_is_explained_by_a_kill_or_a_lost_answer_or_not_at_all() {
+async fn a_repeated_continue_is_explained_by_a_kill_or_a_lost_response_or_unexplained() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let bot = simulator.bot(Plan::default());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -53,7 +53,7 @@ async fn a_second_continue_is_explained_by_a_kill_or_a_lost_answer_or_not_at_all
 }
 
 #[test]
-fn a_log_says_whether_it_ends_inside_a_transaction() {
+fn a_log_that_ends_inside_a_transaction_is_recognized() {
     let (page, salt) = (512_u32, [7_u8; 8]);
     let mut log = [&[0; 8][..], &page.to_be_bytes(), &[0; 4], &salt, &[0; 8]].concat();
     let frame =
@@ -64,5 +64,5 @@ fn a_log_says_whether_it_ends_inside_a_transaction() {
     log.extend(frame(3, salt));
     assert!(!wal::ends_inside_a_transaction(&log));
     log.extend(frame(0, [8; 8]));
-    assert!(!wal::ends_inside_a_transaction(&log), "that is left of an older run");
+    assert!(!wal::ends_inside_a_transaction(&log), "a frame with another salt is left from an older run");
 }

@@ -1,6 +1,6 @@
-//! `demo`: the first thing that anybody runs.
+//! Tests of `demo`, the first command that a new user runs.
 
-use salesbot_bridge::simulator::Options;
+use simulator::Options;
 
 use crate::process::{Ended, Process, program, run};
 
@@ -11,7 +11,7 @@ fn demo(arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn the_demo_continues_every_bot_and_shows_it_as_a_table() {
+fn the_demo_continues_every_bot_and_prints_a_table() {
     let ended = demo(&["--requests", "8"]).expect(0);
     assert!(ended.out.contains("8 of 8 bots continued, 4 of them after retries"), "{}", ended.out);
     let rows = ended.out.lines().filter(|line| line.contains("200 in")).count();
@@ -23,7 +23,7 @@ fn the_demo_continues_every_bot_and_shows_it_as_a_table() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_demo_that_stays_says_where_it_is_though_nobody_watches_a_terminal() {
+async fn a_demo_with_keep_prints_its_addresses_without_a_terminal() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for json in [false, true] {
         let mut command = program();
@@ -32,14 +32,14 @@ async fn a_demo_that_stays_says_where_it_is_though_nobody_watches_a_terminal() {
             command.arg("--json");
         }
         let mut demo = Process::start(command);
-        let said = if json { demo.err.clone() } else { demo.out.clone() };
+        let output = if json { demo.err.clone() } else { demo.out.clone() };
         let after =
             |name: &'static str| move |line: &str| Some(line.trim().strip_prefix(name)?.trim().to_owned());
-        let admin = said.wait("the admin listener", after("admin "));
-        let config = said.wait("the configuration", after("config "));
-        let order = said.wait("a command to try", after("curl ")).replace("/bots --json", "/bots");
+        let admin = output.wait("the admin listener", after("admin "));
+        let config = output.wait("the configuration", after("config "));
+        let order = output.wait("a command to try", after("curl ")).replace("/bots --json", "/bots");
         assert!(order.contains("/simulator/bots") && order.contains("/widget_request/echo"), "{order}");
-        said.wait("how to end it", |line| line.contains("until Ctrl-C").then_some(()));
+        output.wait("how to end it", |line| line.contains("until Ctrl-C").then_some(()));
         let live = client.get(format!("{admin}/health/ready")).send().await.unwrap();
         assert_eq!(live.status(), 200);
         let mut jobs = program();
@@ -52,11 +52,11 @@ async fn a_demo_that_stays_says_where_it_is_though_nobody_watches_a_terminal() {
 }
 
 #[test]
-fn the_demo_tells_the_same_as_json_and_never_a_secret() {
+fn the_demo_prints_json_and_no_secret() {
     let ended = demo(&["--requests", "8", "--json", "-vv"]).expect(0);
-    let told = ended.json();
-    assert_eq!((&told["continued"], &told["asked"]), (&8.into(), &8.into()));
-    assert_eq!(told["bots"].as_array().unwrap().len(), 8);
+    let result = ended.json();
+    assert_eq!((&result["continued"], &result["asked"]), (&8.into(), &8.into()));
+    assert_eq!(result["bots"].as_array().unwrap().len(), 8);
     let Options { client_secret, access_token, .. } = Options::default();
     for secret in [client_secret.as_str(), &access_token, "Bearer ", "eyJ"] {
         assert!(!ended.out.contains(secret), "stdout has {secret}");

@@ -1,13 +1,13 @@
-//! What is at the store's path is damaged, or no store: the start says so, naming the file and what to do, and
-//! changes nothing. Exit 2 where `store.url` names the wrong thing, else 1.
+//! Tests with a damaged store, and with a path that is not a store. The start fails, names the file and what to do, and
+//! changes nothing. It exits with 2 if `store.url` names the wrong file, else with 1.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
@@ -16,7 +16,7 @@ use crate::home::Home;
 use crate::process::{Ended, run};
 use crate::rig::store_files;
 
-/// A store with acknowledged jobs that wait, left by a bridge that was stopped, or killed.
+/// A store with waiting acknowledged jobs, after its bridge was stopped or killed.
 struct Left {
     simulator: Simulator,
     home: Home,
@@ -38,7 +38,7 @@ impl Left {
         simulator.set_outage(Some(Fault::Status(503)));
         let home = Home::new(&simulator, "");
         let serve = home.serve();
-        // While someone reads, the log cannot start again, so that all jobs are in it when the bridge is killed.
+        // While a reader is active, the log cannot restart, so it contains all jobs when the bridge is killed.
         let reader = if stop { None } else { Some(Reader::of(&home.path("bridge.db")).await) };
         let data = json!({ "text": "x".repeat(2_000) });
         let waiting: Vec<Bot> = (0..40).map(|_| simulator.bot(Plan::with_data(data.clone()))).collect();
@@ -57,17 +57,17 @@ impl Left {
         Self { simulator, home, file, waiting }
     }
 
-    /// The start is refused, and the file is as it was.
+    /// Asserts that the start fails and does not change the file.
     fn refused(&self, status: i32) -> Ended {
         let before = fs::read(&self.file).ok();
         let ended = self.home.run(&["serve"]).expect(status);
-        names(&ended, &self.file);
-        assert!(fs::read(&self.file).ok() == before, "a file that is not understood is changed");
+        assert_names(&ended, &self.file);
+        assert!(fs::read(&self.file).ok() == before, "the start changed the file");
         ended
     }
 
-    /// With these bytes in its place again, the store is served and everybody is continued.
-    async fn goes_on_with(&self, bytes: &[u8]) {
+    /// Asserts that every bot is continued after these bytes are restored.
+    async fn recovers_with(&self, bytes: &[u8]) {
         fs::write(&self.file, bytes).unwrap();
         self.simulator.set_outage(None);
         let serve = self.home.serve();
@@ -83,7 +83,7 @@ impl Left {
     }
 }
 
-/// Another program in the middle of a long look at the store.
+/// Another program, in the middle of a long read transaction.
 struct Reader(SqliteConnection);
 
 impl Reader {
@@ -94,7 +94,7 @@ impl Reader {
         Self(connection)
     }
 
-    /// Goes away, and changes nothing: the last one to close a store would bring its log in.
+    /// Disconnects without changing the files. Otherwise the last connection would checkpoint the log when it closes.
     async fn leave(self, file: &Path) {
         let log = file.with_extension("db-wal");
         let [before, log_before] = [file, &log].map(|path| fs::read(path).unwrap());
@@ -104,7 +104,7 @@ impl Reader {
     }
 }
 
-fn names(ended: &Ended, file: &Path) {
+fn assert_names(ended: &Ended, file: &Path) {
     assert!(ended.err.contains(&*file.to_string_lossy()), "{}", ended.err);
     assert_eq!(ended.out, "");
 }
@@ -122,7 +122,7 @@ async fn execute(file: &Path, sql: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_head_is_refused_and_a_restored_file_goes_on() {
+async fn a_damaged_header_is_refused_and_a_restored_file_recovers() {
     let left = Left::by_a_stop().await;
     let good = fs::read(&left.file).unwrap();
     let mut bad = good.clone();
@@ -130,11 +130,11 @@ async fn a_damaged_head_is_refused_and_a_restored_file_goes_on() {
     fs::write(&left.file, bad).unwrap();
     let ended = left.refused(2);
     assert!(ended.err.contains("not a database") && ended.err.contains("backup"), "{}", ended.err);
-    left.goes_on_with(&good).await;
+    left.recovers_with(&good).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damaged_pages_are_refused_and_a_restored_file_goes_on() {
+async fn damaged_pages_are_refused_and_a_restored_file_recovers() {
     let left = Left::by_a_stop().await;
     let good = fs::read(&left.file).unwrap();
     let mut bad = good.clone();
@@ -142,21 +142,21 @@ async fn damaged_pages_are_refused_and_a_restored_file_goes_on() {
     fs::write(&left.file, bad).unwrap();
     let ended = left.refused(1);
     assert!(ended.err.contains("damaged") && ended.err.contains("backup"), "{}", ended.err);
-    left.goes_on_with(&good).await;
+    left.recovers_with(&good).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_truncated_file_is_refused_and_a_restored_file_goes_on() {
+async fn a_truncated_file_is_refused_and_a_restored_file_recovers() {
     let left = Left::by_a_stop().await;
     let good = fs::read(&left.file).unwrap();
     fs::write(&left.file, &good[..8_192]).unwrap();
     let ended = left.refused(1);
     assert!(ended.err.contains("damaged") && ended.err.contains("backup"), "{}", ended.err);
-    left.goes_on_with(&good).await;
+    left.recovers_with(&good).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_is_damaged_in_its_middle_costs_no_job_from_before_the_damage() {
+async fn a_damaged_log_loses_no_job_from_before_the_damage() {
     let left = Left::by_a_kill().await;
     let log = left.home.path("bridge.db-wal");
     let mut bytes = fs::read(&log).unwrap();
@@ -172,7 +172,7 @@ async fn a_log_that_is_damaged_in_its_middle_costs_no_job_from_before_the_damage
     let serve = left.home.serve();
     serve.settled().await;
     assert_eq!(serve.count("delivered").await, kept.jobs.len() as u64);
-    // Those whose jobs are gone may ask again.
+    // The bots with lost jobs can call again.
     for bot in &left.waiting {
         assert_eq!(bot.call(&serve.url("echo")).await.unwrap().status, 200);
         bot.continued().await;
@@ -184,7 +184,7 @@ async fn a_log_that_is_damaged_in_its_middle_costs_no_job_from_before_the_damage
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_newer_store_is_refused_and_left_to_the_newer_version() {
+async fn a_store_of_a_newer_version_is_refused_unchanged() {
     let left = Left::by_a_stop().await;
     let good = fs::read(&left.file).unwrap();
     execute(
@@ -195,17 +195,17 @@ async fn a_newer_store_is_refused_and_left_to_the_newer_version() {
     .await;
     let ended = left.refused(2);
     assert!(ended.err.contains("newer version") && ended.err.contains("9001"), "{}", ended.err);
-    left.goes_on_with(&good).await;
+    left.recovers_with(&good).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_store_is_refused_as_a_mistake_in_the_configuration() {
+async fn a_path_that_is_not_a_store_is_refused_as_a_configuration_error() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let file = home.path("bridge.db");
     let refused = |why: &str| {
         let ended = home.run(&["serve"]).expect(2);
-        names(&ended, &file);
+        assert_names(&ended, &file);
         assert!(ended.err.contains(why) && ended.err.contains("store.url"), "{}", ended.err);
     };
     fs::write(&file, "It was a dark and stormy night. ".repeat(99)).unwrap();
@@ -219,28 +219,28 @@ async fn what_is_no_store_is_refused_as_a_mistake_in_the_configuration() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_or_folder_that_may_not_be_written_is_refused_until_it_may() {
+async fn an_unwritable_file_or_folder_is_refused_until_it_is_writable() {
     let left = Left::by_a_stop().await;
     let good = fs::read(&left.file).unwrap();
     let folder = left.file.parent().unwrap().to_owned();
     for (path, mode) in [(&left.file, 0o400), (&folder, 0o500)] {
         let before = fs::metadata(path).unwrap().permissions();
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        let ended = run(powerless(left.home.command(&["serve"]))).expect(1);
+        let ended = run(unprivileged(left.home.command(&["serve"]))).expect(1);
         fs::set_permissions(path, before).unwrap();
-        names(&ended, &left.file);
+        assert_names(&ended, &left.file);
         assert!(fs::read(&left.file).unwrap() == good);
     }
-    left.goes_on_with(&good).await;
+    left.recovers_with(&good).await;
 }
 
-/// Without the right to write whatever it likes, which root has.
-fn powerless(command: Command) -> Command {
-    let mut powerless = Command::new("setpriv");
-    powerless
+/// Runs `command` without root's right to write any file.
+fn unprivileged(command: Command) -> Command {
+    let mut unprivileged = Command::new("setpriv");
+    unprivileged
         .args(["--bounding-set=-all", "--inh-caps=-all"])
         .arg(command.get_program())
         .args(command.get_args());
-    powerless.current_dir(command.get_current_dir().unwrap());
-    crate::process::undisturbed(powerless)
+    unprivileged.current_dir(command.get_current_dir().unwrap());
+    crate::process::undisturbed(unprivileged)
 }

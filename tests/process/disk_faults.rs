@@ -1,8 +1,8 @@
-//! A disk that fails for a while under a running bridge: what it cannot store it does not acknowledge, and when the
-//! disk is well again it goes on by itself.
+//! Tests with a disk that fails for a while under a running bridge. The bridge does not acknowledge what it cannot store,
+//! and recovers automatically when the disk works again.
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::disk::{self, BROKEN, CANNOT_SYNC, Disk, FULL, READ_ONLY};
@@ -16,7 +16,8 @@ async fn call(serve: &Serve, bot: &Bot) -> reqwest::Response {
     post.body(request.body).send().await.unwrap()
 }
 
-/// Acknowledges some, fails, refuses, mends, and then everybody has one job and is continued.
+/// Acknowledges some bots, lets the disk fail, checks that the others are refused, mends the disk, and checks that every bot
+/// has one job and is continued.
 async fn refuses_while_and_recovers_from(fault: disk::Fault) {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let bots: Vec<Bot> =
@@ -51,26 +52,26 @@ async fn refuses_while_and_recovers_from(fault: disk::Fault) {
         continued.unwrap_or_else(|_| panic!("{:?}", bot.report()));
     }
     serve.settled().await;
-    assert_eq!(serve.count("delivered").await, bots.len() as u64, "one job a bot");
+    assert_eq!(serve.count("delivered").await, bots.len() as u64, "one job per bot");
     serve.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_turns_read_only_refuses_requests_until_it_can_be_written_again() {
+async fn requests_are_refused_while_the_disk_is_read_only() {
     refuses_while_and_recovers_from(READ_ONLY).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_without_room_refuses_requests_until_it_has_room_again() {
+async fn requests_are_refused_while_the_disk_is_full() {
     refuses_while_and_recovers_from(FULL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_fails_to_write_refuses_requests_until_it_writes_again() {
+async fn requests_are_refused_while_writes_fail() {
     refuses_while_and_recovers_from(BROKEN).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_synced_is_not_acknowledged() {
+async fn requests_are_refused_while_syncs_fail() {
     refuses_while_and_recovers_from(CANNOT_SYNC).await;
 }

@@ -1,4 +1,4 @@
-//! A disk that is full, for a while. Needs the right to mount a small file system in memory.
+//! Tests with a disk that is full for a while. They need the right to mount a small file system in memory.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// A file system of its own. Dropping it takes it away.
+/// A separate file system. Dropping it unmounts it.
 pub struct Disk(pub PathBuf);
 
 impl Disk {
-    /// Mounts `size` bytes, as in `8m`.
+    /// Mounts a file system of this size, like `8m`.
     pub fn mount(place: &Path, size: &str) -> Result<Self, String> {
         fs::create_dir(place).unwrap();
         let mut mount = Command::new("mount");
@@ -29,7 +29,7 @@ impl Disk {
         }
     }
 
-    /// Takes every byte that is left.
+    /// Uses up every free byte.
     fn fill(&self) {
         let mut ballast = File::create(self.ballast()).unwrap();
         for size in [1 << 16, 1 << 12, 1] {
@@ -52,9 +52,9 @@ impl Drop for Disk {
     }
 }
 
-/// A bridge whose store is on a disk of its own, and whose Kommo takes a second for each continue.
+/// A bridge with its store on a separate disk, and a simulator that takes a second for each continue.
 struct Setting {
-    // In the order in which they go away.
+    // In the order in which they are dropped.
     serve: Serve,
     disk: Disk,
     home: Home,
@@ -62,14 +62,14 @@ struct Setting {
 }
 
 impl Setting {
-    /// None, with the reason printed, where no file system can be mounted.
+    /// Starts the bridge. Prints the reason and returns `None` if no file system can be mounted.
     async fn new(more: &str) -> Option<Self> {
         let options = Options { latency: Duration::from_secs(1), ..Options::default() };
         let simulator = Simulator::start(options).await.unwrap();
         let home = Home::new(&simulator, "");
         let disk = Disk::mount(&home.path("disk"), "8m");
         let disk =
-            disk.map_err(|reason| println!("not tried, as nothing can be mounted here: {reason}")).ok()?;
+            disk.map_err(|reason| println!("skipped: no file system can be mounted here: {reason}")).ok()?;
         home.configure(&simulator, &disk.0.join("bridge.db"), more);
         Some(Self { serve: home.serve(), disk, home, simulator })
     }
@@ -92,7 +92,7 @@ impl Setting {
         acknowledged
     }
 
-    /// Bots whose continues are on their way.
+    /// Bots whose continues are in flight.
     async fn in_flight(&self, bots: usize) -> Vec<Bot> {
         let in_flight = self.acknowledged(bots).await;
         let called = |bot: &Bot| self.simulator.calls().iter().any(|call| call.bot == Some(bot.id()));
@@ -102,8 +102,8 @@ impl Setting {
         in_flight
     }
 
-    /// Fills the disk. The files of the database have some room left, so it is full once bots have used that
-    /// up; gives those that were acknowledged, the last refusal, and why the bridge is not ready.
+    /// Fills the disk. The database files still have some free pages, so sends bots until those are used up. Returns the
+    /// acknowledged bots, the last refusal, and the reasons why the bridge is not ready.
     async fn fill(&self) -> (Vec<Bot>, reqwest::Response, String) {
         self.disk.fill();
         let deadline = Instant::now() + TEST_TIMEOUT;
@@ -120,7 +120,11 @@ impl Setting {
                 Some(refused) if status == 503 => return (acknowledged, refused, ready.to_string()),
                 refused => refused,
             };
-            assert!(Instant::now() < deadline, "{} more requests, and it is not full", acknowledged.len());
+            assert!(
+                Instant::now() < deadline,
+                "the disk is not full after {} more requests",
+                acknowledged.len()
+            );
         }
     }
 }
@@ -133,7 +137,7 @@ async fn all_continued(bots: &[Bot]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_refuses_new_requests_and_loses_none_of_the_old() {
+async fn a_full_disk_refuses_new_requests_and_loses_no_acknowledged_one() {
     let Some(setting) = Setting::new("").await else { return };
     let Setting { serve, disk, simulator, .. } = &setting;
     simulator.set_outage(Some(Fault::Status(503)));
@@ -146,7 +150,7 @@ async fn a_full_disk_refuses_new_requests_and_loses_none_of_the_old() {
     assert!(refused.headers().contains_key("retry-after"), "{:?}", refused.headers());
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
     assert!(reasons.contains("full") || reasons.contains("cannot be written"), "{reasons}");
-    // They arrive, and that cannot be written down.
+    // Kommo accepts the continues, but the bridge cannot record that yet.
     all_continued(&in_flight).await;
 
     disk.free();
@@ -156,13 +160,13 @@ async fn a_full_disk_refuses_new_requests_and_loses_none_of_the_old() {
     serve.settled().await;
     assert_eq!(serve.count("delivered").await, (acknowledged.len() + in_flight.len()) as u64);
     for bot in &in_flight {
-        assert_eq!(bot.report().attempts, 1, "what was known was written once it could be");
+        assert_eq!(bot.report().attempts, 1, "the bridge recorded the delivery once it could");
     }
     setting.serve.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_full_disk_sigterm_ends_it_all_the_same_and_the_next_start_goes_on() {
+async fn on_a_full_disk_sigterm_still_stops_the_bridge_and_the_next_start_continues() {
     let Some(setting) = Setting::new("workers.grace = \"1s\"").await else { return };
     let mut acknowledged = setting.in_flight(5).await;
     let (more, ..) = setting.fill().await;

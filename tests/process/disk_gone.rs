@@ -1,17 +1,17 @@
-//! Somebody takes the store's files away while the bridge has them open. An open file outlives its name: a bridge
-//! that goes on acknowledging then loses all of it at its next start.
+//! Tests in which the store's files are deleted or moved while the bridge has them open. An open file outlives its name,
+//! so a bridge that kept acknowledging requests would lose them at its next start.
 
 use std::fs;
 use std::path::PathBuf;
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// A bridge whose store is in a folder of its own, and bots that wait for a Kommo that is out of order.
+/// A bridge with its store in a separate folder, and bots that wait because Kommo is down.
 struct Setting {
     simulator: Simulator,
     home: Home,
@@ -48,7 +48,7 @@ impl Setting {
         (answer.status, answer.body)
     }
 
-    /// It takes nothing, is not ready, and says why.
+    /// Asserts that the bridge accepts nothing, is not ready, and reports why.
     async fn refuses(&self, why: &str) {
         let (status, body) = self.call(&self.bot()).await;
         assert_eq!(status, 503, "{body}");
@@ -57,8 +57,8 @@ impl Setting {
         self.serve.process.err.wait("the reason in the log", |line| line.contains(why).then_some(()));
     }
 
-    /// Stops, starts again on `store` with a Kommo that works; nothing acknowledged is lost.
-    async fn goes_on_from(self, store: &str) {
+    /// Stops the bridge, restarts it on `store` with a working Kommo, and asserts that no acknowledged job is lost.
+    async fn recovers_from(self, store: &str) {
         let Self { simulator, home, serve, waiting } = self;
         serve.stop();
         home.configure(&simulator, &home.path("data").join(store), "");
@@ -81,7 +81,7 @@ async fn all_continued(bots: &[Bot]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deleted_folder_stops_acknowledgements_and_what_was_acknowledged_is_continued() {
+async fn a_deleted_folder_stops_acknowledgements_and_acknowledged_bots_are_continued() {
     let setting = Setting::new().await;
     fs::remove_dir_all(setting.home.path("data")).unwrap();
     setting.refuses("was deleted or moved away").await;
@@ -96,12 +96,12 @@ async fn a_deleted_store_is_written_back_when_the_bridge_stops() {
     let setting = Setting::new().await;
     fs::remove_dir_all(setting.home.path("data")).unwrap();
     setting.refuses("was deleted or moved away").await;
-    setting.goes_on_from("bridge.db").await;
+    setting.recovers_from("bridge.db").await;
 }
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_is_written_back_is_for_its_owner_alone() {
+async fn a_store_that_is_written_back_is_private_to_its_owner() {
     use std::os::unix::fs::PermissionsExt;
 
     let setting = Setting::new().await;
@@ -114,7 +114,7 @@ async fn a_store_that_is_written_back_is_for_its_owner_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_is_moved_away_and_back_is_served_again_without_a_restart() {
+async fn a_file_that_is_moved_away_and_back_works_again_without_a_restart() {
     let setting = Setting::new().await;
     fs::rename(setting.file("bridge.db"), setting.file("elsewhere.db")).unwrap();
     setting.refuses("was deleted or moved away").await;
@@ -124,25 +124,25 @@ async fn a_file_that_is_moved_away_and_back_is_served_again_without_a_restart() 
     assert_eq!(setting.call(&bot).await.0, 200);
     let mut setting = setting;
     setting.waiting.push(bot);
-    setting.goes_on_from("bridge.db").await;
+    setting.recovers_from("bridge.db").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_in_the_place_of_the_store_is_left_alone_and_the_jobs_are_saved_beside_it() {
+async fn a_file_that_replaces_the_store_is_untouched_and_the_jobs_are_saved_beside_it() {
     let setting = Setting::new().await;
     let other = setting.file("bridge.db");
-    fs::write(setting.file("other"), "somebody else's").unwrap();
+    fs::write(setting.file("other"), "a file of another program").unwrap();
     fs::rename(setting.file("other"), &other).unwrap();
     setting.refuses("another file was put in the place").await;
-    setting.goes_on_from("bridge.db.saved").await;
+    setting.recovers_from("bridge.db.saved").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_its_log_the_store_acknowledges_nothing_and_a_stop_brings_everything_in() {
+async fn without_its_log_the_store_acknowledges_nothing_and_a_stop_saves_everything() {
     for name in ["bridge.db-wal", "bridge.db-shm"] {
         let setting = Setting::new().await;
         fs::remove_file(setting.file(name)).unwrap();
         setting.refuses("was deleted or moved away").await;
-        setting.goes_on_from("bridge.db").await;
+        setting.recovers_from("bridge.db").await;
     }
 }

@@ -1,15 +1,15 @@
-//! `doctor` beside a bridge that runs, without one, and where something is wrong.
+//! Tests of `doctor` beside a running bridge, without one, and with problems.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use salesbot_bridge::simulator::{Options, Simulator};
 use serde_json::Value;
+use simulator::{Options, Simulator};
 
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// Outcome, finding and what to do of each check of this name.
+/// The outcome, the finding and the advice of each check with this name.
 fn checks(report: &Value, name: &str) -> Vec<(String, String, String)> {
     let text = |check: &Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
     let all = report["checks"].as_array().unwrap().iter().filter(|check| check["name"] == name);
@@ -17,7 +17,7 @@ fn checks(report: &Value, name: &str) -> Vec<(String, String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_a_bridge_that_runs_nothing_fails() {
+async fn no_check_fails_beside_a_running_bridge() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let serve = home.serve();
@@ -27,29 +27,33 @@ async fn beside_a_bridge_that_runs_nothing_fails() {
         .replace("server.listen", &format!("server.public_url = \"http://{}\"\nserver.listen", serve.public));
     fs::write(home.config(), here).unwrap();
     fs::set_permissions(home.config(), fs::Permissions::from_mode(0o600)).unwrap();
-    let told = home.run(&["doctor", "--json"]).expect(0);
+    let ended = home.run(&["doctor", "--json"]).expect(0);
     let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));
     for (name, found) in [
-        ("secrets", "no file that holds them can be read by everybody"),
+        ("secrets", "no file with secrets is readable by every user"),
         ("store", "0 unfinished jobs"),
         ("disk", "MB free"),
         ("clock", ""),
-        (account.as_str(), "Kommo takes its token"),
+        (account.as_str(), "Kommo accepts its token"),
         ("bridge", "is ready"),
         ("public_url", "leads to a bridge"),
     ] {
-        let check = &checks(&told.json(), name)[0];
+        let check = &checks(&ended.json(), name)[0];
         assert!(check.0 == "ok" && check.1.contains(found), "{name}: {check:?}");
     }
-    let told = home.run(&["doctor"]).expect(0);
-    assert!(told.out.contains("It works; 1 thing to look at."), "delivery.insecure is on: {}", told.out);
+    let ended = home.run(&["doctor"]).expect(0);
+    assert!(
+        ended.out.contains("It works, with 1 thing to look at."),
+        "delivery.insecure is on: {}",
+        ended.out
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn doctor_and_serve_say_which_file_was_read_and_how_calls_leave() {
+async fn doctor_and_serve_name_the_configuration_file_and_the_route_of_calls() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
-    // No option and no variable names the file: it lies in the working directory.
+    // Neither an option nor a variable names the file: it is in the working directory.
     let here = |arguments: &[&str]| {
         let mut command = crate::process::program();
         command.args(arguments).current_dir(home.config().parent().unwrap());
@@ -91,21 +95,21 @@ async fn doctor_and_serve_say_which_file_was_read_and_how_calls_leave() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_wrong_is_told_with_what_to_do_and_without_secrets() {
+async fn problems_are_reported_with_advice_and_without_secrets() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "server.public_url = \"http://127.0.0.1:1\"");
     let token = &simulator.options().access_token;
     let text = fs::read_to_string(home.config()).unwrap();
     fs::write(home.config(), text.replace(token.as_str(), "a-token-that-is-wrong")).unwrap();
-    let told = home.run(&["doctor", "--json"]).expect(1);
-    let report = told.json();
-    assert_eq!(checks(&report, "store")[0].0, "ok", "`serve` makes it");
+    let ended = home.run(&["doctor", "--json"]).expect(1);
+    let report = ended.json();
+    assert_eq!(checks(&report, "store")[0].0, "ok", "`serve` creates it");
     assert_eq!(checks(&report, "bridge")[0].2, "run `serve`");
     assert_eq!(checks(&report, "public_url")[0].0, "failed");
     let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));
     let (outcome, _, todo) = checks(&report, &account).remove(0);
     assert!(outcome == "failed" && todo.contains("accounts.main.access_token"), "{report}");
-    for text in [&told.out, &told.err] {
+    for text in [&ended.out, &ended.err] {
         assert!(
             !text.contains("a-token-that-is-wrong") && !text.contains(&simulator.options().client_secret)
         );
@@ -113,18 +117,18 @@ async fn what_is_wrong_is_told_with_what_to_do_and_without_secrets() {
 }
 
 #[tokio::test]
-async fn each_mistake_of_a_refused_configuration_is_a_check_of_its_own() {
+async fn each_mistake_in_a_refused_configuration_is_a_separate_check() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "workers.concurrency = \"many\"\nlog.filter = 5");
-    let told = home.run(&["doctor", "--json"]).expect(2);
-    let found = checks(&told.json(), "configuration");
+    let ended = home.run(&["doctor", "--json"]).expect(2);
+    let found = checks(&ended.json(), "configuration");
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|(outcome, _, todo)| outcome == "failed" && todo.contains("config check")));
     assert!(found.iter().any(|(_, found, _)| found.contains("workers.concurrency")), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_that_others_can_open_are_told_with_the_way_to_close_them() {
+async fn files_that_others_can_open_are_reported_with_the_command_that_closes_them() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     home.serve().stop();

@@ -1,16 +1,16 @@
-//! The filler of the benches: what it writes must be jobs like any other, or the benches measure something else.
+//! Tests that the filler of the benches writes ordinary jobs. Otherwise the benches would measure something else.
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Fault, Options, Plan, Simulator};
 
 use crate::home::Home;
 
 #[path = "../../benches/targets/filler.rs"]
 mod filler;
 
-/// As the benches have it.
+/// The result type of the benches.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const BOTS: u32 = 3;
@@ -29,7 +29,7 @@ async fn fill(home: &Home, kind: filler::Kind) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn finished_jobs_that_were_filled_in_are_shown_and_counted_with_their_history() {
+async fn filled_in_finished_jobs_are_shown_and_counted_with_their_history() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let serve = home.serve();
@@ -52,7 +52,7 @@ async fn finished_jobs_that_were_filled_in_are_shown_and_counted_with_their_hist
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn waiting_jobs_that_were_filled_in_are_worked_off() {
+async fn filled_in_waiting_jobs_are_delivered() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     simulator.set_outage(Some(Fault::Status(503)));
     let home = Home::new(&simulator, "");
@@ -66,7 +66,7 @@ async fn waiting_jobs_that_were_filled_in_are_worked_off() {
 
     let serve = home.serve();
     serve.settled().await;
-    // Copies name the bots of their templates, which are continued once.
+    // A copy names the bot of the original job, which is continued only once, so most copies end as `gone`.
     assert_eq!(serve.count("delivered").await + serve.count("gone").await, u64::from(BOTS + FILLED));
     serve.stop();
 }

@@ -1,10 +1,10 @@
-//! A folder with a configuration and a store, in which programs are run one after the other.
+//! A folder with a configuration and a store, for programs that run one after the other.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 use tempfile::TempDir;
 
 use crate::own_handlers;
@@ -17,14 +17,14 @@ pub struct Home {
 }
 
 impl Home {
-    /// A configuration for `simulator` with the handler `echo`, on free ports; `more` is TOML behind it.
+    /// Creates a folder with a configuration for `simulator`: the handler `echo`, free ports, and the TOML in `more`.
     pub fn new(simulator: &Simulator, more: &str) -> Self {
         let home = Self { folder: tempfile::tempdir().unwrap() };
         home.configure(simulator, &home.path("bridge.db"), more);
         home
     }
 
-    /// Writes the configuration anew, with the store at `store`.
+    /// Rewrites the configuration, with the store at `store`.
     pub fn configure(&self, simulator: &Simulator, store: &Path, more: &str) {
         let Options { client_uuid, client_secret, access_token, .. } = simulator.options();
         let base_url = simulator.base_url();
@@ -54,7 +54,7 @@ impl Home {
         self.path("bridge.toml")
     }
 
-    /// The real program with this configuration.
+    /// A command of the real program with this configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program();
         command.arg("--config").arg(self.config()).args(arguments).current_dir(self.folder.path());
@@ -66,12 +66,12 @@ impl Home {
         run(self.command(arguments))
     }
 
-    /// `serve` of the real program, once it is ready.
+    /// Starts `serve` of the real program, and waits until it is ready.
     pub fn serve(&self) -> Serve {
         Serve::start(self.command(&["serve"]))
     }
 
-    /// The bridge of [`own_handlers`], once it is ready.
+    /// Starts the bridge of [`own_handlers`], and waits until it is ready.
     pub fn serve_own(&self) -> Serve {
         Serve::start(self.own())
     }

@@ -1,12 +1,12 @@
-//! Which log lines carry the id of a job: those of a handler too, and none carries it twice.
+//! Tests that a handler's own log lines contain the id of its job, and that no line contains it twice.
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 
-/// Calls the handler `log` of a bridge that logs in `format`. Returns the job's id, the handler's line, and the bridge's
-/// line about the finished job.
+/// Calls the handler `log` of a bridge that logs in `format`. Returns the job's id, the handler's log line, and the bridge's
+/// log line about the finished job.
 async fn lines_of_a_job(format: &str) -> (String, String, String) {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, &format!("log.format = \"{format}\""));
@@ -21,7 +21,7 @@ async fn lines_of_a_job(format: &str) -> (String, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handlers_own_lines_carry_the_id_of_its_job_as_json() {
+async fn a_handlers_own_log_lines_contain_the_job_id_as_json() {
     let (id, of_handler, of_bridge) = lines_of_a_job("json").await;
     let of_handler: Value = serde_json::from_str(&of_handler).unwrap();
     let span = json!([{ "name": "job", "job.id": id, "handler": "log", "attempt": 1 }]);
@@ -31,7 +31,7 @@ async fn a_handlers_own_lines_carry_the_id_of_its_job_as_json() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handlers_own_lines_carry_the_id_of_its_job_as_text() {
+async fn a_handlers_own_log_lines_contain_the_job_id_as_text() {
     let (id, of_handler, of_bridge) = lines_of_a_job("text").await;
     let span = format!("job{{job.id={id} handler=log attempt=1}}: ");
     assert!(of_handler.contains(&span), "{of_handler}");

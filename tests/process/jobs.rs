@@ -1,12 +1,12 @@
-//! `jobs …` beside a bridge that serves, and without one.
+//! Tests of `jobs …` beside a running bridge, and without one.
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// Calls `serve` with a bot that meets `faults`, and gives it and its job's id.
+/// Calls `serve` with a bot whose continues meet `faults`. Returns the bot and its job's id.
 async fn ask(simulator: &Simulator, serve: &Serve, faults: Vec<Fault>) -> (Bot, String) {
     let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })).faults(faults));
     let answer = bot.call(&serve.url("echo")).await.unwrap();
@@ -25,19 +25,19 @@ fn show(home: &Home, id: &str) -> Value {
     home.run(&["jobs", "show", id, "--json"]).expect(0).json()
 }
 
-/// Refused twice: as it is, and as its fallback.
-fn deadly() -> Vec<Fault> {
+/// The faults that make a job dead: Kommo refuses the handler's completion, and then the fallback.
+fn refused_twice() -> Vec<Fault> {
     vec![Fault::Status(400), Fault::Status(400)]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn jobs_are_looked_at_and_moved_beside_a_bridge_that_serves() {
+async fn jobs_are_listed_retried_and_cancelled_beside_a_running_bridge() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let serve = home.serve();
     let (good, delivered) = ask(&simulator, &serve, Vec::new()).await;
     good.continued().await;
-    let (revived, dead) = ask(&simulator, &serve, deadly()).await;
+    let (revived, dead) = ask(&simulator, &serve, refused_twice()).await;
     serve.reaches("dead", 1).await;
     serve.settled().await;
     assert_eq!(list(&home, "delivered"), [delivered.as_str()]);
@@ -52,11 +52,11 @@ async fn jobs_are_looked_at_and_moved_beside_a_bridge_that_serves() {
     let text = home.run(&["jobs", "list"]).expect(0).out;
     assert!(text.contains(&dead) && text.contains(&delivered), "{text}");
 
-    // Either of its completions can be sent: the one of the handler this time.
+    // Either of its completions can be sent. Send the handler's.
     assert_eq!(job["handler_completion"]["data"]["n"], "1", "{job}");
     let send = ["jobs", "retry", "--send", "handler", &delivered, &dead];
     let moved = home.run(&send).expect(1);
-    assert!(moved.out.contains(&format!("{dead} is delivering now")), "{}", moved.out);
+    assert!(moved.out.contains(&format!("{dead} is now delivering")), "{}", moved.out);
     assert!(moved.err.contains(&format!("job {delivered} is delivered")), "{}", moved.err);
     assert_eq!(revived.continued().await.data["n"], "1");
     serve.settled().await;
@@ -74,16 +74,16 @@ async fn jobs_are_looked_at_and_moved_beside_a_bridge_that_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn jobs_are_looked_at_and_moved_without_a_bridge() {
+async fn jobs_are_listed_retried_and_cancelled_without_a_bridge() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let missing = home.run(&["jobs", "list"]).expect(1);
     assert!(missing.err.contains("bridge.db") && missing.err.contains("store.url"), "{}", missing.err);
-    assert!(!home.path("bridge.db").exists(), "a look makes no store");
+    assert!(!home.path("bridge.db").exists(), "reading creates no store");
 
     let serve = home.serve();
-    let (revived, _) = ask(&simulator, &serve, deadly()).await;
-    let (_, _) = ask(&simulator, &serve, deadly()).await;
+    let (revived, _) = ask(&simulator, &serve, refused_twice()).await;
+    let (_, _) = ask(&simulator, &serve, refused_twice()).await;
     serve.reaches("dead", 2).await;
     simulator.set_outage(Some(Fault::Status(503)));
     let (cancelled, id) = ask(&simulator, &serve, Vec::new()).await;

@@ -1,4 +1,4 @@
-//! What a process writes, line by line, as it is written.
+//! The output of a process, line by line, while it runs.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::TEST_TIMEOUT;
 
-/// The lines of one pipe. Clones are the same lines.
+/// The lines of one pipe. Clones share them.
 #[derive(Clone, Default)]
 pub struct Lines(Arc<(Mutex<State>, Condvar)>);
 
@@ -17,7 +17,7 @@ struct State {
 }
 
 impl Lines {
-    /// Reads `pipe` until its end; or until it has seen a line that `last` accepts, and then hangs up.
+    /// Reads `pipe` until its end, or closes it after a line that `last` accepts.
     pub fn of(pipe: impl Read + Send + 'static, last: fn(&str) -> bool) -> Self {
         let lines = Self::default();
         let seen = lines.clone();
@@ -36,7 +36,7 @@ impl Lines {
         lines
     }
 
-    /// Waits for a line in which `find` finds something. `what` is told if there is none.
+    /// Waits for a line for which `find` returns a value. Panics with `what` if no such line comes.
     pub fn wait<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let mut found = None;
         let state = self.wait_until(|state| {
@@ -46,18 +46,18 @@ impl Lines {
         found.unwrap_or_else(|| panic!("{what}: no such line in\n{state}"))
     }
 
-    /// Waits until the writer has closed its end, and gives the whole text.
+    /// Waits until the writer closes its end, and returns the whole text.
     pub fn all(&self) -> String {
         let mut ended = false;
         let text = self.wait_until(|state| {
             ended = state.ended;
             ended
         });
-        assert!(ended, "the process still runs; it wrote\n{text}");
+        assert!(ended, "the process is still running; it wrote\n{text}");
         text
     }
 
-    /// The text that was written by now.
+    /// The text so far.
     pub fn so_far(&self) -> String {
         self.wait_until(|_| true)
     }

@@ -1,7 +1,7 @@
-//! A foreign process (this one) that reads the store in one long transaction.
+//! Tests with another process (this one) that reads the store in one long transaction.
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Options, Plan, Simulator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
@@ -30,14 +30,14 @@ fn log_check(home: &Home) -> Option<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_keeps_the_log_long_is_named_and_the_log_is_cut_afterwards() {
+async fn the_process_that_keeps_the_log_long_is_named_and_the_log_shrinks_afterwards() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let serve = home.serve();
     let mut reader = raw(&home).await;
     sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
     sqlx::query("SELECT count(*) FROM jobs").fetch_one(&mut reader).await.unwrap();
-    assert_eq!(log_check(&home), None, "a short log is no news");
+    assert_eq!(log_check(&home), None, "a short log is not reported");
 
     let mut writer = raw(&home).await;
     for sql in ["PRAGMA synchronous = OFF", "PRAGMA wal_autocheckpoint = 0", "CREATE TABLE bulk (x)"] {
@@ -48,13 +48,13 @@ async fn who_keeps_the_log_long_is_named_and_the_log_is_cut_afterwards() {
         write.execute(&mut writer).await.unwrap();
     }
     let us = std::process::id().to_string();
-    let told = serve
+    let warning = serve
         .process
         .err
         .wait("the log grows", |line| line.contains("the write-ahead log grows").then(|| line.to_owned()));
-    assert!(!cfg!(target_os = "linux") || told.contains(&us), "{told}");
+    assert!(!cfg!(target_os = "linux") || warning.contains(&us), "{warning}");
     if cfg!(target_os = "linux") {
-        let check = log_check(&home).expect("doctor says nothing of it");
+        let check = log_check(&home).expect("doctor does not report the long log");
         assert!(check["todo"].as_str().unwrap().contains(&us), "{check}");
     }
     let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));

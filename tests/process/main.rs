@@ -1,9 +1,8 @@
-//! The real program as a child process, with the library's simulator in this process as Kommo: what no
-//! test inside one process can show. Kills, signals, exit statuses, what stands on stdout and stderr.
+//! Tests of the real program as a child process, with the library's simulator in this process as Kommo. They cover what a
+//! test inside one process cannot: kills, signals, exit statuses, and the contents of stdout and stderr.
 //!
-//! Nothing sleeps here, but for the moments of the crash rig's kills: a test waits for a line, for an end, or
-//! asks again until a deadline, where the round trip is the pause. Every process that is started is killed when
-//! its handle is dropped.
+//! Only the crash rig sleeps, to time its kills. The other tests wait for a line or for the end of a process, or poll
+//! until a deadline, with each round trip as the pause. Dropping the handle of a process kills the process.
 
 #![allow(
     clippy::unwrap_used,
@@ -63,5 +62,5 @@ mod widgets;
 
 use std::time::Duration;
 
-/// The longest that a test waits for one thing: far more than it takes, even on a busy machine.
+/// The longest wait for one event. Every event comes much sooner, even on a busy machine.
 const TEST_TIMEOUT: Duration = Duration::from_secs(40);

@@ -1,25 +1,28 @@
-//! Nothing secret of OAuth is told or kept in the clear: not in the database, not in the loudest log, not by the admin
-//! listener, not in an answer to a callback.
+//! Tests that no OAuth secret is disclosed or stored unencrypted: in the database, in the most verbose log, by the admin
+//! listener, or in a response to a callback.
 
 use std::fs;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use salesbot_bridge::simulator::{Fault, Plan, Simulator};
 use serde_json::json;
+use simulator::{Fault, Plan, Simulator};
 
 use crate::connected::{KEY, accounts, at, connect, installable, kommos};
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// All that an account can go through: an installation that is kept, connected, called, renewed after a 401, refused,
-/// disconnected, connected again.
+/// Takes an account through its whole life: an installation that waits, a connection, calls, a renewal after a 401, refused
+/// callbacks, a disconnection, and another connection. Returns the texts of all responses.
 async fn live(home: &Home, serve: &Serve, kommo: &Simulator) -> Vec<String> {
     let kept = at(serve, &kommo.install_callback_url().unwrap());
-    let mut told = vec![serve.client.get(kept).send().await.unwrap().text().await.unwrap()];
-    told.push(accounts(home, &["list", "--json"]).expect(0).out);
-    assert!(told.iter().all(|text| text.contains("unconfirmed") || text.contains("expires_at")), "{told:?}");
-    told.push(connect(home, serve, kommo).await.text().await.unwrap());
+    let mut texts = vec![serve.client.get(kept).send().await.unwrap().text().await.unwrap()];
+    texts.push(accounts(home, &["list", "--json"]).expect(0).out);
+    assert!(
+        texts.iter().all(|text| text.contains("unconfirmed") || text.contains("expires_at")),
+        "{texts:?}"
+    );
+    texts.push(connect(home, serve, kommo).await.text().await.unwrap());
     let ask = async || {
         let bot = kommo.bot(Plan::with_data(json!({ "n": "1" })));
         bot.call(&serve.url("echo")).await.unwrap();
@@ -29,7 +32,7 @@ async fn live(home: &Home, serve: &Serve, kommo: &Simulator) -> Vec<String> {
     kommo.expire_access_tokens();
     ask().await;
     let grants = kommo.oauth_calls().into_iter().filter_map(|call| call.grant_type);
-    assert!(grants.collect::<Vec<_>>().contains(&"refresh_token".to_owned()), "it was renewed");
+    assert!(grants.collect::<Vec<_>>().contains(&"refresh_token".to_owned()), "the token was renewed");
 
     let installed = kommo.install_callback_url().unwrap();
     let mut callbacks = vec![
@@ -43,21 +46,21 @@ async fn live(home: &Home, serve: &Serve, kommo: &Simulator) -> Vec<String> {
     for callback in &callbacks {
         for accept in ["text/html", "*/*"] {
             let answer = serve.client.get(at(serve, callback)).header("accept", accept).send().await.unwrap();
-            told.push(answer.text().await.unwrap());
+            texts.push(answer.text().await.unwrap());
         }
     }
     let base = format!("http://{}", serve.public);
     let forged = kommo.revoke_url(&base).replace("signature=", "signature=00");
-    told.push(serve.client.get(forged).send().await.unwrap().text().await.unwrap());
+    texts.push(serve.client.get(forged).send().await.unwrap().text().await.unwrap());
     kommo.set_outage(Some(Fault::Status(503)));
     let waiting = kommo.bot(Plan::default());
     waiting.call(&serve.url("echo")).await.unwrap();
     serve.reaches("delivering", 1).await;
-    told.push(kommo.disable(&base).await.unwrap().body);
+    texts.push(kommo.disable(&base).await.unwrap().body);
     kommo.set_outage(None);
-    told.push(connect(home, serve, kommo).await.text().await.unwrap());
+    texts.push(connect(home, serve, kommo).await.text().await.unwrap());
     ask().await;
-    told
+    texts
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,28 +69,29 @@ async fn neither_store_nor_log_nor_admin_listener_holds_a_secret_of_oauth() {
     let kommo = &both[1];
     let home = installable(&both);
     let serve = Serve::start(home.command(&["serve", "-vv"]));
-    let mut told = live(&home, &serve, kommo).await;
+    let mut texts = live(&home, &serve, kommo).await;
     for path in ["/metrics", "/health/ready", "/api/v1/jobs?limit=500", "/api/v1/stats"] {
         let answer = serve.client.get(format!("http://{}{path}", serve.admin)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
-        told.push(answer.text().await.unwrap());
+        texts.push(answer.text().await.unwrap());
     }
-    told.push(accounts(&home, &["list", "--json"]).expect(0).out);
-    // Before the end, while there is a write-ahead log beside the database.
+    texts.push(accounts(&home, &["list", "--json"]).expect(0).out);
+    // Read the files before the stop, while the write-ahead log exists.
     let mut places = files(&home);
-    assert!(places.iter().any(|(name, bytes)| name.ends_with("-wal") && !bytes.is_empty()), "there is one");
+    let has_log = places.iter().any(|(name, bytes)| name.ends_with("-wal") && !bytes.is_empty());
+    assert!(has_log, "the write-ahead log exists");
     let ended = serve.stop();
     assert!(
         ended.err.contains("\"level\":\"DEBUG\"") && ended.err.contains("was connected"),
-        "it was a loud log"
+        "the log is verbose"
     );
     places.extend(files(&home));
-    places.extend(told.into_iter().map(|text| ("an answer".to_owned(), text.into_bytes())));
+    places.extend(texts.into_iter().map(|text| ("a response".to_owned(), text.into_bytes())));
     places.push(("stdout".to_owned(), ended.out.into_bytes()));
     places.push(("stderr".to_owned(), ended.err.into_bytes()));
 
     let mut secrets: Vec<Vec<u8>> = kommo.issued_secrets().into_iter().map(String::into_bytes).collect();
-    assert!(secrets.len() > 8, "codes and pairs of three connections and a renewal");
+    assert!(secrets.len() > 8, "there are codes and token pairs of three connections and a renewal");
     secrets.push(kommo.options().client_secret.clone().into_bytes());
     secrets.push(KEY.as_bytes().to_vec());
     secrets.push(BASE64_STANDARD.decode(KEY).unwrap());
@@ -99,7 +103,7 @@ async fn neither_store_nor_log_nor_admin_listener_holds_a_secret_of_oauth() {
     }
 }
 
-/// The database and whatever stands beside it.
+/// The database and the files beside it.
 fn files(home: &Home) -> Vec<(String, Vec<u8>)> {
     let folder = home.path("");
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

@@ -1,12 +1,12 @@
-//! One process owns a store.
+//! Tests that only one process can own a store.
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_serve_on_a_store_says_who_has_it_and_leaves_the_first_in_peace() {
+async fn a_second_serve_on_a_store_names_the_owner_and_does_not_disturb_it() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let first = home.serve();
@@ -22,7 +22,7 @@ async fn a_second_serve_on_a_store_says_who_has_it_and_leaves_the_first_in_peace
     first.settled().await;
     assert_eq!(first.stop().out, "");
 
-    // The lock goes with its owner, also where the owner had no time to free it.
+    // The lock ends with its owner, even if a kill gave the owner no time to release it.
     home.serve().process.kill();
     home.serve().stop();
 }

@@ -1,17 +1,17 @@
-//! The system's limit on open files, which strangers reach by opening connections.
+//! Tests with the system's limit on open files, which strangers can exhaust by opening connections.
 
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 use crate::process::undisturbed;
 use crate::serve::Serve;
 
-/// `serve` under the limits that these options of `ulimit` set.
+/// Starts `serve` under the limits that these options of `ulimit` set.
 fn serve_under(home: &Home, ulimit: &str) -> Serve {
     let serve = home.command(&["serve"]);
     let mut shell = undisturbed(Command::new("sh"));
@@ -20,7 +20,8 @@ fn serve_under(home: &Home, ulimit: &str) -> Serve {
     Serve::start(shell)
 }
 
-/// `serve` with 200 callers, fewer than may wait in the system's queue beside those that are served, that say nothing.
+/// Starts `serve`, and opens 200 silent connections. That is fewer than the system's backlog holds besides those that the
+/// bridge has accepted.
 fn idle(simulator: &Simulator, ulimit: &str) -> (Home, Serve, Vec<TcpStream>) {
     let home = Home::new(simulator, "server.read_timeout = \"60s\"\ndelivery.concurrency = 16");
     let serve = serve_under(&home, ulimit);
@@ -31,7 +32,7 @@ fn idle(simulator: &Simulator, ulimit: &str) -> (Home, Serve, Vec<TcpStream>) {
 const WARNING: &str = "too few open files";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_first_limit_is_raised_so_that_a_bot_is_answered_and_continued_beside_idle_strangers() {
+async fn the_soft_limit_is_raised_so_that_a_bot_is_continued_beside_idle_connections() {
     let options = Options { answer_timeout: Duration::from_secs(20), ..Options::default() };
     let simulator = Simulator::start(options).await.unwrap();
     let (_home, serve, _strangers) = idle(&simulator, "-Sn 128");
@@ -42,12 +43,15 @@ async fn the_first_limit_is_raised_so_that_a_bot_is_answered_and_continued_besid
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_a_hard_limit_strangers_leave_enough_for_probes() {
+async fn under_a_hard_limit_idle_connections_leave_files_for_probes() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let begun = Instant::now();
     let (_home, serve, strangers) = idle(&simulator, "-n 160");
     assert_eq!(serve.get("/health/ready").await.0, 200);
-    assert!(begun.elapsed() < Duration::from_secs(50), "only once the strangers were cut");
+    assert!(
+        begun.elapsed() < Duration::from_secs(50),
+        "the probe had to wait until the idle connections were closed"
+    );
     drop(strangers);
     assert!(serve.stop().err.contains(WARNING));
 }

@@ -1,4 +1,4 @@
-//! A bridge with handlers that no product should have: this very test binary, started again.
+//! A bridge with misbehaving handlers. It is this test binary, started as a child process.
 
 use std::env;
 use std::path::Path;
@@ -12,18 +12,18 @@ use serde_json::Value;
 use crate::process::undisturbed;
 use crate::rig::handlers;
 
-const ASKED: &str = "PROCESS_TESTS_SERVE";
+const SERVE_VARIABLE: &str = "PROCESS_TESTS_SERVE";
 
-/// This test binary as a bridge with this configuration and the handlers `wait`, `block`, `abort`, `panic`,
-/// `log`, and those of the crash rig.
+/// A command that runs this test binary as a bridge with this configuration. Its handlers are `wait`, `block`, `abort`,
+/// `panic`, `log`, and those of the crash rig.
 pub fn program(config: &Path) -> Command {
     let mut command = undisturbed(Command::new(env::current_exe().unwrap()));
-    command.args(["--exact", "own_handlers::is_a_bridge_when_it_is_asked_to_be_one", "--nocapture"]);
-    command.env(ASKED, "1").env("BRIDGE_CONFIG", config);
+    command.args(["--exact", "own_handlers::serves_if_the_environment_asks_for_it", "--nocapture"]);
+    command.env(SERVE_VARIABLE, "1").env("BRIDGE_CONFIG", config);
     command
 }
 
-/// Answers with the request's data after `ms` milliseconds, as if a slow service were asked.
+/// Returns the request's data after `ms` milliseconds, like a handler that calls a slow service.
 struct Wait;
 
 impl Handler for Wait {
@@ -36,7 +36,7 @@ impl Handler for Wait {
     }
 }
 
-/// Blocks its thread for ever.
+/// Blocks its thread forever.
 struct Block;
 
 impl Handler for Block {
@@ -49,7 +49,7 @@ impl Handler for Block {
     }
 }
 
-/// Panics; if the data has `quote`, with all that it was asked.
+/// Panics. If the data has the key `quote`, the message contains the whole request.
 struct Panic;
 
 impl Handler for Panic {
@@ -73,7 +73,7 @@ impl Handler for Log {
     }
 }
 
-/// Takes the whole process down.
+/// Aborts the whole process.
 struct Abort;
 
 impl Handler for Abort {
@@ -85,8 +85,8 @@ impl Handler for Abort {
 }
 
 #[test]
-fn is_a_bridge_when_it_is_asked_to_be_one() {
-    if env::var_os(ASKED).is_none() {
+fn serves_if_the_environment_asks_for_it() {
+    if env::var_os(SERVE_VARIABLE).is_none() {
         return;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -1,17 +1,17 @@
-//! Readers that go away, as `| head` does.
+//! Tests with readers that close the pipe, as `| head` does.
 
 use std::io::pipe;
 use std::process::Stdio;
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 use crate::process::Process;
 use crate::serve::{Serve, ready};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_whose_output_nobody_reads_does_not_panic() {
+async fn a_command_does_not_panic_if_its_reader_closes_the_pipe() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     home.serve().stop();
@@ -29,17 +29,17 @@ async fn a_command_whose_output_nobody_reads_does_not_panic() {
         let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
         drop(command);
         let ended = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&ended.stderr);
-        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
-        assert_eq!(ended.status.code(), Some(0), "{arguments:?}: {said}");
+        let error = String::from_utf8_lossy(&ended.stderr);
+        assert!(!error.contains("panicked"), "{arguments:?}: {error}");
+        assert_eq!(ended.status.code(), Some(0), "{arguments:?}: {error}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bridge_whose_log_nobody_reads_any_more_goes_on() {
+async fn a_bridge_keeps_running_if_the_reader_of_its_log_goes_away() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
-    // In whole runs every part of the bridge logs.
+    // At this level, every part of the bridge logs during a request.
     let is_ready = |line: &str| ready(line).is_some();
     let mut serve = Serve::of(Process::start_and_hang_up(home.command(&["serve", "-vv"]), is_ready));
     for number in 0..20 {
@@ -53,15 +53,15 @@ async fn a_bridge_whose_log_nobody_reads_any_more_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_result_that_cannot_be_written_is_a_failure() {
+async fn a_result_that_cannot_be_written_is_an_error() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     home.serve().stop();
     for arguments in [&["config", "check"][..], &["jobs", "list"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let ended = home.command(arguments).stdout(full).stderr(Stdio::piped()).output().unwrap();
-        let said = String::from_utf8_lossy(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {said}");
-        assert!(said.contains("cannot write to stdout"), "{arguments:?}: {said}");
+        let error = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(error.contains("cannot write to stdout"), "{arguments:?}: {error}");
     }
 }

@@ -1,16 +1,16 @@
-//! The power goes: whatever was not synced is gone, or half there, and every acknowledged job is still there.
+//! Tests that every acknowledged job survives a power cut, which loses all or part of the data that was not synced.
 //!
-//! The real program runs on a disk that records ([`crate::disk`]); at each 200 the caller notes how long the
-//! recording is. Then the disk is computed as a cut at many moments would leave it, and looked at. `POWER_CUTS` says
-//! how many, `PROCESS_TESTS_SEED` which.
+//! The real program runs on a recorded disk ([`crate::disk`]). At each 200, the caller notes the length of the recording.
+//! Then the test computes the disk that a power cut would leave at many moments, and checks it. `POWER_CUTS` sets the
+//! number of cuts, `PROCESS_TESTS_SEED` their moments.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
 use futures_util::{StreamExt, stream};
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::disk::Disk;
@@ -21,15 +21,15 @@ use crate::rig::store_files::{self, path_of};
 use crate::serve::Serve;
 
 const CUTS: usize = 40;
-/// Bots that call in one go.
-const SOME: usize = 16;
+/// The number of bots that call between two checks of the recording.
+const BATCH: usize = 16;
 
 struct Recorded {
     simulator: Simulator,
     home: Home,
     disk: Disk,
     recording: Recording,
-    /// Acknowledged bots, and how long the recording was then.
+    /// The acknowledged bots, each with the length of the recording at its 200.
     acknowledged: Vec<(Bot, usize)>,
 }
 
@@ -37,7 +37,7 @@ fn number(name: &str) -> Option<u64> {
     env::var_os(name)?.into_string().ok()?.parse().ok()
 }
 
-/// A run on a store in a new folder, with checkpoints in it. In its second half Kommo is out of order, so jobs wait.
+/// Records a run with checkpoints, on a store in a new folder. In its second half Kommo is down, so jobs wait.
 async fn record() -> Recorded {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
@@ -48,7 +48,7 @@ async fn record() -> Recorded {
     for outage in [None, Some(Fault::Status(503))] {
         simulator.set_outage(outage);
         let before = disk.recording().syncs("bridge.db");
-        // Checkpoints are what makes it interesting: they sync the database, and start the log anew.
+        // Checkpoints are the interesting moments: they sync the database and restart the log.
         while disk.recording().syncs("bridge.db") < before + 2 {
             let call = async |_| {
                 let bot = simulator.bot(Plan::with_data(json!({ "text": "x".repeat(300) })));
@@ -57,7 +57,7 @@ async fn record() -> Recorded {
                 (bot, disk.now())
             };
             acknowledged
-                .extend(stream::iter(0..SOME).map(call).buffer_unordered(4).collect::<Vec<_>>().await);
+                .extend(stream::iter(0..BATCH).map(call).buffer_unordered(4).collect::<Vec<_>>().await);
         }
     }
     serve.process.kill();
@@ -65,8 +65,8 @@ async fn record() -> Recorded {
     Recorded { simulator, home, disk, recording, acknowledged }
 }
 
-/// Puts what is left into `place`, as if it were the disk.
-fn lay(left: &Left, from: &Path, place: &Path) {
+/// Writes the remaining files into `place`, as if it were the disk.
+fn restore(left: &Left, from: &Path, place: &Path) {
     for (path, bytes) in left {
         let path = place.join(path.strip_prefix(from).unwrap());
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -79,10 +79,10 @@ impl Recorded {
         self.acknowledged.iter().filter(move |(_, at)| *at <= position).map(|(bot, _)| bot)
     }
 
-    /// The acknowledged bots whose jobs a cut at `position` takes away; and what is wrong with what it leaves.
+    /// The number of acknowledged bots whose jobs are lost by a cut at `position`, and the errors in the remaining store.
     async fn lost(&self, position: usize, mood: Mood) -> (usize, Vec<String>) {
         let place = tempfile::tempdir().unwrap();
-        lay(&cut(&self.recording, position, mood), &self.disk.path(""), place.path());
+        restore(&cut(&self.recording, position, mood), &self.disk.path(""), place.path());
         let snapshot = store_files::read(&place.path().join("data/bridge.db"), true).await;
         let there: BTreeSet<&str> = snapshot.jobs.iter().map(|(_, path)| &**path).collect();
         let lost = self.acknowledged_by(position).filter(|bot| !there.contains(path_of(&bot.return_url())));
@@ -91,15 +91,15 @@ impl Recorded {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_survives_the_loss_of_all_that_was_not_synced() {
+async fn acknowledged_jobs_survive_the_loss_of_all_unsynced_data() {
     let seed = number("PROCESS_TESTS_SEED").unwrap_or_else(|| fastrand::u64(..));
     let cuts = number("POWER_CUTS").map_or(CUTS, |cuts| usize::try_from(cuts).unwrap());
-    println!("to see this again: PROCESS_TESTS_SEED={seed} POWER_CUTS={cuts}");
+    println!("to repeat this run: PROCESS_TESTS_SEED={seed} POWER_CUTS={cuts}");
     let mut random = fastrand::Rng::with_seed(seed);
     let recorded = record().await;
     let end = recorded.recording.end();
     for number in 0..cuts {
-        // Every other one at once after an answer, where a commit that comes too late shows.
+        // Every other cut comes right after a 200, where it reveals a commit that comes too late.
         let position = match number % 2 {
             0 => random.choice(&recorded.acknowledged).unwrap().1,
             _ => random.usize(0..=end),
@@ -108,9 +108,9 @@ async fn what_was_acknowledged_survives_the_loss_of_all_that_was_not_synced() {
         let (lost, wrong) = recorded.lost(position, mood).await;
         assert_eq!((lost, wrong), (0, vec![]), "at {position} of {end}, {mood:?}");
     }
-    // So the disk that is computed is one that can lose something.
+    // Proves that the computed disk can lose data at all.
     let (lost, _) = recorded.lost(end, Mood::Liar).await;
-    assert_eq!(lost, recorded.acknowledged.len(), "of a disk without syncs nothing is left");
+    assert_eq!(lost, recorded.acknowledged.len(), "a disk that ignores syncs keeps nothing");
     println!(
         "{cuts} cuts of a recording of {end} bytes, {} acknowledged, none lost",
         recorded.acknowledged.len()
@@ -120,7 +120,7 @@ async fn what_was_acknowledged_survives_the_loss_of_all_that_was_not_synced() {
     for (number, mood) in [Mood::Strict, Mood::Any(random.u64(..))].into_iter().enumerate() {
         let place = recorded.home.path(&format!("after{number}"));
         let position = random.choice(&recorded.acknowledged).unwrap().1;
-        lay(&cut(&recorded.recording, position, mood), &recorded.disk.path(""), &place);
+        restore(&cut(&recorded.recording, position, mood), &recorded.disk.path(""), &place);
         recorded.home.configure(&recorded.simulator, &place.join("data/bridge.db"), "");
         let serve = recorded.home.serve();
         for bot in recorded.acknowledged_by(position) {

@@ -1,4 +1,4 @@
-//! A child process: its output, its signals, its end.
+//! A child process: its output, its signals and its end.
 
 use std::env;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,7 +12,7 @@ pub struct Process {
     pub err: Lines,
 }
 
-/// How a program ended.
+/// The exit status and the output of a program.
 #[derive(Debug)]
 pub struct Ended {
     pub status: ExitStatus,
@@ -25,7 +25,7 @@ pub fn program() -> Command {
     undisturbed(Command::new(env!("CARGO_BIN_EXE_salesbot-bridge")))
 }
 
-/// `command` without the configuration and the proxies that the environment of the tests names.
+/// Removes the configuration and the proxies of the tests' environment from `command`.
 pub fn undisturbed(mut command: Command) -> Command {
     let disturbs = |name: &str| name.starts_with("BRIDGE_") || name.to_lowercase().ends_with("_proxy");
     for (name, _) in env::vars_os().filter(|(name, _)| disturbs(&name.to_string_lossy())) {
@@ -70,7 +70,7 @@ impl Process {
         self.end();
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     pub fn end(&mut self) -> Ended {
         let (out, err) = (self.out.all(), self.err.all());
         Ended { status: self.child.wait().unwrap(), out, err }
@@ -79,14 +79,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may already have ended.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
 }
 
 impl Ended {
-    /// Asserts the exit status; what the program said is told if it is another.
+    /// Asserts the exit status. Panics with the program's output if it differs.
     pub fn expect(self, status: i32) -> Self {
         assert_eq!(self.status.code(), Some(status), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         self

@@ -1,13 +1,13 @@
-//! Starts that fail: which exit status, and whether an operator learns what to do.
+//! Tests of starts that fail: the exit status, and whether the message says what to do.
 
 use std::fs;
 use std::net::TcpListener;
 
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 
 use crate::home::Home;
 
-/// What stands behind a good configuration, whose last line is line 9, and what stderr must say.
+/// Lines to append to a good configuration of 9 lines, and the texts that stderr must contain.
 const BROKEN: &[(&str, &[&str])] = &[
     (
         "server.lisen = \"127.0.0.1:1\"",
@@ -18,7 +18,7 @@ const BROKEN: &[(&str, &[&str])] = &[
         "server.ack_deadline = \"2m\"",
         &["bridge.toml:10: server.ack_deadline: must be a duration from 1ms to 1m"],
     ),
-    ("admin.token = \"two words\"", &["bridge.toml:10: admin.token: holds, as character 4, a space"]),
+    ("admin.token = \"two words\"", &["bridge.toml:10: admin.token: contains, as character 4, a space"]),
     (
         "admin.token_file = \"missing.token\"",
         &["bridge.toml:10: admin.token", "missing.token", "cannot be read"],
@@ -27,14 +27,14 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("handlers.h.kind = \"parrot\"", &["bridge.toml:10: handlers.h.kind: must be one of `echo`"]),
     (
         "handlers.h.max_attempts = 3",
-        &["bridge.toml:10: handlers.h: nobody provides this handler", "handlers.h.kind", "echo"],
+        &["bridge.toml:10: handlers.h: no one provides this handler", "handlers.h.kind", "echo"],
     ),
     ("log.filter = \"info,a=loud\"", &["bridge.toml:10: log.filter: must be a filter"]),
     (
         "accounts.a = { base_url = \"https://evil.example\", access_token = \"x\" }",
         &["bridge.toml:10: accounts.a.base_url", "delivery.allowed_hosts"],
     ),
-    ("this is no toml", &["bridge.toml:10"]),
+    ("this is not toml", &["bridge.toml:10"]),
     (
         "server.max_connections = 0\nworkers.grace = \"x\"",
         &["bridge.toml:10: server.max_connections", "bridge.toml:11: workers.grace"],
@@ -45,26 +45,26 @@ const BROKEN: &[(&str, &[&str])] = &[
 async fn a_broken_configuration_exits_2_says_why_and_touches_nothing() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
-    // If it got as far as binding, it would say so and exit 1.
+    // The port is taken, so a start that reached the listener would exit with 1 instead.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (line, said) in BROKEN {
+    for (line, expected) in BROKEN {
         home.configure(&simulator, &home.path("bridge.db"), line);
         let mut command = home.command(&["serve"]);
         command.env("BRIDGE_SERVER__LISTEN", &address);
         let ended = crate::process::run(command).expect(2);
-        for words in *said {
+        for words in *expected {
             assert!(ended.err.contains(words), "{line}: no `{words}` in\n{}", ended.err);
         }
         assert_eq!(home.run(&["config", "check"]).expect(2).err, ended.err, "{line}");
         assert_eq!(ended.out, "", "{line}");
         assert!(!ended.err.contains("panicked"), "{}", ended.err);
-        assert!(!home.path("bridge.db").exists(), "{line}: the store was made");
+        assert!(!home.path("bridge.db").exists(), "{line}: the store was created");
     }
 }
 
 #[test]
-fn without_a_handler_nothing_starts() {
+fn serve_does_not_start_without_a_handler() {
     let folder = tempfile::tempdir().unwrap();
     let integration = "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"b\"\n";
     fs::write(folder.path().join("bridge.toml"), integration).unwrap();
@@ -77,7 +77,7 @@ fn without_a_handler_nothing_starts() {
 }
 
 #[test]
-fn without_an_integration_nothing_starts() {
+fn serve_does_not_start_without_an_integration() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = crate::process::program();
     command.arg("serve").current_dir(folder.path());
@@ -100,17 +100,17 @@ fn without_an_integration_nothing_starts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_value_of_the_environment_is_refused_by_the_name_of_its_variable() {
+async fn a_refused_environment_variable_is_named() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
-    for (variable, value, said) in [
+    for (variable, value, expected) in [
         ("BRIDGE_SERVER__LISTEN", "localhost", "BRIDGE_SERVER__LISTEN: server.listen: must be an IP address"),
         ("BRIDGE_SERVER__LISEN", "127.0.0.1:1", "BRIDGE_SERVER__LISEN: server.lisen: unknown key"),
     ] {
         let mut command = home.command(&["serve"]);
         command.env(variable, value);
         let ended = crate::process::run(command).expect(2);
-        assert!(ended.err.contains(said), "{}", ended.err);
+        assert!(ended.err.contains(expected), "{}", ended.err);
     }
 }
 

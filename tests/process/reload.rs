@@ -1,32 +1,32 @@
-//! SIGHUP: secret files are read again while the bridge runs.
+//! Tests of SIGHUP, which makes a running bridge reread its secret files.
 
 use std::fs;
 
 use reqwest::StatusCode;
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// Waits for the line that tells what the `number`th SIGHUP did, counted from 1.
+/// Waits for the log line about SIGHUP number `number`, counted from 1.
 fn reloaded(serve: &Serve, number: usize) -> Value {
     let deadline = std::time::Instant::now() + TEST_TIMEOUT;
     loop {
         let text = serve.process.err.so_far();
         let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let told = |event: &Value| event["message"] == "SIGHUP: the secret files were read again";
-        if let Some(event) = events.filter(told).nth(number - 1) {
+        let is_reload = |event: &Value| event["message"] == "SIGHUP: the secret files were read again";
+        if let Some(event) = events.filter(is_reload).nth(number - 1) {
             return event;
         }
-        assert!(std::time::Instant::now() < deadline, "SIGHUP {number} changed nothing:\n{text}");
+        assert!(std::time::Instant::now() < deadline, "no log line about SIGHUP {number}:\n{text}");
         std::thread::yield_now();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sighup_puts_new_secrets_in_force_and_a_file_that_cannot_be_used_changes_nothing() {
+async fn sighup_applies_new_secrets_and_an_unusable_file_changes_nothing() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let Options { client_secret, access_token, client_uuid, .. } = simulator.options();
@@ -54,14 +54,18 @@ async fn sighup_puts_new_secrets_in_force_and_a_file_that_cannot_be_used_changes
         serve.client.get(url).bearer_auth(token).send().await.unwrap().status()
     };
     let bot = || simulator.bot(Plan::with_data(json!({ "n": "1" })));
-    assert_eq!(bot().call(&serve.url("echo")).await.unwrap().status, 401, "signed with a new secret");
+    assert_eq!(
+        bot().call(&serve.url("echo")).await.unwrap().status,
+        401,
+        "the request is signed with the new secret"
+    );
 
-    // Verification first: the account's token is still the old one, so its continue waits.
+    // First change only the client secret. The account's token is still the old one, so its continue waits.
     write("client.secret", client_secret);
     serve.process.signal("HUP");
-    let told = reloaded(&serve, 1);
+    let reload = reloaded(&serve, 1);
     assert_eq!(
-        (&told["changed"], &told["unchanged"]),
+        (&reload["changed"], &reload["unchanged"]),
         (&json!("integrations.main.client_secret"), &json!(3))
     );
     let waiting = bot();
@@ -76,14 +80,14 @@ async fn sighup_puts_new_secrets_in_force_and_a_file_that_cannot_be_used_changes
     write("store.key", &format!("{}=", "B".repeat(42) + "A"));
     assert_eq!(admin("the-old-admin").await, StatusCode::OK);
     serve.process.signal("HUP");
-    let told = reloaded(&serve, 2);
-    assert_eq!(told["changed"], "admin.token, accounts.main.access_token");
-    assert_eq!(told["restart"], 1, "the key of the store needs a restart: {told}");
+    let reload = reloaded(&serve, 2);
+    assert_eq!(reload["changed"], "admin.token, accounts.main.access_token");
+    assert_eq!(reload["restart"], 1, "the key of the store needs a restart: {reload}");
     tokio::time::timeout(TEST_TIMEOUT, waiting.continued()).await.unwrap();
     assert_eq!(admin("the-old-admin").await, StatusCode::UNAUTHORIZED);
     assert_eq!(admin("the-new-admin").await, StatusCode::OK);
 
-    // With a byte order mark, gone, and unfit for a header: all stays as it was.
+    // A file with a byte order mark, a missing file, and a token that no header can carry: the old secrets stay in effect.
     write("client.secret", &format!("\u{feff}{client_secret}"));
     fs::remove_file(home.path("account.token")).unwrap();
     write("admin.token", "two words");
@@ -105,6 +109,6 @@ async fn sighup_puts_new_secrets_in_force_and_a_file_that_cannot_be_used_changes
         assert!(ended.err.lines().any(|line| named(&line)), "{key}: {}", ended.err);
     }
     for secret in ["the-old", "the-new", "two words", client_secret, access_token, "BBBB"] {
-        assert!(!ended.err.contains(secret), "the log tells {secret}");
+        assert!(!ended.err.contains(secret), "the log contains {secret}");
     }
 }

@@ -1,4 +1,4 @@
-//! `kill -9` in mid-work. The moments of the kills come from a seed, which a failure tells.
+//! Tests of `kill -9` at random moments. The moments come from a seed, which the test prints.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::home::Home;
@@ -17,23 +17,23 @@ const BOTS: usize = 300;
 const KILLS: usize = 5;
 const AT_ONCE: usize = 16;
 
-/// More than the workers can take, deliveries that take their time, and retries that wait.
+/// Makes jobs queue for workers, deliveries slow, and retries wait.
 const CONFIG: &str = r#"workers.concurrency = 4
     delivery.request_timeout = "1s"
     handlers.wait = { answer_within = "10m" }"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_was_acknowledged_is_continued_though_the_process_is_killed_again_and_again() {
+async fn acknowledged_bots_are_continued_despite_repeated_kills() {
     let given = env::var_os("PROCESS_TESTS_SEED").and_then(|seed| seed.into_string().ok()?.parse().ok());
     let seed: u64 = given.unwrap_or_else(|| fastrand::u64(..));
-    println!("to see this again: PROCESS_TESTS_SEED={seed}");
+    println!("to repeat this run: PROCESS_TESTS_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
 
     let options = Options { latency: Duration::from_millis(100), ..Options::default() };
     let simulator = Simulator::start(options).await.unwrap();
     let home = Home::new(&simulator, CONFIG);
     let bots: Vec<Bot> = (0..BOTS).map(|number| simulator.bot(plan(number))).collect();
-    let mut unheard: Vec<usize> = (0..BOTS).collect();
+    let mut unacknowledged: Vec<usize> = (0..BOTS).collect();
     let mut at_kills = BTreeMap::<String, usize>::new();
 
     for _ in 0..KILLS {
@@ -44,7 +44,7 @@ async fn whatever_was_acknowledged_is_continued_though_the_process_is_killed_aga
             serve.delivers(before + delivered).await;
             serve.process.kill();
         };
-        unheard = load(&url, &bots, unheard, answers, kill).await;
+        unacknowledged = load(&url, &bots, unacknowledged, answers, kill).await;
         for state in states(&home) {
             *at_kills.entry(state).or_default() += 1;
         }
@@ -54,20 +54,20 @@ async fn whatever_was_acknowledged_is_continued_though_the_process_is_killed_aga
     }
 
     let serve = home.serve_own();
-    let unheard = load(&serve.url("wait"), &bots, unheard, 1, async || ()).await;
-    assert!(unheard.is_empty(), "a bridge that is not killed acknowledges everything");
+    let unacknowledged = load(&serve.url("wait"), &bots, unacknowledged, 1, async || ()).await;
+    assert!(unacknowledged.is_empty(), "a bridge that is not killed acknowledges everything");
     for (number, bot) in bots.iter().enumerate() {
         let continued = tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await;
         let data = continued.unwrap_or_else(|_| panic!("bot {number} hangs: {:?}", bot.report())).data;
-        // A job that had the bad luck to run in three of the crashes in a row gets its fallback.
+        // A job that happened to run in three crashes in a row gets its fallback.
         let own = data["n"].as_str() == Some(&number.to_string());
         assert!(own || data == json!({ "status": "fail" }), "bot {number} got {data}");
     }
     serve.settled().await;
-    assert_eq!(serve.count("delivered").await, BOTS as u64, "one job a bot, and none was given up");
+    assert_eq!(serve.count("delivered").await, BOTS as u64, "one job per bot, and every job is delivered");
 
-    // At least once: a continue goes out again only if its answer was lost, in a crash or by a fault. Such a repeat gets
-    // more than one 404 if it comes within three seconds of its request, so bots are counted and not calls.
+    // At least once: the bridge repeats a continue only if its response was lost, in a crash or by a fault. A repeat within
+    // three seconds of its request gets more than one 404, so count bots instead of calls.
     let refused = simulator.calls().into_iter().filter(|call| call.status == Some(404)).map(|call| call.path);
     let repeats = refused.collect::<BTreeSet<_>>().len();
     let lost = (0..BOTS).filter(|number| plan(*number).faults.contains(&Fault::AnswerLost)).count();
@@ -77,7 +77,7 @@ async fn whatever_was_acknowledged_is_continued_though_the_process_is_killed_aga
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outage_of_kommo_and_a_kill_in_the_middle_of_it_lose_nothing() {
+async fn a_kill_during_an_outage_of_kommo_loses_nothing() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     simulator.set_outage(Some(Fault::Status(503)));
     let home = Home::new(&simulator, "delivery.request_timeout = \"1s\"");
@@ -110,23 +110,23 @@ fn plan(number: usize) -> Plan {
     Plan::with_data(json!({ "n": number.to_string(), "ms": ms })).faults(faults)
 }
 
-/// Lets those of `bots` call that have not been heard; says who is still unheard. Does `then` after so many
-/// `answers`, while other calls are under way. Kommo, too, may send a request again that got no answer.
+/// Lets the `unacknowledged` ones of `bots` call, and returns those that are still unacknowledged. Calls `then` after
+/// `answers` calls have ended, while others are in flight. Kommo, too, may repeat a request that got no response.
 async fn load(
     url: &str,
     bots: &[Bot],
-    unheard: Vec<usize>,
+    unacknowledged: Vec<usize>,
     answers: usize,
     then: impl AsyncFnOnce(),
 ) -> Vec<usize> {
     let call = async |number: usize| (number, bots[number].call(url).await);
-    let mut calls = pin!(stream::iter(unheard.clone()).map(call).buffer_unordered(AT_ONCE));
-    let (mut heard, mut then) = (Vec::new(), Some(then));
+    let mut calls = pin!(stream::iter(unacknowledged.clone()).map(call).buffer_unordered(AT_ONCE));
+    let (mut acknowledged, mut then) = (Vec::new(), Some(then));
     for answered in 1.. {
         let Some((number, answer)) = calls.next().await else { break };
         match answer {
-            Ok(answer) if answer.status == 200 => heard.push(number),
-            // Too slow; the bot asks again.
+            Ok(answer) if answer.status == 200 => acknowledged.push(number),
+            // Too slow: the bot calls again.
             Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.body),
             Err(_killed) => {}
         }
@@ -139,10 +139,10 @@ async fn load(
     if let Some(then) = then {
         then().await;
     }
-    unheard.into_iter().filter(|number| !heard.contains(number)).collect()
+    unacknowledged.into_iter().filter(|number| !acknowledged.contains(number)).collect()
 }
 
-/// The states of the unfinished jobs in the store that nobody serves.
+/// The states of the unfinished jobs in the store while no bridge serves it.
 fn states(home: &Home) -> Vec<String> {
     let page = home.run(&["jobs", "list", "--limit", "500", "--json"]).expect(0).json();
     let jobs = page["jobs"].as_array().unwrap();

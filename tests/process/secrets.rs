@@ -1,14 +1,14 @@
-//! Nothing secret is told, however loud the log and whatever goes wrong.
+//! Tests that no output contains a secret, at any log level and with any fault.
 
 use http::StatusCode;
-use salesbot_bridge::simulator::{Algorithm, Bot, Fault, Options, Plan, Simulator, TokenStyle};
 use serde_json::json;
+use simulator::{Algorithm, Bot, Fault, Options, Plan, Simulator, TokenStyle};
 
 use crate::home::Home;
 use crate::serve::Serve;
 
 const ADMIN_TOKEN: &str = "the-token-of-the-admin";
-/// Stands in the data of every bot: what customers write is nobody's business.
+/// A text in the data of every bot. What customers write is confidential.
 const CUSTOMER: &str = "the-customers-own-words";
 
 fn plans() -> Vec<Plan> {
@@ -22,7 +22,7 @@ fn plans() -> Vec<Plan> {
     faults.into_iter().map(|faults| Plan::with_data(data()).faults(faults)).collect()
 }
 
-/// Bots whose requests are refused, for the token, for the return_url, for the handler.
+/// Bots whose requests are refused, for their token or their `return_url`, with the status of each.
 fn refused(simulator: &Simulator) -> Vec<(Bot, u16)> {
     let token = |token: TokenStyle| Plan { token, ..Plan::with_data(json!({ "m": CUSTOMER })) };
     let claims = |claims: serde_json::Value| TokenStyle {
@@ -36,7 +36,7 @@ fn refused(simulator: &Simulator) -> Vec<(Bot, u16)> {
         (token(secret), 401),
         (token(none), 401),
         (token(claims(json!({ "exp": 1 }))), 401),
-        // The log names the integration that a good token is for: an operator compares it.
+        // The log names the integration of a genuine token, so that an operator can compare it.
         (token(claims(json!({ "client_uuid": "of-another-integration" }))), 403),
         (Plan { return_url: hostile, ..Plan::with_data(json!({ "m": CUSTOMER })) }, 422),
     ]
@@ -44,13 +44,13 @@ fn refused(simulator: &Simulator) -> Vec<(Bot, u16)> {
     .into()
 }
 
-async fn unfinished(serve: &Serve, path: &str) -> serde_json::Value {
+async fn admin_json(serve: &Serve, path: &str) -> serde_json::Value {
     let url = format!("http://{}{path}", serve.admin);
     serve.client.get(url).bearer_auth(ADMIN_TOKEN).send().await.unwrap().json().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_loudest_log_of_a_run_with_faults_holds_no_secret() {
+async fn the_most_verbose_log_of_a_run_with_faults_contains_no_secret() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let more = format!("admin.token = \"{ADMIN_TOKEN}\"\ndelivery.request_timeout = \"500ms\"");
     let home = Home::new(&simulator, &more);
@@ -83,14 +83,14 @@ async fn the_loudest_log_of_a_run_with_faults_holds_no_secret() {
 
     let deadline = std::time::Instant::now() + crate::TEST_TIMEOUT;
     loop {
-        let stats = unfinished(&serve, "/api/v1/stats").await;
+        let stats = admin_json(&serve, "/api/v1/stats").await;
         if ["queued", "running", "delivering"].iter().all(|state| stats["jobs"][*state] == 0) {
             assert_eq!(stats["jobs"]["dead"], 1, "{stats}");
             break;
         }
         assert!(std::time::Instant::now() < deadline, "{stats}");
     }
-    // An account whose token is refused is named, its token is not.
+    // The log names the account whose token is refused, but not the token.
     simulator.set_outage(Some(Fault::Unauthorized));
     let waiting = simulator.bot(Plan::default());
     waiting.call(&url).await.unwrap();
@@ -100,17 +100,17 @@ async fn the_loudest_log_of_a_run_with_faults_holds_no_secret() {
         .wait("who must authorize", |line| line.contains("operator action required").then_some(()));
 
     let ended = serve.stop();
-    assert!(ended.err.lines().any(|line| line.contains("\"level\":\"DEBUG\"")), "it was a loud log");
+    assert!(ended.err.lines().any(|line| line.contains("\"level\":\"DEBUG\"")), "the log is verbose");
     for secret in &secrets {
         for (name, text) in [("stdout", &ended.out), ("stderr", &ended.err)] {
             let line = text.lines().find(|line| line.contains(secret.as_str()));
-            assert_eq!(line, None, "{name} tells {secret}");
+            assert_eq!(line, None, "{name} contains {secret}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_of_a_panic_names_its_place_and_quotes_no_one() {
+async fn the_log_of_a_panic_names_its_place_without_data_of_customers() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "log.filter = \"trace\"\nhandlers.panic = { max_attempts = 1 }");
     let serve = home.serve_own();
@@ -128,29 +128,29 @@ async fn the_log_of_a_panic_names_its_place_and_quotes_no_one() {
     );
     assert!(
         panics.iter().any(|line| line.contains("a handler that panics")),
-        "a literal is shown: {panics:#?}"
+        "a literal message is shown: {panics:#?}"
     );
-    let told = ended.err.lines().find(|line| line.contains("the bot gets the fallback")).unwrap();
-    assert!(told.contains("own_handlers.rs:"), "{told}");
+    let fallback = ended.err.lines().find(|line| line.contains("the bot gets the fallback")).unwrap();
+    assert!(fallback.contains("own_handlers.rs:"), "{fallback}");
     assert_eq!(ended.err.lines().find(|line| line.contains(CUSTOMER)), None);
 }
 
-/// The signature, and header and claims; short parts would be found by accident.
+/// The parts of a token. Skips short ones, which would be found by accident.
 fn parts(token: &str) -> impl Iterator<Item = String> {
     token.split('.').filter(|part| part.len() > 16).map(str::to_owned)
 }
 
-/// A crash leaves no core with secrets in it, though the system would write one.
+/// `serve` disables core dumps, which would contain secrets, even if the system allows them.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_of_serve_leaves_no_core() {
+async fn a_crash_of_serve_writes_no_core_dump() {
     use std::os::unix::process::ExitStatusExt;
 
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let inner = home.command(&["serve"]);
     let mut command = std::process::Command::new("sh");
-    // As a service manager may start it: with the largest core that there can be.
+    // Allow the largest core dump, as a service manager may do.
     command.args(["-c", r#"ulimit -c "$(ulimit -Hc)"; exec "$0" "$@""#]).arg(inner.get_program());
     command.args(inner.get_args()).current_dir(home.path("."));
     let mut serve = Serve::start(crate::process::undisturbed(command));

@@ -1,4 +1,4 @@
-//! A bridge that serves.
+//! A running bridge.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::TEST_TIMEOUT;
 use crate::process::{Ended, Process};
 
-/// A bridge that has said that it is ready. Dropping it kills it.
+/// A bridge that has logged that it is ready. Dropping it kills it.
 pub struct Serve {
     pub process: Process,
     pub public: SocketAddr,
@@ -31,25 +31,25 @@ impl Serve {
         Self { process, public, admin, client }
     }
 
-    /// Where bots call `handler`.
+    /// The URL at which bots call `handler`.
     pub fn url(&self, handler: &str) -> String {
         format!("http://{}/widget_request/{handler}", self.public)
     }
 
-    /// What the admin listener answers to a GET.
+    /// Sends a GET to the admin listener. Returns the status and the JSON body.
     pub async fn get(&self, path: &str) -> (u16, Value) {
         let answer = self.client.get(format!("http://{}{path}", self.admin)).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
-    /// How many jobs are in `state`.
+    /// The number of jobs in `state`.
     pub async fn count(&self, state: &str) -> u64 {
         let (status, stats) = self.get("/api/v1/stats").await;
         assert_eq!(status, 200, "{stats}");
         stats["jobs"][state].as_u64().unwrap_or_else(|| panic!("no {state} in {stats}"))
     }
 
-    /// Asks until there are `least` jobs or more in `state`.
+    /// Polls until at least `least` jobs are in `state`.
     pub async fn reaches(&self, state: &str, least: u64) {
         let deadline = Instant::now() + TEST_TIMEOUT;
         while self.count(state).await < least {
@@ -57,12 +57,12 @@ impl Serve {
         }
     }
 
-    /// Asks until every job is finished.
+    /// Polls until every job is finished.
     pub async fn settled(&self) {
         self.delivers(u64::MAX).await;
     }
 
-    /// Asks until `least` jobs or more are delivered, or all that there are are finished.
+    /// Polls until at least `least` jobs are delivered, or every job is finished.
     pub async fn delivers(&self, least: u64) {
         let deadline = Instant::now() + TEST_TIMEOUT;
         loop {
@@ -76,7 +76,7 @@ impl Serve {
         }
     }
 
-    /// Asks `/health/ready` until it answers `status`.
+    /// Polls `/health/ready` until it returns `status`. Returns the body.
     pub async fn becomes(&self, status: u16) -> Value {
         let deadline = Instant::now() + TEST_TIMEOUT;
         loop {
@@ -88,14 +88,14 @@ impl Serve {
         }
     }
 
-    /// SIGTERM, and the end that comes of it, which has to be a good one.
+    /// Sends SIGTERM, and asserts that the bridge exits with 0.
     pub fn stop(mut self) -> Ended {
         self.process.signal("TERM");
         self.process.end().expect(0)
     }
 }
 
-/// The listeners' addresses, if this is the line that tells them.
+/// Parses the log line that contains the listeners' addresses; `None` for any other line.
 pub fn ready(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let Ok(event) = serde_json::from_str::<Value>(line) else { return ready_as_text(line) };
     let address = |key: &str| event[key].as_str()?.parse().ok();
@@ -103,7 +103,7 @@ pub fn ready(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     Some((address("server.listen")?, address("admin.listen")?))
 }
 
-/// The same where `log.format` is `text`.
+/// Parses the same line in the log format `text`.
 fn ready_as_text(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let (_, fields) = line.split_once(": ready ")?;
     let value = |key: &str| fields.split(' ').find_map(|field| field.strip_prefix(key));

@@ -1,12 +1,12 @@
-//! `simulate` against what comes from outside: web pages, and scripts that do not end.
+//! Tests of `simulate`: its configuration, hostile web pages, and scripts that never end.
 
 use std::fs;
 use std::io::{Cursor, Read, Write};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
-use salesbot_bridge::simulator::FAULTS;
 use serde_json::Value;
+use simulator::FAULTS;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
@@ -23,7 +23,7 @@ fn simulate() -> (Process, String) {
     (simulator, base_url)
 }
 
-/// A package as `widget-package` writes it, whose script does `first` before anything else.
+/// A package from `widget-package` whose script begins with `first`.
 fn package(first: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program();
@@ -48,8 +48,8 @@ fn package(first: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_printed_configuration_is_good_and_listens_where_the_bridge_is_said_to_be() {
-    // An address that no other test has, so that the port stays free.
+async fn the_printed_configuration_is_valid_and_listens_at_the_address_of_bridge() {
+    // No other test uses this address, so the port stays free.
     let bridge = std::net::TcpListener::bind("127.0.77.1:0").unwrap().local_addr().unwrap();
     for form in ["toml", "json"] {
         let folder = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ async fn the_printed_configuration_is_good_and_listens_where_the_bridge_is_said_
         let with = |command: &[&str]| {
             let mut program = program();
             program.args(command).args(["--config", "bridge.toml"]).current_dir(folder.path());
-            // The default may be taken by another test.
+            // Another test may use the default.
             program.env("BRIDGE_ADMIN__LISTEN", "127.0.0.1:0");
             program
         };
@@ -84,7 +84,7 @@ async fn the_printed_configuration_is_good_and_listens_where_the_bridge_is_said_
 }
 
 #[test]
-fn a_bridge_that_cannot_be_there_is_wrong_usage_and_help_names_the_faults() {
+fn a_wrong_bridge_url_is_wrong_usage_and_help_names_the_faults() {
     let simulate = |arguments: &[&str]| {
         let mut command = program();
         command.arg("simulate").args(arguments);
@@ -92,7 +92,7 @@ fn a_bridge_that_cannot_be_there_is_wrong_usage_and_help_names_the_faults() {
     };
     for (url, why) in [
         ("http://127.0.0.1:8090", "choose another port"),
-        ("http://127.0.0.1:8080/bots", "scheme, host and port alone"),
+        ("http://127.0.0.1:8080/bots", "consist of scheme, host and port"),
     ] {
         let refused = simulate(&["--bridge", url]).expect(2);
         assert!(refused.err.contains(why), "{}", refused.err);
@@ -106,7 +106,7 @@ fn a_bridge_that_cannot_be_there_is_wrong_usage_and_help_names_the_faults() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_that_has_its_name_lead_here_is_not_answered() {
+async fn a_web_page_whose_host_name_leads_to_the_simulator_is_refused() {
     let (mut simulator, base_url) = simulate();
     let client = Client::builder().no_proxy().build().unwrap();
     for (host, status) in [("127.0.0.1", 200), ("localhost", 200), ("evil.example", 403)] {
@@ -118,7 +118,7 @@ async fn a_page_that_has_its_name_lead_here_is_not_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_script_ends_at_its_time_whatever_it_does() {
+async fn a_script_that_never_ends_is_stopped() {
     let (mut simulator, base_url) = simulate();
     let client = Client::builder().no_proxy().build().unwrap();
     let upload = async |first: &str| {
@@ -126,15 +126,15 @@ async fn a_script_ends_at_its_time_whatever_it_does() {
         let answer = request.header("content-type", "application/zip").send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
     };
-    let (status, told) = upload("").await;
-    assert_eq!(status, StatusCode::CREATED, "{told}");
-    // The second is in a function of the engine that never asks whether to go on.
+    let (status, body) = upload("").await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    // The second one is in a function of the engine that never checks for an interrupt.
     for first in ["while (true) {}\n", "Array.prototype.indexOf.call({ length: Math.pow(2, 53) - 1 }, 1);\n"]
     {
         let begun = Instant::now();
-        let (status, told) = upload(first).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{told}");
-        assert!(told.contains("more than 2 seconds"), "{told}");
+        let (status, body) = upload(first).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        assert!(body.contains("more than 2 seconds"), "{body}");
         assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     }
     #[cfg(target_os = "linux")]
@@ -144,15 +144,19 @@ async fn a_script_ends_at_its_time_whatever_it_does() {
             || fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|thread| thread.unwrap().path());
         for thread in threads() {
             let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
-            assert_eq!(children, "", "a script goes on");
+            assert_eq!(children, "", "a script is still running");
         }
-        // A thread that has just answered may run for a moment; one with a script in it runs at each look.
+        // A thread that has just answered may run for a moment. One that runs a script is running at every check.
         let works = |thread: &std::path::PathBuf| {
             fs::read_to_string(thread.join("stat")).is_ok_and(|stat| stat.contains(") R "))
         };
         let begun = Instant::now();
         while let Some(thread) = threads().find(works) {
-            assert!(begun.elapsed() < crate::TEST_TIMEOUT, "the thread {} works on", thread.display());
+            assert!(
+                begun.elapsed() < crate::TEST_TIMEOUT,
+                "the thread {} is still running",
+                thread.display()
+            );
         }
     }
     simulator.signal("TERM");

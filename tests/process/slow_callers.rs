@@ -1,11 +1,11 @@
-//! Callers that send slowly, or nothing, or too much.
+//! Tests with callers that send slowly, nothing, or too much.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::home::Home;
@@ -22,19 +22,19 @@ fn open(address: SocketAddr, text: &str) -> TcpStream {
     stream
 }
 
-/// What the bridge says to it, up to the end of the connection.
+/// The bridge's response, up to the end of the connection.
 fn rest(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
         Ok(_) => {}
-        // Cut hard: as good.
+        // A reset is as good as a close.
         Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
     }
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn half_open_and_slow_connections_are_cut_and_meanwhile_bots_are_answered() {
+async fn half_open_connections_are_closed_and_bots_are_answered_meanwhile() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "server.read_timeout = \"2s\"");
     let serve = home.serve();
@@ -47,7 +47,7 @@ async fn half_open_and_slow_connections_are_cut_and_meanwhile_bots_are_answered(
     let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
     let answer = bot.call(&serve.url("echo")).await.unwrap();
     assert_eq!(answer.status, 200);
-    assert!(begun.elapsed() < Duration::from_secs(2), "the slow ones are still there");
+    assert!(begun.elapsed() < Duration::from_secs(2), "the slow connections must still be open");
     bot.continued().await;
 
     for (text, stream) in slow {
@@ -63,18 +63,18 @@ async fn half_open_and_slow_connections_are_cut_and_meanwhile_bots_are_answered(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_oversized_body_is_refused_and_a_drip_is_cut_however_steady() {
+async fn an_oversized_body_is_refused_and_a_steady_drip_is_closed() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "server.max_body = \"1KiB\"\nserver.read_timeout = \"1s\"");
     let serve = home.serve();
     let answer = serve.client.post(serve.url("echo")).body("x".repeat(100_000)).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 413);
 
-    // A byte a round trip: it never pauses for long, and never ends.
+    // One byte per round trip: the caller never pauses for long, and never ends.
     let mut drip = open(serve.public, HALF_A_HEAD);
     let deadline = Instant::now() + TEST_TIMEOUT;
     while drip.write_all(b"x").is_ok() {
-        assert!(Instant::now() < deadline, "the drip goes on");
+        assert!(Instant::now() < deadline, "the connection is still open");
         serve.count("queued").await;
     }
     serve.stop();

@@ -1,17 +1,17 @@
-//! A disk that is smaller than the budgets: one account must not take it from the others. Needs the right to mount a small
-//! file system in memory.
+//! Tests that one account cannot fill a disk that is smaller than the budgets. Needs the right to mount a small file
+//! system in memory.
 
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator, TokenStyle};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator, TokenStyle};
 
 use crate::disk_full::Disk;
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// Sixteen at once, and in sum far more than the disk has room for.
+/// Large requests from one account: together far more than the disk can hold.
 const REQUESTS: usize = 250;
 const AT_ONCE: usize = 16;
 
@@ -28,12 +28,12 @@ async fn one_account_with_large_requests_does_not_fill_a_small_disk_for_the_othe
     let home = Home::new(&simulator, "");
     let disk = match Disk::mount(&home.path("disk"), "120m") {
         Ok(disk) => disk,
-        Err(reason) => return println!("not tried, as nothing can be mounted here: {reason}"),
+        Err(reason) => return println!("skipped: no file system can be mounted here: {reason}"),
     };
-    // A machine that is busy must not fail it: it is about room.
+    // This test is about disk space, so a busy machine must not make it fail.
     home.configure(&simulator, &disk.0.join("bridge.db"), "server.ack_deadline = \"30s\"");
     let serve = home.serve();
-    // Nothing is finished, so nothing can be dropped.
+    // Nothing is finished, so the bridge cannot delete any bodies.
     simulator.set_outage(Some(Fault::Status(503)));
     let claims = json!({ "account_id": 1_234_567 }).as_object().unwrap().clone();
     let greedy = || {
@@ -65,7 +65,7 @@ async fn one_account_with_large_requests_does_not_fill_a_small_disk_for_the_othe
     assert_eq!(count(&others), [(200, 100)].into(), "beside {:?}:\n{log}", count(&flooding));
     let counts = count(&flooding);
     assert!(counts.keys().all(|status| matches!(status, 200 | 429)), "{counts:?}:\n{log}");
-    assert!(counts[&429] > 0, "the disk took it all: no test");
+    assert!(counts[&429] > 0, "the disk held everything, so this tested nothing");
     serve.becomes(200).await;
     serve.stop();
 }

@@ -1,23 +1,23 @@
-//! SIGTERM and what comes after it.
+//! Tests of SIGTERM, and of the restart after it.
 
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::process::Process;
 
-/// More time than any of these tests has.
+/// A grace period that outlasts every test.
 const LONG_GRACE: &str = "workers.grace = \"1h\"\nhandlers.block = { answer_within = \"1d\" }";
 
 fn bot(simulator: &Simulator, ms: &str) -> Bot {
     simulator.bot(Plan::with_data(json!({ "n": "1", "ms": ms })))
 }
 
-/// Waits until the bridge has said that it stops.
-fn stops(process: &Process) {
+/// Waits until the bridge logs that it is stopping.
+fn wait_until_stopping(process: &Process) {
     process
         .err
         .wait("stopping", |line| line.contains("stopping: no longer accepting requests").then_some(()));
@@ -34,7 +34,7 @@ async fn sigterm_lets_a_running_handler_finish_and_sends_its_continue() {
         serve.reaches("running", 1).await;
         serve.process.signal(signal);
         serve.process.end().expect(0);
-        assert_eq!(bot.continues().len(), 1, "{signal}: before the end, and by this process");
+        assert_eq!(bot.continues().len(), 1, "{signal}: this process continues the bot before it ends");
     }
     let jobs = home.run(&["jobs", "list", "--json"]).expect(0).json();
     for job in jobs["jobs"].as_array().unwrap() {
@@ -43,7 +43,7 @@ async fn sigterm_lets_a_running_handler_finish_and_sends_its_continue() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_it_stops_it_takes_nothing_and_what_outlasts_the_grace_goes_on_after_the_restart() {
+async fn a_stopping_bridge_accepts_nothing_and_unfinished_jobs_continue_after_the_restart() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     simulator.set_outage(Some(Fault::Hang));
     let home = Home::new(&simulator, "workers.grace = \"6s\"\nworkers.concurrency = 1");
@@ -57,22 +57,22 @@ async fn while_it_stops_it_takes_nothing_and_what_outlasts_the_grace_goes_on_aft
     serve.reaches("running", 1).await;
     let asked = Instant::now();
     serve.process.signal("TERM");
-    stops(&serve.process);
+    wait_until_stopping(&serve.process);
     let refused = bot(&simulator, "0");
-    // No answer at all: nobody listens any more, and the bot's Kommo knows as much.
+    // No response is fine too: the listener is closed, so Kommo knows that the request was not accepted.
     if let Ok(answer) = refused.call(&serve.url("wait")).await {
         assert_eq!(answer.status, 503, "{}", answer.body);
     }
     let ended = serve.process.end().expect(0);
     let took = asked.elapsed();
-    assert!(took > Duration::from_secs(6), "{took:?} is less than the grace");
-    assert!(took < Duration::from_secs(11), "{took:?}: handlers and deliveries share one grace");
+    assert!(took > Duration::from_secs(6), "{took:?} is shorter than the grace period");
+    assert!(took < Duration::from_secs(11), "{took:?}: handlers and deliveries share one grace period");
     assert!(ended.err.contains("handed back to the queue"), "{}", ended.err);
 
     let jobs = home.run(&["jobs", "list", "--json"]).expect(0).json();
     let jobs = jobs["jobs"].as_array().unwrap();
     let states: Vec<&Value> = jobs.iter().rev().map(|job| &job["state"]).collect();
-    assert_eq!(states, ["delivering", "queued", "queued"], "three were acknowledged, none was lost");
+    assert_eq!(states, ["delivering", "queued", "queued"], "three were acknowledged, and none is lost");
     assert!(jobs[..2].iter().all(|job| job["handler_attempts"] == 0), "a stop charges no attempt");
 
     simulator.set_outage(None);
@@ -83,7 +83,7 @@ async fn while_it_stops_it_takes_nothing_and_what_outlasts_the_grace_goes_on_aft
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_signal_ends_it_at_once_though_everything_hangs() {
+async fn a_second_signal_ends_the_bridge_at_once_even_if_everything_hangs() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     simulator.set_outage(Some(Fault::Hang));
     let home = Home::new(&simulator, LONG_GRACE);
@@ -95,7 +95,7 @@ async fn a_second_signal_ends_it_at_once_though_everything_hangs() {
     serve.reaches("running", 1).await;
 
     serve.process.signal("TERM");
-    stops(&serve.process);
+    wait_until_stopping(&serve.process);
     let asked = Instant::now();
     serve.process.signal("INT");
     serve.process.end().expect(0);
@@ -108,7 +108,7 @@ async fn a_second_signal_ends_it_at_once_though_everything_hangs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn idle_and_half_open_connections_do_not_keep_it_up() {
+async fn idle_and_half_open_connections_do_not_delay_the_stop() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, LONG_GRACE);
     let mut serve = home.serve_own();

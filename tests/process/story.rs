@@ -1,5 +1,5 @@
-//! The story of a new user, by the commands that `simulate` prints: a played Kommo, a widget package, a bot, an
-//! authorization, and the continue arrives.
+//! Tests the steps that `simulate` prints for a new user: a simulated Kommo, a widget package, a bot, an authorization,
+//! and the continue.
 
 use std::fs;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::connected::at;
 use crate::process::{Ended, Process, program, run, undisturbed};
 use crate::serve::Serve;
 
-/// Stands for the bridge until it has a port.
+/// A placeholder for the bridge's URL, until the bridge has a port.
 const BRIDGE: &str = "http://bridge.test";
 
-/// Runs a printed command as an operator does, in a shell with the program on its path.
+/// Runs a printed command in a shell with the program on its path, as an operator does.
 fn typed(command: &str, folder: &Path) -> Ended {
     let program = Path::new(env!("CARGO_BIN_EXE_salesbot-bridge"));
     let mut shell = undisturbed(Command::new("sh"));
@@ -26,7 +26,7 @@ fn typed(command: &str, folder: &Path) -> Ended {
     run(shell)
 }
 
-/// The parts of a printed `curl`: address and body.
+/// The URL and the body of a printed `curl` command.
 fn asked(command: &str) -> (&str, Option<&str>) {
     let rest = command.strip_prefix("curl ").unwrap();
     let (address, flags) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -34,11 +34,11 @@ fn asked(command: &str) -> (&str, Option<&str>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_user_follows_the_printed_steps_and_the_bot_goes_on() {
+async fn the_printed_steps_lead_a_new_user_to_a_continued_bot() {
     let folder = TempDir::new().unwrap();
     let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
 
-    // 0. Kommo is played, and says what to do.
+    // 0. The simulator, which prints the steps.
     let mut simulate = program();
     simulate.args(["simulate", "--listen", "127.0.0.1:0", "--bridge", BRIDGE, "--json"]);
     let simulate = Process::start(simulate);
@@ -55,7 +55,7 @@ async fn a_new_user_follows_the_printed_steps_and_the_bot_goes_on() {
     serve.args(["serve", "--config", "bridge.toml"]).current_dir(folder.path());
     let serve = Serve::start(serve);
 
-    // 2. and 3. A widget, uploaded.
+    // 2. and 3. A widget package, and its upload.
     let address = format!("http://{}", serve.public);
     let made = typed(&step(1, 0).replace(BRIDGE, &address), folder.path()).expect(0);
     assert!(made.out.contains("Next:"), "{}", made.out);
@@ -65,7 +65,7 @@ async fn a_new_user_follows_the_printed_steps_and_the_bot_goes_on() {
     let uploaded = upload.send().await.unwrap();
     assert_eq!(uploaded.status(), 201);
 
-    // 4. A bot of it, whose answer waits, and everybody can see why.
+    // 4. A bot with the widget. Its answer waits, and every output shows why.
     let (bots, order) = asked(step(3, 0));
     let order = order.unwrap().to_owned();
     let started =
@@ -80,16 +80,16 @@ async fn a_new_user_follows_the_printed_steps_and_the_bot_goes_on() {
     let listed = typed("salesbot-bridge accounts list --config bridge.toml", folder.path()).expect(0);
     assert!(listed.out.contains("needs_authorization"), "{}", listed.out);
 
-    // 5. The link, as an operator opens it.
-    let told = typed(step(4, 0), folder.path()).expect(0);
-    let link = told.out.split_whitespace().find(|word| word.contains("/oauth?")).unwrap();
+    // 5. The authorization link, opened as an operator does.
+    let authorized = typed(step(4, 0), folder.path()).expect(0);
+    let link = authorized.out.split_whitespace().find(|word| word.contains("/oauth?")).unwrap();
     let granted = client.get(link).send().await.unwrap();
     let back = granted.headers()["location"].to_str().unwrap().to_owned();
     let page = client.get(at(&serve, &back)).header("accept", "text/html").send().await.unwrap();
     assert_eq!(page.status(), 200);
     assert!(page.text().await.unwrap().contains("connected"));
 
-    // 6. The bot went on, and left by the exit of success.
+    // 6. The bot continued, through the exit `success`.
     let (reports, _) = asked(step(5, 0));
     let deadline = std::time::Instant::now() + TEST_TIMEOUT;
     loop {

@@ -1,10 +1,10 @@
-//! From "that lead got no answer" to the cause and the way out, by command line, beside a bridge that serves.
+//! Tests that an operator can find out by command line why a lead got no answer, and how to fix it.
 
 use std::fs;
 use std::time::Instant;
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::connected::{accounts, connect, home as two_accounts, kommos};
@@ -23,7 +23,7 @@ fn show(home: &Home, id: &str) -> Value {
     home.run(&["jobs", "show", id, "--json"]).expect(0).json()
 }
 
-/// Asks until the job waits for this cause; gives what it waits for.
+/// Polls until the job waits for this cause. Returns its `waits_for`.
 fn waits_for(home: &Home, id: &str, cause: &str) -> Value {
     let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
@@ -35,7 +35,7 @@ fn waits_for(home: &Home, id: &str, cause: &str) -> Value {
     }
 }
 
-/// Asks until `ready` names this many accounts that wait for an operator.
+/// Polls until `/health/ready` names this many accounts that wait for an operator.
 async fn waiting(serve: &Serve, accounts: usize) {
     let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
@@ -54,7 +54,7 @@ fn has(text: &str, parts: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_token_is_named_by_each_job_it_holds_and_by_its_account_with_the_way_out() {
+async fn a_wrong_token_is_reported_by_its_jobs_and_its_account_with_advice() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let token = &simulator.options().access_token;
@@ -68,7 +68,7 @@ async fn a_wrong_token_is_named_by_each_job_it_holds_and_by_its_account_with_the
     let (second, id) = ask(&simulator, &serve).await;
     serve.reaches("delivering", 2).await;
 
-    // The second one was never sent, and says all the same what is wrong.
+    // The second delivery was never sent, and still reports the cause.
     let waits = waits_for(&home, &id, "unauthorized");
     has(waits["why"].as_str().unwrap(), &["401"]);
     has(waits["advice"].as_str().unwrap(), &["accounts.main.access_token", "SIGHUP"]);
@@ -84,7 +84,7 @@ async fn a_wrong_token_is_named_by_each_job_it_holds_and_by_its_account_with_the
     let listed = home.run(&["accounts", "list", "--json"]).expect(0).json();
     assert_eq!(listed["accounts"][0]["waits_for"]["cause"], "unauthorized", "{listed}");
     has(&home.run(&["doctor"]).expect(1).out, &["accounts.main.access_token"]);
-    // A lead of which there is no job was refused, or never came here.
+    // A lead without a job was refused, or never reached the bridge.
     let nothing = home.run(&["jobs", "list", "--q", "777002"]).expect(0);
     assert_eq!(nothing.out, "No such jobs.");
     has(&nothing.err, &["refused", "wrong path", "the log"]);
@@ -98,14 +98,14 @@ async fn a_wrong_token_is_named_by_each_job_it_holds_and_by_its_account_with_the
     waiting(&serve, 0).await;
     let deadline = Instant::now() + TEST_TIMEOUT;
     while !home.run(&["accounts", "list", "--json"]).expect(0).json()["accounts"][0]["waits_for"].is_null() {
-        assert!(Instant::now() < deadline, "the wait stays");
+        assert!(Instant::now() < deadline, "the account still waits");
     }
     assert_eq!(show(&home, &id)["waits_for"], Value::Null);
     serve.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_that_is_resumed_goes_on_before_its_pause_is_over() {
+async fn a_resumed_account_continues_before_its_pause_ends() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let serve = home.serve();
@@ -117,35 +117,35 @@ async fn an_account_that_is_resumed_goes_on_before_its_pause_is_over() {
     has(waits["advice"].as_str().unwrap(), &["administrator", "accounts resume main"]);
 
     simulator.set_outage(None);
-    let told = home.run(&["accounts", "resume", "main"]).expect(0).out;
-    has(&told, &["within five seconds", "2 deliveries wait", "accounts list"]);
+    let resumed = home.run(&["accounts", "resume", "main"]).expect(0).out;
+    has(&resumed, &["within five seconds", "2 deliveries wait", "accounts list"]);
     for bot in [first, second] {
         bot.continued().await;
     }
     serve.settled().await;
     let delivered = show(&home, &id);
     assert_eq!(delivered["state"], "delivered");
-    // Both are RFC 3339 in UTC with milliseconds.
+    // Both times are RFC 3339 in UTC with milliseconds, so they compare as text.
     let (finished_at, until) = (delivered["finished_at"].as_str().unwrap(), waits["until"].as_str().unwrap());
-    assert!(finished_at < until, "it waited until {until} all the same: {delivered:#}");
+    assert!(finished_at < until, "the job still waited until {until}: {delivered:#}");
     has(&home.run(&["jobs", "show", &id]).expect(0).out, &["earlier error", "403"]);
 
     let unknown = home.run(&["accounts", "resume", "nowhere.kommo.com"]).expect(1);
     has(&unknown.err, &["there is no account nowhere.kommo.com"]);
     serve.stop();
-    let told = home.run(&["accounts", "resume", "main", "--json"]).expect(0).json();
-    assert_eq!((&told["bridge_runs"], &told["resumed"]["name"]), (&json!(false), &json!("main")));
+    let resumed = home.run(&["accounts", "resume", "main", "--json"]).expect(0).json();
+    assert_eq!((&resumed["bridge_runs"], &resumed["resumed"]["name"]), (&json!(false), &json!("main")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_warning_about_an_account_goes_with_the_last_job_that_waits_for_it() {
+async fn the_warning_about_an_account_ends_with_its_last_waiting_job() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let serve = home.serve();
     simulator.set_outage(Some(Fault::PaymentRequired));
     let (_, id) = ask(&simulator, &serve).await;
     waiting(&serve, 1).await;
-    // By another process, and by the API.
+    // Cancel one job by another process, and one by the API.
     home.run(&["jobs", "cancel", &id]).expect(0);
     waiting(&serve, 0).await;
     let (_, id) = ask(&simulator, &serve).await;
@@ -154,7 +154,7 @@ async fn the_warning_about_an_account_goes_with_the_last_job_that_waits_for_it()
     assert_eq!(serve.client.post(cancel).send().await.unwrap().status(), 200);
     waiting(&serve, 0).await;
 
-    // What comes next is tried at once.
+    // The bridge tries the next delivery at once.
     simulator.set_outage(None);
     let (bot, _) = ask(&simulator, &serve).await;
     bot.continued().await;
@@ -170,7 +170,7 @@ async fn the_warning_about_an_account_goes_with_the_last_job_that_waits_for_it()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_of_an_account_that_was_never_connected_or_was_disconnected_says_so() {
+async fn a_job_reports_that_its_account_was_never_connected_or_was_disconnected() {
     let both = kommos().await;
     let other = &both[1];
     let home = two_accounts(&both, "");
@@ -180,7 +180,7 @@ async fn a_job_of_an_account_that_was_never_connected_or_was_disconnected_says_s
     has(waits["advice"].as_str().unwrap(), &["accounts authorize", "accounts.NAME"]);
     let host = other.base_url().strip_prefix("http://").unwrap();
     let refused = accounts(&home, &["resume", host]).expect(1);
-    has(&refused.err, &["cannot be tried", "never connected", "accounts authorize"]);
+    has(&refused.err, &["cannot resume", "never connected", "accounts authorize"]);
     connect(&home, &serve, other).await;
     bot.continued().await;
 

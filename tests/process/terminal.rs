@@ -1,4 +1,4 @@
-//! What commands print on a terminal, and what a pipe gets of the same.
+//! Tests of the output of commands on a terminal and in a pipe.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -7,12 +7,12 @@ use std::thread;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use salesbot_bridge::simulator::{Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Fault, Options, Plan, Simulator};
 
 use crate::home::Home;
 
-/// `command` as a terminal of this many columns shows it.
+/// The output of `command` on a terminal with this many columns.
 fn shown(mut command: Command, columns: u16) -> String {
     let terminal_side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal_side).unwrap();
@@ -23,11 +23,11 @@ fn shown(mut command: Command, columns: u16) -> String {
     let terminal = OpenOptions::new().read(true).write(true).open(name).unwrap();
     command.stdin(Stdio::null()).stdout(terminal).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
-    // The last writer has to be the child, so that the reader sees its end.
+    // The child must hold the last writer, so that the reader sees its end.
     drop(command);
     let reader = thread::spawn(move || {
         let (mut terminal_side, mut bytes, mut some) = (File::from(terminal_side), Vec::new(), [0; 4096]);
-        // Linux says the end of a terminal as an error.
+        // Linux reports the end of a terminal as an error.
         while let Ok(read @ 1..) = terminal_side.read(&mut some) {
             bytes.extend_from_slice(&some[..read]);
         }
@@ -37,7 +37,7 @@ fn shown(mut command: Command, columns: u16) -> String {
     reader.join().unwrap()
 }
 
-/// `command` with a terminal that shows colours, and no wish about them.
+/// `command` for a terminal that shows colours, with no variable that turns them on or off.
 fn in_colour(mut command: Command) -> Command {
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
         command.env_remove(name);
@@ -73,7 +73,7 @@ async fn three_jobs() -> (Simulator, Home, Vec<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_terminal_gets_a_line_a_job_and_a_pipe_gets_everything() {
+async fn a_terminal_gets_one_line_per_job_and_a_pipe_gets_everything() {
     let (_simulator, home, ids) = three_jobs().await;
     let list = || in_colour(home.command(&["jobs", "list"]));
     let text = shown(list(), 80);
@@ -106,7 +106,7 @@ async fn a_terminal_gets_a_line_a_job_and_a_pipe_gets_everything() {
     forced.env("CLICOLOR_FORCE", "1").env("COLUMNS", "50");
     let forced = String::from_utf8(forced.output().unwrap().stdout).unwrap();
     assert!(forced.contains("\u{1b}[31mdead"), "{forced:?}");
-    assert!(ids.iter().all(|id| forced.contains(id.as_str())), "a pipe is as wide as it takes: {forced:?}");
+    assert!(ids.iter().all(|id| forced.contains(id.as_str())), "a pipe gets every id whole: {forced:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,13 +128,13 @@ async fn no_table_is_wider_than_the_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ids_may_be_shortened_and_an_unclear_one_is_refused() {
+async fn ids_may_be_shortened_and_an_ambiguous_one_is_refused() {
     let (_simulator, home, ids) = three_jobs().await;
     let dead = &ids[0];
-    // All three came within minutes, so their ids begin alike.
-    let unclear = home.run(&["jobs", "retry", &dead[..4]]).expect(1);
-    assert!(unclear.err.contains("several jobs have ids that begin with"), "{}", unclear.err);
-    assert!(ids.iter().all(|id| unclear.err.contains(id.as_str())), "{}", unclear.err);
+    // All three were received within minutes, so their ids begin with the same digits.
+    let ambiguous = home.run(&["jobs", "retry", &dead[..4]]).expect(1);
+    assert!(ambiguous.err.contains("several jobs have ids that begin with"), "{}", ambiguous.err);
+    assert!(ids.iter().all(|id| ambiguous.err.contains(id.as_str())), "{}", ambiguous.err);
     let unknown = home.run(&["jobs", "show", "ffff-ffff"]).expect(1);
     assert!(
         unknown.err.contains("begins with ffffffff") && unknown.err.contains("jobs list"),
@@ -144,11 +144,11 @@ async fn ids_may_be_shortened_and_an_unclear_one_is_refused() {
     home.run(&["jobs", "show", "018"]).expect(2);
     let short = dead[..dead.len() - 2].replace('-', "").to_uppercase();
     let retried = home.run(&["jobs", "retry", &short]).expect(0);
-    assert_eq!(retried.out, format!("{dead} is delivering now"));
+    assert_eq!(retried.out, format!("{dead} is now delivering"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_is_one_line_with_its_advice_below_at_every_width() {
+async fn an_account_is_one_line_with_its_advice_below_at_any_width() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     let serve = home.serve();

@@ -1,4 +1,4 @@
-//! Readers of stderr that stall: a pipe that is full and a terminal that is paused. Nothing may wait for them.
+//! Tests with stalled readers of stderr: a full pipe and a paused terminal. The program must not wait for them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, pipe};
@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::serve::ready;
 
-/// More than the log's queue and the system's pipe hold together.
-const MUCH: usize = 3 << 20;
+/// More lines than the log's queue and the system's pipe can hold.
+const MAX_LINES: usize = 3 << 20;
 
-/// A bridge whose stderr is read up to the line that says that it is ready, and then held open and not read.
+/// A bridge with an open stderr that is read only up to the line that reports that it is ready.
 struct Unread {
     child: Child,
     stderr: Option<File>,
@@ -32,7 +32,7 @@ impl Unread {
     fn start(mut command: Command, stderr: Stdio, mut reader: File) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         let child = command.spawn().unwrap();
-        // The parent must not hold the writer's end.
+        // The parent must not keep the writer open.
         drop(command);
         let (public, admin) = loop {
             if let Some(addresses) = ready(&line(&mut reader)) {
@@ -50,15 +50,16 @@ impl Unread {
         answer.text().await.unwrap()
     }
 
-    /// What the metric says.
+    /// The number of dropped log lines, from the metric.
     async fn dropped(&self) -> u64 {
         let metrics = self.get("/metrics").await;
         let value = metrics.lines().find_map(|line| line.strip_prefix("bridge_log_lines_dropped_total "));
         value.unwrap_or_else(|| panic!("no such metric in\n{metrics}")).parse().unwrap()
     }
 
-    /// Sends bots whose continues Kommo refuses, and good ones, until lines were dropped. Each is answered.
-    async fn fills_it(&self, simulator: &Simulator, text: &str) {
+    /// Sends bots whose continues Kommo refuses, and malformed requests, until the bridge drops log lines. Asserts that
+    /// each one is answered.
+    async fn fill_log(&self, simulator: &Simulator, text: &str) {
         let deadline = Instant::now() + TEST_TIMEOUT;
         while self.dropped().await == 0 {
             assert!(Instant::now() < deadline, "no line was ever dropped");
@@ -77,7 +78,7 @@ impl Unread {
         }
     }
 
-    async fn still_works(&self, simulator: &Simulator) {
+    async fn assert_serves(&self, simulator: &Simulator) {
         let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
         assert_eq!(bot.call(&format!("{}/echo", self.url)).await.unwrap().status, 200);
         tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await.unwrap();
@@ -89,7 +90,7 @@ impl Unread {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// Waits for the end, but not longer than `within`.
+    /// Waits at most `within` for the end of the process.
     fn ends(mut self, within: Duration) -> ExitStatus {
         let (sender, receiver) = mpsc::channel();
         let pid = self.child.id();
@@ -102,7 +103,7 @@ impl Unread {
     }
 }
 
-/// One line, read byte by byte, so that nothing behind it is taken.
+/// Reads one line byte by byte, so that it consumes nothing after the line.
 fn line(reader: &mut File) -> String {
     let mut bytes = Vec::new();
     let mut byte = [0];
@@ -118,7 +119,7 @@ fn unread_pipe() -> (Stdio, File) {
     (writer.into(), File::from(std::os::fd::OwnedFd::from(reader)))
 }
 
-/// A terminal as stderr, and the side where an operator would read.
+/// A terminal as stderr, and the side that an operator would read.
 fn paused_terminal() -> (Stdio, File) {
     let terminal_side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal_side).unwrap();
@@ -129,30 +130,30 @@ fn paused_terminal() -> (Stdio, File) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stderr_that_no_one_reads_stops_nothing_and_the_lines_that_it_costs_are_counted() {
+async fn an_unread_stderr_stops_nothing_and_the_dropped_lines_are_counted() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     for (stderr, reader) in [unread_pipe(), paused_terminal()] {
         let home = Home::new(&simulator, "log.format = \"json\"\nworkers.grace = \"2s\"");
         let serve = Unread::start(home.command(&["serve", "-vv"]), stderr, reader);
-        serve.fills_it(&simulator, "1").await;
-        serve.still_works(&simulator).await;
+        serve.fill_log(&simulator, "1").await;
+        serve.assert_serves(&simulator).await;
         serve.terminate();
         assert_eq!(serve.ends(Duration::from_secs(15)).code(), Some(0));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_comes_back_learns_how_many_lines_are_missing() {
+async fn a_reader_that_returns_learns_how_many_lines_are_missing() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let (stderr, reader) = unread_pipe();
     let home = Home::new(&simulator, "");
     let serve = Unread::start(home.command(&["serve", "-vv"]), stderr, reader);
-    serve.fills_it(&simulator, "1").await;
+    serve.fill_log(&simulator, "1").await;
     let mut reader = serve.stderr.as_ref().unwrap().try_clone().unwrap();
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut last = String::new();
-        for _ in 0..MUCH {
+        for _ in 0..MAX_LINES {
             let line = line(&mut reader);
             if line.is_empty() {
                 break;
@@ -169,30 +170,30 @@ async fn a_reader_that_comes_back_learns_how_many_lines_are_missing() {
     });
     let missing = receiver.recv_timeout(TEST_TIMEOUT).unwrap();
     assert!(missing > 0);
-    serve.still_works(&simulator).await;
+    serve.assert_serves(&simulator).await;
     serve.terminate();
     assert_eq!(serve.ends(Duration::from_secs(15)).code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handler_that_panics_waits_for_no_reader() {
+async fn a_panicking_handler_does_not_wait_for_a_reader() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let (stderr, reader) = unread_pipe();
     let home = Home::new(&simulator, "log.filter = \"trace\"\nhandlers.panic = { max_attempts = 1 }");
     let serve = Unread::start(home.own(), stderr, reader);
-    serve.fills_it(&simulator, "1").await;
+    serve.fill_log(&simulator, "1").await;
     for _ in 0..3 {
         let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
         assert_eq!(bot.call(&format!("{}/panic", serve.url)).await.unwrap().status, 200);
         tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await.unwrap();
     }
-    serve.still_works(&simulator).await;
+    serve.assert_serves(&simulator).await;
     serve.terminate();
     serve.ends(Duration::from_secs(40));
 }
 
 #[test]
-fn a_start_that_fails_ends_though_no_one_reads_why() {
+fn a_failed_start_exits_even_if_no_one_reads_its_message() {
     let folder = tempfile::tempdir().unwrap();
     let (reader, writer) = pipe().unwrap();
     fill(writer.try_clone().unwrap());
@@ -201,31 +202,34 @@ fn a_start_that_fails_ends_though_no_one_reads_why() {
     let mut child = command.spawn().unwrap();
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait().unwrap()));
-    let status = receiver.recv_timeout(TEST_TIMEOUT).expect("it waits for a reader");
+    let status = receiver.recv_timeout(TEST_TIMEOUT).expect("the program must not wait for a reader");
     assert_eq!(status.code(), Some(2));
     drop(reader);
 }
 
-/// Its output is a result, so it is not dropped; a stop does not wait for it.
+/// The output of `simulate` is a result, so it is never dropped. A stop does not wait until it is read.
 #[cfg(target_os = "linux")]
 #[test]
-fn simulate_ends_though_no_one_reads_what_it_prints() {
+fn simulate_stops_even_if_no_one_reads_its_output() {
     let (reader, writer) = pipe().unwrap();
     fill(writer.try_clone().unwrap());
     let mut command = crate::process::program();
     command.args(["simulate", "--listen", "127.0.0.1:0"]).stdout(writer);
     let mut child = command.spawn().unwrap();
     let pid = child.id();
-    // Once it has a handler for SIGTERM, the signal alone no longer ends it.
+    // Wait for its SIGTERM handler: without one, the signal itself would end the process.
     let deadline = Instant::now() + TEST_TIMEOUT;
     while !handles_sigterm(pid) {
-        assert!(Instant::now() < deadline, "it listens to no signal");
+        assert!(Instant::now() < deadline, "the program installed no signal handler");
         thread::yield_now();
     }
     assert!(Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().unwrap().success());
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait().unwrap()));
-    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).expect("it waits for a reader").code(), Some(0));
+    assert_eq!(
+        receiver.recv_timeout(TEST_TIMEOUT).expect("the program must not wait for a reader").code(),
+        Some(0)
+    );
     drop(reader);
 }
 
@@ -236,7 +240,7 @@ fn handles_sigterm(pid: u32) -> bool {
     caught.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap_or(0) & (1 << 14) != 0)
 }
 
-/// Leaves no room in a pipe.
+/// Fills a pipe.
 fn fill(mut writer: io::PipeWriter) {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {

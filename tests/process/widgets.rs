@@ -1,9 +1,9 @@
-//! `widgets …`: what it prints, what it sends, and how it ends.
+//! Tests of `widgets …`: its output, its calls to Kommo, and its exit statuses.
 
 use std::fs;
 
-use salesbot_bridge::simulator::{Fault, Options, Simulator};
 use serde_json::{Value, json};
+use simulator::{Fault, Options, Simulator};
 
 use crate::connected::{connect, home, kommos};
 use crate::home::Home;
@@ -12,7 +12,7 @@ async fn simulator() -> Simulator {
     Simulator::start(Options::default()).await.unwrap()
 }
 
-/// Method and path of each call.
+/// The method and path of each call to Kommo.
 fn calls(simulator: &Simulator) -> Vec<(String, String)> {
     simulator.api_calls().into_iter().map(|call| (call.method, call.path)).collect()
 }
@@ -24,7 +24,7 @@ fn call(method: &str, path: &str) -> (String, String) {
 const ASTERISK: &str = "/api/v4/widgets/amo_asterisk";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn installing_amo_asterisk_without_a_mandatory_setting_names_it_and_sends_no_install() {
+async fn installing_without_a_mandatory_setting_names_it_and_installs_nothing() {
     let simulator = simulator().await;
     let home = Home::new(&simulator, "");
     let set = ["--set", "login=example", "--set", "phones.504141=1039", "--set", "script_path=https://x/"];
@@ -34,7 +34,7 @@ async fn installing_amo_asterisk_without_a_mandatory_setting_names_it_and_sends_
         assert!(!ended.err.contains(&format!("`{given}`")), "{}", ended.err);
     }
     assert_eq!(ended.out, "");
-    assert_eq!(calls(&simulator), [call("GET", ASTERISK)], "the template is read, and that is all");
+    assert_eq!(calls(&simulator), [call("GET", ASTERISK)], "only the template is read");
     assert_eq!(simulator.widget("amo_asterisk").unwrap()["is_active_in_account"], false);
 }
 
@@ -82,7 +82,7 @@ async fn widgets_are_listed_by_pages_or_all_and_shown() {
     let lines: Vec<&str> = page.out.lines().map(str::trim_end).collect();
     assert!(lines[0].starts_with("CODE"), "{}", page.out);
     assert!(lines[1].starts_with("amo_dropbox") && lines[2].starts_with("amo_mailchimp"), "{}", page.out);
-    assert_eq!(lines[3], "There are more: add --page 2, or --all");
+    assert_eq!(lines[3], "There are more widgets: add --page 2, or --all");
     let page = home.run(&["widgets", "list", "--page", "2", "--limit", "2", "--json"]).expect(0).json();
     assert_eq!((&page["widgets"][0]["code"], &page["next_page"]), (&json!("amo_asterisk"), &json!(3)));
     let all = home.run(&["widgets", "list", "--all", "--json"]).expect(0);
@@ -97,7 +97,7 @@ async fn widgets_are_listed_by_pages_or_all_and_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn failures_say_what_is_wrong_and_wrong_usage_exits_2() {
+async fn failures_are_explained_and_wrong_usage_exits_with_2() {
     let simulator = simulator().await;
     let more =
         "accounts.other = { base_url = \"https://other.kommo.com\", access_token = \"another-token\" }";
@@ -108,8 +108,8 @@ async fn failures_say_what_is_wrong_and_wrong_usage_exits_2() {
     let main =
         |arguments: &[&'static str]| home.run(&[&["widgets", "--account", "main"], arguments].concat());
     for (ended, part) in [
-        (home.run(&["widgets", "list"]), "add --account NAME, with one of: main, other"),
-        (home.run(&["widgets", "list", "--account", "nobody"]), "there is no account `nobody`"),
+        (home.run(&["widgets", "list"]), "add --account with one of: main, other"),
+        (home.run(&["widgets", "list", "--account", "unknown"]), "unknown account `unknown`"),
         (main(&["list", "--limit", "251"]), "251"),
         (main(&["list", "--all", "--page", "2"]), "--page"),
         (main(&["install", "amo_asterisk", "--set", "login"]), "write KEY=VALUE"),
@@ -140,7 +140,7 @@ async fn failures_say_what_is_wrong_and_wrong_usage_exits_2() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connected_account_is_asked_with_its_own_token() {
+async fn a_connected_account_is_called_with_its_own_token() {
     let both = kommos().await;
     let [shop, other] = &both;
     let home = home(&both, "");
@@ -152,7 +152,7 @@ async fn a_connected_account_is_asked_with_its_own_token() {
         let listed = home.run(&["widgets", "list", "--limit", "1", "--account", account]).expect(0);
         assert!(listed.out.contains("amo_dropbox"), "{}", listed.out);
     }
-    // Its token ended meanwhile: it is renewed, and stored for the next command.
+    // The token has expired: the first command renews it and stores it for the next.
     other.expire_access_tokens();
     for _ in 0..2 {
         home.run(&["widgets", "show", "amo_dropbox", "--account", &number]).expect(0);

@@ -1,11 +1,11 @@
-//! The exact account of a generation: what was acknowledged against what was continued, and every second
-//! continue with its reason.
+//! The balance of a generation: what was acknowledged against what was continued, and the reason of every second
+//! continue.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{BotReport, Call};
 use serde_json::json;
+use simulator::{BotReport, Call};
 
 use super::REQUEST_TIMEOUT;
 use super::life::{Lived, Rig};
@@ -14,12 +14,12 @@ use super::plan::BotPlan;
 use super::report::{Doubles, Report};
 use super::store_files::path_of;
 
-/// So long after a request the bridge takes a 404 for one that came before the bot waited.
+/// For this long after a request, the bridge assumes that a 404 came before the bot waited.
 const EARLY: Duration = Duration::from_secs(3);
-/// The shortest time after which it then sends the continue again.
+/// The shortest delay before the bridge then sends the continue again.
 const EARLY_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Counts everything, and says in `wrong` what must not be.
+/// Counts everything, and lists violations in `wrong`.
 pub fn report(seed: u64, rig: &Rig<'_>, lived: &[Lived], last: &Lived) -> Report {
     let mut report = Report { seed, ..Report::default() };
     for life in lived {
@@ -48,12 +48,12 @@ pub fn report(seed: u64, rig: &Rig<'_>, lived: &[Lived], last: &Lived) -> Report
         let stored = jobs.get(&*path).map(Vec::as_slice).unwrap_or_default();
         let in_flight = lived.iter().filter(|life| life.snapshot.in_flight.contains(&path)).count();
         let calls = calls.get(&asked.bot.id()).map(Vec::as_slice).unwrap_or_default();
-        one(&mut report, number, asked, stored, calls, in_flight);
+        count_bot(&mut report, number, asked, stored, calls, in_flight);
     }
     report
 }
 
-fn one(
+fn count_bot(
     report: &mut Report,
     number: usize,
     asked: &AskedBot,
@@ -67,20 +67,20 @@ fn one(
     report.repeated += asked.jobs.len().saturating_sub(1);
     let mut wrong = |what: String| report.wrong.push(format!("bot {number}: {what}"));
     for heard in &asked.wrong {
-        wrong(format!("heard {heard}"));
+        wrong(format!("got the answer {heard}"));
     }
     if stored.len() > 1 {
-        wrong(format!("its one request became {} jobs", stored.len()));
+        wrong(format!("its only request became {} jobs", stored.len()));
     }
     for job in &asked.jobs {
         let id = job.replace('-', "");
         if !stored.contains(&&*id) {
-            wrong(format!("was told of job {job}, and there is none"));
+            wrong(format!("got the id of job {job}, which does not exist"));
         }
     }
     match continued_with(asked) {
         Some(data) if data == json!({ "status": "fail" }) => report.fallbacks += 1,
-        // What the older version left has no data.
+        // Jobs of the older version have no data.
         Some(data) if data["n"].is_null() || data["n"].as_str() == Some(&*number.to_string()) => {}
         Some(data) => wrong(format!("was continued with {data}")),
         None => {}
@@ -89,22 +89,22 @@ fn one(
         wrong(format!("was continued {} times", bot_report.continued));
     }
     if bot_report.continued > 0 && stored.is_empty() {
-        wrong("was continued, and there is no job".to_owned());
+        wrong("was continued, but has no job".to_owned());
     }
     match (asked.is_acknowledged(), bot_report.is_done()) {
         (true, true) => report.continued += 1,
         (true, false) => {
             report.lost += 1;
-            wrong(format!("LOST: it was acknowledged and never continued: {bot_report:?}"));
+            wrong(format!("LOST: was acknowledged but never continued: {bot_report:?}"));
         }
         (false, true) => report.continued_unheard += 1,
-        (false, false) if !stored.is_empty() => wrong("has a job, and was never continued".to_owned()),
+        (false, false) if !stored.is_empty() => wrong("has a job, but was never continued".to_owned()),
         (false, false) => report.never_stored += 1,
     }
     report.acknowledged += usize::from(asked.is_acknowledged());
     let doubles = doubles(&asked.plan, &bot_report, calls, in_flight);
     if doubles.unexplained > 0 {
-        report.wrong.push(format!("bot {number}: second continues that nothing explains: {calls:?}"));
+        report.wrong.push(format!("bot {number}: unexplained second continues: {calls:?}"));
     }
     report.doubles.add(&doubles);
 }
@@ -113,11 +113,11 @@ fn continued_with(asked: &AskedBot) -> Option<serde_json::Value> {
     asked.bot.continues().pop().map(|with| with.data)
 }
 
-/// Continues that came after the one that the bot took. Nobody waits by then, so each got 404.
+/// Counts the continues after the one that the bot accepted, by reason. The bot no longer waits, so each got a 404.
 ///
-/// One is explained if a kill found the job's continue on its way, or if the answer was lost or came too late: the
-/// bridge cannot know then, and at least once means to send it again. Within 3 s of the request it also sends it again after
-/// a 404, because the bot may not be waiting yet.
+/// A second continue is explained if a kill found the job's continue in flight, or if the response was lost or too late:
+/// then the bridge cannot know the result, and at-least-once delivery means sending it again. Within 3 s of the request,
+/// the bridge also sends it again after a 404, because the bot may not be waiting yet.
 pub fn doubles(plan: &BotPlan, bot_report: &BotReport, calls: &[Call], in_flight: usize) -> Doubles {
     let mut left = calls.iter().filter(|call| call.status == Some(404)).count();
     let mut take = |most: usize| {
@@ -125,7 +125,7 @@ pub fn doubles(plan: &BotPlan, bot_report: &BotReport, calls: &[Call], in_flight
         left -= some;
         some
     };
-    let lost = usize::from(plan.faults.contains(&salesbot_bridge::simulator::Fault::AnswerLost));
+    let lost = usize::from(plan.faults.contains(&simulator::Fault::AnswerLost));
     let answer_lost = take(if bot_report.is_done() { lost } else { 0 });
     let crash = take(in_flight);
     let late = calls.windows(2).filter(|pair| pair[1].at - pair[0].at >= REQUEST_TIMEOUT).count();

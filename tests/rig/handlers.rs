@@ -1,11 +1,11 @@
-//! A handler that takes its time and fails: so kills find jobs running, and jobs that wait to run again.
+//! A slow handler that fails at first, so that kills find running jobs and jobs that wait for a retry.
 
 use std::time::Duration;
 
 use salesbot_bridge::prelude::*;
 use serde_json::{Map, Value};
 
-/// Answers with the request's data after `ms` milliseconds; its first `fails` attempts ask to be repeated.
+/// Answers with the request's data after `ms` milliseconds. Its first `fails` attempts ask for a retry.
 pub struct Work;
 
 impl Handler for Work {
@@ -23,7 +23,7 @@ impl Handler for Work {
     }
 }
 
-/// The bridge with these handlers.
+/// Adds the handlers to `bridge`.
 pub fn register(bridge: Bridge) -> Bridge {
     bridge.handler("work", Work).handler("old", Work)
 }

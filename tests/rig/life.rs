@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::simulator::{Plan, Simulator};
 use serde_json::Value;
+use simulator::{Plan, Simulator};
 use tokio::sync::Notify;
 
 use crate::TEST_TIMEOUT;
@@ -18,7 +18,7 @@ use super::old_store;
 use super::plan::{BotPlan, End, Life, Program};
 use super::store_files::{self, StoreSnapshot};
 
-/// What the lives of a generation share.
+/// The state that the lives of a generation share.
 pub struct Rig<'a> {
     pub simulator: &'a Simulator,
     pub home: &'a Home,
@@ -26,13 +26,13 @@ pub struct Rig<'a> {
     seed: u64,
 }
 
-/// One life, as it was.
+/// The record of one life.
 pub struct Lived {
-    /// Whether it had said that it is ready, and how long after its start.
+    /// Time from the start to `ready`; `None` if the process was never ready.
     pub ready_after: Option<Duration>,
     /// Bots whose calls the kill cut off.
     pub cut_off: usize,
-    /// What the kill left.
+    /// The files after the kill.
     pub snapshot: StoreSnapshot,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Rig<'a> {
         Self { simulator, home, asked: Vec::new(), seed }
     }
 
-    /// Leaves a store of the first version, whose jobs were acknowledged by it.
+    /// Creates a store of the first version, with acknowledged jobs.
     pub async fn inherit(&mut self, jobs: usize) {
         let bots: Vec<_> = (0..jobs).map(|_| self.simulator.bot(Plan::default())).collect();
         let account_id = self.simulator.options().account_id;
@@ -54,7 +54,7 @@ impl<'a> Rig<'a> {
         }
     }
 
-    /// Lives `life` to its kill.
+    /// Runs `life` until its kill.
     pub async fn live(&mut self, life: Life) -> Lived {
         let started = Instant::now();
         let process = Process::start(self.command(life.program));
@@ -94,7 +94,7 @@ impl<'a> Rig<'a> {
         Lived { ready_after, cut_off, snapshot }
     }
 
-    /// A life that is not killed: all that still want to call do, and everything is worked off.
+    /// Runs a life without a kill: all remaining bots call, and all jobs finish.
     pub async fn drain(&mut self) -> Lived {
         let started = Instant::now();
         let serve = Serve::start(self.command(Program::Own));
@@ -116,8 +116,8 @@ impl<'a> Rig<'a> {
         Lived { ready_after, cut_off, snapshot }
     }
 
-    /// Waits until every job is finished; else, if nothing moves any more, says what the bridge has to say. A slow
-    /// machine takes long, but jobs go on.
+    /// Waits until every job is finished. If no job changes any longer, returns the statistics, queued jobs and log of
+    /// the bridge. On a slow machine jobs take longer, but still change.
     async fn wait_until_finished(&self, serve: &Serve) -> Option<String> {
         let (mut before, mut moved) = (Value::Null, Instant::now());
         loop {
@@ -132,7 +132,7 @@ impl<'a> Rig<'a> {
             if moved.elapsed() > TEST_TIMEOUT {
                 let (_, queued) = serve.get("/api/v1/jobs?state=queued&limit=3").await;
                 let log = serve.process.err.so_far();
-                return Some(format!("nothing moves any more: {stats}\n{queued}\n{log}"));
+                return Some(format!("no job changes any longer: {stats}\n{queued}\n{log}"));
             }
         }
     }
@@ -148,7 +148,8 @@ impl<'a> Rig<'a> {
         }
     }
 
-    /// The numbers of those who call in a life: new bots, and old ones that call again, in an order of the seed.
+    /// The numbers of the bots that call in a life: new ones, and old ones that call again, in an order that the seed
+    /// decides.
     fn callers(&mut self, which: Program, new: Vec<BotPlan>) -> Vec<usize> {
         let old = self.asked.iter().enumerate().filter(|(_, asked)| asked.again());
         let old = old.filter(|(_, asked)| which == Program::Own || !asked.plan.work);
@@ -163,7 +164,7 @@ impl<'a> Rig<'a> {
     }
 }
 
-/// The moment of a kill is the experiment itself: here time really has to pass.
+/// Sleeps in real time, because the moment of the kill is the experiment.
 async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }

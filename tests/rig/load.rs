@@ -1,27 +1,27 @@
-//! Bots that call the bridge, and what each of them has heard.
+//! Bots that call the bridge, and the answers of each.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use salesbot_bridge::simulator::{Ack, Bot, CallError};
+use simulator::{Ack, Bot, CallError};
 use tokio::sync::Notify;
 
 use super::plan::BotPlan;
 
-/// Calls under way at once.
+/// The maximum number of calls at the same time.
 const AT_ONCE: usize = 24;
 
-/// A bot, and what it has heard so far.
+/// A bot, and its answers so far.
 pub struct AskedBot {
     pub bot: Bot,
     pub plan: BotPlan,
-    /// The jobs of its answers with 200, in order. More than one only if it repeated itself.
+    /// The jobs of its 200 answers, in order. More than one only if it repeated its request.
     pub jobs: Vec<String>,
     pub refused: usize,
     pub unanswered: usize,
-    /// What no bot should hear.
+    /// Answers that no bot should get.
     pub wrong: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl AskedBot {
         !self.jobs.is_empty()
     }
 
-    /// Whether it calls once more.
+    /// Whether it calls again.
     pub fn again(&self) -> bool {
         match self.jobs.len() {
             0 => self.plan.persists,
@@ -52,7 +52,7 @@ impl AskedBot {
                     None => self.wrong.push(ack.body),
                 }
             }
-            // The disk of a busy machine was too slow.
+            // The disk was too slow, on a busy machine.
             Ok(ack) if ack.status == 503 => self.refused += 1,
             Ok(ack) => self.wrong.push(format!("{} {}", ack.status, ack.body)),
             Err(_killed) => self.unanswered += 1,
@@ -60,8 +60,8 @@ impl AskedBot {
     }
 }
 
-/// Lets the bots with these numbers call, until `killed`; tells `reached` once `answers` of them were answered, or all.
-/// Gives how many calls had no answer.
+/// Lets the bots with these numbers call, until `killed`. Notifies `reached` after `answers` answers, or after all.
+/// Returns how many calls had no answer.
 pub async fn call(
     bots: &mut [AskedBot],
     numbers: &[usize],

@@ -1,16 +1,15 @@
-//! The crash rig: a bridge under load is killed again and again (`kill -9`), and then every request is
-//! accounted for.
+//! The crash rig: kills a bridge under load repeatedly (`kill -9`), and then accounts for every request.
 //!
-//! It runs in generations. A generation has a store of its own, new or left by an older version, and some
-//! lives: each starts the program on that store, lets bots call it, and kills it at a moment that the seed
-//! decides. After each kill a copy of the files says in what the kill came and whether the database is whole;
-//! the files themselves are left for the next life to recover. A last life is not killed: it drains the
-//! store, and then acknowledged = continued must hold exactly.
+//! It runs in generations. A generation has its own store, either new or left by an older version, and several lives.
+//! Each life starts the program on that store, lets bots call it, and kills it at a moment that the seed decides. After
+//! each kill, a copy of the files shows what the kill interrupted, and whether the database is intact. The next life
+//! recovers the files themselves. The last life is not killed: it drains the store, and then acknowledged = continued
+//! must hold exactly.
 //!
-//! The seed decides kills, loads and faults, so the same seed plays the same generation. How long things take
-//! on the machine is not in the seed: a second run kills at the same moment of the plan, not at the same instruction.
+//! The seed decides kills, loads and faults, so the same seed gives the same plan. It does not decide how long things
+//! take on the machine: a second run kills at the same point of the plan, but not at the same instruction.
 //!
-//! `tests/process/crash_rig.rs` runs a short one, `tests/soak` a long one.
+//! `tests/process/crash_rig.rs` runs a short generation, `tests/soak` many long ones.
 
 pub mod account;
 pub mod handlers;
@@ -24,7 +23,7 @@ pub mod wal;
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 
 use crate::home::Home;
 
@@ -32,21 +31,21 @@ use life::{Lived, Rig};
 use plan::{Birth, Generation};
 use report::Report;
 
-/// Kommo's answers take so long: kills then find continues in flight.
+/// The latency of Kommo's responses, so that kills find continues in flight.
 const LATENCY: Duration = Duration::from_millis(20);
-/// How long the bridge waits for an answer of Kommo; what takes longer may be a second continue.
+/// How long the bridge waits for a response of Kommo. A slower response may cause a second continue.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Few workers, so that jobs queue; the loads are far from Kommo's pace.
+/// Few workers, so that jobs queue. The loads stay far below Kommo's rate limit.
 const CONFIG: &str = r#"workers.concurrency = 8
     delivery.request_timeout = "2s"
     "#;
-/// The plain program has no such handler: what it finds queued for it waits for a life that has.
+/// The plain program does not have these handlers: their queued jobs wait for a life that does.
 const OWN: &str = r#"handlers.work = { answer_within = "10m", max_attempts = 5 }
     handlers.old = { answer_within = "10m" }
     "#;
 
-/// Plays the generation of `seed` with this many kills, and accounts for every request.
+/// Runs the generation of `seed` with `kills` kills, and accounts for every request.
 pub async fn play(seed: u64, kills: usize) -> Report {
     let Generation { birth, lives, .. } = Generation::new(seed, kills);
     let simulator = Simulator::start(Options { latency: LATENCY, ..Options::default() }).await.unwrap();

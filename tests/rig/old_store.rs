@@ -1,14 +1,14 @@
-//! A store as the first version left it: only the first migration, and jobs that wait.
+//! A store as the first version leaves it: only the first migration, and queued jobs.
 
 use std::path::Path;
 
-use salesbot_bridge::simulator::Bot;
+use simulator::Bot;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool};
 
 use super::store_files::path_of;
 
-/// Makes the store at `file`, with one job of the handler `old` for each bot. Gives the jobs' ids, hyphenated.
+/// Creates the store at `file`, with one job of the handler `old` for each bot. Returns the jobs' ids.
 pub async fn make(file: &Path, account_id: i64, bots: &[Bot]) -> Vec<String> {
     let first = tempfile::tempdir().unwrap();
     let name = "0001_jobs.sql";
@@ -22,7 +22,7 @@ pub async fn make(file: &Path, account_id: i64, bots: &[Bot]) -> Vec<String> {
     Migrator::new(first.path()).await.unwrap().run(&pool).await.unwrap();
 
     let mut ids = Vec::new();
-    // Milliseconds since 1970, as the schema has them; the exact time is of no interest.
+    // Milliseconds since 1970, as in the schema. The exact time does not matter.
     let now: i64 = sqlx::query_scalar("SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)")
         .fetch_one(&pool)
         .await

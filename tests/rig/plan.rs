@@ -1,23 +1,23 @@
-//! What a generation is made of: a pure function of its seed.
+//! The plan of a generation, as a pure function of its seed.
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Fault, Plan};
 use serde_json::json;
+use simulator::{Fault, Plan};
 
-/// One store's story.
+/// The plan of one store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generation {
     pub birth: Birth,
     pub lives: Vec<Life>,
 }
 
-/// What the first life finds.
+/// The store that the first life finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Birth {
-    /// Nothing.
+    /// No store.
     Empty,
-    /// A store that knows the first migration only, with jobs that wait for a worker.
+    /// A store with only the first migration, and queued jobs.
     Old { jobs: usize },
 }
 
@@ -29,39 +29,39 @@ pub struct Life {
     pub end: End,
 }
 
-/// Which program serves.
+/// The program that serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     /// `salesbot-bridge` as it is shipped.
     Plain,
-    /// The same with the handlers of [`super::handlers`], which are slow and ask to be run again.
+    /// The same with the handlers of [`super::handlers`], which are slow and ask for retries.
     Own,
 }
 
-/// When the kill comes.
+/// The time of the kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// So long after the process was started, ready or not.
+    /// This long after the start of the process, whether it is ready or not.
     Start(Duration),
-    /// So long after so many bots had an answer.
+    /// The time `then` after `answers` bots have got an answer.
     Load { answers: usize, then: Duration },
 }
 
-/// One bot: what it asks for, and what goes wrong when it is continued.
+/// One bot: its request, and the faults of its continues.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BotPlan {
-    /// Calls `work`, else `echo`. A life of the plain program takes calls of `echo` only.
+    /// Calls `work`, otherwise `echo`. The plain program only has `echo`.
     pub work: bool,
     pub ms: u64,
     pub fails: u32,
     pub faults: Vec<Fault>,
-    /// Calls again in a later life, if it had no 200.
+    /// Calls again in a later life if it got no 200.
     pub persists: bool,
-    /// Calls again in a later life though it had its 200, as Kommo was seen to do.
+    /// Calls again in a later life even after a 200, as Kommo was seen to do.
     pub repeats: bool,
 }
 
-/// Lives at the beginning that are killed while the store is made or migrated.
+/// The number of lives at the beginning that are killed while the store is created or migrated.
 const BIRTH: usize = 3;
 
 impl Generation {
@@ -87,7 +87,7 @@ fn life(random: &mut fastrand::Rng, number: usize) -> Life {
     };
     let bots = match end {
         End::Start(_) => 0,
-        // Enough that some still call when the kill comes.
+        // Enough so that some are still calling when the kill comes.
         End::Load { answers, .. } => answers + 120,
     };
     Life { program, bots: (0..bots).map(|_| bot(random, program)).collect(), end }
@@ -101,7 +101,7 @@ fn bot(random: &mut fastrand::Rng, program: Program) -> BotPlan {
         150..210 => vec![Fault::Reset],
         210..240 => vec![Fault::Status(503), Fault::Status(502)],
         240..260 => vec![Fault::Reset, Fault::AnswerLost],
-        // The whole account waits for a second: more than a few would be all that a life sees.
+        // Rare, because the whole account then waits for a second, which could fill a life.
         260..262 => vec![Fault::TooManyRequests { header: Some(1), body: None }],
         _ => Vec::new(),
     };
@@ -120,7 +120,7 @@ impl BotPlan {
         if self.work { "work" } else { "echo" }
     }
 
-    /// For the simulator. `number` comes back in the continue.
+    /// The plan for the simulator. `number` comes back in the continue.
     pub fn plan(&self, number: usize) -> Plan {
         let Self { ms, fails, .. } = self;
         let data = json!({ "n": number.to_string(), "ms": ms.to_string(), "fails": fails.to_string() });

@@ -1,4 +1,4 @@
-//! What a generation came to, and many of them.
+//! The result of one generation, or of many.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::life::Lived;
 
-/// The account of one generation, or the sum of several.
+/// The balance of one generation, or the sum of several.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// Of the generation; of a sum, the first.
+    /// The seed of the generation; in a sum, the first seed.
     pub seed: u64,
     pub generations: usize,
     pub kills: usize,
@@ -20,67 +20,67 @@ pub struct Report {
     pub continued: usize,
     pub unfinished: u64,
     pub lost: usize,
-    /// Bots without a 200 whose job exists, and was continued as well.
+    /// Bots that got no 200, but have a job and were continued.
     pub continued_unheard: usize,
     /// Bots without a 200 and without a job.
     pub never_stored: usize,
     /// Jobs in the stores at the end.
     pub jobs: usize,
-    /// Calls answered 503, and calls that a kill cut off.
+    /// Calls that were answered 503 (`refused`), or cut off by a kill (`unanswered`).
     pub refused: usize,
     pub unanswered: usize,
-    /// Second 200s for one request, each with the first one's job.
+    /// Further 200s for one request, each with the same job.
     pub repeated: usize,
     /// Bots that got the fallback.
     pub fallbacks: usize,
     pub doubles: Doubles,
-    /// From the start of a process to its `ready`, the longest of all, in milliseconds.
+    /// The longest time from the start of a process to its `ready`, in milliseconds.
     pub longest_start_ms: u128,
-    /// What must not be. Empty if all is well.
+    /// Violations. Empty if everything is correct.
     pub wrong: Vec<String>,
 }
 
-/// Kills, by what they came into. A kill under load counts wherever it applies, so these overlap.
+/// Kills, by what they interrupted. A kill under load counts in every row that applies, so the rows overlap.
 #[derive(Debug, Default, Serialize)]
 pub struct Phases {
-    /// Before there was a store, or before its first migration was done.
+    /// Before the store existed, or before its first migration was complete.
     pub making: usize,
     /// Between the first migration and the last.
     pub migrating: usize,
-    /// With the store up to date, before the process had said that it is ready.
+    /// After the last migration, before the process was ready.
     pub starting: usize,
-    /// Ready.
+    /// The process was ready.
     pub serving: usize,
-    /// Callers waited for their answer.
+    /// Callers were waiting for an answer.
     pub accept: usize,
-    /// A handler ran.
+    /// A handler was running.
     pub handler: usize,
-    /// A continue was on its way.
+    /// A continue was in flight.
     pub delivery: usize,
-    /// A transaction was being written to the log.
+    /// A transaction was being written to the write-ahead log.
     pub commit: usize,
-    /// Unfinished jobs at all kills together, by state.
+    /// The sum of unfinished jobs over all kills, by state.
     pub queued_jobs: u64,
     pub running_jobs: u64,
     pub delivering_jobs: u64,
 }
 
-/// Continues after the one that the bot took, by reason.
+/// Continues after the one that the bot accepted, by reason.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Doubles {
-    /// A kill found the continue on its way.
+    /// A kill found the continue in flight.
     pub crash: usize,
-    /// Kommo took it and its answer was lost, by a fault of the plan.
+    /// Kommo accepted it, and a fault of the plan lost the response.
     pub answer_lost: usize,
-    /// Kommo's answer came later than the bridge waits.
+    /// Kommo's response came after the bridge's timeout.
     pub late: usize,
-    /// Kommo answered 404 so soon after the request that its bot might not have been waiting yet.
+    /// Kommo answered 404 so soon after the request that the bot might not have been waiting yet.
     pub early: usize,
-    /// None of these: a mistake of the bridge.
+    /// None of these: a bug of the bridge.
     pub unexplained: usize,
 }
 
-/// Migrations there are; a store with fewer is not up to date.
+/// The number of migrations. A store with fewer is not up to date.
 fn migrations() -> i64 {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
     let files = std::fs::read_dir(folder).unwrap();
@@ -127,7 +127,7 @@ impl Report {
         self.wrong.extend_from_slice(wrong);
     }
 
-    /// Whether acknowledged = continued, with nothing lost, left or unexplained.
+    /// Whether acknowledged = continued, and nothing is lost, unfinished or unexplained.
     pub fn is_good(&self) -> bool {
         self.wrong.is_empty() && self.lost == 0 && self.unfinished == 0 && self.acknowledged == self.continued
     }
@@ -189,17 +189,17 @@ impl fmt::Display for Report {
         writeln!(f, "{} kills in {generations} generations, from seed {}", self.kills, self.seed)?;
         writeln!(
             f,
-            "  while the store was made {}, migrated {}, in the start {}, ready {}",
+            "  while creating the store {}, migrating {}, starting {}, ready {}",
             phases.making, phases.migrating, phases.starting, phases.serving
         )?;
         writeln!(
             f,
-            "  of these with callers waiting {}, handlers running {}, continues on their way {}, a commit half written {}",
+            "  of these with waiting callers {}, running handlers {}, continues in flight {}, a half-written commit {}",
             phases.accept, phases.handler, phases.delivery, phases.commit
         )?;
         writeln!(
             f,
-            "  jobs that they found: {} queued, {} running, {} delivering",
+            "  unfinished jobs at kills: {} queued, {} running, {} delivering",
             phases.queued_jobs, phases.running_jobs, phases.delivering_jobs
         )?;
         writeln!(
@@ -209,7 +209,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  without a 200: {} continued all the same, {} never stored; {} jobs in all",
+            "  without a 200: {} continued anyway, {} never stored; {} jobs in total",
             self.continued_unheard, self.never_stored, self.jobs
         )?;
         writeln!(
@@ -219,7 +219,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "second continues: {} killed on their way, {} with their answer lost, {} answered too late, {} after an early 404, {} unexplained",
+            "second continues: {} killed in flight, {} with a lost response, {} with a late response, {} after an early 404, {} unexplained",
             doubles.crash, doubles.answer_lost, doubles.late, doubles.early, doubles.unexplained
         )?;
         write!(f, "longest start: {} ms", self.longest_start_ms)?;

@@ -1,5 +1,5 @@
-//! A snapshot of the files of a store that no one serves, taken from a copy of them: to open the files themselves would
-//! recover them, and that is the next life's business. All SQL of the rig that asks something is here.
+//! A snapshot of the files of a store that no process serves. It reads a copy, because opening the files themselves
+//! would recover them, which the next life should do. All queries of the rig are here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,26 +9,26 @@ use sqlx::{Connection, Row, SqliteConnection};
 
 use super::wal;
 
-/// What the files say.
+/// The content of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreSnapshot {
-    /// There is a file with something in it.
+    /// Whether there is a file that is not empty.
     pub there: bool,
-    /// How many migrations were carried out.
+    /// The number of completed migrations.
     pub migrations: i64,
-    /// A transaction was being written.
+    /// Whether a transaction was being written.
     pub in_commit: bool,
     /// Jobs by state.
     pub states: BTreeMap<String, u64>,
     /// The jobs' ids in hexadecimal, and the paths of their return_urls.
     pub jobs: Vec<(String, String)>,
-    /// The paths of the return_urls whose continues were on their way.
+    /// The paths of the return_urls whose continues were in flight.
     pub in_flight: BTreeSet<String>,
-    /// What is not as it must be.
+    /// Violations.
     pub wrong: Vec<String>,
 }
 
-/// Reads the database `file`; with all its jobs, if they are wanted.
+/// Reads the database `file`; lists its jobs if `with_jobs`.
 pub async fn read(file: &Path, with_jobs: bool) -> StoreSnapshot {
     let mut snapshot = StoreSnapshot::default();
     let copy = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ impl StoreSnapshot {
         let counted = "SELECT state, sum(jobs) FROM job_counts GROUP BY state HAVING sum(jobs) <> 0";
         let counted = by_state(database, counted).await;
         if counted != self.states {
-            self.wrong.push(format!("job_counts says {counted:?}, the jobs are {:?}", self.states));
+            self.wrong.push(format!("job_counts says {counted:?}, but the jobs are {:?}", self.states));
         }
         let kept = "SELECT account_id, unfinished, stored FROM account_bytes WHERE stored > 0";
         let jobs = "SELECT account_id, sum(iif(finished_at IS NULL, bytes, 0)), sum(bytes) FROM (SELECT account_id, \
@@ -77,7 +77,7 @@ impl StoreSnapshot {
                     GROUP BY account_id HAVING sum(bytes) > 0";
         let (kept, jobs) = (by_account(database, kept).await, by_account(database, jobs).await);
         if kept != jobs {
-            self.wrong.push(format!("account_bytes says {kept:?}, the jobs are {jobs:?}"));
+            self.wrong.push(format!("account_bytes says {kept:?}, but the jobs are {jobs:?}"));
         }
         let in_flight = "SELECT return_url FROM jobs WHERE state = 'delivering' AND lease_until IS NOT NULL";
         let urls: Vec<String> = sqlx::query_scalar(in_flight).fetch_all(&mut *database).await.unwrap();
@@ -90,7 +90,7 @@ impl StoreSnapshot {
     }
 }
 
-/// What comes after scheme, host and port: the same in whatever way a store keeps the address.
+/// The URL without scheme, host and port. It is the same in every version of the schema.
 pub fn path_of(url: &str) -> &str {
     url.find("/api/").map_or(url, |at| &url[at..])
 }

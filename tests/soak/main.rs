@@ -1,10 +1,10 @@
-//! The long run of the crash rig: generation after generation, until the time is over.
+//! The long run of the crash rig: generation after generation, until the time is up.
 //!
 //! `cargo test --release --locked --test soak -- [--seconds N | --generations N] [--kills N] [--seed S] [--json]`.
-//! The seed of the first generation is S, of the next S + 1, and so on: a generation that failed is played again
-//! with `--seed ITS_SEED --generations 1`. `.ci/soak` runs it with everything else that takes long.
+//! The first generation has seed S, the next S + 1, and so on. To replay a failed generation, use
+//! `--seed ITS_SEED --generations 1`. `.ci/soak` runs this together with the other long tests.
 //!
-//! The program is its own bridge with handlers of its own when it is started with [`own_handlers::ASKED`].
+//! If the variable [`own_handlers::SERVE_VARIABLE`] is set, this program runs as a bridge with the rig's handlers.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@
     clippy::print_stdout,
     clippy::print_stderr,
     dead_code,
-    reason = "a program for developers, which shares the kit of the process tests and needs not all of it"
+    reason = "a program for developers, which uses only part of the process tests' kit"
 )]
 
 #[path = "../process/home.rs"]
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use rig::report::Report;
 
-/// The longest that one thing may take.
+/// The time limit of a single step.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Arguments {
@@ -44,7 +44,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    if own_handlers::is_asked() {
+    if own_handlers::is_bridge_process() {
         return salesbot_bridge::cli::main(rig::handlers::register);
     }
     let arguments = match arguments() {
@@ -100,7 +100,7 @@ fn arguments() -> Result<Arguments, String> {
     while let Some(name) = given.next() {
         let mut number = || -> Result<u64, String> {
             let value = given.next().ok_or_else(|| format!("{name} needs a number"))?;
-            value.parse().map_err(|_| format!("{name}: `{value}` is no number"))
+            value.parse().map_err(|_| format!("{name}: `{value}` is not a number"))
         };
         match name.as_str() {
             "--seconds" => arguments.seconds = Some(number()?),
@@ -110,7 +110,8 @@ fn arguments() -> Result<Arguments, String> {
             "--json" => arguments.json = true,
             _ => {
                 return Err(format!(
-                    "unknown option {name}: --seconds N | --generations N, --kills N (of a generation), --seed S, --json"
+                    "unknown option `{name}` (expected one of: --seconds N, --generations N, --kills N per generation, \
+                     --seed S, --json)"
                 ));
             }
         }

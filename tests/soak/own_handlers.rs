@@ -1,4 +1,4 @@
-//! This very program as a bridge.
+//! Runs this program as a bridge.
 
 use std::env;
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::process::Command;
 
 use crate::process::undisturbed;
 
-/// Set for a process that is to be a bridge.
-pub const ASKED: &str = "SOAK_SERVE";
+/// The environment variable that makes this program run as a bridge.
+pub const SERVE_VARIABLE: &str = "SOAK_SERVE";
 
-pub fn is_asked() -> bool {
-    env::var_os(ASKED).is_some()
+pub fn is_bridge_process() -> bool {
+    env::var_os(SERVE_VARIABLE).is_some()
 }
 
-/// This program as a bridge with this configuration and the handlers of the rig.
+/// The command for a bridge with this configuration and the handlers of the rig.
 pub fn program(config: &Path) -> Command {
     let mut command = undisturbed(Command::new(env::current_exe().unwrap()));
-    command.env(ASKED, "1").arg("--config").arg(config).arg("serve");
+    command.env(SERVE_VARIABLE, "1").arg("--config").arg(config).arg("serve");
     command
 }

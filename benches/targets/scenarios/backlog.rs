@@ -1,8 +1,8 @@
-//! Kommo is down and 100,000 jobs wait: the memory that they take, and how fast they go once Kommo is back.
+//! Kommo is down and 100,000 jobs wait: the memory that they take, and how fast they drain once Kommo is back.
 
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::load::{Behaviour, Report};
+use ::load::{Behaviour, Report};
 
 use crate::Result;
 use crate::figure::{Figure, Target};
@@ -10,7 +10,7 @@ use crate::load::{STALL_TIMEOUT, Shape, all_accepted};
 use crate::rig::{Program, Rig};
 
 const MIB: f64 = (1 << 20) as f64;
-/// Kommo stays down for this long after the last request: the tries go on.
+/// How long Kommo stays down after the last request. The bridge keeps trying to deliver.
 const OUTAGE: Duration = Duration::from_secs(20);
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {

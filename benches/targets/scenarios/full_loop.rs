@@ -1,4 +1,4 @@
-//! The full loop, 64 connections, closed: bridge and baseline in turns, and their ratio.
+//! The full loop with 64 connections in a closed loop: bridge and baseline alternate, with their ratio.
 
 use crate::Result;
 use crate::figure::{Figure, Target};
@@ -31,7 +31,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
     Ok(vec![rate, cpu, answer, harness, base_rate, base_cpu, base_answer, ratio, cpu_ratio])
 }
 
-/// A new process on a new store, warmed up.
+/// Measures a new process on a new store, after a warm-up.
 async fn once(rig: &Rig, program: Program, requests: usize) -> Result<Measured> {
     let (store, sink) = (rig.store()?, rig.sink(1).await?);
     let program = rig.start(program, store.path(), &[&sink], "")?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::load::Sink;
+use ::load::Sink;
 
 use crate::Result;
 use crate::figure::Figure;
@@ -13,7 +13,7 @@ use crate::rig::{Program, Rig};
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for connections in [1, 16, 64, 256, 1_024] {
-        // One connection alone waits for each commit: fewer requests are as good.
+        // A single connection waits for each commit, so fewer requests suffice.
         let requests = rig.size(if connections == 1 { 3_000 } else { 30_000 }, 1_100);
         let name = format!("{connections} connections");
         figures.extend(measure(rig, &name, 1, 0, Shape::closed(requests, connections)).await?);

@@ -1,8 +1,8 @@
-//! The same figures with 5 million finished jobs in the store: in turns with an empty one, as ratios.
+//! The cost of 5 million finished jobs in the store: runs alternate with an empty store, and the figures are ratios.
 
 use std::time::Duration;
 
-use salesbot_bridge::load::BridgeProcess;
+use ::load::BridgeProcess;
 
 use crate::Result;
 use crate::figure::{Figure, Target};
@@ -11,7 +11,7 @@ use crate::load::Shape;
 use crate::machine;
 use crate::rig::{Program, Rig};
 
-/// Thrice what a finished job takes on the disk, with its history and its indexes.
+/// Three times the disk space of a finished job with its history and indexes.
 const BYTES: u64 = 2_048;
 const DAY: u64 = 86_400;
 
@@ -19,7 +19,11 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
     let jobs = rig.size(5_000_000, 100_000);
     let (full, empty) = (rig.store()?, rig.store()?);
     if machine::room(full.path())? < jobs as u64 * BYTES {
-        return Err(format!("{jobs} finished jobs need {} GB of room", (jobs as u64 * BYTES) >> 30).into());
+        return Err(format!(
+            "{jobs} finished jobs need {} GiB of free disk space",
+            (jobs as u64 * BYTES) >> 30
+        )
+        .into());
     }
     let sink = rig.sink(1).await?;
     let sinks = [&sink];
@@ -29,7 +33,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
         bridge.stop(Duration::from_secs(30))?;
     }
     let file = full.path().join("bridge.db");
-    // Within the retention of 14 days, or the keeper would delete what is measured.
+    // Within the retention of 14 days: maintenance would delete older jobs.
     fill(&file, Kind::Finished, jobs as i64, Duration::from_secs(13 * DAY), Duration::from_secs(60)).await?;
     let size = std::fs::metadata(&file)?.len() as f64 / f64::from(1 << 30);
 
@@ -57,11 +61,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
 
 type Value = (&'static str, &'static str, f64);
 
-async fn figures(
-    rig: &Rig,
-    bridge: &BridgeProcess,
-    sinks: &[&salesbot_bridge::load::Sink],
-) -> Result<[Value; 5]> {
+async fn figures(rig: &Rig, bridge: &BridgeProcess, sinks: &[&::load::Sink]) -> Result<[Value; 5]> {
     Shape::closed(1_000, 64).run(rig, bridge, sinks).await?;
     let closed = Shape::closed(rig.size(50_000, 2_000), 64).run(rig, bridge, sinks).await?;
     let open = Shape::thousand_a_second(rig.size(20, 2)).run(rig, bridge, sinks).await?;

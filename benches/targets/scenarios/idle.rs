@@ -1,8 +1,8 @@
-//! Nothing to do: CPU and memory, of a bridge that has done nothing yet and of one that has worked.
+//! CPU and memory of an idle bridge, after its start and after some work.
 
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::load::BridgeProcess;
+use ::load::BridgeProcess;
 
 use crate::Result;
 use crate::figure::{Figure, Target};
@@ -10,7 +10,7 @@ use crate::load::Shape;
 use crate::rig::{Program, Rig};
 
 const MIB: f64 = (1 << 20) as f64;
-/// Until what comes after a start, or after the last job, is done.
+/// Time for the work after a start or after the last job to finish.
 const WAIT_BEFORE_WATCHING: Duration = Duration::from_secs(5);
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {

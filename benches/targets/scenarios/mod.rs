@@ -1,4 +1,4 @@
-//! The scenarios: one file each, one or more rows of the table of targets.
+//! The scenarios, one file each. Each produces one or more rows of the table.
 
 mod backlog;
 mod full_loop;
@@ -18,7 +18,7 @@ use super::rig::Rig;
 
 type Run = for<'a> fn(&'a Rig) -> Pin<Box<dyn Future<Output = Result<Vec<Figure>>> + 'a>>;
 
-/// By name, in the order in which they run.
+/// All scenarios with their names, in the order in which they run.
 pub const ALL: &[(&str, Run)] = &[
     ("full-loop", |rig| Box::pin(full_loop::run(rig))),
     ("open-loop", |rig| Box::pin(open_loop::run(rig))),

@@ -1,4 +1,4 @@
-//! 1,000 requests a second by a fixed schedule: from receipt to continue, and to the acknowledgement.
+//! 1,000 requests per second on a fixed schedule: latency from receipt to continue, and to the acknowledgement.
 
 use crate::Result;
 use crate::figure::{Figure, Target};

@@ -1,6 +1,7 @@
-//! One account is paused with 50,000 waiting deliveries: what the others lose, in turns with a bridge without them.
+//! One account is paused with 50,000 waiting deliveries: the effect on other accounts. Runs alternate with a bridge that
+//! has no waiting deliveries.
 
-use salesbot_bridge::load::{Behaviour, Report};
+use ::load::{Behaviour, Report};
 
 use crate::Result;
 use crate::figure::{Figure, Target};

@@ -1,11 +1,11 @@
-//! Starting with a million unfinished jobs, after a crash: how long until the bridge listens.
+//! The start after a crash, with a million unfinished jobs: the time until the bridge listens.
 //!
-//! Half of them wait for a worker whose handler hung, half for Kommo, which was down. The file is in the system's
-//! cache: a cold disk is not measured.
+//! Half of the jobs wait for a worker, because their handler hung; half wait for Kommo, which was down. The file is in the page cache, so
+//! this does not measure a cold disk.
 
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::load::{Behaviour, Report};
+use ::load::{Behaviour, Report};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -15,7 +15,7 @@ use crate::filler::{Kind, fill};
 use crate::load::{Shape, all_accepted};
 use crate::rig::{Program, Rig};
 
-/// Nobody's time to answer is over at the start.
+/// Long timeouts, so that no job has timed out at the start.
 const HANG_SETTINGS: &str = "handlers.hang = { attempt_timeout = \"1h\", answer_within = \"1h\" }\n";
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
@@ -44,7 +44,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
         listening.values.push(started.elapsed().as_secs_f64());
         while !is_ready(bridge.admin()).await? {
             if started.elapsed() > 2 * minute {
-                return Err("the bridge does not become ready".into());
+                return Err("the bridge is not ready after two minutes".into());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -1,16 +1,16 @@
-//! All handlers hang and Kommo is down: 1,000 requests a second are acknowledged as ever.
+//! Handlers hang and Kommo is down: 1,000 requests per second are still acknowledged.
 //!
-//! Half of the requests go to the handler that hangs, half to `echo`, whose continues nobody takes. Before that, each
-//! place for handlers that `hang` may hold is taken, and thousands of continues wait for their next try.
+//! Half of the requests go to the handler `hang`, half to `echo`, whose continues fail. Before the measurement, `hang`
+//! occupies every permit that it may hold, and thousands of continues wait for their next attempt.
 
-use salesbot_bridge::load::{Behaviour, Report};
+use ::load::{Behaviour, Report};
 
 use crate::Result;
 use crate::figure::{Figure, Target};
 use crate::load::{Shape, all_accepted, millis};
 use crate::rig::{Program, Rig};
 
-/// A handler that hangs must go on hanging for as long as is measured.
+/// Long timeouts, so that `hang` hangs during the whole measurement.
 const HANG_SETTINGS: &str = "handlers.hang = { attempt_timeout = \"1h\", answer_within = \"1h\" }\n";
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {

@@ -67,6 +67,7 @@ pub enum NoBearer {
 
 impl NoBearer {
     /// What calls to the account wait for, then.
+    #[doc(hidden)]
     pub const fn cause(&self) -> WaitCause {
         match self {
             Self::Unknown | Self::NeedsAuthorization { .. } => WaitCause::NotConnected,

@@ -1,7 +1,7 @@
-//! The requests of a run: signed beforehand, written when they are sent.
+//! The requests of a run: signed in advance, written when they are sent.
 //!
-//! Kept are only the signatures, 64 bytes each: the rest of a request follows from its number, so that a
-//! million of them do not fill the memory of the machine that is measured.
+//! A batch stores only the signatures, 64 bytes each. The rest of a request follows from its number, so a
+//! million requests do not exhaust the memory of the machine.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -9,22 +9,22 @@ use std::sync::Arc;
 
 use super::ledger::Ledger;
 use super::sink::Sink;
-use super::token::{Integration, SIGNATURE, Tokens, write_signature};
+use super::token::{Integration, SIGNATURE_BYTES, Tokens, write_signature};
 
 /// `data` of each request, as PHP writes it.
 const DATA: &str = "&data%5Bmessage%5D=How+much+is+the+blue+one%3F&data%5Blead%5D%5Bid%5D=31764961\
                     &data%5Blead%5D%5Bname%5D=Ann";
-/// The bot that all requests are of.
+/// The bot that sends all requests.
 const BOT: u32 = 6_511;
 
 /// The bridge's public listener and a handler of it.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Where it listens.
+    /// The address of the listener.
     pub address: SocketAddr,
-    /// The path that is called, as in `/widget_request/echo`.
+    /// The path to call, like `/widget_request/echo`.
     pub path: String,
-    /// `scheme://host` that the tokens are for, claim `aud`.
+    /// `scheme://host` of the bridge, claim `aud` of the tokens.
     pub audience: String,
 }
 
@@ -36,39 +36,39 @@ impl Target {
     }
 }
 
-/// Signed requests for one bridge, taken in turns from one or several accounts.
+/// Signed requests for one bridge, from one or several accounts in rotation.
 pub struct Batch {
     target: Target,
     accounts: Vec<PerAccount>,
-    signatures: Vec<[u8; SIGNATURE]>,
+    signatures: Vec<[u8; SIGNATURE_BYTES]>,
     seed: u64,
     ledger: Arc<Ledger>,
 }
 
 struct PerAccount {
     tokens: Tokens,
-    /// The end of the body up to the number of the continue, percent-encoded.
+    /// The end of the body, up to the id of the continue, percent-encoded.
     return_url: String,
 }
 
-/// Room to write requests in, kept by each sender.
+/// A buffer for requests, reused by one connection.
 #[derive(Default)]
-pub(super) struct Paper {
+pub(super) struct RequestBuffer {
     body: String,
-    /// Head and body of the request that was written last.
+    /// Head and body of the last written request.
     pub(super) request: String,
 }
 
 impl Batch {
-    /// Signs `requests` requests, and tells the sinks to expect their continues. Request `n` is of the account of
+    /// Signs `requests` requests and makes the sinks expect their continues. Request `n` belongs to the account of
     /// sink `n % sinks.len()`.
     ///
     /// # Panics
-    /// There is no sink.
+    /// `sinks` is empty.
     #[must_use]
     pub fn sign(integration: &Integration, sinks: &[&Sink], target: &Target, requests: usize) -> Arc<Self> {
         assert!(!sinks.is_empty(), "a request needs a sink for its continue");
-        // The numbers are those of JSON readers that keep 53 bits, and new ones in each run.
+        // Ids fit into 53 bits, as every JSON reader requires, and differ between runs.
         let ledger = Arc::new(Ledger::new(fastrand::u64(1_000_000..1 << 47), requests));
         let accounts = sinks.iter().filter_map(|sink| {
             let account = sink.account();
@@ -98,33 +98,33 @@ impl Batch {
         Arc::new(batch)
     }
 
-    /// What has happened to its requests.
+    /// The ledger of its requests.
     #[must_use]
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
     }
 
-    /// How many requests there are.
+    /// The number of requests.
     #[must_use]
     pub fn len(&self) -> usize {
         self.signatures.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no requests.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.signatures.is_empty()
     }
 
-    /// Where its requests go.
+    /// The target of its requests.
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
     }
 
     /// Writes request `index`, head and body.
-    pub(super) fn write(&self, index: usize, paper: &mut Paper) {
-        let Paper { body, request } = paper;
+    pub(super) fn write(&self, index: usize, buffer: &mut RequestBuffer) {
+        let RequestBuffer { body, request } = buffer;
         let account = &self.accounts[index % self.accounts.len()];
         body.clear();
         body.push_str("token=");
@@ -146,14 +146,14 @@ impl Batch {
         request.push_str(body);
     }
 
-    /// As random as Kommo's, so that an index over them costs what it costs in life.
+    /// The `jti` of a request. It is as random as Kommo's, so that an index over it costs as much as in production.
     fn jti(&self, index: usize) -> u128 {
         let number = self.ledger.id(index);
         u128::from(mixed(number ^ self.seed)) << 64 | u128::from(mixed(number.wrapping_add(self.seed)))
     }
 }
 
-/// The finalizer of SplitMix64: another number for each number.
+/// The finalizer of SplitMix64, a bijection.
 fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

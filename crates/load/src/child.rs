@@ -1,4 +1,4 @@
-//! A bridge as a process of its own, so that its CPU and memory are its own.
+//! Runs a bridge in its own process, so that its CPU time and memory can be measured.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
@@ -15,7 +15,7 @@ use super::sink::Sink;
 use super::token::Integration;
 use super::usage::Usage;
 
-/// How a bridge is started: FULL durability as always, the handler `echo`, free ports, no limit of pace.
+/// How to start a bridge. It has the usual FULL durability, the handler `echo`, free ports and no rate limit.
 pub struct Start<'a> {
     program: &'a Path,
     folder: &'a Path,
@@ -23,11 +23,11 @@ pub struct Start<'a> {
     sinks: &'a [&'a Sink],
     /// The store's file. Default: `bridge.db` in the folder.
     pub store: PathBuf,
-    /// TOML behind the configuration, in dotted keys as in `workers.concurrency = 8`.
+    /// TOML to append to the configuration, with dotted keys like `workers.concurrency = 8`.
     pub more: String,
-    /// Environment variables as in `BRIDGE_WORKERS__CONCURRENCY`; they win over the file.
+    /// Environment variables like `BRIDGE_WORKERS__CONCURRENCY`; they take precedence over the file.
     pub env: Vec<(OsString, OsString)>,
-    /// How long it may take until it listens. Default: 30 s.
+    /// The time limit until the bridge listens. Default: 30 s.
     pub start_timeout: Duration,
 }
 
@@ -40,22 +40,22 @@ pub struct BridgeProcess {
     started_in: Duration,
 }
 
-/// Why there is no bridge.
+/// Why the bridge did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Its configuration cannot be written, or it cannot be executed.
-    #[error("the bridge cannot be started: {0}")]
+    /// The configuration cannot be written, or the program cannot be executed.
+    #[error("cannot start the bridge: {0}")]
     Io(#[from] io::Error),
-    /// It ended.
-    #[error("the bridge ended before it listened; it said last: {0}")]
+    /// The bridge exited.
+    #[error("the bridge exited during startup; its last log line: {0}")]
     Ended(String),
-    /// It did not listen in time.
-    #[error("the bridge does not listen after {0:?}")]
+    /// The bridge did not listen in time.
+    #[error("the bridge did not listen within {0:?}")]
     Slow(Duration),
 }
 
 impl<'a> Start<'a> {
-    /// A bridge of this program with its files in this folder, for the accounts of these sinks.
+    /// Prepares to start `program` as a bridge with its files in `folder`, for the accounts of `sinks`.
     #[must_use]
     pub fn new(
         program: &'a Path,
@@ -68,15 +68,15 @@ impl<'a> Start<'a> {
         Self { program, folder, integration, sinks, store, more, env, start_timeout: Duration::from_secs(30) }
     }
 
-    /// Starts it and waits until it listens. Blocks the thread.
+    /// Starts the bridge and waits until it listens. Blocks the thread.
     ///
     /// # Errors
-    /// It does not listen.
+    /// The bridge does not start or does not listen in time.
     pub fn run(&self) -> Result<BridgeProcess, StartError> {
         let file = self.folder.join("bridge.toml");
         std::fs::write(&file, self.configuration())?;
         let mut command = Command::new(self.program);
-        // Whatever is configured for another bridge of this machine is not for this one.
+        // The environment may configure another bridge on this machine.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BRIDGE_"))
         {
             command.env_remove(name);
@@ -127,14 +127,15 @@ impl<'a> Start<'a> {
 
 const UNKNOWN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0));
 
-/// Sends where the bridge listens, or what it said last, and reads on: a reader that stops would stop the writer.
+/// Sends the bridge's addresses, or its last line if it ends before. Reads on to the end: otherwise the bridge would
+/// block once the pipe is full.
 fn watch(lines: impl BufRead, sender: &mpsc::Sender<Result<(SocketAddr, SocketAddr), String>>) {
     let mut last = String::new();
     for line in lines.lines().map_while(Result::ok) {
         let read: Value = serde_json::from_str(&line).unwrap_or_default();
         let address = |key: &str| read[key].as_str().and_then(|text| text.parse().ok());
         if let Some(both) = address("server.listen").zip(address("admin.listen")) {
-            // The receiver may have given up by now.
+            // Fails if the receiver has given up.
             let _late = sender.send(Ok(both));
         }
         last = line;
@@ -155,40 +156,41 @@ impl BridgeProcess {
         self.admin
     }
 
-    /// How long it took from its start until it listened.
+    /// The time from the start until it listened.
     #[must_use]
     pub fn started_in(&self) -> Duration {
         self.started_in
     }
 
-    /// Its process id.
+    /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has used so far; `None` where the system does not tell.
+    /// The resources used so far; `None` if the system does not report them.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         Usage::of(self.pid())
     }
 
-    /// Kills it as a crash would, and waits for its end.
+    /// Kills the bridge, as in a crash, and waits for its end.
     ///
     /// # Errors
-    /// It cannot be killed.
+    /// The process cannot be killed.
     pub fn kill(mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
     }
 
-    /// Asks it to stop and waits for its end: then no continue of it can come any more. True if it ended well.
+    /// Sends SIGTERM and waits until the bridge exits; after that it sends no further continues. Returns whether it exited
+    /// with success.
     ///
-    /// Blocks the thread, and what is under way finishes only if its sink answers: on a current-thread runtime call it
-    /// inside `spawn_blocking`.
+    /// Blocks the thread. The bridge first finishes its deliveries, so its sinks must be able to respond: on a
+    /// current-thread runtime, call this inside `spawn_blocking`.
     ///
     /// # Errors
-    /// It cannot be asked, or has not ended within `timeout`; then it is killed.
+    /// The signal cannot be sent, or the bridge has not exited within `timeout`; it is then killed.
     pub fn stop(mut self, timeout: Duration) -> io::Result<bool> {
         let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::NotFound)?;
@@ -200,13 +202,13 @@ impl BridgeProcess {
             }
             thread::sleep(Duration::from_millis(2));
         }
-        Err(io::Error::new(io::ErrorKind::TimedOut, "the bridge does not stop"))
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("the bridge did not stop within {timeout:?}")))
     }
 }
 
 impl Drop for BridgeProcess {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }

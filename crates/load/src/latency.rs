@@ -1,28 +1,28 @@
-//! How long something took, over many times that it was done.
+//! Percentiles of measured times.
 
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-/// Percentiles by nearest rank: each is a time that was measured. In JSON they are milliseconds.
+/// Percentiles by nearest rank, so each is a measured time. In JSON in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Latency {
-    /// Half took no longer.
+    /// The median.
     #[serde(rename = "p50_ms", serialize_with = "millis")]
     pub p50: Duration,
-    /// Nine of ten took no longer.
+    /// The 90th percentile.
     #[serde(rename = "p90_ms", serialize_with = "millis")]
     pub p90: Duration,
-    /// 99 of 100 took no longer.
+    /// The 99th percentile.
     #[serde(rename = "p99_ms", serialize_with = "millis")]
     pub p99: Duration,
-    /// The longest.
+    /// The maximum.
     #[serde(rename = "max_ms", serialize_with = "millis")]
     pub max: Duration,
 }
 
 impl Latency {
-    /// Of these times, in any order; `None` if there are none.
+    /// The percentiles of these times, given in any order; `None` if there are none.
     #[must_use]
     pub fn of(mut times: Vec<Duration>) -> Option<Self> {
         times.sort_unstable();
@@ -33,7 +33,7 @@ impl Latency {
 }
 
 fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    // Microseconds: what is finer is noise.
+    // Rounded to microseconds: more digits are noise.
     serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
 }
 
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_times_that_were_measured() {
+    fn percentiles_are_measured_times() {
         let of = |millis: &[u64]| {
             let latency = Latency::of(millis.iter().copied().map(Duration::from_millis).collect());
             latency.map(|l| [l.p50, l.p90, l.p99, l.max].map(|time| time.as_millis()))

@@ -1,16 +1,16 @@
-//! What happened to each request, and when: the one account that every figure comes from.
+//! The record of each request: what happened to it, and when. Every figure comes from here.
 
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often a waiter looks again. Figures come from what was noted, not from this.
+/// How often a waiter polls. Does not affect the figures, which use the recorded times.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// The answer of a request whose connection broke.
+/// The recorded status if the connection broke.
 const BROKEN: u16 = 1;
 
-/// An entry a request. Written by generator and sink at once, read by the report.
+/// One entry for each request. Generator and sink write it concurrently; the report reads it.
 #[derive(Debug)]
 pub struct Ledger {
     began: Instant,
@@ -23,7 +23,7 @@ pub struct Ledger {
     continues: AtomicUsize,
 }
 
-/// Times are nanoseconds since the ledger began; 0 is never.
+/// Times are nanoseconds since the ledger began; 0 means never.
 #[derive(Debug, Default)]
 struct Entry {
     due: AtomicU64,
@@ -34,14 +34,14 @@ struct Entry {
     continues: AtomicU32,
 }
 
-/// How far a run has got.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// Requests sent.
     pub sent: usize,
-    /// Requests with an answer of any status, or whose connection broke.
+    /// Requests that got a response with any status, or lost their connection.
     pub answered: usize,
-    /// Requests answered 200.
+    /// Requests answered with 200.
     pub accepted: usize,
     /// Requests with at least one continue.
     pub continued: usize,
@@ -49,14 +49,14 @@ pub struct Count {
     pub continues: usize,
 }
 
-/// What is known of one request, in times since the ledger began.
+/// The record of one request, with times since the ledger began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RequestTimes {
     pub(super) id: u64,
     pub(super) due: Option<Duration>,
     pub(super) sent: Option<Duration>,
     pub(super) answered: Option<Duration>,
-    /// None: no answer, because the connection broke or the run ended first.
+    /// `None` if there was no response: the connection broke, or the run ended first.
     pub(super) status: Option<u16>,
     pub(super) continued: Option<Duration>,
     pub(super) continues: u32,
@@ -78,7 +78,7 @@ impl Ledger {
         }
     }
 
-    /// The number in the `return_url` of request `index`.
+    /// The id in the `return_url` of request `index`.
     pub(super) fn id(&self, index: usize) -> u64 {
         self.first + index as u64
     }
@@ -116,7 +116,7 @@ impl Ledger {
         }
     }
 
-    /// How far the run has got.
+    /// The progress of the run.
     #[must_use]
     pub fn count(&self) -> Count {
         Count {
@@ -128,31 +128,31 @@ impl Ledger {
         }
     }
 
-    /// How many requests it has entries for.
+    /// The number of requests in the ledger.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether every request that was answered 200 was continued.
+    /// Whether every request answered with 200 was continued.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let Count { accepted, continued, .. } = self.count();
-        // Some continues may be of requests that were not answered 200, so the numbers alone do not tell.
+        // The counts alone are not enough: a request that was not answered with 200 may be continued too.
         continued >= accepted && self.times().all(|one| one.status != Some(200) || one.continues > 0)
     }
 
-    /// Waits until every request that was answered 200 so far was continued; false if nothing moved for `timeout`
-    /// before that.
+    /// Waits until every request answered with 200 so far was continued. Returns false if there is no progress for
+    /// `timeout` before that.
     pub async fn settled(&self, timeout: Duration) -> bool {
         self.reaches(timeout, Self::is_settled).await
     }
 
-    /// Waits until `reached` says so; false if nothing moved for `timeout` before that.
+    /// Waits until `reached` returns true. Returns false if there is no progress for `timeout` before that.
     pub async fn reaches(&self, timeout: Duration, reached: impl Fn(&Self) -> bool) -> bool {
         let mut poll = interval(POLL_INTERVAL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut count, mut moved) = (self.count(), Instant::now());
+        let (mut count, mut progress) = (self.count(), Instant::now());
         loop {
             poll.tick().await;
             if reached(self) {
@@ -160,8 +160,8 @@ impl Ledger {
             }
             let now = self.count();
             if now != count {
-                (count, moved) = (now, Instant::now());
-            } else if moved.elapsed() >= timeout {
+                (count, progress) = (now, Instant::now());
+            } else if progress.elapsed() >= timeout {
                 return false;
             }
         }

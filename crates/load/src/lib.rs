@@ -1,22 +1,24 @@
-//! The load generator: signed requests by the ten thousand, and a stand-in for Kommo that is cheap enough to
-//! stand beside what it measures. For the command `bench` and for the benches of this repository.
+//! A load generator that sends pre-signed requests, and a cheap substitute for Kommo that receives the continues.
+//! For the command `bench` and the benches of this repository.
 //!
-//! Generator, sink and bridge share one machine, so what the first two cost is taken from what is measured. The
-//! [`Sink`] therefore is no Kommo: it checks path and bearer, notes which continue came when, and answers. It is the
-//! part of the simulator that load needs, and it can break as a whole ([`Behaviour`]).
+//! Generator, sink and bridge share one machine, so the CPU time of the first two is lost to the bridge. The
+//! [`Sink`] therefore does much less than the simulator: it checks path and bearer, records when each continue
+//! arrived, and responds. It can also fail as a whole ([`Behaviour`]).
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - Requests are signed before the clock starts ([`Batch::sign`]); to send one costs its bytes and two system calls.
-//! - With a rate, requests are due by a constant schedule, and every latency counts from the moment a request
-//!   was *due*: a bridge that stands still cannot hide behind a generator that waits for it.
-//! - Every request and every continue is accounted for, one by one ([`Ledger`], [`Report`]).
-//! - Nothing hangs: where nothing moves for [`Load::stall_timeout`], the run ends, and the report says what is missing.
+//! - Requests are signed before the clock starts ([`Batch::sign`]). Sending one copies its bytes and makes two
+//!   system calls.
+//! - With a rate, requests are due on a constant schedule, and latencies count from the time a request was *due*.
+//!   The generator does not wait for a bridge that stalls, so stalls show in the latencies.
+//! - Every request and every continue is accounted for ([`Ledger`], [`Report`]).
+//! - Nothing hangs: if there is no progress for [`Load::stall_timeout`], the run ends, and the report lists what is
+//!   missing.
 //!
-//! It names no other room of this crate, so that a mistake of the bridge is not mirrored here.
+//! This crate uses no other crate of the workspace, so that it does not repeat a mistake of the bridge.
 //!
-//! All of it runs on whatever tokio runtime it is called from. A current-thread runtime is the cheapest, because
-//! no thread has to wake another.
+//! Everything runs on the caller's tokio runtime. A current-thread runtime is the cheapest, because no thread has
+//! to wake another.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

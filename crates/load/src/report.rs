@@ -1,4 +1,4 @@
-//! What a run comes to.
+//! The result of a run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,35 +8,35 @@ use serde::Serialize;
 use super::latency::Latency;
 use super::ledger::Ledger;
 
-/// The figures of one batch, and whether every promise was kept.
+/// The figures of one batch, and the requests that were continued not at all or more than once.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Requests that were sent.
+    /// The number of requests sent.
     pub sent: usize,
-    /// How many answers had which status.
+    /// The number of responses by status.
     pub answers: BTreeMap<u16, usize>,
-    /// Requests without an answer: their connection broke, or the run ended first.
+    /// Requests without a response: the connection broke, or the run ended first.
     pub unanswered: usize,
-    /// Requests that were continued.
+    /// The number of requests that were continued.
     pub continued: usize,
-    /// Answers a second, from the first request until the last answer.
+    /// Responses per second, from the first request to the last response.
     pub requests_per_second: f64,
-    /// Continued requests a second, from the first request until the last one was continued.
+    /// Continued requests per second, from the first request to the last continue.
     pub jobs_per_second: f64,
-    /// From when a request was sent (with a rate: due) until its answer.
+    /// From sending a request (with a rate: its due time) to its response.
     pub acknowledgement: Option<Latency>,
-    /// From when a request was sent (with a rate: due) until its continue.
+    /// From sending a request (with a rate: its due time) to its continue.
     pub until_continue: Option<Latency>,
-    /// How much later than due requests were sent: because all connections were busy, or the generator itself.
+    /// How late requests were sent after their due time, because all connections or the generator were busy.
     pub lateness: Option<Latency>,
-    /// The numbers, as in `return_url`, of requests answered 200 that were not continued.
+    /// The ids, as in `return_url`, of requests answered with 200 but not continued.
     pub missing: Vec<u64>,
-    /// The numbers of requests that were continued more than once, and how often.
+    /// The ids of requests that were continued more than once, with the number of continues.
     pub repeated: Vec<(u64, u32)>,
 }
 
 impl Report {
-    /// Of what the ledger knows so far.
+    /// The report of the ledger's current state.
     #[must_use]
     pub fn of(ledger: &Ledger) -> Self {
         let mut answers = BTreeMap::new();
@@ -86,8 +86,9 @@ impl Report {
             repeated,
         }
     }
-    /// The same figures with the continues that the ledger knows by now: what came late or twice is not
-    /// known when the clock stops.
+
+    /// The same figures, with the continues that the ledger has now. Late and repeated continues may arrive after the
+    /// figures were taken.
     #[must_use]
     pub fn with_continues_of(self, ledger: &Ledger) -> Self {
         let Self { missing, repeated, continued, .. } = Self::of(ledger);
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn latencies_count_from_when_a_request_was_due_and_not_from_when_it_was_sent() {
+    fn latencies_count_from_the_due_time_and_not_from_the_time_of_sending() {
         let ledger = Ledger::new(1, 1);
         let due = Instant::now();
         let at = |millis: u64| due + Duration::from_millis(millis);
@@ -123,10 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn each_request_is_held_to_its_answer() {
+    fn every_request_is_counted_by_its_response_and_its_continues() {
         let ledger = Ledger::new(50, 7);
         let now = Instant::now();
-        // 0 all well, 1 not continued, 2 three times, 3 refused, 4 refused and yet continued, 5 broken; 6 never sent.
+        // 0 fine, 1 not continued, 2 continued three times, 3 refused, 4 refused but continued, 5 broken, 6 never sent.
         for index in 0..6 {
             ledger.note_sent(index, now, now);
         }
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_after_the_clock_stopped_is_counted_but_not_timed() {
+    fn later_continues_are_counted_but_not_timed() {
         let ledger = Ledger::new(1, 1);
         let now = Instant::now();
         ledger.note_sent(0, now, now);

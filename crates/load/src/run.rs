@@ -1,4 +1,4 @@
-//! The generator: connections that post the requests of a batch, one at a time each.
+//! The generator: connections that post the requests of a batch, each one request at a time.
 
 use std::io;
 use std::sync::Arc;
@@ -8,31 +8,31 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::batch::{Batch, Paper};
+use super::batch::{Batch, RequestBuffer};
 use super::http;
-use super::schedule::{Schedule, Turns};
+use super::schedule::{RequestQueue, Schedule};
 
-/// Before a bridge that refuses connections is tried again.
+/// The delay after a failed attempt to connect.
 const CONNECT_RETRY_DELAY: Duration = Duration::from_millis(20);
-/// No answer to a request that went well is longer.
+/// The initial size of the read buffer. No successful response is longer.
 const MAX_ANSWER_BYTES: usize = 1024;
 
-/// How a batch is sent.
+/// How to send a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// Connections; each carries one request at a time.
+    /// The number of connections; each carries one request at a time.
     pub connections: usize,
-    /// Requests per second by a constant schedule. `None`: a closed loop, in which each connection sends its next
-    /// request when the last one was answered.
+    /// Requests per second, on a constant schedule. `None` runs a closed loop: each connection sends its next request
+    /// when it has the response to the previous one.
     pub rate: Option<f64>,
-    /// The run ends when nothing moved for this long although answers are outstanding.
+    /// The run ends if there is no progress for this long although responses are outstanding.
     pub stall_timeout: Duration,
 }
 
 /// Why a run did not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// There is no connection to the bridge.
+    /// The generator cannot connect to the bridge.
     #[error("cannot connect to the bridge: {0}")]
     Connect(io::Error),
     /// The thread that keeps the schedule cannot be started.
@@ -41,11 +41,11 @@ pub enum LoadError {
 }
 
 impl Load {
-    /// Sends every request of the batch; returns when each was answered, or broken with its connection, or when
-    /// nothing moved for [`stall_timeout`](Self::stall_timeout). The batch's ledger says what came of it. Continues may
-    /// still be on their way: [`Ledger::settled`](super::Ledger::settled) waits for them.
+    /// Sends every request of the batch. Returns when each request has its response or has lost its connection, or when
+    /// there was no progress for [`stall_timeout`](Self::stall_timeout). The batch's ledger has the results. Continues
+    /// may still be outstanding: [`Ledger::settled`](super::Ledger::settled) waits for them.
     ///
-    /// A request whose connection broke is not sent again, and its connection is made anew.
+    /// If a connection breaks, the generator reconnects but does not resend the request.
     ///
     /// # Errors
     /// The run did not begin.
@@ -54,16 +54,16 @@ impl Load {
         for _ in 0..self.connections.min(batch.len()) {
             streams.push(connect(batch).await.map_err(LoadError::Connect)?);
         }
-        let turns = match self.rate {
-            None => Turns::closed(batch.len()),
+        let queue = match self.rate {
+            None => RequestQueue::closed(batch.len()),
             Some(rate) => {
                 let schedule = Schedule::new(Instant::now(), rate);
-                Turns::open(batch.len(), schedule, streams.len()).map_err(LoadError::Thread)?
+                RequestQueue::open(batch.len(), schedule, streams.len()).map_err(LoadError::Thread)?
             }
         };
         let mut connections = JoinSet::new();
         for stream in streams {
-            connections.spawn(connection(stream, batch.clone(), turns.clone()));
+            connections.spawn(connection(stream, batch.clone(), queue.clone()));
         }
         let ended = async { while connections.join_next().await.is_some() {} };
         tokio::select! {
@@ -73,7 +73,7 @@ impl Load {
         Ok(())
     }
 
-    /// Waits until nothing moves; whether that is only because nothing is due.
+    /// Waits until there is no progress for `stall_timeout`. Returns whether the reason is only that no request is due.
     async fn is_waiting_for_time(&self, batch: &Batch) -> bool {
         batch.ledger().reaches(self.stall_timeout, |_| false).await;
         let count = batch.ledger().count();
@@ -87,18 +87,18 @@ async fn connect(batch: &Batch) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn connection(mut stream: TcpStream, batch: Arc<Batch>, turns: Arc<Turns>) {
+async fn connection(mut stream: TcpStream, batch: Arc<Batch>, queue: Arc<RequestQueue>) {
     let ledger = batch.ledger();
-    let (mut paper, mut answer) = (Paper::default(), Vec::with_capacity(MAX_ANSWER_BYTES));
-    while let Some((index, due)) = turns.take().await {
-        batch.write(index, &mut paper);
-        // A bridge closes connections that say nothing for long. As any client, this one sees it before it writes.
+    let (mut buffer, mut answer) = (RequestBuffer::default(), Vec::with_capacity(MAX_ANSWER_BYTES));
+    while let Some((index, due)) = queue.next().await {
+        batch.write(index, &mut buffer);
+        // A bridge closes idle connections. Like any client, this one checks for that before it writes.
         if matches!(stream.try_read(&mut [0]), Ok(0)) {
-            stream = connect_again(&batch).await;
+            stream = reconnect(&batch).await;
         }
         let now = Instant::now();
         ledger.note_sent(index, due.unwrap_or(now), now);
-        let keep = match exchange(&mut stream, &paper, &mut answer).await {
+        let keep = match exchange(&mut stream, &buffer, &mut answer).await {
             Ok((status, keep)) => {
                 ledger.note_answered(index, status, Instant::now());
                 keep
@@ -109,13 +109,13 @@ async fn connection(mut stream: TcpStream, batch: Arc<Batch>, turns: Arc<Turns>)
             }
         };
         if !keep {
-            stream = connect_again(&batch).await;
+            stream = reconnect(&batch).await;
         }
     }
 }
 
-/// Tries until there is a connection; the run's `stall_timeout` is the limit.
-async fn connect_again(batch: &Batch) -> TcpStream {
+/// Retries until it is connected. The run's `stall_timeout` bounds this.
+async fn reconnect(batch: &Batch) -> TcpStream {
     loop {
         match connect(batch).await {
             Ok(stream) => return stream,
@@ -124,9 +124,13 @@ async fn connect_again(batch: &Batch) -> TcpStream {
     }
 }
 
-/// One request and its status, and whether the connection can be used again.
-async fn exchange(stream: &mut TcpStream, paper: &Paper, answer: &mut Vec<u8>) -> io::Result<(u16, bool)> {
-    stream.write_all(paper.request.as_bytes()).await?;
+/// Sends one request. Returns the status, and whether the connection stays open.
+async fn exchange(
+    stream: &mut TcpStream,
+    buffer: &RequestBuffer,
+    answer: &mut Vec<u8>,
+) -> io::Result<(u16, bool)> {
+    stream.write_all(buffer.request.as_bytes()).await?;
     answer.clear();
     loop {
         if let Some(head) = http::read(answer).map_err(io::Error::other)? {

@@ -1,4 +1,4 @@
-//! When a request is due.
+//! The schedule: when each request is due.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-/// The pacer looks this often whether anybody still wants to know.
+/// How often the pacer checks whether the queue still exists.
 const MAX_SLEEP: Duration = Duration::from_millis(50);
 
-/// A constant rate: request `n` is due `n / rate` seconds after the start, however the ones before it fare.
+/// A constant rate: request `n` is due `n / rate` seconds after the start, whatever happens to earlier requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
     start: Instant,
@@ -23,44 +23,44 @@ impl Schedule {
     }
 
     pub(super) fn due(&self, index: usize) -> Instant {
-        // A rate so small that its next request is never due is as good as a year.
+        // If the rate is so small that the time overflows, the request is due in a year.
         let after = Duration::try_from_secs_f64(index as f64 / self.rate).unwrap_or(Duration::MAX);
         self.start.checked_add(after).unwrap_or(self.start + Duration::from_secs(31_536_000))
     }
 }
 
-/// Whose turn it is: hands out the numbers of the requests, each as soon as it is due.
+/// Hands out the indexes of the requests, each as soon as it is due.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct RequestQueue {
     next: AtomicUsize,
     total: usize,
-    /// None: the sender that is free takes the next one.
+    /// `None` in a closed loop: any free sender takes the next request at once.
     pace: Option<(Schedule, Semaphore)>,
 }
 
-impl Turns {
-    /// Numbers for the sender that is free.
+impl RequestQueue {
+    /// A queue that hands out requests at once.
     pub(super) fn closed(total: usize) -> Arc<Self> {
         Arc::new(Self { next: AtomicUsize::new(0), total, pace: None })
     }
 
-    /// Numbers by the schedule; `takers` wait for them.
+    /// A queue that hands out requests on the schedule, to this number of senders.
     ///
     /// # Errors
-    /// The thread that keeps the time cannot be started.
-    pub(super) fn open(total: usize, schedule: Schedule, takers: usize) -> std::io::Result<Arc<Self>> {
-        let turns =
+    /// The pacer thread cannot be started.
+    pub(super) fn open(total: usize, schedule: Schedule, senders: usize) -> std::io::Result<Arc<Self>> {
+        let queue =
             Arc::new(Self { next: AtomicUsize::new(0), total, pace: Some((schedule, Semaphore::new(0))) });
-        let weak = Arc::downgrade(&turns);
-        // tokio's timers are as coarse as a millisecond, which is as long as what is measured.
+        let weak = Arc::downgrade(&queue);
+        // A thread, because tokio's timers are accurate only to a millisecond, as long as the latencies to measure.
         thread::Builder::new()
             .name("pacer".to_owned())
-            .spawn(move || pace(&weak, schedule, total, takers))?;
-        Ok(turns)
+            .spawn(move || pace(&weak, schedule, total, senders))?;
+        Ok(queue)
     }
 
-    /// The next request and when it is due (`None`: now); `None` after the last one.
-    pub(super) async fn take(&self) -> Option<(usize, Option<Instant>)> {
+    /// The next request with its due time (`None` in a closed loop); `None` after the last request.
+    pub(super) async fn next(&self) -> Option<(usize, Option<Instant>)> {
         if let Some((_, permits)) = &self.pace {
             permits.acquire().await.ok()?.forget();
         }
@@ -70,12 +70,12 @@ impl Turns {
     }
 }
 
-/// Gives a permit for each request when it is due, and at last one to each taker, who then finds no request.
-fn pace(turns: &Weak<Turns>, schedule: Schedule, total: usize, takers: usize) {
+/// Adds a permit for each request when it is due. At the end it adds one for each sender, which then finds no request.
+fn pace(queue: &Weak<RequestQueue>, schedule: Schedule, total: usize, senders: usize) {
     let mut given = 0;
     loop {
-        let Some(turns) = turns.upgrade() else { return };
-        let Some((_, permits)) = &turns.pace else { return };
+        let Some(queue) = queue.upgrade() else { return };
+        let Some((_, permits)) = &queue.pace else { return };
         let now = Instant::now();
         let before = given;
         while given < total && schedule.due(given) <= now {
@@ -83,10 +83,10 @@ fn pace(turns: &Weak<Turns>, schedule: Schedule, total: usize, takers: usize) {
         }
         permits.add_permits(given - before);
         if given == total {
-            permits.add_permits(takers);
+            permits.add_permits(senders);
             return;
         }
-        drop(turns);
+        drop(queue);
         thread::sleep(schedule.due(given).saturating_duration_since(Instant::now()).min(MAX_SLEEP));
     }
 }
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_due_by_its_number_and_the_rate_alone() {
+    fn due_time_depends_only_on_index_and_rate() {
         let start = Instant::now();
         for (rate, index, millis) in
             [(1_000.0, 0, 0), (1_000.0, 7, 7), (0.5, 1, 2_000), (4.0, 1_000_000, 250_000_000)]
@@ -104,52 +104,52 @@ mod tests {
             let due = Schedule::new(start, rate).due(index);
             assert_eq!(due, start + Duration::from_millis(millis), "{index} at {rate}");
         }
-        // No overflow.
+        // Must not overflow.
         assert!(Schedule::new(start, 1e-300).due(usize::MAX) > start);
     }
 
     #[tokio::test]
-    async fn with_a_rate_no_turn_comes_before_it_is_due_and_each_comes_once() {
+    async fn with_a_rate_each_request_is_handed_out_once_and_not_before_it_is_due() {
         let schedule = Schedule::new(Instant::now(), 5_000.0);
-        let turns = Turns::open(50, schedule, 3).unwrap();
-        let taker = || {
-            let turns = turns.clone();
+        let queue = RequestQueue::open(50, schedule, 3).unwrap();
+        let sender = || {
+            let queue = queue.clone();
             tokio::spawn(async move {
                 let mut taken = Vec::new();
-                while let Some((index, due)) = turns.take().await {
+                while let Some((index, due)) = queue.next().await {
                     assert_eq!(due, Some(schedule.due(index)));
-                    assert!(Instant::now() >= schedule.due(index), "{index} came early");
+                    assert!(Instant::now() >= schedule.due(index), "request {index} came early");
                     taken.push(index);
                 }
                 taken
             })
         };
-        let takers = [taker(), taker(), taker()];
+        let senders = [sender(), sender(), sender()];
         let mut all = Vec::new();
-        for taker in takers {
-            all.extend(taker.await.unwrap());
+        for sender in senders {
+            all.extend(sender.await.unwrap());
         }
         all.sort_unstable();
         assert_eq!(all, (0..50).collect::<Vec<_>>());
     }
 
     #[tokio::test]
-    async fn turns_that_came_due_while_nobody_was_free_keep_their_times() {
-        // All were due before now.
+    async fn requests_that_came_due_while_all_senders_were_busy_keep_their_due_times() {
+        // All were due in the past.
         let start = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
         let schedule = Schedule::new(start, 10.0);
-        let turns = Turns::open(10, schedule, 1).unwrap();
+        let queue = RequestQueue::open(10, schedule, 1).unwrap();
         for index in 0..10 {
-            assert_eq!(turns.take().await, Some((index, Some(schedule.due(index)))));
+            assert_eq!(queue.next().await, Some((index, Some(schedule.due(index)))));
         }
-        assert_eq!(turns.take().await, None);
+        assert_eq!(queue.next().await, None);
     }
 
     #[tokio::test]
-    async fn without_a_rate_whoever_is_free_takes_the_next() {
-        let turns = Turns::closed(2);
-        assert_eq!(turns.take().await, Some((0, None)));
-        assert_eq!(turns.take().await, Some((1, None)));
-        assert_eq!((turns.take().await, turns.take().await), (None, None));
+    async fn without_a_rate_a_free_sender_takes_the_next_request_at_once() {
+        let queue = RequestQueue::closed(2);
+        assert_eq!(queue.next().await, Some((0, None)));
+        assert_eq!(queue.next().await, Some((1, None)));
+        assert_eq!((queue.next().await, queue.next().await), (None, None));
     }
 }

@@ -1,4 +1,4 @@
-//! Where continues arrive: a Kommo that checks path and bearer, notes the continue, and answers.
+//! The receiver of continues: checks path and bearer, records the continue, and responds.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,24 +15,24 @@ use super::http;
 use super::ledger::Ledger;
 use super::token::random_hex;
 
-/// How long until the next connection is accepted after one could not be.
+/// The delay after a failed accept.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
-/// A continue with its head fits in; longer ones let it grow.
+/// The initial size of the read buffer, enough for an ordinary continue with its head.
 const USUAL_REQUEST_BYTES: usize = 2048;
 
-/// The Kommo account that a sink stands for.
+/// The Kommo account that a sink plays.
 #[derive(Clone)]
 pub struct Account {
-    /// Its number, claim `account_id`.
+    /// The account's id, claim `account_id`.
     pub id: i64,
-    /// Its name, claim `subdomain`.
+    /// The account's name, claim `subdomain`.
     pub subdomain: String,
-    /// The bearer of its continues.
+    /// The bearer that its continues must have.
     pub access_token: String,
 }
 
 impl Account {
-    /// A made-up account; its token is another in each run.
+    /// A made-up account, with a new token in each run.
     #[must_use]
     pub fn numbered(number: u32) -> Self {
         Self {
@@ -46,35 +46,35 @@ impl Account {
 /// How a sink treats continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
-    /// Notes them and answers 202, after `delay` if it is not zero.
+    /// Counts them and responds with 202, after `delay`.
     Accept {
-        /// How long Kommo takes.
+        /// The latency of the response.
         delay: Duration,
     },
-    /// Answers with this status, and does not count them as continues.
+    /// Responds with this status, and does not count them as continues.
     Refuse {
-        /// The status, as in 503.
+        /// The status, like 503.
         status: u16,
-        /// For the header `Retry-After`, in seconds.
+        /// The value of the header `Retry-After`, in seconds.
         retry_after: Option<u32>,
     },
-    /// Takes them and never answers.
+    /// Reads them and never responds.
     Hang,
-    /// Nobody listens on the port.
+    /// Does not listen on the port.
     Down,
 }
 
 impl Behaviour {
-    /// 202 at once.
+    /// Responds with 202 at once.
     pub const ACCEPT: Self = Self::Accept { delay: Duration::ZERO };
 
-    /// Whether connections from before are of no more use in it, or from it on.
-    fn cuts(self) -> bool {
+    /// Whether a switch to or from this behaviour closes all connections.
+    fn closes_connections(self) -> bool {
         matches!(self, Self::Hang | Self::Down)
     }
 }
 
-/// A port that takes the continues of one account. Dropping it closes the port and cuts its connections.
+/// A port that receives the continues of one account. Dropping it closes the port and its connections.
 pub struct Sink {
     shared: Arc<Shared>,
     behaviour: watch::Sender<Behaviour>,
@@ -93,7 +93,7 @@ struct Shared {
 }
 
 impl Sink {
-    /// Listens, and accepts from then on.
+    /// Listens on this address and starts to accept continues.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -101,7 +101,7 @@ impl Sink {
         Self::start_as(None, listen, account).await
     }
 
-    /// The same where the account's `base_url` is called `origin`, as in `http://localhost:8090`.
+    /// The same as [`start`](Self::start), with `origin` as the account's `base_url`, like `http://localhost:8090`.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -122,33 +122,34 @@ impl Sink {
         Ok(Self { shared, behaviour, task })
     }
 
-    /// The account's `base_url`: `http://127.0.0.1:PORT`, unless it was given another name.
+    /// The account's `base_url`: `http://127.0.0.1:PORT`, unless started with another origin.
     #[must_use]
     pub fn origin(&self) -> String {
         self.shared.origin.clone()
     }
 
-    /// The account that it stands for.
+    /// The account that it plays.
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.shared.account
     }
 
-    /// How continues are treated from now on.
+    /// Sets how the sink treats continues.
     ///
-    /// To and from [`Hang`](Behaviour::Hang) and [`Down`](Behaviour::Down) all connections are cut. A continue whose
-    /// answer is lost thereby may rightly come again.
+    /// A switch to or from [`Hang`](Behaviour::Hang) or [`Down`](Behaviour::Down) closes all connections. If that loses
+    /// the response to a continue, the bridge may rightly send the continue again.
     pub fn behave(&self, behaviour: Behaviour) {
         self.behaviour.send_replace(behaviour);
     }
 
-    /// How many calls were no continue of an expected request with the right bearer. They got 401 or 404.
+    /// The number of unexpected calls: not a continue of an expected request, or without the right bearer. They got
+    /// 401 or 404.
     #[must_use]
     pub fn strange(&self) -> usize {
         self.shared.strange.load(Relaxed)
     }
 
-    /// How many continues were refused or left without an answer, because the sink was set to.
+    /// The number of continues that were refused or not answered because of the [`Behaviour`].
     #[must_use]
     pub fn refused(&self) -> usize {
         self.shared.refused.load(Relaxed)
@@ -167,7 +168,8 @@ impl Drop for Sink {
 
 async fn listen_on(listener: TcpListener, shared: Arc<Shared>, mut receiver: watch::Receiver<Behaviour>) {
     let mut behaviour = *receiver.borrow_and_update();
-    // It may be down before it was ever up. A port that is open takes connections although no one accepts them.
+    // The sink may be down from the start. It must then close the port, because the kernel completes connections to a
+    // listening port even if the process does not accept them.
     let mut listener = Some(listener).filter(|_| behaviour != Behaviour::Down);
     let mut connections = JoinSet::new();
     loop {
@@ -177,7 +179,7 @@ async fn listen_on(listener: TcpListener, shared: Arc<Shared>, mut receiver: wat
                     return;
                 }
                 let before = std::mem::replace(&mut behaviour, *receiver.borrow_and_update());
-                if before != behaviour && (before.cuts() || behaviour.cuts()) {
+                if before != behaviour && (before.closes_connections() || behaviour.closes_connections()) {
                     connections.shutdown().await;
                 }
                 if behaviour == Behaviour::Down {
@@ -192,7 +194,7 @@ async fn listen_on(listener: TcpListener, shared: Arc<Shared>, mut receiver: wat
     }
 }
 
-/// The next connection; listens again first if need be.
+/// Accepts the next connection. Binds the port first if it is closed.
 async fn accept(listener: &mut Option<TcpListener>, address: SocketAddr) -> TcpStream {
     loop {
         let accepted = match listener {
@@ -207,15 +209,15 @@ async fn accept(listener: &mut Option<TcpListener>, address: SocketAddr) -> TcpS
         };
         match accepted {
             Ok(stream) => return stream,
-            // The port is still taken, or there are no file descriptors: both pass.
+            // The port is still in use, or there are no free file descriptors. Both are temporary.
             Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
         }
     }
 }
 
-/// Serves until the peer ends it.
+/// Serves a connection until the peer closes it.
 async fn connection(mut stream: TcpStream, shared: Arc<Shared>, receiver: watch::Receiver<Behaviour>) {
-    // A lost option only costs speed.
+    // Failure only costs speed.
     let _slower = stream.set_nodelay(true);
     let (mut input, mut output) = (Vec::with_capacity(USUAL_REQUEST_BYTES), Vec::new());
     while matches!(stream.read_buf(&mut input).await, Ok(1..)) {
@@ -226,9 +228,9 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>, receiver: watch:
             let Ok(head) = http::read(&input[done..]) else { return };
             let Some(head) = head else { break };
             let behaviour = *receiver.borrow();
-            delay = match shared.treat(&head, behaviour, &mut output) {
+            delay = match shared.handle(&head, behaviour, &mut output) {
                 Some(longer) => delay.max(longer),
-                // Until someone cuts the connection.
+                // Hangs until the connection is closed.
                 None => std::future::pending().await,
             };
             done += head.end;
@@ -244,8 +246,9 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>, receiver: watch:
 }
 
 impl Shared {
-    /// Notes a request and writes its answer; says how long the answer takes, `None` for ever.
-    fn treat(&self, head: &http::Head<'_>, behaviour: Behaviour, output: &mut Vec<u8>) -> Option<Duration> {
+    /// Records a request and writes its response to `output`. Returns the latency of the response; `None` if there is
+    /// no response.
+    fn handle(&self, head: &http::Head<'_>, behaviour: Behaviour, output: &mut Vec<u8>) -> Option<Duration> {
         let found = continue_id(head.line).and_then(|id| self.find(id));
         let authorized = head.authorization == self.authorization;
         let Some((ledger, index)) = found.filter(|_| authorized) else {
@@ -277,7 +280,7 @@ impl Shared {
     }
 }
 
-/// The number at the end of `POST /api/v4/salesbot/{bot}/continue/{number} HTTP/1.1`.
+/// The id in the request line `POST /api/v4/salesbot/{bot}/continue/{id} HTTP/1.1`.
 fn continue_id(line: &str) -> Option<u64> {
     let path = line.strip_prefix("POST /api/v4/salesbot/")?.strip_suffix(" HTTP/1.1")?;
     let (_bot, id) = path.split_once("/continue/")?;
@@ -285,7 +288,7 @@ fn continue_id(line: &str) -> Option<u64> {
 }
 
 fn write(output: &mut Vec<u8>, status: u16, retry_after: Option<u32>) {
-    let again = retry_after.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
-    let head = format!("HTTP/1.1 {status} Refused\r\n{again}content-length: 0\r\n\r\n");
+    let retry_after = retry_after.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
+    let head = format!("HTTP/1.1 {status} Refused\r\n{retry_after}content-length: 0\r\n\r\n");
     output.extend_from_slice(head.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! Generator and sink against peers that are written here, byte by byte.
+//! Generator and sink against hand-written peers that send raw bytes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
-/// Far more than anything here takes.
+/// Much longer than any of these tests takes.
 const TEST_TIMEOUT: Duration = Duration::from_secs(40);
 
 async fn sink() -> Sink {
@@ -20,7 +20,7 @@ fn batch(sinks: &[&Sink], bridge: SocketAddr, requests: usize) -> Arc<Batch> {
     Batch::sign(&Integration::default(), sinks, &Target::echo(bridge), requests)
 }
 
-/// A continue as bytes.
+/// The bytes of a continue.
 fn continues(batch: &Batch, index: usize, token: &str) -> String {
     let id = batch.ledger().id(index);
     format!(
@@ -34,7 +34,7 @@ async fn connect(sink: &Sink) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// Reads so many answers without a body, and gives their statuses.
+/// Reads `count` responses without a body and returns their statuses.
 async fn statuses(stream: &mut TcpStream, count: usize) -> Vec<u16> {
     let (mut bytes, mut statuses) = (Vec::new(), Vec::new());
     while statuses.len() < count {
@@ -51,12 +51,12 @@ async fn statuses(stream: &mut TcpStream, count: usize) -> Vec<u16> {
 }
 
 #[tokio::test]
-async fn the_sink_counts_continues_however_their_bytes_arrive() {
+async fn sink_counts_continues_however_their_bytes_arrive() {
     let sink = sink().await;
     let batch = batch(&[&sink], ([127, 0, 0, 1], 1).into(), 3);
     let token = &sink.account().access_token;
     let mut stream = connect(&sink).await;
-    // All at once, one of them twice, and the last one in two pieces.
+    // All at once, one of them twice, the last one in two pieces.
     let last = continues(&batch, 2, token);
     let (start, end) = last.split_at(90);
     let pipelined = [0, 1, 1].map(|index| continues(&batch, index, token)).concat() + start;
@@ -70,7 +70,7 @@ async fn the_sink_counts_continues_however_their_bytes_arrive() {
 }
 
 #[tokio::test]
-async fn the_sink_refuses_what_is_no_continue_of_its_own() {
+async fn sink_refuses_unexpected_calls() {
     let sink = sink().await;
     let batch = batch(&[&sink], ([127, 0, 0, 1], 1).into(), 1);
     let token = &sink.account().access_token;
@@ -91,7 +91,7 @@ async fn the_sink_refuses_what_is_no_continue_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_sink_that_is_down_from_its_start_takes_no_connection() {
+async fn sink_that_is_down_from_the_start_accepts_no_connection() {
     let sink = sink().await;
     sink.behave(Behaviour::Down);
     tokio::task::yield_now().await;
@@ -100,7 +100,7 @@ async fn a_sink_that_is_down_from_its_start_takes_no_connection() {
 }
 
 #[tokio::test]
-async fn a_sink_that_refuses_hangs_or_is_down_counts_nothing_and_comes_back() {
+async fn sink_that_refuses_hangs_or_is_down_counts_nothing_and_recovers() {
     let sink = sink().await;
     let batch = batch(&[&sink], ([127, 0, 0, 1], 1).into(), 1);
     let request = continues(&batch, 0, &sink.account().access_token);
@@ -111,7 +111,7 @@ async fn a_sink_that_refuses_hangs_or_is_down_counts_nothing_and_comes_back() {
     assert_eq!(statuses(&mut stream, 1).await, [503]);
 
     sink.behave(Behaviour::Hang);
-    // The connection from before is cut; a new one is taken, and nothing comes back.
+    // The sink closes the old connection, and accepts a new one but never responds on it.
     assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
     let mut stream = connect(&sink).await;
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -136,11 +136,12 @@ async fn a_sink_that_refuses_hangs_or_is_down_counts_nothing_and_comes_back() {
     assert_eq!((batch.ledger().count().continues, sink.refused()), (1, 2));
 }
 
-/// An answer after which the connection is closed without a word.
+/// A response after which the bridge closes the connection without announcing it.
 const LAST: &str = "HTTP/1.1 200 Last\r\ncontent-length: 0\r\n\r\n";
 
-/// A bridge that reads a request a connection at a time, and does with its number what `treat` says.
-async fn bridge(treat: fn(usize) -> &'static str) -> SocketAddr {
+/// A bridge that serves one connection at a time. `respond` returns the response to the request with this number; an
+/// empty one closes the connection.
+async fn bridge(respond: fn(usize) -> &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -151,7 +152,7 @@ async fn bridge(treat: fn(usize) -> &'static str) -> SocketAddr {
                 while let Some(head) = http::read(&bytes).unwrap() {
                     let end = head.end;
                     bytes.drain(..end);
-                    let answer = treat(number);
+                    let answer = respond(number);
                     number += 1;
                     if answer.is_empty() || stream.write_all(answer.as_bytes()).await.is_err() {
                         break 'connection;
@@ -170,7 +171,7 @@ async fn bridge(treat: fn(usize) -> &'static str) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_request_whose_connection_breaks_is_not_sent_again_and_the_others_go_on() {
+async fn request_on_a_broken_connection_is_not_resent_and_the_others_go_on() {
     let bridge = bridge(|number| match number {
         2 => "",
         4 => "HTTP/1.1 503 Unavailable\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno",
@@ -190,7 +191,7 @@ async fn a_request_whose_connection_breaks_is_not_sent_again_and_the_others_go_o
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_while_it_was_idle_costs_no_request() {
+async fn connection_closed_while_idle_costs_no_request() {
     let bridge = bridge(|_| LAST).await;
     let sink = sink().await;
     let batch = batch(&[&sink], bridge, 4);
@@ -200,7 +201,7 @@ async fn a_connection_that_was_closed_while_it_was_idle_costs_no_request() {
 }
 
 #[tokio::test]
-async fn a_bridge_that_says_nothing_ends_the_run() {
+async fn run_ends_if_the_bridge_does_not_respond() {
     let bridge =
         bridge(|number| if number == 0 { "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n" } else { " " }).await;
     let sink = sink().await;
@@ -208,11 +209,11 @@ async fn a_bridge_that_says_nothing_ends_the_run() {
     Load { connections: 1, rate: None, stall_timeout: Duration::from_millis(50) }.run(&batch).await.unwrap();
     let report = Report::of(batch.ledger());
     assert_eq!((report.sent, report.unanswered, report.missing.len()), (2, 1, 1));
-    assert!(!batch.ledger().settled(Duration::from_millis(50)).await, "nobody continued it");
+    assert!(!batch.ledger().settled(Duration::from_millis(50)).await, "it was not continued");
 }
 
 #[tokio::test]
-async fn a_run_without_a_bridge_does_not_begin() {
+async fn run_without_a_bridge_does_not_begin() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let sink = sink().await;
     let batch = batch(&[&sink], free, 5);
@@ -222,14 +223,14 @@ async fn a_run_without_a_bridge_does_not_begin() {
 }
 
 #[tokio::test]
-async fn requests_are_of_the_accounts_in_turns() {
+async fn requests_rotate_through_the_accounts() {
     let sinks = [sink().await, sink().await];
     let batch = batch(&[&sinks[0], &sinks[1]], ([127, 0, 0, 1], 1).into(), 4);
-    let mut paper = batch::Paper::default();
+    let mut buffer = batch::RequestBuffer::default();
     let mut written = Vec::new();
     for index in 0..4 {
-        batch.write(index, &mut paper);
-        let request = &paper.request;
+        batch.write(index, &mut buffer);
+        let request = &buffer.request;
         let head = http::read(request.as_bytes()).unwrap().unwrap();
         assert_eq!((head.line, head.end), ("POST /widget_request/echo HTTP/1.1", request.len()));
         let origin = sinks[index % 2].origin().replace(':', "%3A").replace('/', "%2F");

@@ -1,7 +1,7 @@
-//! The token in a request, as Kommo signs it: HS512 under the client secret, times with a fraction,
+//! The token in a request, as Kommo signs it: HS512 with the client secret, times with a fraction,
 //! `entity_type` and `entity_id` as strings.
 //!
-//! All but the `jti` is the same for every request of an account, so it is written once.
+//! Only the `jti` differs between the requests of an account, so the rest is written once.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,36 +11,36 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha512;
 
-/// Longer than any run: the bridge verifies at receipt.
+/// Longer than any run. The bridge checks a token when it receives the request.
 const LIFETIME_SECONDS: f64 = 86_400.0;
-/// How long an HS512 signature is, in bytes.
-pub(super) const SIGNATURE: usize = 64;
+/// The size of an HS512 signature in bytes.
+pub(super) const SIGNATURE_BYTES: usize = 64;
 
-/// An integration: its secret signs the tokens.
+/// An integration. Its secret signs the tokens.
 #[derive(Clone)]
 pub struct Integration {
-    /// Its id, claim `client_uuid`.
+    /// The integration's id, claim `client_uuid`.
     pub client_uuid: String,
-    /// Its secret.
+    /// The integration's secret.
     pub client_secret: String,
 }
 
 impl Default for Integration {
-    /// A made-up one; its secret is another in each run.
+    /// A made-up integration, with a new secret in each run.
     fn default() -> Self {
         let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid();
         Self { client_uuid: id.to_string(), client_secret: random_hex() }
     }
 }
 
-/// 64 hexadecimal digits.
+/// 64 random hexadecimal digits.
 pub(super) fn random_hex() -> String {
     format!("{:032x}{:032x}", fastrand::u128(..), fastrand::u128(..))
 }
 
-/// The tokens of one account: what is the same in all of them.
+/// Writes and signs the tokens of one account. Holds the part that all of them share.
 pub(super) struct Tokens {
-    /// The header, encoded, and its dot.
+    /// The encoded header and its dot.
     header: String,
     /// The claims up to the `jti`.
     claims: String,
@@ -77,7 +77,7 @@ impl Tokens {
         Some(Self { header, claims, key })
     }
 
-    /// Appends header and claims of the token with this `jti` to `out`, as they are signed.
+    /// Appends the signed part of the token with this `jti` to `out`: header and claims.
     pub(super) fn write_signed_part(&self, jti: u128, out: &mut String) {
         out.push_str(&self.header);
         let jti = uuid::Builder::from_random_bytes(jti.to_be_bytes()).into_uuid();
@@ -88,23 +88,23 @@ impl Tokens {
         URL_SAFE_NO_PAD.encode_string(claims, out);
     }
 
-    /// The signature of what [`write_signed_part`](Self::write_signed_part) wrote.
-    pub(super) fn sign(&self, signed_part: &str) -> [u8; SIGNATURE] {
+    /// Signs the text that [`write_signed_part`](Self::write_signed_part) wrote.
+    pub(super) fn sign(&self, signed_part: &str) -> [u8; SIGNATURE_BYTES] {
         let mut mac = self.key.clone();
         mac.update(signed_part.as_bytes());
         mac.finalize().into_bytes().into()
     }
 }
 
-/// Appends a signature as it stands in a token.
-pub(super) fn write_signature(signature: &[u8; SIGNATURE], out: &mut String) {
+/// Appends the encoded signature and its dot.
+pub(super) fn write_signature(signature: &[u8; SIGNATURE_BYTES], out: &mut String) {
     out.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, out);
 }
 
 #[allow(
     clippy::disallowed_methods,
-    reason = "the bridge under load reads the real time, and so must its tokens"
+    reason = "the bridge under load uses the real time, so its tokens must too"
 )]
 fn now() -> SystemTime {
     SystemTime::now()
@@ -114,9 +114,9 @@ fn now() -> SystemTime {
 mod tests {
     use super::*;
 
-    /// Against a signature that another program made: `openssl dgst -sha512 -hmac secret`.
+    /// The expected signature comes from `openssl dgst -sha512 -hmac secret`.
     #[test]
-    fn signs_as_others_do() {
+    fn signature_matches_that_of_openssl() {
         let integration = Integration { client_uuid: String::new(), client_secret: "secret".to_owned() };
         let tokens = Tokens::new(&integration, "http://a", "http://b", 1, "a").unwrap();
         assert_eq!(
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_differ_by_their_jti_alone() {
+    fn tokens_differ_only_in_their_jti() {
         let integration = Integration { client_uuid: "an \"id\"".to_owned(), client_secret: "s".to_owned() };
         let tokens = Tokens::new(&integration, "http://a", "http://b", 7, "name").unwrap();
         let claims = |jti: u128| {

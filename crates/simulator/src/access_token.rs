@@ -1,5 +1,5 @@
-//! Access tokens, in the shape of Kommo's: a JWT whose `api_domain` tells where to ask about an
-//! account that has moved.
+//! Access tokens in Kommo's format: a JWT. Its `api_domain` is the host to ask about an account that
+//! has moved.
 
 use std::time::UNIX_EPOCH;
 
@@ -12,7 +12,7 @@ use super::grants::NewPair;
 use super::plan::Algorithm;
 use super::token::{entries, part, sign};
 
-/// A fresh pair, issued now. It is valid once it was added to the account's grants.
+/// Creates a pair, issued now. It becomes valid when it is added to the account's grants.
 pub(super) fn pair(account: &Account) -> NewPair {
     let issued = account.options.clock.now();
     let seconds = issued.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -33,7 +33,7 @@ pub(super) fn pair(account: &Account) -> NewPair {
         "scopes": ["push_notifications", "files", "crm", "files_delete", "notifications"],
     }));
     let signed = format!("{}.{}", part(header), part(claims));
-    // Nobody but the account itself can check an access token, so each may have a key of its own.
+    // Only the account itself checks access tokens, so each may have its own key.
     let key = account.opaque();
     let signature = sign(Algorithm::Hs256, key.as_bytes(), signed.as_bytes());
     NewPair {

@@ -1,4 +1,4 @@
-//! The state that all bots and connections of one account share.
+//! The state that the bots and connections of one account share.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -44,7 +44,7 @@ impl Account {
     pub(super) fn new(options: Options, address: SocketAddr) -> io::Result<Self> {
         let seed = options.seed.unwrap_or_else(|| {
             let now = options.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            // The port keeps two simulators apart that start in the same instant.
+            // Two simulators that start at the same instant differ in their port.
             now.as_secs().rotate_left(32) ^ u64::from(now.subsec_nanos()) ^ (u64::from(address.port()) << 48)
         });
         Ok(Self {
@@ -75,7 +75,7 @@ impl Account {
         self.administrator.load(Ordering::Relaxed)
     }
 
-    /// Whether this bearer is valid for the account now.
+    /// Whether this bearer is currently valid for the account.
     pub(super) fn knows(&self, bearer: &str) -> bool {
         lock(&self.moved).is_none()
             && (bearer == self.options.access_token
@@ -87,7 +87,7 @@ impl Account {
         self.base_url.strip_prefix("http://").unwrap_or(&self.base_url)
     }
 
-    /// A number that was not given out before, and below 2^48 so that every JSON reader keeps it.
+    /// A random number below 2^48, which every JSON reader represents exactly.
     pub(super) fn number(&self) -> i64 {
         lock(&self.rng).i64(1_000_000..(1 << 48))
     }
@@ -97,17 +97,17 @@ impl Account {
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
 
-    /// What nobody guesses, in the shape of Kommo's codes and refresh tokens.
+    /// An unguessable secret in the format of Kommo's codes and refresh tokens.
     pub(super) fn opaque(&self) -> String {
         let mut bytes = [0; 48];
         lock(&self.rng).fill(&mut bytes);
         format!("def502{}", hex(&bytes))
     }
 
-    /// Keeps the bot under the next free id, which `make` gets. Ids rise in order of creation.
+    /// Stores the bot that `make` builds for the next free id. Ids rise in order of creation.
     pub(super) fn add(&self, make: impl FnOnce(i64) -> Run) -> Arc<Run> {
         let mut runs = lock(&self.runs);
-        // Short, since people read them in tables; the continue ids keep two starts apart.
+        // Short, because people read ids in tables. The continue ids distinguish two runs.
         let id = match runs.last_key_value() {
             Some((last, _)) => last + 1,
             None => lock(&self.rng).i64(100..1000) * 10_000 + 1,
@@ -125,8 +125,8 @@ impl Account {
         lock(&self.runs).values().cloned().collect()
     }
 
-    /// Whether one more call now would be over the limit of any one second. A refused one
-    /// does not count, so that a caller who waits as told gets through.
+    /// Counts a call, and returns whether it exceeds the limit of calls in any one second. A refused
+    /// call does not count, so a caller that waits for `retry_after` gets through.
     pub(super) fn over_limit(&self, now: Instant) -> bool {
         let Some(limit) = self.options.rate_limit else { return false };
         let mut window = lock(&self.window);
@@ -141,13 +141,14 @@ impl Account {
     }
 }
 
-/// A panic elsewhere must not hide what was seen: the data behind these locks are always whole.
+/// Locks, and ignores poisoning: a panic elsewhere must not hide the records, and no panic leaves the
+/// data behind these locks half changed.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The client of the bots. It trusts no certificate authority, because the bridges that it calls
-/// are on this machine and speak plain HTTP; so it also works where no certificates are installed.
+/// The HTTP client of the bots. It trusts no certificate authority: the bridges that it calls are on
+/// this machine and use plain HTTP. So it also works where no certificates are installed.
 fn client(timeout: Duration) -> io::Result<reqwest::Client> {
     reqwest::Client::builder()
         .user_agent("amoCRM-Salesbot/1.0 (simulator)")
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_holds_in_any_one_second_and_refusals_do_not_count() {
+    fn rate_limit_holds_in_any_one_second_and_refused_calls_do_not_count() {
         let options = Options { rate_limit: Some(2), ..Options::default() };
         let account = Account::new(options, SocketAddr::from(([127, 0, 0, 1], 1))).unwrap();
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! The answers of the account: Kommo's problem documents, its oddities, and no answer at all.
+//! The responses of the account: Kommo's problem documents, its oddities, and broken connections.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
@@ -10,7 +10,7 @@ use super::validate::Invalid;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// How a connection ends without an answer.
+/// How a connection ends without a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Cut {
     #[error("reset")]
@@ -23,12 +23,12 @@ pub(super) enum Cut {
     Drip,
 }
 
-/// 202 as Kommo gives it: some with an empty body, some with a word.
+/// A success as Kommo sends it: sometimes the body is empty, sometimes it is one word.
 pub(super) fn accepted(status: u16, word: bool) -> Answer {
     text(status, "text/html; charset=UTF-8", if word { "Accepted" } else { "" })
 }
 
-/// The problem that goes with a status.
+/// The problem document of this status.
 pub(super) fn problem(status: u16) -> Answer {
     let mut body = document(status);
     if status == 400 {
@@ -40,14 +40,14 @@ pub(super) fn problem(status: u16) -> Answer {
     respond(status, &body)
 }
 
-/// 400 with its validation error.
+/// 400 with one validation error.
 pub(super) fn invalid(error: &Invalid) -> Answer {
     let mut body = document(400);
     add_error(&mut body, error.code, error.path, error.detail);
     respond(400, &body)
 }
 
-/// One entry of `validation-errors` whose place is known only at run time.
+/// One entry of `validation-errors` with a path that is known only at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FieldError {
     pub(super) code: &'static str,
@@ -55,7 +55,7 @@ pub(super) struct FieldError {
     pub(super) detail: String,
 }
 
-/// 400 with all its validation errors.
+/// 400 with all these validation errors.
 pub(super) fn invalid_fields(errors: &[FieldError]) -> Answer {
     let mut body = document(400);
     let errors: Vec<_> = errors
@@ -66,19 +66,19 @@ pub(super) fn invalid_fields(errors: &[FieldError]) -> Answer {
     respond(400, &body)
 }
 
-/// A problem with this text, for the control endpoints.
+/// A problem document with this detail, for the control endpoints.
 pub(super) fn refuse(status: u16, detail: &str) -> Answer {
     let mut body = document(status);
     body["detail"] = json!(detail);
     respond(status, &body)
 }
 
-/// 405 where only this method goes.
+/// 405, and the allowed methods.
 pub(super) fn method(allowed: &'static str) -> Answer {
     with(problem(405), ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// 429 with its waiting time in either place, both in seconds.
+/// 429 with a waiting time in seconds, in the header, the body or both.
 pub(super) fn too_many(header: Option<u32>, body: Option<u32>) -> Answer {
     let answer = match body {
         Some(seconds) => {
@@ -94,25 +94,25 @@ pub(super) fn too_many(header: Option<u32>, body: Option<u32>) -> Answer {
     }
 }
 
-/// 403 as a blocked address sees it.
+/// 403 as Kommo sends it to a blocked address.
 pub(super) fn html_forbidden() -> Answer {
     html(403, "403 Forbidden")
 }
 
-/// A page of something that is not the API.
+/// An HTML page that does not come from the API.
 pub(super) fn html(status: u16, says: &str) -> Answer {
     let page = format!("<html><head><title>{says}</title></head><body><h1>{says}</h1></body></html>");
     text(status, "text/html", page)
 }
 
-/// 302, for a person's browser.
+/// 302, for a browser.
 pub(super) fn found(location: &str) -> Answer {
     let mut answer = redirect(location);
     *answer.status_mut() = StatusCode::FOUND;
     answer
 }
 
-/// An error of the OAuth server.
+/// An error document of the OAuth server.
 pub(super) fn oauth(status: u16, hint: &str, detail: &str) -> Answer {
     respond(
         status,
@@ -126,7 +126,7 @@ pub(super) fn oauth(status: u16, hint: &str, detail: &str) -> Answer {
     )
 }
 
-/// 307; a location that no header can hold is left out.
+/// 307, without `Location` if the header cannot hold the location.
 pub(super) fn redirect(location: &str) -> Answer {
     let answer = text(307, "text/html", "");
     match HeaderValue::from_str(location) {
@@ -135,12 +135,12 @@ pub(super) fn redirect(location: &str) -> Answer {
     }
 }
 
-/// A resource of the API, as HAL.
+/// 200 with a resource of the API, as HAL.
 pub(super) fn hal(body: &Value) -> Answer {
     text(200, "application/hal+json", body.to_string())
 }
 
-/// 204: done or nothing there, and no body.
+/// 204 without a body.
 pub(super) fn no_content() -> Answer {
     empty(204)
 }

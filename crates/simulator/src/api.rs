@@ -1,5 +1,5 @@
-//! Every call below `/api/v4/`: recorded, then judged, then answered or left without an answer. The
-//! order of judgement is a promise of the [room](super).
+//! Every call below `/api/v4/`: recorded, then checked, then answered or dropped. The [crate](super)
+//! guarantees the order of the checks.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, USER_AGENT};
@@ -58,7 +58,7 @@ pub(super) async fn handle(account: &Account, head: &Parts, body: Bytes) -> Resu
         run.note(account.elapsed(), What::Continue { status, fault: fault.as_ref().map(Fault::to_string) });
     }
     if fault == Some(Fault::Hang) {
-        // Ends when the caller gives up, or with the simulator: both drop this future.
+        // This future is dropped when the caller gives up or the simulator stops.
         std::future::pending::<()>().await;
     }
     result
@@ -96,7 +96,7 @@ fn seen(
     (api, call)
 }
 
-/// What Kommo does when nothing is wrong with it.
+/// Kommo's response if no fault is played.
 fn decide(account: &Account, run: Option<&Run>, head: &Parts, authorized: bool, body: &[u8]) -> Answer {
     let rest = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     if continues::owns(head.uri.path()) {
@@ -116,7 +116,7 @@ fn decide(account: &Account, run: Option<&Run>, head: &Parts, authorized: bool, 
     }
 }
 
-/// What happens instead of the answer that `judged` makes, or to it.
+/// Plays a fault: replaces the response of `judged`, changes it, or loses it.
 pub(super) fn play(fault: &Fault, judged: impl FnOnce() -> Answer) -> Result<Answer, Cut> {
     Ok(match fault {
         Fault::Status(status @ 200..=299) => {

@@ -1,4 +1,4 @@
-//! The handle of one bot: what it sends, and what came back.
+//! The handle of one bot: what it sends, and the responses it gets.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::report::{Ack, BotReport, CallError, Continue, What};
 use super::run::{Run, Wait};
 use super::token;
 
-/// One bot of a [`Simulator`](super::Simulator). Clones are the same bot.
+/// One bot of a [`Simulator`](super::Simulator). Clones refer to the same bot.
 #[derive(Debug, Clone)]
 pub struct Bot {
     account: Arc<Account>,
@@ -26,7 +26,7 @@ impl Bot {
         Self { account: account.clone(), run }
     }
 
-    /// A bot whose steps are played by somebody.
+    /// Creates a bot that runs the steps of a widget; the caller plays them.
     pub(super) fn scripted(account: &Arc<Account>, plan: Plan) -> Self {
         let run = account.add(|id| Run::new(account, id, plan, true));
         Self { account: account.clone(), run }
@@ -40,20 +40,21 @@ impl Bot {
         self.run.end(end);
     }
 
-    /// Its id, as in its `return_url`.
+    /// The bot's id, as in its `return_url`.
     #[must_use]
     pub fn id(&self) -> i64 {
         self.run.id
     }
 
-    /// Where it is continued. An override of the plan does not show here: only in the request.
+    /// The URL at which the bot is continued. [`Plan::return_url`] does not change it: that override
+    /// appears only in the request.
     #[must_use]
     pub fn return_url(&self) -> String {
         format!("{}{}", self.account.base_url, self.run.path())
     }
 
-    /// The request of the wait begun last, for the bridge at this URL (the token's `aud`). The
-    /// same at each call, as when Kommo repeats itself.
+    /// The request of the latest wait, for the bridge at this URL (`aud` in the token). Each call
+    /// returns the same request, as when Kommo repeats one.
     #[must_use]
     pub fn request(&self, bridge_url: &str) -> WidgetRequest {
         let wait = self.run.wait();
@@ -74,25 +75,25 @@ impl Bot {
         WidgetRequest { content_type, body: body.into(), token, jti: wait.jti, return_url }
     }
 
-    /// Begins the next wait of the same session, with these data: a new `jti`, the same
-    /// `return_url`. The bot is then waiting once more, whether or not the last wait is over.
+    /// Begins the next wait of the same session, with this data: a new `jti`, the same `return_url`.
+    /// The bot then waits for one more continue, whether or not the previous wait is over.
     pub fn next_wait(&self, data: Value) {
         self.run.next_wait(Wait::begin(&self.account, data));
     }
 
-    /// Begins the next wait and gives its request.
+    /// Begins the next wait and returns its request.
     #[must_use]
     pub fn next_request(&self, bridge_url: &str, data: Value) -> WidgetRequest {
         self.next_wait(data);
         self.request(bridge_url)
     }
 
-    /// Posts the request of the wait begun last, as Kommo does, and notes what came back. Any
-    /// status is an answer.
+    /// Posts the request of the latest wait, as Kommo does, and records the result. A response with
+    /// any status is `Ok`.
     ///
     /// # Errors
     ///
-    /// No answer: the bridge was not reached, or it took longer than
+    /// There was no response: the bridge could not be reached, or took longer than
     /// [`answer_timeout`](super::Options::answer_timeout).
     pub async fn call(&self, bridge_url: &str) -> Result<Ack, CallError> {
         let request = self.request(bridge_url);
@@ -111,33 +112,31 @@ impl Bot {
         ask(&self.account, post.body(request.body)).await
     }
 
-    /// Waits, without a limit, until every wait begun so far is continued, and gives the last
-    /// continue. Returns at once if that is so already.
+    /// Waits, without a limit, until every wait begun so far is continued. Returns the last continue.
     pub async fn continued(&self) -> Continue {
         self.run.continued().await
     }
 
-    /// Waits, without a limit, until a bot of an uploaded widget left by an exit or is stuck. Other
+    /// Waits, without a limit, until a bot of an uploaded widget reaches an exit or is stuck. Other
     /// bots never end.
     pub async fn ended(&self) -> BotReport {
         self.run.ended().await
     }
 
-    /// What it was continued with, in order; only the last when
-    /// [`record`](super::Options::record) is off.
+    /// The continues of this bot, in order; only the last if [`record`](super::Options::record) is off.
     #[must_use]
     pub fn continues(&self) -> Vec<Continue> {
         self.run.continues()
     }
 
-    /// What happened to it so far.
+    /// What has happened to the bot so far.
     #[must_use]
     pub fn report(&self) -> BotReport {
         self.run.report()
     }
 }
 
-/// Sends a request of the account to the bridge, as patient as Kommo is.
+/// Sends a request of the account to the bridge, with Kommo's timeout.
 pub(super) async fn ask(account: &Account, request: reqwest::RequestBuilder) -> Result<Ack, CallError> {
     let failed = |error: reqwest::Error| {
         if error.is_timeout() {
@@ -153,7 +152,7 @@ pub(super) async fn ask(account: &Account, request: reqwest::RequestBuilder) -> 
     Ok(Ack { status, body, elapsed: start.elapsed() })
 }
 
-/// reqwest's own text is only "error sending request": the reason is in its sources.
+/// The error and its sources. The text of reqwest's error alone is only "error sending request".
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

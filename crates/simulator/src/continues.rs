@@ -1,4 +1,4 @@
-//! The continue endpoint when nothing is wrong with Kommo.
+//! The continue endpoint if no fault is played.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(super) fn owns(path: &str) -> bool {
     path.starts_with("/api/v4/salesbot/") || path.starts_with("/api/v4/marketingbot/")
 }
 
-/// The bot of this path, whose every part must fit.
+/// The bot at this path; every part of the path must match.
 pub(super) fn find(account: &Account, path: &str) -> Option<Arc<Run>> {
     if !owns(path) {
         return None;

@@ -1,4 +1,4 @@
-//! The endpoints that start and show bots from outside. The [room](super) documents them.
+//! The endpoints that start and show bots from outside. The [crate](super) documents them.
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -18,7 +18,7 @@ use super::serve::Shared;
 const MAX_COUNT: usize = 10_000;
 const MAX_PARALLEL_CALLS: usize = 64;
 
-/// An order for bots: of an uploaded `widget`, or bots that ask one `url`.
+/// An order for bots, either of an uploaded `widget` or calling a `url`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Order {
@@ -53,7 +53,7 @@ fn one() -> usize {
     1
 }
 
-/// Answers what is below `/simulator/bots`; `rest` is the path after that.
+/// Handles requests below `/simulator/bots`; `rest` is the path after that.
 pub(super) async fn handle(shared: &Shared, head: &Parts, rest: &str, body: &Bytes) -> Answer {
     match (rest, &head.method) {
         ("", &Method::GET) => {
@@ -70,7 +70,7 @@ pub(super) async fn handle(shared: &Shared, head: &Parts, rest: &str, body: &Byt
 fn show(shared: &Shared, rest: &str) -> Answer {
     let id = rest.strip_prefix('/').and_then(|id| id.parse().ok());
     let Some(run) = id.and_then(|id| shared.account.run(id)) else {
-        return answer::refuse(404, "There is no bot of that id; GET /simulator/bots lists them.");
+        return answer::refuse(404, "There is no bot with this id; GET /simulator/bots lists them.");
     };
     let mut report = json!(run.report());
     report["last_continue"] = json!(run.continues().last());
@@ -78,7 +78,7 @@ fn show(shared: &Shared, rest: &str) -> Answer {
 }
 
 async fn start(shared: &Shared, head: &Parts, body: &Bytes) -> Answer {
-    // Asking for JSON keeps web pages out: a browser sends it to another origin only if allowed.
+    // Requiring JSON keeps web pages out: a browser sends it to another origin only with permission.
     if !content_type_is(head, "application/json") {
         return answer::refuse(415, "Send it as Content-Type: application/json.");
     }
@@ -97,7 +97,7 @@ async fn start(shared: &Shared, head: &Parts, body: &Bytes) -> Answer {
     let stop = shared.stop.clone();
     let calls = futures_util::stream::iter(bots).for_each_concurrent(MAX_PARALLEL_CALLS, move |bot| {
         let url = url.clone();
-        // What came of it is in the bot's report.
+        // The bot's report has the result.
         async move { drop(bot.call(url.as_str()).await) }
     });
     shared.tasks.spawn(async move { stop.run_until_cancelled(calls).await });
@@ -111,15 +111,15 @@ pub(super) fn content_type_is(head: &Parts, kind: &str) -> bool {
 impl Order {
     fn plan(&self) -> Result<Plan, String> {
         if !(1..=MAX_COUNT).contains(&self.count) {
-            return Err(format!("`count` is {}: use 1 to {MAX_COUNT}", self.count));
+            return Err(format!("`count` is {}: must be 1 to {MAX_COUNT}", self.count));
         }
         if self.widget.is_some() && (self.url.is_some() || !self.data.is_null()) {
-            return Err("`widget` says what to ask and where: leave `url` and `data` out".to_owned());
+            return Err("`url` and `data` cannot be combined with `widget`: leave them out".to_owned());
         }
         let only_with_widget =
             self.handler.is_some() || !self.settings.is_empty() || !self.variables.is_empty();
         if self.widget.is_none() && only_with_widget {
-            return Err("`handler`, `settings` and `variables` go with `widget`".to_owned());
+            return Err("`handler`, `settings` and `variables` require `widget`".to_owned());
         }
         let faults = self.faults.iter().map(|name| name.parse::<Fault>()).collect::<Result<_, _>>();
         let body = match self.body {

@@ -1,4 +1,4 @@
-//! `GET /simulator/`: what can be asked of the simulator, for who looks at it for the first time.
+//! `GET /simulator/`: an overview of the control endpoints, for a first look.
 
 use http::Method;
 use http::request::Parts;
@@ -10,33 +10,33 @@ use super::fault::FAULTS;
 /// The control endpoints: method, path, and what each does.
 const ENDPOINTS: [(&str, &str, &str); 7] = [
     ("GET", "/simulator/", "this list"),
-    ("POST", "/simulator/bots", "starts bots; the body is an order, as `order_of_bots` below"),
+    ("POST", "/simulator/bots", "starts bots; the body is an order, see `order_of_bots` below"),
     ("GET", "/simulator/bots", "all bots, and what happened to each"),
-    ("GET", "/simulator/bots/{id}", "one bot, with the last continue that it took"),
-    ("POST", "/simulator/widgets", "takes a widget.zip (Content-Type: application/zip)"),
-    ("POST", "/simulator/widgets/{code}", "takes a newer version of that widget"),
-    ("GET", "/simulator/widgets", "the widgets that were uploaded"),
+    ("GET", "/simulator/bots/{id}", "one bot, with its last continue"),
+    ("POST", "/simulator/widgets", "uploads a widget.zip (Content-Type: application/zip)"),
+    ("POST", "/simulator/widgets/{code}", "uploads a newer version of that widget"),
+    ("GET", "/simulator/widgets", "the uploaded widgets"),
 ];
 
-/// The keys of an order of bots.
+/// The keys of an order for bots.
 const ORDER: [(&str, &str); 9] = [
-    ("url", "what the bots ask, as http://127.0.0.1:8080/widget_request/echo; or `widget`"),
-    ("data", "with `url`: what they send, any JSON"),
-    ("widget", "the code of an uploaded widget, whose steps the bots go through; or `url`"),
-    ("handler", "with `widget`: which of its handlers; the first one if absent"),
-    ("settings", "with `widget`: the settings of the block; their defaults if absent"),
-    ("variables", "with `widget`: values of placeholders, as {\"message_text\":\"hi\",\"lead.id\":\"5\"}"),
+    ("url", "the address that the bots call, like http://127.0.0.1:8080/widget_request/echo; or `widget`"),
+    ("data", "with `url`: the JSON that the bots send"),
+    ("widget", "the code of an uploaded widget: the bots run its steps; or `url`"),
+    ("handler", "with `widget`: the code of a handler (default: the first)"),
+    ("settings", "with `widget`: settings of the block (default: those of the widget)"),
+    ("variables", "with `widget`: values of placeholders, like {\"message_text\":\"hi\",\"lead.id\":\"5\"}"),
     ("faults", "a list of names, one for each attempt to continue the bot: see `faults` below"),
-    ("count", "how many bots; 1 if absent, at most 10000"),
-    ("body", "how they ask: form (if absent), form-plain, form-json-data or json"),
+    ("count", "the number of bots (default 1, at most 10000)"),
+    ("body", "the format of the requests: form (default), form-plain, form-json-data or json"),
 ];
 
-/// Answers what is below `/simulator` and has no endpoint of its own; `rest` is the path after that.
+/// Handles requests below `/simulator` that no other endpoint handles; `rest` is the path after that.
 pub(super) fn handle(head: &Parts, rest: &str) -> Answer {
     match (rest, &head.method) {
         ("" | "/", &Method::GET) => answer::json_body(200, &index()),
         ("" | "/", _) => answer::method("GET"),
-        _ => answer::refuse(404, "There is nothing at this path; GET /simulator/ lists what there is."),
+        _ => answer::refuse(404, "Nothing is served at this path; GET /simulator/ lists the endpoints."),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The endpoints that take widget packages and start bots of them. The [room](super) documents them.
+//! The endpoints that take widget packages and start their bots. The [crate](super) documents them.
 
 use bytes::Bytes;
 use http::Method;
@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::serve::Shared;
 use super::uploads::{self, WidgetOrder};
 
-/// Answers what is below `/simulator/widgets`; `rest` is the path after that.
+/// Handles requests below `/simulator/widgets`; `rest` is the path after that.
 pub(super) async fn handle(shared: &Shared, head: &Parts, rest: &str, body: Bytes) -> Answer {
     match (rest.strip_prefix('/'), &head.method) {
         (None, _) if !rest.is_empty() => answer::problem(404),
@@ -29,7 +29,7 @@ pub(super) async fn handle(shared: &Shared, head: &Parts, rest: &str, body: Byte
 }
 
 async fn upload(shared: &Shared, head: &Parts, code: Option<String>, zip: Bytes) -> Answer {
-    // Asking for this type keeps web pages out, as with bots.
+    // Requiring this type keeps web pages out, as with bots.
     if !["application/zip", "application/octet-stream"].iter().any(|kind| content_type_is(head, kind)) {
         return answer::refuse(415, "Send it as Content-Type: application/zip.");
     }
@@ -70,7 +70,7 @@ pub(super) async fn start(shared: &Shared, order: Order, plan: Plan) -> Answer {
     answer::json_body(202, &json!({ "bots": ids }))
 }
 
-/// Runs what takes long, as scripts do, beside the connections; `None` if it panicked.
+/// Runs slow work, such as scripts, off the runtime's threads; `None` if it panicked.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
 }

@@ -1,25 +1,26 @@
-//! What can go wrong with a call of Kommo, and the names by which the control endpoint knows it.
+//! The faults that can be injected, and their names in the control endpoints.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// One thing that happens to a continue, another call of the API or a request for tokens instead of the
-/// usual answer. What is said of a bot goes for a widget or a token likewise.
+/// One fault that replaces the usual response to a continue, another call of the API or a token
+/// request. Statements about a bot also apply to a widget or a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// Answers with this status: `application/problem+json` from 400 up, with `trace_id` for
-    /// 5xx and `validation-errors` for 400. A status in the 200s is not a refusal: the call
-    /// is judged as usual, and this status takes the place of its success. A 404 as the first fault
-    /// is a bot that does not wait yet when its continue comes.
+    /// Responds with this status: `application/problem+json` from 400 up, with `trace_id` for
+    /// 5xx and `validation-errors` for 400. A 2xx status is not a refusal: the simulator handles the
+    /// call as usual, and this status replaces that of a success. A 404 as the first fault plays a
+    /// bot that is not waiting yet when its continue arrives.
     Status(u16),
-    /// Reads the request and never answers. The bot is not continued.
+    /// Reads the request and never responds. The bot is not continued.
     Hang,
-    /// Resets the connection instead of an answer. The bot is not continued.
+    /// Resets the connection instead of responding. The bot is not continued.
     Reset,
-    /// The bot **is** continued, then the connection is closed without an answer. Later attempts
-    /// get 404, since nobody waits any more.
+    /// The bot **is** continued, then the connection closes without a response. Later attempts get
+    /// 404, because the bot no longer waits.
     AnswerLost,
-    /// 429 with the waiting time in either place, in seconds. Without `body` the body is no JSON.
+    /// 429 with a waiting time in seconds, in the header, the body or both. Without `body`, the body is
+    /// not JSON.
     TooManyRequests {
         /// The header `Retry-After`.
         header: Option<u32>,
@@ -32,21 +33,22 @@ pub enum Fault {
     HtmlNotFound,
     /// 200 with an HTML page: a captive portal answers in place of Kommo. The bot is not continued.
     HtmlOk,
-    /// 403 with a problem: the user has no rights.
+    /// 403 with a problem document: the user has no rights.
     Forbidden,
     /// 401, whatever the bearer.
     Unauthorized,
     /// 402: the account's plan has ended.
     PaymentRequired,
-    /// 307 to this location, which asks for the same POST, bearer included.
+    /// 307 to this location: asks the client to repeat the POST there, bearer included.
     Redirect(String),
-    /// Bytes that are no HTTP, then the end of the connection. The bot is not continued.
+    /// Bytes that are not HTTP, then the end of the connection. The bot is not continued.
     Garbage,
-    /// A response head that comes one byte at a time and never ends. The bot is not continued.
+    /// A response head that arrives one byte at a time and never ends. The bot is not continued.
     Drip,
 }
 
-/// The names of faults, and what happens instead of the usual answer. Any other status from 200 to 599 is a name too.
+/// The names of faults, and what each does instead of the usual response. Any other status from 200 to
+/// 599 is also a name.
 pub const FAULTS: [(&str, &str); 14] = [
     ("hang", "reads the request and never answers"),
     ("reset", "resets the connection"),
@@ -64,7 +66,7 @@ pub const FAULTS: [(&str, &str); 14] = [
     ("drip", "a response head that comes one byte at a time and never ends"),
 ];
 
-/// The name is none of a fault; the message lists the names.
+/// The name is not that of a fault. The message lists the names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown fault `{0}` (expected one of: {names}, or another status from 200 to 599)", names = names())]
 pub struct UnknownFault(String);
@@ -73,7 +75,7 @@ fn names() -> String {
     FAULTS.map(|(name, _)| name).join(", ")
 }
 
-/// Where the fault named `redirect` points to: a path of the simulator that is never served.
+/// The target of the fault named `redirect`: a path that the simulator never serves.
 const ELSEWHERE: &str = "/simulator/redirected";
 
 impl FromStr for Fault {
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_read_and_told_again() {
+    fn every_name_parses_and_prints_as_itself() {
         for name in FAULTS.map(|(name, _)| name).into_iter().chain(["500", "503", "204"]) {
             assert_eq!(name.parse::<Fault>().map(|fault| fault.to_string()), Ok(name.to_owned()));
         }

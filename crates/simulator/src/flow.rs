@@ -1,5 +1,5 @@
-//! The steps of a bot, carried out one handler after the other until it must wait or ends. Pure: the
-//! calls to the bridge are made by whoever drives it.
+//! Runs the steps of a bot, handler by handler, until the bot must wait or ends. Pure: the caller of
+//! this module calls the bridge.
 
 use std::collections::VecDeque;
 
@@ -7,44 +7,44 @@ use serde_json::{Map, Value};
 
 use super::placeholders::Known;
 
-/// A bot that says `goto` in a circle must not hold the simulator.
+/// Bounds the handlers of one bot, so that a circle of `goto`s cannot keep the simulator busy.
 const MAX_HANDLERS: usize = 1000;
 const MAX_PROGRAM_BYTES: usize = 64 * 1024;
 
-/// The steps of a bot: the handlers of each step's question.
+/// The steps of a bot: for each step, the handlers of its `question`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Program(Vec<Vec<Value>>);
 
-/// A bot on its way through its steps.
+/// The progress of a bot through its steps.
 #[derive(Debug, Clone)]
 pub(super) struct Flow {
     program: Program,
     known: Known,
     queue: VecDeque<Value>,
     left: usize,
-    /// What it has said to the customer.
+    /// The messages that the bot has shown to the customer.
     pub(super) said: Vec<String>,
 }
 
-/// Where a bot stops.
+/// Why a bot stops.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Next {
-    /// It posts a `widget_request` and waits for its continue.
+    /// It must post a `widget_request` and wait for its continue.
     Ask { url: String, data: Value },
     /// It leaves the widget by this exit.
     Exit(String),
-    /// It cannot go on, and why.
+    /// It cannot go on, for this reason.
     Stuck(String),
 }
 
 impl Program {
-    /// Reads what `onSalesbotDesignerSave` returned.
+    /// Parses the steps that `onSalesbotDesignerSave` returned.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_PROGRAM_BYTES {
-            return Err(format!("the steps take {} bytes; {MAX_PROGRAM_BYTES} is the limit", text.len()));
+            return Err(format!("the steps have {} bytes (limit: {MAX_PROGRAM_BYTES})", text.len()));
         }
         let steps: Vec<Value> =
-            serde_json::from_str(text).map_err(|error| format!("the steps are no array of JSON: {error}"))?;
+            serde_json::from_str(text).map_err(|error| format!("the steps are not a JSON array: {error}"))?;
         if steps.is_empty() {
             return Err("there are no steps".to_owned());
         }
@@ -66,20 +66,18 @@ impl Flow {
         Self { program, known, queue, left: MAX_HANDLERS, said: Vec::new() }
     }
 
-    /// Goes on after a continue: its handlers come first, then what follows the `widget_request`.
+    /// Goes on after a continue: runs its handlers first, then those after the `widget_request`.
     pub(super) fn resume(&mut self, data: Value, handlers: Option<Vec<Value>>) -> Next {
         self.known.json = data;
         self.insert(handlers.unwrap_or_default());
         self.run()
     }
 
-    /// Goes on until it must wait or ends.
+    /// Goes on until the bot must wait or ends.
     pub(super) fn run(&mut self) -> Next {
         while let Some(entry) = self.queue.pop_front() {
             let Some(left) = self.left.checked_sub(1) else {
-                return Next::Stuck(format!(
-                    "it went through {MAX_HANDLERS} handlers: a goto leads in a circle"
-                ));
+                return Next::Stuck(format!("it ran {MAX_HANDLERS} handlers: a goto leads in a circle"));
             };
             self.left = left;
             if let Some(next) = self.handle(&entry) {
@@ -115,7 +113,7 @@ impl Flow {
                 Some(exit) => Next::Exit(exit.to_owned()),
                 None => Next::Stuck("an exit has no `value`".to_owned()),
             }),
-            other => Some(Next::Stuck(format!("the simulator does not play the handler `{other}`"))),
+            other => Some(Next::Stuck(format!("the simulator does not support the handler `{other}`"))),
         }
     }
 
@@ -132,7 +130,7 @@ impl Flow {
             }
             (kind, _) => {
                 let kind = kind.unwrap_or_default();
-                Some(Next::Stuck(format!("goto: the simulator does not play the type `{kind}`")))
+                Some(Next::Stuck(format!("goto: the simulator does not support the type `{kind}`")))
             }
         }
     }
@@ -162,7 +160,7 @@ impl Flow {
             "<" => Ok(compared.is_some_and(std::cmp::Ordering::is_lt)),
             ">=" => Ok(compared.is_some_and(std::cmp::Ordering::is_ge)),
             "<=" => Ok(compared.is_some_and(std::cmp::Ordering::is_le)),
-            other => Err(format!("conditions: the simulator does not play the operation `{other}`")),
+            other => Err(format!("conditions: the simulator does not support the operation `{other}`")),
         }
     }
 

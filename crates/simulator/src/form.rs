@@ -1,11 +1,11 @@
-//! The bodies that Kommo writes. The form is what PHP's `http_build_query` makes of nested
-//! arrays: lists are keys 0, 1, …; `true` is 1, `false` is 0; `null` and empty arrays vanish.
+//! The bodies of Kommo's requests. Forms follow PHP's `http_build_query`: nested arrays become bracketed
+//! keys, lists have the keys 0, 1, …, `true` is 1, `false` is 0; `null` and empty arrays are omitted.
 
 use serde_json::{Value, json};
 
 pub(super) const TYPE: &str = "application/x-www-form-urlencoded";
 
-/// Whether the brackets of a key are percent-encoded; both were seen in the field.
+/// Whether the brackets of a key are percent-encoded. Kommo sends both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Brackets {
     Encoded,
@@ -61,7 +61,7 @@ fn flatten(out: &mut String, key: &str, value: &Value, brackets: Brackets) {
     }
 }
 
-/// Appends a pair whose key is encoded already.
+/// Appends a pair; `key` is already encoded.
 fn pair(out: &mut String, key: &str, value: &str) {
     if !out.is_empty() {
         out.push('&');
@@ -71,7 +71,7 @@ fn pair(out: &mut String, key: &str, value: &str) {
     out.push_str(&encoded(value));
 }
 
-/// PHP's `urlencode`: all but letters, digits, `-`, `_` and `.`; a space is a plus.
+/// PHP's `urlencode`: escapes everything but letters, digits, `-`, `_` and `.`; a space becomes `+`.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_data_as_php_does() {
+    fn data_is_written_as_php_does() {
         let rows = [
             (json!(null), ""),
             (json!("plain"), "&data=plain"),
@@ -108,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn encodes_brackets_when_asked() {
+    fn brackets_can_be_percent_encoded() {
         let data = json!({"lead": {"id": 1}});
         let body = nested("t", &data, "u", Brackets::Encoded);
         assert_eq!(body, "token=t&data%5Blead%5D%5Bid%5D=1&return_url=u");
     }
 
     #[test]
-    fn leaves_absent_data_out() {
+    fn null_data_is_omitted() {
         assert_eq!(with_json_data("t", &json!(null), "u"), "token=t&return_url=u");
         assert_eq!(with_json_data("t", &json!({"a": 1}), "u"), "token=t&data=%7B%22a%22%3A1%7D&return_url=u");
         assert_eq!(json("t", &json!(null), "u"), r#"{"return_url":"u","token":"t"}"#);

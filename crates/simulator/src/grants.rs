@@ -1,18 +1,19 @@
-//! Codes and pairs of tokens, and what each use of one does to the others. Pure: no clock, no socket.
+//! Authorization codes and token pairs, and how the use of one affects the others. Pure: no clock, no
+//! socket.
 //!
-//! - A code works once, for 20 minutes.
-//! - A refresh makes a new pair. The refresh token that it came from goes on working until the new
-//!   pair is first used, in a call or in a refresh; from then on it is revoked. If it is used again
-//!   before that, because the answer was lost, the unused pair is revoked in favour of the newer one.
-//! - While a refresh is under way, a second one with the same token is revoked at once.
-//! - A refresh token lives three months.
+//! - A code works once, within 20 minutes.
+//! - A refresh creates a new pair. The old refresh token keeps working until the new pair is first
+//!   used, in a call or a refresh; then it is revoked. If the old token is used again before that
+//!   (because the response was lost), another pair replaces the unused one, which is revoked.
+//! - While a refresh is in progress, a second one with the same token is refused as revoked.
+//! - A refresh token lives for 90 days.
 
 use std::time::{Duration, SystemTime};
 
 const CODE_LIFETIME: Duration = Duration::from_secs(20 * 60);
 const REFRESH_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// Everything that one account has granted.
+/// The codes and token pairs of one account.
 #[derive(Debug, Default)]
 pub(super) struct Grants {
     codes: Vec<Code>,
@@ -35,11 +36,11 @@ struct Pair {
     access_dead: bool,
     refresh_dead: bool,
     refreshing: bool,
-    /// The refresh token that it came from.
+    /// The refresh token that this pair replaces; `None` if there is none, or once the pair is used.
     parent: Option<String>,
 }
 
-/// Two tokens that are about to be given out.
+/// A token pair that is about to be issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NewPair {
     pub(super) access: String,
@@ -48,7 +49,7 @@ pub(super) struct NewPair {
     pub(super) expires: SystemTime,
 }
 
-/// Why a code or a refresh token is refused.
+/// Why a code or refresh token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     CodeUnknown,
@@ -64,7 +65,7 @@ impl Grants {
         self.codes.push(Code { text, issued, used: false });
     }
 
-    /// Takes a code for a pair.
+    /// Exchanges a code for a pair.
     pub(super) fn redeem(&mut self, code: &str, pair: NewPair) -> Result<(), Refused> {
         let Some(code) = self.codes.iter_mut().find(|known| known.text == code) else {
             return Err(Refused::CodeUnknown);
@@ -80,7 +81,7 @@ impl Grants {
         Ok(())
     }
 
-    /// A pair that no code was needed for, or that replaces the one of `parent`.
+    /// Adds a pair. `parent` is the refresh token that it replaces, if any.
     pub(super) fn add(&mut self, pair: NewPair, parent: Option<String>) {
         let NewPair { access, refresh, issued, expires } = pair;
         let (access_dead, refresh_dead, refreshing) = (false, false, false);
@@ -96,7 +97,7 @@ impl Grants {
         });
     }
 
-    /// Begins a refresh, which [`end`](Self::end) ends.
+    /// Begins a refresh; [`end`](Self::end) ends it.
     pub(super) fn begin(&mut self, refresh: &str, now: SystemTime) -> Result<(), Refused> {
         let pair = self.pair(refresh).ok_or(Refused::RefreshUnknown)?;
         if pair.refresh_dead || pair.refreshing {
@@ -115,7 +116,7 @@ impl Grants {
         }
     }
 
-    /// Takes a refresh token for a new pair.
+    /// Exchanges a refresh token for a new pair.
     pub(super) fn rotate(&mut self, refresh: &str, new: NewPair) -> Result<(), Refused> {
         let pair = self.pair(refresh).ok_or(Refused::RefreshUnknown)?;
         if pair.refresh_dead {
@@ -135,12 +136,12 @@ impl Grants {
         self.pairs.iter().any(|pair| pair.access == access && !pair.access_dead && now < pair.expires)
     }
 
-    /// Whether this refresh token is one of the account's that still works.
+    /// Whether this refresh token belongs to the account and is not revoked.
     pub(super) fn has_refresh(&self, refresh: &str) -> bool {
         self.pairs.iter().any(|pair| pair.refresh == refresh && !pair.refresh_dead)
     }
 
-    /// A call came with this access token.
+    /// Records a call with this access token.
     pub(super) fn used(&mut self, access: &str) {
         let parent =
             self.pairs.iter_mut().find(|pair| pair.access == access).and_then(|pair| pair.parent.take());
@@ -157,13 +158,13 @@ impl Grants {
         self.codes.iter_mut().for_each(|code| code.used = true);
     }
 
-    /// Takes the codes and tokens of another account to itself.
+    /// Copies the codes and tokens of another account.
     pub(super) fn take_over(&mut self, other: &Self) {
         self.codes.extend(other.codes.iter().cloned());
         self.pairs.extend(other.pairs.iter().cloned().map(|pair| Pair { refreshing: false, ..pair }));
     }
 
-    /// Every code and token so far.
+    /// Every code and token issued so far.
     pub(super) fn secrets(&self) -> Vec<String> {
         let codes = self.codes.iter().map(|code| code.text.clone());
         codes.chain(self.pairs.iter().flat_map(|pair| [pair.access.clone(), pair.refresh.clone()])).collect()
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_works_once_and_for_twenty_minutes() {
+    fn code_works_once_within_twenty_minutes() {
         let mut grants = Grants::default();
         grants.add_code("code".into(), at(0));
         grants.add_code("late".into(), at(0));
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_old_refresh_token_works_until_the_new_pair_is_used() {
+    fn old_refresh_token_works_until_the_new_pair_is_used() {
         for used in [true, false] {
             let mut grants = granted();
             refresh(&mut grants, "a", "b").unwrap();
@@ -240,7 +241,7 @@ mod tests {
         refresh(&mut grants, "a", "b").unwrap();
         grants.used("a access");
         assert_eq!(refresh(&mut grants, "a", "c"), Ok(()), "the old access token is not the new pair");
-        assert_eq!(refresh(&mut grants, "b", "d"), Err(Refused::RefreshRevoked), "lost, and replaced");
+        assert_eq!(refresh(&mut grants, "b", "d"), Err(Refused::RefreshRevoked), "replaced before its use");
         assert!(!grants.is_valid("b access", at(0)) && grants.is_valid("c access", at(0)));
         grants.used("c access");
         assert_eq!(refresh(&mut grants, "a", "d"), Err(Refused::RefreshRevoked));
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn one_refresh_at_a_time() {
+    fn second_refresh_with_the_same_token_is_refused_while_the_first_runs() {
         let mut grants = granted();
         grants.begin("a", at(0)).unwrap();
         assert_eq!(grants.begin("a", at(0)), Err(Refused::RefreshRevoked));
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_end_by_age_and_by_order() {
+    fn tokens_end_by_age_and_when_expired_or_revoked() {
         let mut grants = granted();
         assert!(grants.is_valid("a access", at(99)) && !grants.is_valid("a access", at(100)));
         assert_eq!(grants.begin("a", at(90 * 24 * 3600)), Err(Refused::RefreshExpired));

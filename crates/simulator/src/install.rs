@@ -1,17 +1,17 @@
-//! Whether settings fit a widget's template. Pure: a body in, settings or all its mistakes out.
+//! Checks settings against a widget's template. Pure: a body in, settings or all its errors out.
 
 use serde_json::{Map, Value};
 
 use super::answer::FieldError;
 use super::widget_data::Field;
 
-/// The settings to install with. Keys that the template does not name are left out.
+/// The settings to install the widget with. Drops the keys that the template does not name.
 pub(super) fn settings(template: &[Field], body: &[u8]) -> Result<Map<String, Value>, Vec<FieldError>> {
     // A widget without mandatory settings needs no body.
     let body = if body.is_empty() { b"{}" } else { body };
     let mut given = match serde_json::from_slice(body) {
         Ok(Value::Object(given)) => given,
-        // PHP writes an array without entries as a list.
+        // PHP writes an empty array as a list.
         Ok(Value::Array(list)) if list.is_empty() => Map::new(),
         _ => return Err(vec![wrong_type(String::new(), "object")]),
     };
@@ -47,7 +47,7 @@ fn check(field: &Field, value: &Value, errors: &mut Vec<FieldError>) {
                 errors.push(FieldError {
                     code: "TooFew",
                     path,
-                    detail: "At least one user is needed.".into(),
+                    detail: "At least one user is required.".into(),
                 });
             }
             for (user, value) in users {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_at_its_place() {
+    fn every_error_has_its_code_and_path() {
         let good = |agents: Value| json!({ "login": "a", "phones": { "5": "1" }, "agents": agents });
         let rows = [
             (json!([1]), vec![("InvalidType", "")]),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_kept_and_what_is_unknown_is_not() {
+    fn valid_settings_are_kept_and_unknown_keys_dropped() {
         let mut sent = json!({ "login": "a", "key": "", "phones": { "5": "1" }, "conf": [1],
             "agents": { "7": { "login": "l", "password": "p" } } });
         let expected = sent.clone();

@@ -1,7 +1,7 @@
-//! The language of the account: in which Kommo writes the titles and details of its problems.
+//! The language of the account, in which Kommo writes the titles and details of its problem documents.
 //!
-//! The room writes English. For an account that speaks another language the texts are replaced on their way out; statuses,
-//! codes and hints stay as they are, so a caller that decides on a text is found out.
+//! The rest of this crate writes English. For an account in another language, this module replaces the texts
+//! of each response. Statuses, codes and hints stay the same, so a caller that decides by a text fails its tests.
 
 use std::str::FromStr;
 
@@ -15,14 +15,14 @@ use super::answer::Answer;
 /// A language of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Language {
-    /// English, as Kommo's accounts speak unless their owner chooses another.
+    /// English, the default of Kommo's accounts.
     #[default]
     English,
-    /// Russian, as amoCRM's accounts speak.
+    /// Russian, the default of amoCRM's accounts.
     Russian,
 }
 
-/// The code is none of a language that the simulator speaks.
+/// The code is not that of a supported language.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown language `{0}` (expected one of: en, ru)")]
 pub struct UnknownLanguage(String);
@@ -39,7 +39,7 @@ impl FromStr for Language {
     }
 }
 
-/// What has a Russian form; Kommo leaves the rest in English.
+/// The texts with a Russian translation. Kommo leaves the others in English.
 const RUSSIAN: [(&str, &str); 11] = [
     ("Bad Request", "Некорректный запрос"),
     ("Payment Required", "Оплата необходима"),
@@ -61,7 +61,7 @@ const RUSSIAN: [(&str, &str); 11] = [
 ];
 
 impl Language {
-    /// The answer in this language, if it is a problem.
+    /// Translates a problem document into this language; returns other responses unchanged.
     pub(super) async fn translate(self, answer: Answer) -> Answer {
         let is_problem =
             answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
@@ -82,7 +82,7 @@ impl Language {
     }
 }
 
-/// Replaces every text that has a Russian form.
+/// Replaces every text that has a Russian translation.
 fn replace(value: &mut Value) {
     match value {
         Value::String(text) => {

@@ -1,4 +1,4 @@
-//! An account that has moved to another host: what its old host still says.
+//! An account that has moved to another host, and the responses of its old host.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::api::header;
 
 const REFRESH_TOKEN: HeaderName = HeaderName::from_static("x-refresh-token");
 
-/// What the token endpoint of an account's old host answers.
+/// The response of the token endpoint at an account's old host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MovedAnswer {
     /// 401 with a hint.
@@ -21,7 +21,7 @@ pub enum MovedAnswer {
     NotFound,
 }
 
-/// Where an account has gone.
+/// Where an account has moved to.
 #[derive(Debug, Clone)]
 pub(super) struct Moved {
     pub(super) to: Arc<Account>,
@@ -41,7 +41,7 @@ impl Moved {
     }
 }
 
-/// `GET /oauth2/account/current/subdomain`: the host of the account that a refresh token is of.
+/// `GET /oauth2/account/current/subdomain`: the host of the account that a refresh token belongs to.
 pub(super) fn subdomain(account: &Account, head: &Parts) -> Answer {
     if head.method != Method::GET {
         return answer::method("GET");
@@ -50,7 +50,7 @@ pub(super) fn subdomain(account: &Account, head: &Parts) -> Answer {
     let moved = lock(&account.moved).as_ref().map(|moved| moved.to.clone());
     let home = moved.as_deref().unwrap_or(account);
     if !lock(&home.grants).has_refresh(token) {
-        return answer::oauth(401, "Token has been revoked", "The refresh token is of no account.");
+        return answer::oauth(401, "Token has been revoked", "The refresh token belongs to no account.");
     }
     let host = home.host();
     let name = host.split(':').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The pages and endpoints of OAuth 2.0: where a person grants access, where codes and refresh tokens
-//! become pairs, and where an account that has moved is found.
+//! The pages and endpoints of OAuth 2.0: the page on which a user grants access, the token endpoint, and
+//! the endpoint that locates an account that has moved.
 
 use bytes::Bytes;
 use http::Method;
@@ -49,7 +49,7 @@ pub(super) async fn handle(account: &Account, head: &Parts, body: Bytes) -> Resu
         None => Ok(judged()),
         Some(fault) => api::play(fault, judged),
     };
-    // Whoever waits for the answer of this refresh may begin the next one.
+    // Ends the refresh before its caller sees the response, so that the caller may begin the next one.
     drop(asked);
     account.records.answered_oauth(kept, result.as_ref().map(|answer| answer.status().as_u16()).ok());
     if fault == Some(Fault::Hang) {
@@ -58,7 +58,7 @@ pub(super) async fn handle(account: &Account, head: &Parts, body: Bytes) -> Resu
     result
 }
 
-/// Plays the person at once: grants, or refuses with `deny=1`.
+/// Plays the user: grants access at once, or refuses it with `deny=1`.
 fn page(account: &Account, head: &Parts) -> Answer {
     if head.method != Method::GET {
         return answer::method("GET");
@@ -70,7 +70,7 @@ fn page(account: &Account, head: &Parts) -> Answer {
             .map(|(_, value)| value.into_owned())
     };
     if value("client_id").as_ref() != Some(&account.options.client_uuid) {
-        return answer::refuse(400, "There is no integration of this client_id.");
+        return answer::refuse(400, "There is no integration with this client_id.");
     }
     let state = value("state");
     let outcome = if value("deny").is_some_and(|deny| deny == "1") { Granted::Denied } else { Granted::Code };
@@ -80,16 +80,18 @@ fn page(account: &Account, head: &Parts) -> Answer {
     }
 }
 
-/// What a person or Kommo itself has decided.
+/// The reason for a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Granted {
+    /// The user granted access.
     Code,
+    /// The user refused.
     Denied,
-    /// Kommo calls by itself when a widget is installed.
+    /// The widget was installed: Kommo makes the call, not a browser.
     FromWidget,
 }
 
-/// Where Kommo sends the browser then, or what it calls itself; with a fresh code unless denied.
+/// The URL that the browser or Kommo calls back; with a new code unless access was denied.
 pub(super) fn callback(account: &Account, granted: Granted, state: Option<&str>) -> Result<Url, String> {
     let redirect_uri = lock(&account.redirect_uri).clone();
     let mut url =
@@ -113,7 +115,7 @@ pub(super) fn callback(account: &Account, granted: Granted, state: Option<&str>)
     Ok(url)
 }
 
-/// A request for tokens whose client is who it says. A refresh is under way until this is dropped.
+/// A token request from an authenticated client. A refresh is in progress until this is dropped.
 struct TokenRequest<'a> {
     account: &'a Account,
     with: With,
@@ -148,7 +150,7 @@ impl<'a> TokenRequest<'a> {
             return Err(answer::oauth(
                 401,
                 "Client authentication failed",
-                "The client is not known by this secret.",
+                "The client_id or client_secret is wrong.",
             )
             .into());
         }

@@ -1,4 +1,4 @@
-//! What a test does to the OAuth side of an account: expire, revoke, move, disable.
+//! Controls for tests of OAuth: expire, revoke, move, disable.
 
 use super::account::lock;
 use super::bot::ask;
@@ -10,23 +10,23 @@ use super::plan::Algorithm;
 use super::report::{Ack, CallError, OauthCall};
 use super::{Simulator, access_token, token};
 
-/// A pair of OAuth tokens of the account.
+/// An OAuth token pair of the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
     /// The bearer for API calls.
     pub access_token: String,
-    /// What the next pair is got with.
+    /// The token that a refresh exchanges for the next pair.
     pub refresh_token: String,
 }
 
 impl Simulator {
-    /// Where a person who grants access comes back to, from now on; what the token endpoint must be
-    /// told.
+    /// Sets the integration's redirect URI: where a user returns after granting access, and the
+    /// `redirect_uri` that the token endpoint requires.
     pub fn set_redirect_uri(&self, redirect_uri: impl Into<String>) {
         *lock(&self.account.redirect_uri) = redirect_uri.into();
     }
 
-    /// A pair of tokens as if an authorization had just been completed.
+    /// Issues a token pair, as if an authorization had just been completed.
     #[must_use]
     pub fn issue_tokens(&self) -> Tokens {
         let pair = access_token::pair(&self.account);
@@ -35,22 +35,22 @@ impl Simulator {
         tokens
     }
 
-    /// The redirect that brings a person back who granted access: `code`, `referer`, `client_id`, and
-    /// this `state`. Each call makes a new code.
+    /// The URL to which a user returns after granting access, with `code`, `referer`, `client_id` and this
+    /// `state`. Each call creates a new code.
     ///
     /// # Errors
     ///
-    /// The redirect URI is no URL; the text says why.
+    /// The redirect URI is not a URL; the text says why.
     pub fn callback_url(&self, state: &str) -> Result<String, String> {
         oauth::callback(&self.account, Granted::Code, Some(state)).map(String::from)
     }
 
-    /// What Kommo calls by itself when the integration's widget is installed: `from_widget=1`, a new
-    /// code, and no `state`.
+    /// The URL that Kommo calls when the integration's widget is installed, with `from_widget=1`, a new
+    /// code and no `state`.
     ///
     /// # Errors
     ///
-    /// The redirect URI is no URL; the text says why.
+    /// The redirect URI is not a URL; the text says why.
     pub fn install_callback_url(&self) -> Result<String, String> {
         oauth::callback(&self.account, Granted::FromWidget, None).map(String::from)
     }
@@ -59,14 +59,14 @@ impl Simulator {
     ///
     /// # Errors
     ///
-    /// The redirect URI is no URL, or nobody answered there in time.
+    /// The redirect URI is not a URL, or there was no response in time.
     pub async fn send_install_callback(&self) -> Result<Ack, CallError> {
         let url = self.install_callback_url().map_err(CallError::Unreachable)?;
         ask(&self.account, self.account.client.get(url)).await
     }
 
-    /// The hook that tells a bridge at this base URL that the account has disabled the integration:
-    /// `{bridge_base}/oauth/revoked` with `account_id`, `client_uuid` and the signature over them.
+    /// The hook that Kommo calls when the account disables the integration: `{bridge_base}/oauth/revoked`
+    /// with `account_id`, `client_uuid` and the signature over both.
     #[must_use]
     pub fn revoke_url(&self, bridge_base: &str) -> String {
         let options = &self.account.options;
@@ -86,7 +86,7 @@ impl Simulator {
     ///
     /// # Errors
     ///
-    /// Nobody answered in time. The tokens are revoked all the same.
+    /// There was no response in time. The tokens are revoked nevertheless.
     pub async fn disable(&self, bridge_base: &str) -> Result<Ack, CallError> {
         self.revoke_tokens();
         ask(&self.account, self.account.client.get(self.revoke_url(bridge_base))).await
@@ -97,41 +97,41 @@ impl Simulator {
         lock(&self.account.grants).revoke();
     }
 
-    /// Ends every OAuth access token, as if its time were over; refresh tokens go on working.
+    /// Expires every OAuth access token. Refresh tokens keep working.
     pub fn expire_access_tokens(&self) {
         lock(&self.account.grants).expire_access();
     }
 
-    /// Moves the account to another simulator, which should have been started with the same
-    /// `account_id`. The other accepts this account's tokens from now on. This one refuses all bearers
-    /// with 401 and all token requests with `answer`, and tells where the account went to whoever asks
-    /// with its refresh token.
+    /// Moves the account to another simulator, started with the same `account_id`. The other simulator
+    /// then accepts this account's tokens. This one refuses all bearers with 401 and all token requests
+    /// with `answer`; a caller with a refresh token of the account can ask it for the new host.
     pub fn move_to(&self, other: &Self, answer: MovedAnswer) {
         let grants = std::mem::take(&mut *lock(&self.account.grants));
         lock(&other.account.grants).take_over(&grants);
         *lock(&self.account.moved) = Some(Moved { to: other.account.clone(), answer });
     }
 
-    /// Every call below `/oauth2/` gets this fault, until the next call with `None`.
+    /// Plays this fault for every call below `/oauth2/`, until `None` is set.
     pub fn set_oauth_outage(&self, outage: Option<Fault>) {
         self.account.trouble.set_oauth_outage(outage);
     }
 
-    /// The next calls below `/oauth2/` get these faults, one a call. With [`Fault::AnswerLost`] a code
-    /// is redeemed or a token rotated, and nobody hears of it.
+    /// Appends faults to the queue of the OAuth endpoints. Each call below `/oauth2/` takes one from the
+    /// front. With [`Fault::AnswerLost`] the code is redeemed or the token rotated, but the caller gets
+    /// no response.
     pub fn queue_oauth_faults(&self, faults: impl IntoIterator<Item = Fault>) {
         self.account.trouble.queue_oauth(faults);
     }
 
-    /// Every request below `/oauth2/`, in order of arrival. Empty when
+    /// Every request below `/oauth2/`, in order of arrival. Empty if
     /// [`Options::record`](super::Options::record) is off.
     #[must_use]
     pub fn oauth_calls(&self) -> Vec<OauthCall> {
         self.account.records.oauth_calls()
     }
 
-    /// Every code, access token and refresh token that this account has given out so far, for tests
-    /// that search for them where they must not be. An account that has moved has taken its own along.
+    /// Every code, access token and refresh token that this account has issued, for tests that check for
+    /// leaks. After [`move_to`](Self::move_to) the other simulator has them.
     #[must_use]
     pub fn issued_secrets(&self) -> Vec<String> {
         lock(&self.account.grants).secrets()

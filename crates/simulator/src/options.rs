@@ -1,7 +1,7 @@
-//! What a simulated account is like: its names, its secrets, its limits.
+//! The options of a simulated account: names, secrets, limits.
 //!
-//! The defaults are derived from fixed labels, so that they look random, are the same in every
-//! run, and no literal secret stands in the source.
+//! The defaults are derived from fixed labels: they look random and are the same in every run, and the
+//! source contains no literal secret.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,67 +12,67 @@ use sha2::{Digest, Sha256};
 use super::language::Language;
 use super::time::TimeSource;
 
-/// Everything about one simulated account. Take [`Options::default`] and change what matters.
+/// The options of one simulated account. Start from [`Options::default`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where to listen. Port 0, the default, takes a free port of the loopback interface.
+    /// The address to listen on. Port 0, the default, takes a free port of the loopback interface.
     pub listen: SocketAddr,
-    /// The account's number, claim `account_id` of its tokens.
+    /// The account's id, claim `account_id` of its tokens.
     pub account_id: i64,
     /// The account's name, claim `subdomain` of its tokens.
     pub subdomain: String,
     /// The integration's id, claim `client_uuid` of its tokens.
     pub client_uuid: String,
-    /// The integration's secret: signs the bots' tokens, and is shown for OAuth tokens.
+    /// The integration's secret: the account signs bot tokens with it, and the token endpoint requires it.
     pub client_secret: String,
-    /// The long-lived token: a bearer that is always accepted. OAuth tokens come beside it.
+    /// The long-lived token: a bearer that is always valid, besides OAuth access tokens.
     pub access_token: String,
-    /// Where a person comes back to after granting access. Bridges in tests learn their port late:
+    /// Where a user returns after granting access. If a test learns the bridge's port only later:
     /// [`Simulator::set_redirect_uri`](super::Simulator::set_redirect_uri).
     pub redirect_uri: String,
-    /// How long an OAuth access token lives, in whole seconds. Default: a day.
+    /// The lifetime of an OAuth access token, in whole seconds. Default: a day.
     pub access_token_lifetime: Duration,
-    /// How long the token endpoint takes. A refresh token that comes again within it is refused: two
-    /// refreshes at once. Default: 20 ms.
+    /// The latency of the token endpoint. A second refresh with the same token within this time is
+    /// refused. Default: 20 ms.
     pub token_latency: Duration,
-    /// Whether the user behind the tokens is an administrator, who alone may continue bots, install
-    /// and uninstall. Default: yes. [`Simulator::set_administrator`](super::Simulator::set_administrator)
-    /// changes it later.
+    /// Whether the user behind the tokens is an administrator. Only an administrator may continue bots
+    /// and install or uninstall widgets. Default: yes.
+    /// [`Simulator::set_administrator`](super::Simulator::set_administrator) changes it later.
     pub administrator: bool,
-    /// Widgets that are made up, beside the ones always there. Default: 3.
+    /// The number of made-up widgets, in addition to those that every account has. Default: 3.
     pub more_widgets: usize,
-    /// Calls of the API in any one second before Kommo answers 429 (its real limit is 7). `None`,
-    /// the default: no limit.
+    /// API calls in any one second before Kommo responds with 429 (its real limit is 7). Default:
+    /// `None`, no limit.
     pub rate_limit: Option<u32>,
-    /// How long a call of the API takes before it is judged and answered. Default: nothing.
+    /// The delay before an API call is checked and answered. Default: zero.
     pub latency: Duration,
-    /// In which language the account's problems are written. Default: English.
+    /// The language of the account's problem documents. Default: English.
     pub language: Language,
-    /// What a continue with `data` and no `execute_handlers` gets.
+    /// The response to a continue that has `data` but no `execute_handlers`.
     pub data_alone: DataAlone,
-    /// Keep every call and every event. When off, only counts and each bot's last continue are
-    /// kept, so that a long load test does not fill the memory. Default: on.
+    /// Whether to keep every call and every event. If off, the simulator keeps only counts and each bot's
+    /// last continue, so that a long load test does not exhaust the memory. Default: on.
     pub record: bool,
-    /// How long a bot waits for the answer to its `widget_request`. Kommo waits 2 seconds.
+    /// How long a bot waits for the response to its `widget_request`. Default: 2 seconds, as Kommo does.
     pub answer_timeout: Duration,
-    /// A program with the command line of this crate, which runs the scripts of uploaded widgets in processes of their own
-    /// and so can end each at its time. `None`, the default: on threads, of which those are left behind that cannot be
-    /// interrupted.
+    /// A program that has the command [`SCRIPT_COMMAND`](super::SCRIPT_COMMAND). It runs each script of an
+    /// uploaded widget in its own process, which the simulator kills at the time limit. Default: `None`. Scripts
+    /// then run on threads, and a script that cannot be interrupted keeps its thread.
     pub script_program: Option<PathBuf>,
-    /// Decides the ids that are made up. `None`, the default: a new one at each start, since ids
-    /// that come again would look like duplicates to a bridge that still remembers them.
+    /// The seed of generated ids. Default: `None`, a new seed at each start, because repeated ids would
+    /// look like duplicates to a bridge that remembers them.
     pub seed: Option<u64>,
-    /// Tells the wall time for `iat`, `nbf` and `exp`, and decides what has expired.
+    /// The wall clock for `iat`, `nbf` and `exp` and for every expiry.
     pub clock: TimeSource,
 }
 
-/// What Kommo answers to `data` without the key `execute_handlers`; both were seen in the field.
+/// Kommo's response to `data` without the key `execute_handlers`. Real accounts show both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DataAlone {
     /// 202: the bot goes on.
     #[default]
     Accept202,
-    /// 400 with code `TooFew`: the bot still waits.
+    /// 400 with code `TooFew`: the bot keeps waiting.
     TooFew400,
 }
 
@@ -83,8 +83,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults of the account with this number. Accounts of different numbers share the
-    /// integration (`client_uuid`, `client_secret`), and have their own id, name and token.
+    /// The defaults of the account with this number. Accounts with different numbers share the
+    /// integration (`client_uuid`, `client_secret`) but have their own id, name and token.
     #[must_use]
     pub fn numbered(number: u32) -> Self {
         Self {

@@ -1,5 +1,5 @@
-//! A widget package as Kommo takes it: the zip is opened, and everything in it is held against the
-//! rules, so that whoever uploads hears of all mistakes at once.
+//! Reads a widget package as Kommo does: unpacks the zip and checks everything in it, so that one upload
+//! reports all mistakes.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -13,7 +13,7 @@ const MAX_FILES: usize = 500;
 const MAX_UNPACKED_BYTES: u64 = 8 * 1024 * 1024;
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// What a package holds, once its files are in order.
+/// The content of a valid package.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Package {
     pub(super) manifest: Value,
@@ -22,7 +22,7 @@ pub(super) struct Package {
     pub(super) i18n: BTreeMap<String, Value>,
 }
 
-/// One thing that is wrong: the file, or the key in it, and why.
+/// One mistake: the file, or the key in it, and what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mistake {
     pub(super) place: String,
@@ -35,7 +35,7 @@ pub(super) fn mistake(place: impl Into<String>, detail: impl Into<String>) -> Mi
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Opens a package. `update` says that the account knows the widget already.
+/// Opens a package. `update` is true if the account already has the widget.
 pub(super) fn open(bytes: &[u8], update: bool) -> Result<Package, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let files = unpack(bytes, &mut mistakes)?;
@@ -59,10 +59,10 @@ pub(super) fn open(bytes: &[u8], update: bool) -> Result<Package, Vec<Mistake>> 
 
 fn unpack(bytes: &[u8], mistakes: &mut Vec<Mistake>) -> Result<Files, Vec<Mistake>> {
     let whole = |detail: String| vec![mistake("", detail)];
-    let mut archive =
-        ZipArchive::new(Cursor::new(bytes)).map_err(|error| whole(format!("It is no zip file: {error}.")))?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes))
+        .map_err(|error| whole(format!("It is not a zip file: {error}.")))?;
     if archive.len() > MAX_FILES {
-        return Err(whole(format!("It has {} files; {MAX_FILES} is the limit.", archive.len())));
+        return Err(whole(format!("It has {} files (limit: {MAX_FILES}).", archive.len())));
     }
     if archive.has_duplicate_names() {
         mistakes.push(mistake("", "Two of its files have the same name."));
@@ -79,7 +79,7 @@ fn unpack(bytes: &[u8], mistakes: &mut Vec<Mistake>) -> Result<Files, Vec<Mistak
             mistakes.push(mistake(&name, detail));
         }
         if !matches!(entry.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
-            mistakes.push(mistake(&name, "It must be deflated or stored."));
+            mistakes.push(mistake(&name, "Its compression must be deflate or none."));
             continue;
         }
         let mut content = Vec::new();
@@ -90,7 +90,7 @@ fn unpack(bytes: &[u8], mistakes: &mut Vec<Mistake>) -> Result<Files, Vec<Mistak
         }
         left = left
             .checked_sub(content.len() as u64)
-            .ok_or_else(|| whole("It is too large, unpacked.".into()))?;
+            .ok_or_else(|| whole("It is larger than 8 MiB unpacked.".into()))?;
         files.insert(name, content);
     }
     Ok(files)
@@ -98,13 +98,13 @@ fn unpack(bytes: &[u8], mistakes: &mut Vec<Mistake>) -> Result<Files, Vec<Mistak
 
 fn wrong_name(name: &str) -> Option<&'static str> {
     if name.contains('\\') {
-        Some("Its path must have forward slashes.")
+        Some("Its path must use forward slashes.")
     } else if name.starts_with('/') {
-        Some("Its path must begin at the root of the zip, without a slash.")
+        Some("Its path must not begin with a slash.")
     } else if name.split('/').any(|part| part.starts_with('.')) {
-        Some("Files that begin with a dot must not be in it.")
+        Some("The package must not contain names that begin with a dot.")
     } else if name.ends_with("/manifest.json") {
-        Some("The files must be at the root of the zip, not in a folder.")
+        Some("It must be at the root of the zip, not in a folder.")
     } else {
         None
     }
@@ -128,7 +128,7 @@ fn json(files: &Files, name: &str, mistakes: &mut Vec<Mistake>) -> Option<Value>
     match serde_json::from_str::<Value>(&text) {
         Ok(value) if value.is_object() => return Some(value),
         Ok(_) => mistakes.push(mistake(name, "It must be a JSON object.")),
-        Err(error) => mistakes.push(mistake(name, format!("It is no JSON: {error}."))),
+        Err(error) => mistakes.push(mistake(name, format!("It is not valid JSON: {error}."))),
     }
     None
 }

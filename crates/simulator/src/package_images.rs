@@ -1,4 +1,4 @@
-//! The pictures of a widget package: PNG, of exact sizes, not too heavy.
+//! Checks the images of a widget package: format, dimensions and file size.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ const LOGOS: [(&str, (u32, u32)); 6] = [
     ("images/logo_dp.png", (174, 109)),
 ];
 
-/// Checks the six logos, and that each of the `more` pictures, those of a tour, is there.
+/// Checks the six logos, and that the package has the images in `more`, which are those of the tour.
 pub(super) fn check(files: &BTreeMap<String, Vec<u8>>, more: &[String], mistakes: &mut Vec<Mistake>) {
     for (name, wanted) in LOGOS {
         match files.get(name).map(|bytes| size(bytes)) {
             None => mistakes.push(mistake(name, "It is missing.")),
-            Some(None) => mistakes.push(mistake(name, "It is no PNG.")),
+            Some(None) => mistakes.push(mistake(name, "It is not a PNG image.")),
             Some(Some(found)) if found != wanted => {
                 let ((width, height), (wide, high)) = (found, wanted);
                 mistakes.push(mistake(name, format!("It is {width}×{height} and must be {wide}×{high}.")));
@@ -31,7 +31,7 @@ pub(super) fn check(files: &BTreeMap<String, Vec<u8>>, more: &[String], mistakes
     }
     for name in more {
         if !files.contains_key(name) {
-            mistakes.push(mistake(name, "The tour shows it, and it is missing."));
+            mistakes.push(mistake(name, "The tour shows it, but it is missing."));
         }
     }
     for (name, bytes) in files.iter().filter(|(name, _)| name.starts_with("images/")) {
@@ -41,7 +41,7 @@ pub(super) fn check(files: &BTreeMap<String, Vec<u8>>, more: &[String], mistakes
     }
 }
 
-/// Width and height as the first chunk tells them.
+/// Width and height, from the first chunk.
 fn size(bytes: &[u8]) -> Option<(u32, u32)> {
     let chunk = bytes.strip_prefix(SIGNATURE)?;
     let (kind, rest) = (chunk.get(4..8)?, chunk.get(8..)?);

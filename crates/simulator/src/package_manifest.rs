@@ -1,4 +1,4 @@
-//! What Kommo asks of `manifest.json` and of the texts that it refers to. Pure: values in, mistakes out.
+//! Kommo's rules for `manifest.json` and the texts that it refers to. Pure: values in, mistakes out.
 
 use std::collections::BTreeMap;
 
@@ -11,40 +11,40 @@ const LOCALES: [&str; 6] = ["en", "es", "pt", "tr", "id", "ru"];
 const SETTING_TYPES: [&str; 5] = ["text", "pass", "users", "users_lp", "custom"];
 const DESIGNER_TYPES: [&str; 3] = ["text", "numeric", "url"];
 
-/// Keys of `salesbot_designer` beside its handlers.
+/// Keys of `salesbot_designer` that are not handlers.
 const NO_HANDLERS: [&str; 2] = ["logo", "conditions"];
 
 type Texts = BTreeMap<String, Value>;
 
-/// The locales that the manifest lists, whether or not they are Kommo's.
+/// The locales that the manifest lists, known to Kommo or not.
 pub(super) fn locales(manifest: &Value) -> Vec<String> {
     strings(&manifest["widget"]["locale"])
 }
 
-/// The pictures of the tour, by their paths in the package.
+/// The paths in the package of the tour's images.
 pub(super) fn pictures(manifest: &Value) -> Vec<String> {
     let images = manifest["tour"]["tour_images"].as_object();
     let paths = images.into_iter().flat_map(Map::values).flat_map(strings);
     paths.map(|path| path.trim_start_matches('/').to_owned()).collect()
 }
 
-/// The handlers of the bot designer, by their codes.
+/// The handlers of the bot designer, with their codes.
 pub(super) fn handlers(manifest: &Value) -> impl Iterator<Item = (&String, &Value)> {
     let designer = manifest["salesbot_designer"].as_object();
     designer.into_iter().flatten().filter(|(code, _)| !NO_HANDLERS.contains(&code.as_str()))
 }
 
-/// Adds all that is wrong. `i18n` holds the texts of each locale that could be read.
+/// Adds every mistake to `mistakes`. `i18n` has the texts of each locale that could be read.
 pub(super) fn check(manifest: &Value, i18n: &Texts, update: bool, mistakes: &mut Vec<Mistake>) {
     let mut wrong = |key: &str, detail: &str| mistakes.push(mistake(format!("{FILE}: {key}"), detail));
     let widget = &manifest["widget"];
     for key in ["name", "description", "short_description"] {
         if !widget[key].as_str().is_some_and(is_key) {
-            wrong(&format!("widget.{key}"), "It must be a key of the texts, as in `widget.name`.");
+            wrong(&format!("widget.{key}"), "It must be a key of the texts, like `widget.name`.");
         }
     }
     if !widget["version"].as_str().is_some_and(is_version) {
-        wrong("widget.version", "It must be a string of numbers and dots, as in `1.0.0`.");
+        wrong("widget.version", "It must be a string of numbers and dots, like `1.0.0`.");
     }
     let fixed = [("interface_version", json!(2)), ("init_once", json!(false)), ("installation", json!(true))];
     for (key, value) in fixed {
@@ -54,13 +54,14 @@ pub(super) fn check(manifest: &Value, i18n: &Texts, update: bool, mistakes: &mut
     }
     let locales = locales(manifest);
     if locales.is_empty() {
-        wrong("widget.locale", "It must list a locale at least.");
+        wrong("widget.locale", "It must list at least one locale.");
     }
     for locale in locales.iter().filter(|locale| !LOCALES.contains(&locale.as_str())) {
-        wrong("widget.locale", &format!("`{locale}` is none of {}.", LOCALES.join(", ")));
+        let expected = LOCALES.join(", ");
+        wrong("widget.locale", &format!("Unknown locale `{locale}` (expected one of: {expected})."));
     }
     if widget["support"].as_object().is_none_or(Map::is_empty) {
-        wrong("widget.support", "It must be an object with a link or an e-mail.");
+        wrong("widget.support", "It must be an object with a link or an email address.");
     }
     for key in ["code", "secret_key"] {
         if !update && widget.get(key).is_some() {
@@ -70,7 +71,7 @@ pub(super) fn check(manifest: &Value, i18n: &Texts, update: bool, mistakes: &mut
     let locations = strings(&manifest["locations"]);
     for location in ["settings", "salesbot_designer"] {
         if !locations.iter().any(|listed| listed == location) {
-            wrong("locations", &format!("`{location}` must be among them."));
+            wrong("locations", &format!("It must contain `{location}`."));
         }
     }
     settings(&manifest["settings"], &mut wrong);
@@ -83,7 +84,7 @@ pub(super) fn check(manifest: &Value, i18n: &Texts, update: bool, mistakes: &mut
 
 fn settings(settings: &Value, wrong: &mut impl FnMut(&str, &str)) {
     let Some(settings) = settings.as_object().filter(|settings| !settings.is_empty()) else {
-        return wrong("settings", "It must be an object with one setting at least.");
+        return wrong("settings", "It must be an object with at least one setting.");
     };
     for (key, setting) in settings {
         if !setting["name"].as_str().is_some_and(is_key) {
@@ -100,7 +101,7 @@ fn settings(settings: &Value, wrong: &mut impl FnMut(&str, &str)) {
 
 fn designer(manifest: &Value, wrong: &mut impl FnMut(&str, &str)) {
     if handlers(manifest).next().is_none() {
-        wrong("salesbot_designer", "It must have one handler at least.");
+        wrong("salesbot_designer", "It must have at least one handler.");
     }
     for (code, handler) in handlers(manifest) {
         let place = format!("salesbot_designer.{code}");
@@ -131,11 +132,11 @@ fn designer(manifest: &Value, wrong: &mut impl FnMut(&str, &str)) {
 
 fn tour(tour: &Value, locales: &[String], wrong: &mut impl FnMut(&str, &str)) {
     if tour["is_tour"] != true {
-        wrong("tour.is_tour", "It must be true; without a tour leave `tour` out.");
+        wrong("tour.is_tour", "It must be true. If there is no tour, leave out `tour`.");
     }
     for locale in locales {
         if strings(&tour["tour_images"][locale]).is_empty() {
-            wrong(&format!("tour.tour_images.{locale}"), "It must list a picture at least.");
+            wrong(&format!("tour.tour_images.{locale}"), "It must list at least one image.");
         }
     }
     if !tour["tour_description"].as_str().is_some_and(is_key) {
@@ -143,7 +144,7 @@ fn tour(tour: &Value, locales: &[String], wrong: &mut impl FnMut(&str, &str)) {
     }
 }
 
-/// Each key that the manifest names has a text in each locale.
+/// Checks that each locale has a text for each key that the manifest names.
 fn texts(manifest: &Value, i18n: &Texts, mistakes: &mut Vec<Mistake>) {
     let mut keys = Vec::new();
     collect(manifest, "", &mut keys);
@@ -153,14 +154,14 @@ fn texts(manifest: &Value, i18n: &Texts, mistakes: &mut Vec<Mistake>) {
             if text.is_none_or(str::is_empty) {
                 mistakes.push(mistake(
                     format!("i18n/{locale}.json: {key}"),
-                    "The manifest names it; it has no text.",
+                    "The manifest uses this key, but it has no text.",
                 ));
             }
         }
     }
 }
 
-/// The values that are keys of texts: those under the names that Kommo reads as such.
+/// Collects the values that Kommo reads as keys of texts.
 fn collect(value: &Value, name: &str, keys: &mut Vec<String>) {
     match value {
         Value::String(text) if NAMES.contains(&name) && is_key(text) => keys.push(text.clone()),
@@ -172,7 +173,7 @@ fn collect(value: &Value, name: &str, keys: &mut Vec<String>) {
 
 const NAMES: [&str; 4] = ["name", "description", "short_description", "tour_description"];
 
-/// `section.key`, of any depth.
+/// Whether the text has the form `section.key`, at any depth.
 fn is_key(text: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
@@ -188,7 +189,7 @@ fn strings(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Whether version `new` comes after `old`; both are versions.
+/// Whether `new` is a higher version than `old`. Both must be versions.
 pub(super) fn rises(old: &str, new: &str) -> bool {
     let numbers = |text: &str| text.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>();
     numbers(new) > numbers(old)

@@ -1,11 +1,11 @@
-// The page of Kommo around a widget, as far as its script can tell: an AMD loader whose modules and
-// globals answer anything, and the calls that the bot designer makes. Strings of JSON go in and out.
+// Plays Kommo's page around a widget: an AMD loader, stand-ins for modules and globals, and the calls
+// that the bot designer makes. Input and output are strings of JSON.
 (function (root) {
   'use strict';
   var made;
   var widget;
 
-  // Stands for jQuery, the page and every other module: whatever is read, called or made, it is this.
+  // Replaces jQuery, the page and every other module: reading, calling or constructing it returns itself.
   var anything = new Proxy(function () {}, {
     get: function (_, key) {
       if (key === Symbol.toPrimitive) {
@@ -30,7 +30,7 @@
 
   function start(texts, settings) {
     if (typeof made !== 'function') {
-      throw new Error('the module gives no constructor; call define with a function that returns one');
+      throw new Error('the module returns no constructor; call define with a function that returns one');
     }
     made.prototype.i18n = function (path) {
       return path.split('.').reduce(function (found, part) { return found === undefined ? found : found[part]; }, texts);
@@ -44,7 +44,7 @@
     made.prototype.params = settings;
     widget = new made();
     if (!widget.callbacks || typeof widget.callbacks !== 'object') {
-      throw new Error('the constructor sets no this.callbacks');
+      throw new Error('the constructor does not set this.callbacks');
     }
   }
 
@@ -81,7 +81,7 @@
   function save(code, params) {
     var steps = widget.callbacks.onSalesbotDesignerSave(code, params);
     if (typeof steps !== 'string') {
-      throw new Error('onSalesbotDesignerSave returns ' + typeof steps + '; it must return a string of JSON');
+      throw new Error('onSalesbotDesignerSave returns ' + typeof steps + '; it must return JSON as a string');
     }
     return steps;
   }

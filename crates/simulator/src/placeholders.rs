@@ -1,12 +1,12 @@
-//! `{{name}}` in the texts of a bot, replaced as Kommo does.
+//! Replaces `{{name}}` in the texts of a bot, as Kommo does.
 //!
-//! A variable that the bot does not have stays as it is written, and so does a value that is empty:
-//! a customer then reads the placeholder itself.
+//! If the bot does not have the variable, or its value is empty, the placeholder stays: the customer
+//! then reads the placeholder itself.
 
 use serde_json::{Map, Value};
 
-/// What a bot knows: its variables by their whole names (`message_text`, `lead.id`), and the data of
-/// its last continue, which are `json.…`.
+/// The values of placeholders: the bot's variables by full name (`message_text`, `lead.id`), and the
+/// data of its last continue under `json.…`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     pub(super) variables: Map<String, Value>,
@@ -14,7 +14,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// A value with every string in it resolved, at any depth.
+    /// Resolves every string in a value, at any depth.
     pub(super) fn resolve(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(text)),
@@ -26,7 +26,7 @@ impl Known {
         }
     }
 
-    /// A text with its placeholders resolved; what comes in for one is not looked at again.
+    /// Resolves the placeholders of a text once: those in the inserted values stay.
     pub(super) fn text(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_names_become_values_and_others_stay() {
+    fn known_names_are_replaced_and_others_stay() {
         let variables = json!({ "message_text": "{{json.reply}}", "lead.id": 5, "empty": "", "none": null });
         let known = Known {
             variables: variables.as_object().unwrap().clone(),

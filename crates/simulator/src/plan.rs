@@ -1,31 +1,31 @@
-//! What one bot does: the data that it sends, how it writes them, and what goes wrong with it.
+//! The plan of one bot: the data that it sends, the format, and the faults.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
 
-/// The script of one bot. The default is an ordinary bot: form body, HS512, no faults.
+/// The plan of one bot. The default is an ordinary bot: form body, HS512, no faults.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// `data` of the `widget_request`; `null` leaves the key out.
     pub data: Value,
-    /// How the body is written.
+    /// The format of the body.
     pub body: BodyStyle,
-    /// Replaces the `Content-Type` that goes with the body style: Kommo's is not to be trusted.
+    /// Overrides the `Content-Type` of the body style. A bridge cannot rely on Kommo's.
     pub content_type: Option<String>,
-    /// What happens to the bot's continues, one entry an attempt; afterwards they are accepted.
+    /// Faults of the bot's continues, one for each attempt. Later attempts are accepted.
     pub faults: Vec<Fault>,
     /// How the token is made.
     pub token: TokenStyle,
-    /// Replaces the `return_url` in the request: a hostile one, or that of another bot.
+    /// Overrides the `return_url` in the request, with a hostile one or that of another bot.
     pub return_url: Option<String>,
-    /// Which of Kommo's two bots it is.
+    /// Which of Kommo's two bots this is.
     pub bot_type: BotType,
 }
 
 impl Plan {
-    /// An ordinary bot that sends these data.
+    /// An ordinary bot that sends this data.
     #[must_use]
     pub fn with_data(data: Value) -> Self {
         Self { data, ..Self::default() }
@@ -39,34 +39,34 @@ impl Plan {
     }
 }
 
-/// How a bot writes the body of its request.
+/// The format of a bot's request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BodyStyle {
-    /// A PHP-style form, brackets percent-encoded: `data%5Blead%5D%5Bid%5D=1`.
+    /// A PHP-style form with percent-encoded brackets: `data%5Blead%5D%5Bid%5D=1`.
     #[default]
     Form,
     /// The same with plain brackets: `data[lead][id]=1`.
     FormPlain,
-    /// A form whose `data` is a string of JSON.
+    /// A form with `data` as a string of JSON.
     FormJsonData,
-    /// JSON, as the documentation has it.
+    /// JSON, as in Kommo's documentation.
     Json,
 }
 
-/// How a bot's token is made, right by default and wrong where a test wants it.
+/// How a bot's token is made. The default is a valid token; tests change parts of it.
 #[derive(Debug, Clone, Default)]
 pub struct TokenStyle {
-    /// What the token is signed with.
+    /// The algorithm of the signature.
     pub algorithm: Algorithm,
-    /// Replaces the account's client secret.
+    /// Overrides the account's client secret.
     pub secret: Option<String>,
-    /// Laid over the claims; `null` takes a claim away.
+    /// Overrides claims; `null` removes a claim.
     pub claims: Map<String, Value>,
-    /// Laid over the header, after the signature was chosen; `null` takes a key away.
+    /// Overrides keys of the header; `null` removes a key. `alg` here does not change the signature.
     pub header: Map<String, Value>,
 }
 
-/// The signature of a token.
+/// The signature algorithm of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Algorithm {
     /// HMAC with SHA-512, as Kommo signs bot tokens.
@@ -74,11 +74,11 @@ pub enum Algorithm {
     Hs512,
     /// HMAC with SHA-256, as Kommo signs its other one-time tokens.
     Hs256,
-    /// No signature at all, `alg` is `none`: for refusals.
+    /// No signature, `alg` is `none`. The bridge must refuse such a token.
     None,
 }
 
-/// Which of Kommo's two bots runs; part of the `return_url` and a claim of the token.
+/// Which of Kommo's two bots runs. Part of the `return_url`, and a claim of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BotType {
     /// `salesbot`
@@ -89,7 +89,7 @@ pub enum BotType {
 }
 
 impl BotType {
-    /// Its name in URLs and claims.
+    /// The name in URLs and claims.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -99,16 +99,16 @@ impl BotType {
     }
 }
 
-/// A request that is ready to be posted to a bridge.
+/// A request that is ready to post to a bridge.
 #[derive(Debug, Clone)]
 pub struct WidgetRequest {
-    /// For the header `Content-Type`.
+    /// The value of the header `Content-Type`.
     pub content_type: String,
     /// The body.
     pub body: Bytes,
     /// The signed token in the body.
     pub token: String,
-    /// The token's `jti`, before any override of claims.
+    /// The token's `jti` before overrides.
     pub jti: String,
     /// The `return_url` in the body.
     pub return_url: String,

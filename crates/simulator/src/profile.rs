@@ -1,4 +1,4 @@
-//! `GET /api/v4/account`: who the account is. Any user may ask.
+//! `GET /api/v4/account`: the account's id and name. Any user may call it.
 
 use http::Method;
 use serde_json::json;

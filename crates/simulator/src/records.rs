@@ -1,11 +1,11 @@
-//! What callers did, kept in order of arrival for whoever asks afterwards.
+//! The requests of callers, kept in order of arrival for later inspection.
 
 use std::sync::Mutex;
 
 use super::account::lock;
 use super::report::{ApiCall, Call, OauthCall};
 
-/// Lists that only grow. With `on` false they stay empty, for long load tests.
+/// Lists that only grow. If `on` is false they stay empty, for long load tests.
 #[derive(Debug)]
 pub(super) struct Records {
     on: bool,
@@ -14,7 +14,7 @@ pub(super) struct Records {
     oauth: Mutex<Vec<OauthCall>>,
 }
 
-/// Under which numbers a call was kept, so that its answer can be noted.
+/// The positions at which a call was kept, so that its status can be added later.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Kept {
     call: Option<usize>,
@@ -34,7 +34,7 @@ impl Records {
         lock(&self.api).clone()
     }
 
-    /// Keeps a call of the API, and a continue also as one.
+    /// Keeps an API call, and the continue if it is one.
     pub(super) fn keep(&self, seen: impl FnOnce() -> (ApiCall, Option<Call>)) -> Kept {
         if !self.on {
             return Kept::default();

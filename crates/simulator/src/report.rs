@@ -1,6 +1,6 @@
-//! What was seen: by the account as a whole and by each bot. Data only, for tests and tables.
+//! Reports of the account and of each bot. Plain data, for tests and tables.
 //!
-//! Times are durations since the simulator started; in JSON they are milliseconds.
+//! Each time is a duration since the simulator started, in JSON in milliseconds.
 
 use std::time::Duration;
 
@@ -9,61 +9,61 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// One request at the continue endpoint.
+/// One request to the continue endpoint.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// When its body had arrived.
+    /// When the whole request had arrived.
     pub instant: Instant,
     /// The same, since the simulator started.
     pub at: Duration,
-    /// The bot in its path, if there is such a bot.
+    /// The bot in the path, if it exists.
     pub bot: Option<i64>,
-    /// Its path.
+    /// The path.
     pub path: String,
-    /// Whether it carried a bearer that is valid for the account.
+    /// Whether the request had a bearer that is valid for the account.
     pub authorized: bool,
-    /// The answered status. `None`: not answered yet, or never (a fault).
+    /// The status of the response; `None` if there is no response yet, or never (a fault).
     pub status: Option<u16>,
-    /// Its `User-Agent`; empty if there was none.
+    /// The `User-Agent`; empty if there was none.
     pub user_agent: String,
-    /// Its body as it came.
+    /// The body as received.
     pub body: Bytes,
 }
 
 /// One request below `/api/v4/`, a continue or any other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiCall {
-    /// When its body had arrived, since the simulator started.
+    /// When the whole request had arrived, since the simulator started.
     pub at: Duration,
-    /// Its method, as in `GET`.
+    /// The method, like `GET`.
     pub method: String,
-    /// Its path, with the query if it has one.
+    /// The path, with the query if there is one.
     pub path: String,
-    /// Whether it carried a bearer that is valid for the account.
+    /// Whether the request had a bearer that is valid for the account.
     pub authorized: bool,
-    /// The answered status. `None`: not answered yet, or never (a fault).
+    /// The status of the response; `None` if there is no response yet, or never (a fault).
     pub status: Option<u16>,
-    /// Its body as it came.
+    /// The body as received.
     pub body: Bytes,
 }
 
 /// One request below `/oauth2/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OauthCall {
-    /// When its body had arrived, since the simulator started.
+    /// When the whole request had arrived, since the simulator started.
     pub at: Duration,
-    /// Its path.
+    /// The path.
     pub path: String,
-    /// `grant_type` of its body, if there is one.
+    /// `grant_type` in the body, if it has one.
     pub grant_type: Option<String>,
-    /// The answered status. `None`: not answered yet, or never (a fault).
+    /// The status of the response; `None` if there is no response yet, or never (a fault).
     pub status: Option<u16>,
 }
 
-/// What a bot was continued with.
+/// A continue that a bot accepted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Continue {
-    /// When.
+    /// When it was accepted.
     #[serde(rename = "at_ms", serialize_with = "millis")]
     pub at: Duration,
     /// `data`; `null` if the key was absent.
@@ -72,24 +72,24 @@ pub struct Continue {
     pub execute_handlers: Option<Vec<Value>>,
 }
 
-/// One bot's story.
+/// The state and history of one bot.
 #[derive(Debug, Clone, Serialize)]
 pub struct BotReport {
     /// The bot's id.
     pub id: i64,
-    /// How often it has begun to wait: 1, and 1 for each further wait of its session.
+    /// The number of waits that it has begun, at least 1.
     pub waits: u32,
-    /// How often it was continued; never more than `waits`.
+    /// The number of waits that were continued, at most `waits`.
     pub continued: u32,
-    /// How many continues were received for it, answered or not, accepted or not.
+    /// The number of continues received for it, answered or not, accepted or not.
     pub attempts: u32,
-    /// What it has said to the customer, its placeholders resolved.
+    /// The messages that it has shown to the customer, with placeholders resolved.
     pub said: Vec<String>,
-    /// The exit by which it left its widget; only bots of an uploaded widget have exits.
+    /// The exit by which it left its widget. Only bots of an uploaded widget have exits.
     pub exit: Option<String>,
-    /// Why a bot of an uploaded widget cannot go on.
+    /// Why a bot of an uploaded widget cannot go on; `None` if it can.
     pub stuck: Option<String>,
-    /// What happened, in order. Empty when [`record`](super::Options::record) is off.
+    /// Its events, in order. Empty if [`record`](super::Options::record) is off.
     pub events: Vec<Event>,
 }
 
@@ -104,75 +104,75 @@ impl BotReport {
 /// One event of a bot.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
-    /// When.
+    /// When it happened.
     #[serde(rename = "at_ms", serialize_with = "millis")]
     pub at: Duration,
-    /// What.
+    /// What happened.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// What can happen to a bot.
+/// The kinds of events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum What {
-    /// It posted its `widget_request`.
+    /// The bot posted its `widget_request`.
     Asked,
-    /// The bridge answered, with whatever status.
+    /// The bridge responded, with any status.
     Acknowledged {
         /// The status.
         status: u16,
-        /// From the first byte sent to the whole answer.
+        /// From sending the request to receiving the whole response.
         #[serde(rename = "elapsed_ms", serialize_with = "millis")]
         elapsed: Duration,
     },
-    /// The bridge gave no answer.
+    /// The bridge did not respond.
     Unanswered {
         /// Why.
         reason: String,
     },
-    /// A continue was received and is answered now; noted after the `Continued` that it caused.
+    /// The simulator decided on a continue. If the bot accepted it, `Continued` comes before this event.
     Continue {
-        /// The answered status; `None` if it got no answer.
+        /// The status of the response; `None` if there was none.
         status: Option<u16>,
-        /// The name of the fault that was played, if one was.
+        /// The name of the fault that was played, if any.
         fault: Option<String>,
     },
-    /// It went on.
+    /// The bot accepted a continue.
     Continued,
 }
 
-/// The bridge's answer to a `widget_request`.
+/// The bridge's response to a `widget_request`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ack {
-    /// The status, whatever it is.
+    /// The status.
     pub status: u16,
     /// The body, as text.
     pub body: String,
-    /// From the first byte sent to the whole answer.
+    /// From sending the request to receiving the whole response.
     pub elapsed: Duration,
 }
 
 impl Ack {
-    /// The body as JSON; `null` if it is none.
+    /// The body as JSON; `null` if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 }
 
-/// Why a `widget_request` got no answer.
+/// Why a `widget_request` got no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The bridge took longer than Kommo waits.
-    #[error("no answer within {0:?}; Kommo gives up then, and its bot hangs")]
+    #[error("the bridge did not respond within {0:?}: Kommo would give up, and its bot would hang")]
     Timeout(Duration),
-    /// The address is none, nobody listens there, or the connection broke.
-    #[error("the bridge could not be reached: {0}; check its address and that it runs")]
+    /// The address is invalid, nothing listens there, or the connection broke.
+    #[error("cannot reach the bridge: {0}; check its address and that it is running")]
     Unreachable(String),
 }
 
 fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    // Tenths of a microsecond say nothing about a loopback call.
+    // Rounded to microseconds: more digits mean nothing for a call on loopback.
     serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
 }

@@ -1,4 +1,4 @@
-//! One bot's run: what it waits for, and what has happened to it.
+//! The state of one bot: what it waits for, and what has happened to it.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -19,7 +19,7 @@ pub(super) struct Run {
     pub(super) continue_id: i64,
     pub(super) plan: Plan,
     record: bool,
-    /// Somebody else carries out the handlers of its continues.
+    /// Another task runs the handlers of its continues.
     scripted: bool,
     state: Mutex<State>,
     changed: Notify,
@@ -38,7 +38,7 @@ struct State {
     end: Option<Result<String, String>>,
 }
 
-/// What distinguishes one wait of a session from the next.
+/// The data that differs between the waits of one session.
 #[derive(Debug, Clone)]
 pub(super) struct Wait {
     pub(super) jti: String,
@@ -92,7 +92,7 @@ impl Run {
         }
     }
 
-    /// Counts an attempt and gives the fault that `outer` causes, else the next one of the plan.
+    /// Counts an attempt and returns its fault: `outer`, else the next one of the plan.
     pub(super) fn attempt(&self, outer: Option<Fault>) -> Option<Fault> {
         let mut state = lock(&self.state);
         state.attempts += 1;
@@ -104,7 +104,7 @@ impl Run {
         state.continued < state.waits
     }
 
-    /// Lets the bot go on; false if nobody waits.
+    /// Continues the bot; returns false if it does not wait.
     pub(super) fn resume(&self, with: Continue) -> bool {
         let mut state = lock(&self.state);
         if state.continued >= state.waits {
@@ -146,7 +146,7 @@ impl Run {
         lock(&self.state).said.extend(said);
     }
 
-    /// The exit that it left by, or why it cannot go on.
+    /// Records how the bot ended: by an exit, or stuck for a reason.
     pub(super) fn end(&self, end: Result<String, String>) {
         lock(&self.state).end = Some(end);
         self.changed.notify_waiters();
@@ -181,7 +181,7 @@ impl Run {
     }
 }
 
-/// What the `show` handlers of a continue say, its own data put in.
+/// The messages of a continue's `show` handlers, with the continue's own data inserted.
 fn said(with: &Continue) -> Vec<String> {
     let known = Known { json: with.data.clone(), ..Known::default() };
     let handlers = with.execute_handlers.iter().flatten();

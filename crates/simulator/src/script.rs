@@ -1,5 +1,5 @@
-//! Runs the `script.js` of an uploaded widget as Kommo's bot designer does, in an engine that has no
-//! way out: no network, no files, and limits on memory, stack and time.
+//! Runs the `script.js` of an uploaded widget as Kommo's bot designer does, in a sandboxed engine: no
+//! network, no files, and limits on memory, stack and time.
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
@@ -19,14 +19,14 @@ const FILE: &str = "script.js";
 const MAX_MEMORY_BYTES: usize = 32 * 1024 * 1024;
 const MAX_STACK_BYTES: usize = 256 * 1024;
 const TIME_LIMIT: Duration = Duration::from_secs(2);
-/// How much longer a script may be in a function of the engine that cannot be interrupted.
+/// Extra time for a function of the engine that cannot be interrupted.
 const EXTRA_TIME: Duration = Duration::from_secs(1);
-/// Scripts that run at once, in all accounts of this process.
+/// The number of scripts that run at once, over all accounts of this process.
 const MAX_RUNNING: usize = 4;
-/// How long a script waits for its turn.
+/// How long a script waits until it may run.
 const TURN_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// What is wrong with the callbacks of the package's script.
+/// Checks the callbacks of the package's script, and returns the mistakes.
 pub(super) fn check(program: Option<&Path>, package: &Package) -> Vec<Mistake> {
     let handlers =
         Value::from_iter(package_manifest::handlers(&package.manifest).map(|(code, _)| code.as_str()));
@@ -40,7 +40,7 @@ pub(super) fn check(program: Option<&Path>, package: &Package) -> Vec<Mistake> {
     }
 }
 
-/// What `onSalesbotDesignerSave` returns for this handler and these values of its settings.
+/// Calls `onSalesbotDesignerSave` for this handler with these settings, and returns its result.
 pub(super) fn save(
     program: Option<&Path>,
     package: &Package,
@@ -50,7 +50,7 @@ pub(super) fn save(
     run(program, package, &format!("kommo.save({}, {})", Value::from(handler), parsed(params)))
 }
 
-/// A script, what surrounds it, and the expression that is wanted of it.
+/// A script, its environment, and the expression to evaluate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Job {
     script: String,
@@ -70,8 +70,8 @@ impl Job {
         }
     }
 
-    /// Loads the page and the script, makes the widget, and gives the string that the call comes to. Ends at its time,
-    /// unless the script is in a function of the engine that never asks whether to go on.
+    /// Loads the page and the script, creates the widget, and returns the string that `call` evaluates to. Ends at
+    /// the time limit, unless the script is in a function of the engine that cannot be interrupted.
     pub(super) fn run(&self) -> Result<String, String> {
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
         runtime.set_memory_limit(MAX_MEMORY_BYTES);
@@ -93,12 +93,12 @@ impl Job {
     }
 }
 
-/// Runs the job in a process of `program`, which is killed when its time is over; without one, on a thread, which is
-/// left behind then. Few run at once: those that were left behind count, so that they can use only so much of a machine.
+/// Runs the job in a process of `program`, or on a thread if there is none. At the time limit the process is killed;
+/// a thread is left behind. Threads left behind count towards [`MAX_RUNNING`], which bounds the CPU time that they use.
 fn run(program: Option<&Path>, package: &Package, call: &str) -> Result<String, String> {
     let job = Job::new(package, call);
-    let turn =
-        Turn::take(TURN_TIMEOUT).ok_or("Too many scripts run; some do not end. Restart the simulator.")?;
+    let turn = Turn::take(TURN_TIMEOUT)
+        .ok_or("Too many scripts are running, and some do not end. Restart the simulator.")?;
     match program {
         Some(program) => {
             script_process::run(program, &job, TIME_LIMIT + EXTRA_TIME)?.unwrap_or_else(|| Err(too_long()))
@@ -111,31 +111,32 @@ fn run(program: Option<&Path>, package: &Package, call: &str) -> Result<String, 
     }
 }
 
-/// What `work` comes to; `None` if it takes longer.
+/// Runs `work` on a thread and returns its result; `None` if it takes longer than `time`.
 pub(super) fn within<T: Send + 'static>(
     time: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>, String> {
     let (send, result) = mpsc::sync_channel(1);
     let script = thread::Builder::new().name("script".to_owned()).spawn(move || {
-        let _nobody_waits = send.send(work());
+        // Fails if the caller no longer waits.
+        let _ = send.send(work());
     });
-    script.map_err(|error| format!("It cannot be run: {error}."))?;
+    script.map_err(|error| format!("The script cannot be run: {error}."))?;
     match result.recv_timeout(time) {
         Ok(result) => Ok(Some(result)),
         Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
-        Err(mpsc::RecvTimeoutError::Disconnected) => Err("It makes the engine fail.".to_owned()),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err("The script crashes the engine.".to_owned()),
     }
 }
 
-/// The right to run a script, given back when it is dropped.
+/// The permit to run a script; dropping it releases it.
 struct Turn;
 
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
 impl Turn {
-    /// Waits for one, but no longer than `time`.
+    /// Waits for a permit, but no longer than `time`.
     fn take(time: Duration) -> Option<Self> {
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |running: &mut usize| *running >= MAX_RUNNING;
@@ -157,21 +158,21 @@ impl Drop for Turn {
 }
 
 fn too_long() -> String {
-    format!("It runs for more than {} seconds.", TIME_LIMIT.as_secs())
+    format!("The script runs for more than {} seconds.", TIME_LIMIT.as_secs())
 }
 
-/// An expression for a value. As a literal it could set prototypes.
+/// An expression that evaluates to `value`. A plain literal could set prototypes.
 fn parsed(value: &Value) -> String {
     format!("JSON.parse({})", Value::from(value.to_string()))
 }
 
-/// As a page runs a script: sloppy unless it asks for strict.
+/// Evaluates source as a page does: in sloppy mode, unless the source asks for strict mode.
 fn eval<'js, V: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, source: &str) -> Result<V, String> {
     let mut options = EvalOptions::default();
     options.strict = false;
     let ignored = ctx.eval_with_options::<rquickjs::Value, _>(source, options).catch(ctx);
-    let value = ignored.map_err(|error| format!("It fails: {}.", error.to_string().trim()))?;
-    V::from_js(ctx, value).map_err(|error| format!("It fails: {error}."))
+    let value = ignored.map_err(|error| format!("The script fails: {}.", error.to_string().trim()))?;
+    V::from_js(ctx, value).map_err(|error| format!("The script fails: {error}."))
 }
 
 #[cfg(test)]
@@ -179,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_interrupted_is_left_behind() {
+    fn work_that_cannot_be_interrupted_is_left_behind() {
         let (end, ends) = mpsc::channel::<()>();
         let stuck = within(Duration::from_millis(1), move || ends.recv().is_err());
         assert_eq!(stuck, Ok(None));
@@ -187,7 +188,7 @@ mod tests {
         assert_eq!(within(Duration::from_secs(60), || 7), Ok(Some(7)));
         assert_eq!(
             within(Duration::from_secs(60), || -> u8 { panic!("played") }),
-            Err("It makes the engine fail.".to_owned())
+            Err("The script crashes the engine.".to_owned())
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Connections and routes. The accept loop is an own one, because a fault must be able to take
-//! the socket away from the HTTP server: to reset it, or to write what is no HTTP.
+//! Connections and routes. This module has its own accept loop, because a fault must be able to take
+//! the socket away from the HTTP server, to reset it or to write bytes that are not HTTP.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -24,12 +24,12 @@ use super::account::Account;
 use super::answer::{self, Answer, Cut};
 use super::{api, control, control_index, control_widgets, oauth};
 
-/// Six logos of a widget package may weigh 300 KB each.
+/// Allows for the six logos of a widget package, of up to 300 KB each.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 const DRIP_INTERVAL: Duration = Duration::from_millis(50);
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// What a connection needs; one clone a connection.
+/// State shared by the connections; each has a clone.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     pub(super) account: Arc<Account>,
@@ -37,7 +37,7 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
 }
 
-/// Accepts until stopped. A connection that fails harms no other.
+/// Accepts connections until stopped. A failed connection does not affect the others.
 pub(super) async fn accept(listener: TcpListener, shared: Shared) {
     loop {
         let accepted = tokio::select! {
@@ -50,14 +50,14 @@ pub(super) async fn accept(listener: TcpListener, shared: Shared) {
                 let connection = connection(stream, shared.clone());
                 shared.tasks.spawn(async move { stop.run_until_cancelled(connection).await });
             }
-            // Out of file descriptors: they come back when connections close.
+            // Out of file descriptors: closing connections free some.
             Err(_) => sleep(ACCEPT_RETRY_DELAY).await,
         }
     }
 }
 
 async fn connection(stream: TcpStream, shared: Shared) {
-    // A lost option only costs speed.
+    // Failure only costs speed.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let shared = shared.clone();
@@ -72,14 +72,14 @@ async fn connection(stream: TcpStream, shared: Shared) {
             let _ = stream.set_zero_linger();
         }
         Some(Cut::Garbage) => {
-            let _ = stream.write_all(b"\x15\x03\x01\x00\x02\x02\x46 this is no HTTP\r\n\r\n").await;
+            let _ = stream.write_all(b"\x15\x03\x01\x00\x02\x02\x46 this is not HTTP\r\n\r\n").await;
         }
         Some(Cut::Drip) => drip(&mut stream).await,
         Some(Cut::Close) | None => {}
     }
 }
 
-/// A head without an end, until the peer has had enough.
+/// Writes a response head without an end, until the peer closes the connection.
 async fn drip(stream: &mut TcpStream) {
     let mut next: &[u8] = b"HTTP/1.1 202 Accepted\r\nX-Drip: ";
     while stream.write_all(next).await.is_ok() {
@@ -92,7 +92,7 @@ async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Cu
     let (head, body) = request.into_parts();
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     if !host.is_some_and(is_here) {
-        let why = "The simulator answers only to an IP address or localhost in the URL.";
+        let why = "Use an IP address or localhost in the URL: the simulator refuses other host names.";
         return Ok(answer::refuse(403, why));
     }
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
@@ -119,11 +119,11 @@ async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Cu
     Ok(shared.account.options.language.translate(answer).await)
 }
 
-/// Whether no name server had a say in how the caller came here: a page can have its own name lead to this machine, and
-/// its reader's browser would then let it ask.
+/// Whether `Host` is an IP address or `localhost`. Prevents DNS rebinding: a web page whose own name resolves to this
+/// machine could otherwise call the simulator from its visitor's browser.
 fn is_here(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        // In `[::1]` the last colon begins no port.
+        // In `[::1]` the last colon does not begin a port.
         if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
     });
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_names_this_machine_is_answered() {
+    fn only_ip_addresses_and_localhost_are_accepted_as_host() {
         for here in ["127.0.0.1:8090", "127.0.0.1", "localhost", "LocalHost:1", "[::1]:8090", "10.0.0.7:80"] {
             assert!(is_here(here), "{here}");
         }

@@ -1,4 +1,4 @@
-//! The simulator as its callers see it, over real connections.
+//! Tests of the simulator over real connections.
 
 mod canned;
 mod continues;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::{Bot, Options, Plan, Simulator, TimeSource};
 
-/// A client of its own for each test, since connections of a shared one outlive their runtime.
+/// Creates a client for one test: the connections of a shared client would outlive the test's runtime.
 fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
     builder
@@ -39,18 +39,18 @@ fn ordinary() -> Plan {
     Plan::with_data(json!({ "message": "hi" }))
 }
 
-/// A continue as a good bridge sends it.
+/// A continue as a correct bridge sends it.
 fn to(simulator: &Simulator, bot: &Bot) -> reqwest::RequestBuilder {
     client().post(bot.return_url()).bearer_auth(&simulator.options().access_token)
 }
 
-/// Sends a continue and gives the status and the body.
+/// Sends a continue and returns the status and body of the response.
 async fn resume(simulator: &Simulator, bot: &Bot, body: Value) -> (u16, Value) {
     let response = to(simulator, bot).json(&body).send().await.unwrap();
     (response.status().as_u16(), serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
 }
 
-/// A clock at a whole second that a test sets forward.
+/// A clock at a whole second, and the seconds that a test advances.
 fn moved_clock() -> (TimeSource, Arc<AtomicU64>) {
     let seconds = Arc::new(AtomicU64::new(1_700_000_000));
     let read = seconds.clone();
@@ -58,7 +58,7 @@ fn moved_clock() -> (TimeSource, Arc<AtomicU64>) {
     (TimeSource::new(read_clock), seconds)
 }
 
-/// A request for tokens by the right client, with these keys laid over.
+/// Sends a token request with the right client id and secret, overridden by the keys of `with`.
 async fn tokens(simulator: &Simulator, with: Value) -> (u16, Value) {
     let options = simulator.options();
     let mut body = json!({ "client_id": options.client_uuid, "client_secret": options.client_secret,
@@ -76,7 +76,7 @@ async fn refresh(simulator: &Simulator, token: &str) -> (u16, Value) {
     tokens(simulator, json!({ "grant_type": "refresh_token", "refresh_token": token })).await
 }
 
-/// The status of a call of the API with this bearer.
+/// The status of an API call with this bearer.
 async fn status_with(simulator: &Simulator, bearer: &str) -> u16 {
     let url = format!("{}/api/v4/account", simulator.base_url());
     client().get(url).bearer_auth(bearer).send().await.unwrap().status().as_u16()

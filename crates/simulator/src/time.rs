@@ -1,21 +1,20 @@
-//! Where the account's time comes from: the machine, or a test that moves it.
+//! The source of the account's time: the machine's clock, or one that a test controls.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Tells the wall time, for `iat`, `nbf`, `exp` and for the age of codes and tokens. Clones tell the
-/// same time.
+/// A wall clock, for `iat`, `nbf`, `exp` and the age of codes and tokens. Clones share the clock.
 #[derive(Clone)]
 pub struct TimeSource(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl TimeSource {
-    /// Time as this function tells it. A test keeps what the function reads, and moves it.
+    /// A clock that calls this function. A test changes the value that the function reads.
     pub fn new(read_clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(read_clock))
     }
 
-    /// The time at this moment.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         (self.0)()
@@ -23,11 +22,11 @@ impl TimeSource {
 }
 
 impl Default for TimeSource {
-    /// The machine's time.
+    /// The machine's clock.
     #[allow(
         clippy::disallowed_methods,
-        reason = "the simulator is another program's stand-in and names no room of the bridge, its Clock included; \
-                  `TimeSource::new` takes another"
+        reason = "the simulator plays another program, so it does not use the bridge's Clock; `TimeSource::new` \
+                  takes any clock"
     )]
     fn default() -> Self {
         Self::new(SystemTime::now)

@@ -1,5 +1,5 @@
-//! The token of a bot's request, as Kommo signs it: HS512 under the client secret, times in
-//! seconds with a fraction, `entity_type` and `entity_id` as strings.
+//! The token of a bot's request, as Kommo signs it: HS512 with the client secret, times in seconds
+//! with a fraction, `entity_type` and `entity_id` as strings.
 
 use std::time::UNIX_EPOCH;
 
@@ -13,7 +13,7 @@ use super::account::Account;
 use super::plan::Algorithm;
 use super::run::{Run, Wait};
 
-/// Kommo does not say how long a bot token lives; half an hour is longer than any bot waits.
+/// Kommo does not document the lifetime of a bot token. Half an hour is longer than any bot waits.
 const LIFETIME_SECONDS: f64 = 1800.0;
 
 pub(super) fn mint(account: &Account, run: &Run, wait: &Wait, bridge_url: &str) -> String {
@@ -30,7 +30,7 @@ pub(super) fn mint(account: &Account, run: &Run, wait: &Wait, bridge_url: &str) 
 
 fn claims(account: &Account, run: &Run, wait: &Wait, bridge_url: &str) -> Map<String, Value> {
     let issued = wait.issued.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Kommo's times have six digits; more would not survive a double anyway.
+    // Kommo's times have six decimals; a double would lose more.
     let issued = (issued.as_secs_f64() * 1e6).round() / 1e6;
     entries(json!({
         "iss": account.base_url,
@@ -48,7 +48,7 @@ fn claims(account: &Account, run: &Run, wait: &Wait, bridge_url: &str) -> Map<St
     }))
 }
 
-/// `scheme://host`, with the port where it is not the scheme's own. What is no URL stays as it is.
+/// `scheme://host`, with the port if it is not the scheme's default. Returns an invalid URL unchanged.
 fn origin(url: &str) -> String {
     url::Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.origin().ascii_serialization())
 }
@@ -67,7 +67,7 @@ pub(super) fn sign(algorithm: Algorithm, secret: &[u8], text: &[u8]) -> Vec<u8> 
         Algorithm::Hs256 => Hmac::<Sha256>::new_from_slice(secret).map(|mac| finish(mac, text)),
         Algorithm::None => Ok(Vec::new()),
     }
-    // HMAC takes keys of any length, so the error cannot come.
+    // HMAC accepts keys of any length, so there is no error.
     .unwrap_or_default()
 }
 
@@ -101,9 +101,9 @@ fn lay_over(entries: &mut Map<String, Value>, changes: &Map<String, Value>) {
 mod tests {
     use super::*;
 
-    /// Against signatures that another program made: `openssl dgst -sha512 -hmac secret`.
+    /// The expected signatures come from `openssl dgst -sha512 -hmac secret`.
     #[test]
-    fn signs_as_others_do() {
+    fn signatures_match_those_of_openssl() {
         let rows = [
             (Algorithm::Hs256, "88b4fde4dd99f0e7ff72c5c79b9f9ebad19fcf1a14c9f4b487c164f1e1429abb"),
             (

@@ -1,4 +1,4 @@
-//! What goes wrong with the account as a whole, as tests order it.
+//! The faults of the account as a whole, as tests set them.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use super::account::lock;
 use super::fault::Fault;
 
-/// An outage goes on until it is taken back; each fault of the queue happens once.
+/// An outage lasts until it is cleared. Each queued fault is played once.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     outage: Mutex<Option<Fault>>,
@@ -28,7 +28,7 @@ impl Trouble {
         lock(&self.api).extend(faults);
     }
 
-    /// The next fault for a call of the API that is no continue.
+    /// The next fault for an API call that is not a continue.
     pub(super) fn next_api(&self) -> Option<Fault> {
         lock(&self.api).pop_front()
     }
@@ -41,7 +41,7 @@ impl Trouble {
         lock(&self.oauth).extend(faults);
     }
 
-    /// What goes wrong with this call of the token endpoint.
+    /// The fault for this call of the OAuth endpoints: the outage, else the next one queued.
     pub(super) fn next_oauth(&self) -> Option<Fault> {
         lock(&self.oauth_outage).clone().or_else(|| lock(&self.oauth).pop_front())
     }

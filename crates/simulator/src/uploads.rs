@@ -1,4 +1,4 @@
-//! Widgets that were uploaded, and bots that have a block of one.
+//! Uploaded widgets, and the bots that have a block of one.
 
 use std::sync::Arc;
 
@@ -13,39 +13,39 @@ use super::plan::Plan;
 use super::widget_data::{Widget, field};
 use super::{Simulator, package, script};
 
-/// A widget of the account that came as a package.
+/// A widget that was uploaded to the account as a package.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct UploadedWidget {
-    /// Its code: `widget_1` for the first that is uploaded, and so on.
+    /// The widget's code: `widget_1` for the first upload, and so on.
     pub code: String,
     /// The code of its first handler in the bot designer.
     pub handler: String,
-    /// Every handler of it.
+    /// The codes of all its handlers.
     pub handlers: Vec<String>,
-    /// Its version.
+    /// The widget's version.
     pub version: String,
 }
 
-/// Every mistake in a package, each with the file and the key that it is in.
+/// The mistakes in a package, each with its file and key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the package is refused: {}", .mistakes.join("; "))]
 pub struct UploadError {
-    /// One sentence a mistake, as in `manifest.json: widget.version: It must …`.
+    /// One sentence for each mistake, like `manifest.json: widget.version: It must …`.
     pub mistakes: Vec<String>,
 }
 
-/// A bot with one block of an uploaded widget, as a person puts it together in the designer.
+/// A bot with one block of an uploaded widget, as a user would build it in the designer.
 #[derive(Debug, Clone, Default)]
 pub struct WidgetOrder {
     /// The widget's code.
     pub widget: String,
-    /// Which of its handlers; `None` takes the first.
+    /// The code of the handler; `None` selects the first.
     pub handler: Option<String>,
-    /// Values of the handler's settings, placeholders allowed; the others have their defaults.
+    /// Values of the handler's settings, which may contain placeholders. Missing ones get their defaults.
     pub settings: Map<String, Value>,
-    /// What the bot knows, by whole names: `message_text`, `lead.id`.
+    /// The bot's variables by full name: `message_text`, `lead.id`.
     pub variables: Map<String, Value>,
-    /// All else about the bot. Its `data` come from the widget.
+    /// Everything else about the bot. The widget overrides its `data`.
     pub plan: Plan,
 }
 
@@ -56,39 +56,40 @@ pub(super) struct Upload {
 }
 
 impl Simulator {
-    /// Takes a widget package as Kommo does on its page of integrations: checks the files, the
-    /// manifest and the script, which is run for up to 2 seconds, and puts the widget among those of
-    /// the account, installed. It blocks the thread meanwhile.
+    /// Uploads a widget package, as on Kommo's page of integrations: checks the files, the manifest and
+    /// the script, then adds the widget to the account, installed. Runs the script for up to 2 seconds,
+    /// and blocks the thread until then.
     ///
     /// # Errors
     ///
-    /// The package breaks rules; the error names them all.
+    /// The package breaks rules; the error lists all mistakes.
     pub fn upload_widget(&self, zip: &[u8]) -> Result<UploadedWidget, UploadError> {
         upload(&self.account, zip, None).map_err(UploadError::new)
     }
 
-    /// Takes a newer package of a widget that is there. Bots keep the block as it was.
+    /// Uploads a newer package of an existing widget. Existing bots keep their block.
     ///
     /// # Errors
     ///
-    /// As [`upload_widget`](Self::upload_widget); and there is no such widget, or its version did
-    /// not rise.
+    /// The same as [`upload_widget`](Self::upload_widget); also if there is no such widget, or the version
+    /// is not higher than the current one.
     pub fn update_widget(&self, code: &str, zip: &[u8]) -> Result<UploadedWidget, UploadError> {
         upload(&self.account, zip, Some(code)).map_err(UploadError::new)
     }
 
-    /// The widgets that were uploaded, by their codes.
+    /// The uploaded widgets, ordered by code.
     #[must_use]
     pub fn uploaded_widgets(&self) -> Vec<UploadedWidget> {
         lock(&self.account.uploads).values().map(|upload| upload.widget.clone()).collect()
     }
 
-    /// A bot that starts now: it asks the bridge whose address the widget wrote into its steps, waits
-    /// for continues, and leaves by an exit. [`Bot::ended`] waits for that.
+    /// Starts a bot in the background. It calls the bridge at the address in its steps, waits for
+    /// continues, and leaves by an exit; [`Bot::ended`] waits for that.
     ///
     /// # Errors
     ///
-    /// There is no such widget or handler, or its script gives no steps that ask; the text says why.
+    /// There is no such widget or handler, or the script's steps do not lead to a request; the text says
+    /// why.
     pub fn widget_bot(&self, order: WidgetOrder) -> Result<Bot, String> {
         let playing = play(&self.account, order)?;
         let (bot, stop) = (playing.bot.clone(), self.stop_token.clone());
@@ -105,7 +106,7 @@ impl UploadError {
     }
 }
 
-/// Checks a package and keeps its widget; `code` is that of the widget that it replaces.
+/// Checks a package and stores its widget. `code` is the code of the widget to replace, if any.
 pub(super) fn upload(
     account: &Account,
     zip: &[u8],
@@ -125,7 +126,7 @@ pub(super) fn upload(
         };
         let old = &known.widget.version;
         if !rises(old, &version) {
-            let detail = format!("It is {version}; it must be above {old}, the version that is there.");
+            let detail = format!("It is {version}; it must be higher than the current version {old}.");
             return Err(vec![mistake("manifest.json: widget.version", detail)]);
         }
     }
@@ -142,7 +143,7 @@ pub(super) fn upload(
     Ok(widget)
 }
 
-/// Puts the widget among those that the API shows, as one of the own integration.
+/// Adds the widget to those that the API shows, as a widget of the account's own integration.
 fn list(account: &Account, widget: &UploadedWidget, manifest: &Value) {
     let mut widgets = lock(&account.widgets);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -163,7 +164,7 @@ fn list(account: &Account, widget: &UploadedWidget, manifest: &Value) {
     widgets.sort_by_key(|widget| widget.id);
 }
 
-/// A bot and its way through the steps.
+/// A bot and its progress through the steps.
 #[derive(Debug)]
 pub(super) struct Playing {
     pub(super) bot: Bot,
@@ -171,7 +172,7 @@ pub(super) struct Playing {
     url: String,
 }
 
-/// Puts a bot together; it has gone as far as its first request and has not sent it.
+/// Creates a bot and runs its steps up to the first request, which it does not send.
 pub(super) fn play(account: &Arc<Account>, order: WidgetOrder) -> Result<Playing, String> {
     let code = &order.widget;
     let upload = lock(&account.uploads).get(code).cloned();
@@ -198,17 +199,17 @@ pub(super) fn play(account: &Arc<Account>, order: WidgetOrder) -> Result<Playing
             let bot = Bot::scripted(account, Plan { data, ..order.plan });
             Ok(Playing { bot, flow, url })
         }
-        Next::Exit(exit) => Err(format!("the bot leaves by `{exit}` before it asks")),
-        Next::Stuck(why) => Err(format!("the bot does not come to ask: {why}")),
+        Next::Exit(exit) => Err(format!("the bot leaves by the exit `{exit}` before it calls the bridge")),
+        Next::Stuck(why) => Err(format!("the bot is stuck before it calls the bridge: {why}")),
     }
 }
 
 impl Playing {
-    /// Plays the bot to its end. A bot that nobody continues waits for ever.
+    /// Plays the bot to its end. If no continue comes, the bot waits indefinitely.
     pub(super) async fn run(mut self) {
         loop {
-            // What came of it is in the bot's report; Kommo's bots wait on whatever it was.
-            let _in_the_report = self.bot.call(&self.url).await;
+            // The bot's report has the result. Like Kommo's bots, this one waits in any case.
+            let _ = self.bot.call(&self.url).await;
             let with = self.bot.continued().await;
             let next = self.flow.resume(with.data, with.execute_handlers);
             self.bot.say(std::mem::take(&mut self.flow.said));

@@ -1,4 +1,4 @@
-//! What Kommo accepts as the body of a continue. Pure: bytes in, a continue or its refusal out.
+//! Validates the body of a continue as Kommo does. Pure: bytes in, the body or its error out.
 
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ const BUTTONS: &str = "execute_handlers.params.buttons";
 const TYPE: &str = "execute_handlers.params.type";
 const STEP: &str = "execute_handlers.params.step";
 
-/// A body that is in order.
+/// A valid body.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Body {
     pub(super) data: Value,
@@ -103,7 +103,7 @@ fn buttons(params: &Map<String, Value>, urls: bool) -> Result<(), Invalid> {
     if list.len() > MAX_BUTTONS {
         return Err(invalid("TooMany", BUTTONS, "This collection should contain 25 elements or less."));
     }
-    // Of URL buttons both forms are documented: strings, and objects of `text` and `url`.
+    // Kommo documents two forms of URL buttons: strings, and objects with `text` and `url`.
     if list
         .iter()
         .all(|button| button.is_string() || (urls && button["text"].is_string() && button["url"].is_string()))
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_kommo_refuses() {
+    fn bodies_that_kommo_refuses_are_refused() {
         let goto = json!({ "handler": "goto", "params": { "type": "question", "step": 1 } });
         let rows = [
             (json!([]), "InvalidType", ""),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_what_is_within_the_limits() {
+    fn bodies_within_the_limits_are_accepted() {
         let goto = json!({ "handler": "goto", "params": { "type": "finish", "step": 0 } });
         let rows = [
             json!({ "data": {} }),

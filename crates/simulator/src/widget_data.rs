@@ -1,9 +1,9 @@
-//! The widgets that an account can see: those of the API's documentation, one of the own
-//! integration, and as many made up as a test needs for several pages.
+//! The widgets that an account can see: those of the API's documentation, one of the account's own
+//! integration, and made-up ones, so that tests can fill several pages.
 
 use serde_json::{Map, Value, json};
 
-/// One widget. What is settled about it is data as the API shows it; what changes has its own field.
+/// One widget, with the fields that the API shows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Widget {
     pub(super) id: i64,
@@ -15,7 +15,7 @@ pub(super) struct Widget {
     pub(super) is_work_with_dp: bool,
     pub(super) client_uuid: Option<String>,
     pub(super) pipeline_id: Option<i64>,
-    /// What it was installed with; `None` if it is not installed.
+    /// The settings that it was installed with; `None` if it is not installed.
     pub(super) settings: Option<Map<String, Value>>,
 }
 
@@ -29,11 +29,11 @@ pub(super) struct Field {
     pub(super) is_required: bool,
 }
 
-/// The code of the widget that belongs to the own integration.
+/// The code of the widget that belongs to the account's own integration.
 pub(super) const OWN: &str = "simulator_bridge";
 
 impl Widget {
-    /// A widget of nobody's integration that is not installed.
+    /// A widget that is not installed and belongs to no integration.
     pub(super) fn new(id: i64, code: &str, version: &str, rating: Value, fields: Vec<Field>) -> Self {
         Self {
             id,
@@ -49,7 +49,7 @@ impl Widget {
         }
     }
 
-    /// As the API shows it; `settings` only where they may be seen.
+    /// The widget as the API shows it; with `settings` if the caller may see them.
     pub(super) fn model(&self, base_url: &str, with_settings: bool) -> Value {
         let fields: Vec<_> = self
             .settings_template
@@ -73,7 +73,7 @@ impl Widget {
             "_links": { "self": { "href": format!("{base_url}/api/v4/widgets/{}", self.code) } },
         });
         if let Some(settings) = self.settings.as_ref().filter(|_| with_settings) {
-            // PHP writes an array without entries as a list.
+            // PHP writes an empty array as a list.
             model["settings"] = if settings.is_empty() { json!([]) } else { json!(settings) };
         }
         model
@@ -84,7 +84,7 @@ pub(super) fn field(key: &str, name: &str, kind: &str, is_required: bool) -> Fie
     Field { key: key.to_owned(), name: name.to_owned(), kind: kind.to_owned(), is_required }
 }
 
-/// The widgets by rising id. The first three are those of the documentation, word for word.
+/// The widgets, ordered by id. The first three are copied from Kommo's documentation.
 pub(super) fn catalogue(client_uuid: &str, more: usize) -> Vec<Widget> {
     let asterisk = vec![
         field("login", "Login", "text", true),
@@ -123,7 +123,7 @@ pub(super) fn catalogue(client_uuid: &str, more: usize) -> Vec<Widget> {
     widgets
 }
 
-/// A widget whose rating, lead source and pipeline differ from those of its neighbours.
+/// A made-up widget. Its rating, lead source and pipeline vary with its number.
 fn made_up((id, number): (i64, usize)) -> Widget {
     let is_lead_source = number % 2 == 0;
     let rating = if number % 3 == 0 { json!("4,1") } else { json!(3.5) };

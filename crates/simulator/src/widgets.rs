@@ -1,4 +1,4 @@
-//! The widgets of the account: listed by pages, shown, installed, uninstalled.
+//! The widgets API of the account: list, show, install, uninstall.
 
 use http::Method;
 use http::request::Parts;
@@ -12,7 +12,7 @@ const PAGE: &str = "1";
 const LIMIT: &str = "50";
 const MAX_LIMIT: usize = 250;
 
-/// Answers an authorized call below `/api/v4/widgets`; `rest` is the path after that.
+/// Handles an authorized call below `/api/v4/widgets`; `rest` is the path after that.
 pub(super) fn handle(account: &Account, head: &Parts, rest: &str, body: &[u8]) -> Answer {
     match (rest.strip_prefix('/'), &head.method) {
         (None, _) if !rest.is_empty() => answer::problem(404),
@@ -47,7 +47,7 @@ fn list(account: &Account, query: &str) -> Answer {
     answer::hal(&json!({ "_page": page, "_links": links, "_embedded": { "widgets": models } }))
 }
 
-/// A number of the query from 1 to `max`.
+/// A number from 1 to `max` in the query.
 fn number(query: &str, name: &str, default: &str, max: usize) -> Result<usize, FieldError> {
     let given = url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name).last();
     let text = given.map_or_else(|| default.to_owned(), |(_, value)| value.into_owned());
@@ -60,7 +60,7 @@ fn number(query: &str, name: &str, default: &str, max: usize) -> Result<usize, F
     Err(FieldError { code: "InvalidValue", path: name.to_owned(), detail })
 }
 
-/// `settings` are for the integration that the widget belongs to, which is the one that asks.
+/// Shows a widget; with `settings` only if it belongs to the account's own integration, which is the caller.
 fn show(account: &Account, code: &str) -> Answer {
     let own = Some(&account.options.client_uuid);
     match lock(&account.widgets).iter().find(|widget| widget.code == code) {
@@ -84,7 +84,7 @@ fn install(account: &Account, code: &str, body: &[u8]) -> Answer {
     answer::hal(&widget.model(&account.base_url, true))
 }
 
-/// A widget that is not installed is uninstalled without complaint, as often as one likes.
+/// Uninstalls a widget. Idempotent: a widget that is not installed also gets 204.
 fn uninstall(account: &Account, code: &str) -> Answer {
     if !account.is_administrator() {
         return answer::problem(403);
@@ -96,7 +96,7 @@ fn uninstall(account: &Account, code: &str) -> Answer {
     answer::no_content()
 }
 
-/// The widget of this code as the API shows it to its own integration.
+/// The widget with this code as the API shows it to the integration that owns it.
 pub(super) fn model(account: &Account, code: &str) -> Option<Value> {
     let widgets = lock(&account.widgets);
     widgets.iter().find(|widget| widget.code == code).map(|widget| widget.model(&account.base_url, true))

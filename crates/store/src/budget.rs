@@ -1,9 +1,9 @@
 //! What each account may still send: `budget.unfinished` and `budget.requests`, counted in memory.
 //!
-//! The writer asks before it stores a request and changes the counts after COMMIT, so a refused or failed request costs
-//! its account nothing. The same transactions keep the bytes in the table `account_bytes`. The bridge reads that table at
-//! start, and every few seconds, because a command beside the bridge may have cancelled jobs. The count of requests starts
-//! at zero with each start.
+//! The writer checks the budget before it stores a request and updates the counts after COMMIT. So a request that is
+//! refused, or that fails, costs its account nothing. The same transactions keep the bytes in the table `account_bytes`.
+//! The bridge reads that table at start, and every few seconds because a command beside the bridge may have cancelled
+//! jobs. Each start sets the count of requests to zero.
 
 mod limits;
 
@@ -15,35 +15,35 @@ use model::{Budget, RequestRate, Timestamp};
 
 pub(crate) use limits::{Limits, low_water};
 
-/// When an account whose jobs take all of its bytes may ask again: some of them may be finished by then.
+/// How long an account that has used up its bytes should wait: some of its jobs may be finished by then.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Why a request is refused although the store could take it.
+/// Why a request is refused even though the store has room for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OverBudget {
     /// The account's unfinished jobs take all the bytes that they may.
     #[error(
-        "the unfinished jobs of this account take all of the {limit} bytes that budget.unfinished and the size of the disk \
-         allow; send the request again when some are finished"
+        "the unfinished jobs of this account take all {limit} bytes that budget.unfinished and the size of the disk \
+         allow; send the request again once some of them are finished"
     )]
     Unfinished {
-        /// What is allowed at this moment, in bytes.
+        /// The current limit in bytes.
         limit: u64,
     },
-    /// The account has sent all requests that it may.
+    /// The account has sent as many requests as it may.
     #[error(
         "this account has sent the {limit} requests that budget.requests allows; send the request again later"
     )]
     Requests {
-        /// Requests in each span.
+        /// The allowed requests per span.
         limit: u32,
-        /// Until the span ends.
+        /// The time until the span ends.
         retry_after: Duration,
     },
 }
 
 impl OverBudget {
-    /// When the account may ask again.
+    /// How long the account should wait before it sends the request again.
     pub const fn retry_after(&self) -> Duration {
         match self {
             Self::Unfinished { .. } => RETRY_AFTER,
@@ -52,7 +52,7 @@ impl OverBudget {
     }
 }
 
-/// What an account has used.
+/// An account's use of its budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Usage {
     /// Bytes of its unfinished jobs.
@@ -63,8 +63,8 @@ struct Usage {
 }
 
 impl Usage {
-    /// Decides whether a request with `bytes` may be stored. A request that is larger than the whole budget is admitted when
-    /// nothing else is unfinished; otherwise its bot could never be served.
+    /// Decides whether a request of `bytes` may be stored. A request larger than the whole budget is admitted if the
+    /// account has nothing else unfinished; otherwise its bot could never be served.
     fn decide(
         &self,
         bytes: u64,
@@ -95,7 +95,7 @@ impl Usage {
     }
 }
 
-/// What a transaction changes of one account.
+/// The changes of one transaction to one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {
     /// Bytes of its unfinished jobs.
@@ -106,41 +106,41 @@ pub(crate) struct Change {
     pub(crate) requests: u32,
 }
 
-/// What a transaction changes, by account. Every statement that inserts or deletes a job, changes its bodies, or moves it
-/// between finished and unfinished must be recorded here.
+/// The changes of one transaction, by account. Every statement that inserts or deletes a job, changes its bodies, or
+/// moves it between finished and unfinished must be recorded here.
 #[derive(Debug, Default)]
 pub(crate) struct Changes(HashMap<i64, Change>);
 
 impl Changes {
-    /// A request became a job.
+    /// Records a request that became a job.
     pub(crate) fn accepted(&mut self, account: i64, bytes: i64) {
         self.grew(account, bytes);
         self.of(account).requests += 1;
     }
 
-    /// A body of an unfinished job grew, or shrank if `bytes` is negative.
+    /// Records that a body of an unfinished job grew, or shrank if `bytes` is negative.
     pub(crate) fn grew(&mut self, account: i64, bytes: i64) {
         let change = self.of(account);
         change.unfinished += bytes;
         change.stored += bytes;
     }
 
-    /// A job with `bytes` is finished.
+    /// Records that a job of `bytes` finished.
     pub(crate) fn finished(&mut self, account: i64, bytes: i64) {
         self.of(account).unfinished -= bytes;
     }
 
-    /// A finished job with `bytes` is unfinished again.
+    /// Records that a finished job of `bytes` is unfinished again.
     pub(crate) fn revived(&mut self, account: i64, bytes: i64) {
         self.of(account).unfinished += bytes;
     }
 
-    /// A finished job with `bytes` was deleted, or its bodies were dropped.
+    /// Records that a finished job of `bytes` was deleted, or its bodies were dropped.
     pub(crate) fn dropped(&mut self, account: i64, bytes: i64) {
         self.of(account).stored -= bytes;
     }
 
-    /// Accounts whose bytes change.
+    /// Returns the accounts whose bytes change.
     pub(crate) fn bytes(&self) -> Vec<(i64, Change)> {
         let all = self.0.iter().map(|(account, change)| (*account, *change));
         all.filter(|(_, change)| (change.unfinished, change.stored) != (0, 0)).collect()
@@ -151,49 +151,52 @@ impl Changes {
     }
 }
 
-/// The budgets of all accounts, and what they have used.
+/// The budgets of all accounts and their use.
 #[derive(Default)]
-pub(crate) struct Budgets(Mutex<Books>);
+pub(crate) struct Budgets(Mutex<State>);
 
 #[derive(Default)]
-struct Books {
+struct State {
     budget: Budget,
     limits: Limits,
     /// Whether the disk allows less than the budget.
-    is_less: bool,
-    /// Accounts with unfinished jobs, or with requests in the present span.
+    is_below_budget: bool,
+    /// Accounts with unfinished jobs, or with requests in the current span.
     used: HashMap<i64, Usage>,
 }
 
 impl Budgets {
-    /// From now on every account has this budget.
+    /// Sets the budget of every account.
     pub(crate) fn set(&self, budget: Budget) {
-        let mut books = self.lock();
-        books.limits = Limits::new(&budget, None);
-        books.budget = budget;
+        let mut state = self.lock();
+        state.limits = Limits::new(&budget, None);
+        state.budget = budget;
     }
 
-    /// The disk has so much room. Where that begins or ceases to allow an account less than its budget, gives the limits
-    /// that hold from now on, and whether they are less.
+    /// Sets the room on the disk in bytes. When the disk begins or ceases to allow less than the budget, returns the new
+    /// limits and whether they are below the budget.
     pub(crate) fn set_room(&self, room: u64) -> Option<(Limits, bool)> {
-        let mut books = self.lock();
-        let limits = Limits::new(&books.budget, Some(room));
-        let is_less = limits.unfinished < books.budget.unfinished || limits.stored < books.budget.stored;
-        books.limits = limits;
-        (std::mem::replace(&mut books.is_less, is_less) != is_less).then_some((limits, is_less))
+        let mut state = self.lock();
+        let limits = Limits::new(&state.budget, Some(room));
+        let is_below_budget =
+            limits.unfinished < state.budget.unfinished || limits.stored < state.budget.stored;
+        state.limits = limits;
+        (std::mem::replace(&mut state.is_below_budget, is_below_budget) != is_below_budget)
+            .then_some((limits, is_below_budget))
     }
 
-    /// The limits that hold at this moment.
+    /// Returns the current limits.
     pub(crate) fn limits(&self) -> Limits {
         self.lock().limits
     }
 
-    /// Decides, one request after the other, which may be stored in the transaction that runs.
+    /// Starts to admit requests, one after the other, to the running transaction.
     pub(crate) fn admission(&self, now: Timestamp) -> Admission<'_> {
-        Admission { books: self.lock(), so_far: HashMap::new(), now }
+        Admission { state: self.lock(), so_far: HashMap::new(), now }
     }
 
-    /// After COMMIT: `all` is what the table said inside the transaction, if it was read; then came `changes`.
+    /// Applies the changes of a transaction after COMMIT. `all` is the content of the table at the start of the
+    /// transaction, if the transaction read it.
     pub(crate) fn apply_after_commit(
         &self,
         all: Option<HashMap<i64, u64>>,
@@ -203,37 +206,37 @@ impl Budgets {
         if all.is_none() && changes.0.is_empty() {
             return;
         }
-        let mut books = self.lock();
-        let rate = books.budget.requests;
+        let mut state = self.lock();
+        let rate = state.budget.requests;
         if let Some(all) = all {
-            books.used.retain(|_, usage| now < usage.until);
-            books.used.values_mut().for_each(|usage| usage.unfinished = 0);
+            state.used.retain(|_, usage| now < usage.until);
+            state.used.values_mut().for_each(|usage| usage.unfinished = 0);
             for (account, unfinished) in all {
-                books.used.entry(account).or_default().unfinished = unfinished;
+                state.used.entry(account).or_default().unfinished = unfinished;
             }
         }
         for (account, change) in changes.0 {
-            books.used.entry(account).or_default().change(change, rate, now);
+            state.used.entry(account).or_default().change(change, rate, now);
         }
     }
 
-    /// The bytes of each account's unfinished jobs, without those that have none.
+    /// The bytes of each account's unfinished jobs, without accounts that have none.
     #[cfg(test)]
     pub(crate) fn unfinished(&self) -> std::collections::BTreeMap<i64, u64> {
-        let books = self.lock();
-        let all = books.used.iter().map(|(account, usage)| (*account, usage.unfinished));
+        let state = self.lock();
+        let all = state.used.iter().map(|(account, usage)| (*account, usage.unfinished));
         all.filter(|(_, unfinished)| *unfinished > 0).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Books> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// See [`Budgets::admission`]. Nothing is counted before COMMIT, so it remembers what it has admitted.
+/// See [`Budgets::admission`]. The budgets count nothing before COMMIT, so this remembers what it has admitted.
 pub(crate) struct Admission<'b> {
-    books: MutexGuard<'b, Books>,
+    state: MutexGuard<'b, State>,
     so_far: HashMap<i64, Usage>,
     now: Timestamp,
 }
@@ -244,7 +247,7 @@ impl Admission<'_> {
     /// # Errors
     /// The account's budget does not allow it.
     pub(crate) fn admit(&mut self, account: i64, bytes: u64) -> Result<(), OverBudget> {
-        let Books { budget, limits, used, is_less: _ } = &*self.books;
+        let State { budget, limits, used, is_below_budget: _ } = &*self.state;
         let known = || used.get(&account).copied().unwrap_or_default();
         let usage = self.so_far.entry(account).or_insert_with(known);
         usage.decide(bytes, limits, budget.requests, self.now)?;
@@ -254,7 +257,7 @@ impl Admission<'_> {
     }
 }
 
-/// A number of bytes as the table has it.
+/// Converts a number of bytes to the type of the table's column.
 pub(crate) fn signed(bytes: impl TryInto<i64>) -> i64 {
     bytes.try_into().unwrap_or(i64::MAX)
 }
@@ -288,7 +291,7 @@ mod tests {
             (usage(100, 0, 0), 0, None, Ok(())),
             (usage(200, 0, 0), 0, None, bytes),
             (usage(u64::MAX, 0, 0), u64::MAX, None, bytes),
-            // Larger than the budget, and alone.
+            // A request larger than the budget, with nothing else unfinished.
             (usage(0, 0, 0), 101, None, Ok(())),
             (usage(1, 0, 0), 101, None, bytes),
             (usage(0, 1, 11_000), 1, Some(RATE), Ok(())),
@@ -302,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_of_requests_begins_with_a_request_and_ends_on_its_own() {
+    fn a_span_of_requests_starts_with_a_request_and_expires() {
         let request = Change { requests: 1, ..Change::default() };
         let mut usage = Usage::default();
         usage.change(request, Some(RATE), at(5_000));
@@ -310,7 +313,7 @@ mod tests {
         usage.change(request, Some(RATE), at(64_999));
         assert_eq!(usage, self::usage(0, 2, 65_000));
         usage.change(Change { unfinished: 7, ..Change::default() }, Some(RATE), at(70_000));
-        assert_eq!(usage, self::usage(7, 2, 65_000), "only a request begins a span");
+        assert_eq!(usage, self::usage(7, 2, 65_000), "only a request starts a span");
         usage.change(request, Some(RATE), at(70_000));
         assert_eq!(usage, self::usage(7, 1, 130_000));
         usage.change(request, None, at(999_000));
@@ -318,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_transaction_admits_counts_for_the_next_request_in_it_and_no_further_until_it_commits() {
+    fn admitted_requests_count_within_their_transaction_and_elsewhere_only_after_commit() {
         let budgets = Budgets::default();
         budgets.set(Budget { unfinished: 100, requests: Some(RATE), ..Budget::default() });
         for _ in 0..2 {
             let mut admission = budgets.admission(at(0));
             assert_eq!(admission.admit(7, 60), Ok(()));
             assert_eq!(admission.admit(7, 60), Err(OverBudget::Unfinished { limit: 100 }));
-            assert_eq!(admission.admit(8, 60), Ok(()), "another account has a budget of its own");
+            assert_eq!(admission.admit(8, 60), Ok(()), "each account has its own budget");
             assert_eq!(admission.admit(7, 40), Ok(()));
             let retry_after = RATE.span;
             assert_eq!(admission.admit(7, 0), Err(OverBudget::Requests { limit: 2, retry_after }));
@@ -338,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_table_says_replaces_the_bytes_and_keeps_the_requests() {
+    fn bytes_read_from_the_table_replace_the_count_of_bytes_but_not_of_requests() {
         let budgets = Budgets::default();
         budgets.set(Budget { requests: Some(RATE), ..Budget::default() });
         let accept = |account| {
@@ -349,8 +352,8 @@ mod tests {
         budgets.apply_after_commit(None, accept(7), at(0));
         budgets.apply_after_commit(Some([(8, 5)].into()), accept(7), at(1));
         assert_eq!(budgets.unfinished(), [(7, 10), (8, 5)].into());
-        assert!(budgets.admission(at(2)).admit(7, 0).is_err(), "two requests are two");
+        assert!(budgets.admission(at(2)).admit(7, 0).is_err(), "both requests still count");
         budgets.apply_after_commit(Some(HashMap::new()), Changes::default(), at(60_000));
-        assert!(budgets.lock().used.is_empty(), "what is over is forgotten");
+        assert!(budgets.lock().used.is_empty(), "accounts whose span has ended are forgotten");
     }
 }

@@ -1,14 +1,14 @@
-//! What the system or the database said when the store failed.
+//! The system's or the database's error behind a failure of the store.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// The cause of a [`StoreError`](crate::StoreError): its text, and the error behind it, if there is one. Cheap to clone. Two
-/// causes are equal if their texts are.
+/// The cause of a [`StoreError`](crate::StoreError): its text, and the underlying error if there is one. Cheap to clone.
+/// Two causes are equal if their texts are equal.
 ///
-/// [`source`](Error::source) passes over the error behind it, because the text says the same: a chain that leaves out what
-/// it has said already prints each text once. [`error`](Self::error) is that error.
+/// [`source`](Error::source) skips the underlying error, because the text already contains its message. So printing the
+/// whole chain prints each message once. [`error`](Self::error) returns the underlying error.
 #[derive(Clone)]
 pub struct Cause(Arc<Inner>);
 
@@ -18,18 +18,18 @@ struct Inner {
 }
 
 impl Cause {
-    /// The cause that `error` is, in its own words.
+    /// Wraps `error`, with its own message as the text.
     pub(crate) fn of(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let error = error.into();
         Self::with(error.to_string(), error)
     }
 
-    /// The cause that `error` is, in these words.
+    /// Wraps `error`, with `text` in place of its message.
     pub(crate) fn with(text: String, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(Arc::new(Inner { text, error: Some(error.into()) }))
     }
 
-    /// The error behind it, to be matched on; `None` if the store itself found the mistake.
+    /// The underlying error, to match on; `None` if the store itself found the fault.
     pub fn error(&self) -> Option<&(dyn Error + 'static)> {
         self.0.error.as_deref().map(|error| error as _)
     }
@@ -81,7 +81,7 @@ mod tests {
     use crate::StoreError;
 
     #[test]
-    fn the_error_behind_a_failure_can_be_reached_and_is_printed_once() {
+    fn underlying_error_is_reachable_and_printed_once() {
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         let error = StoreError::from(sqlx::Error::Io(full()));
         assert_eq!(error, StoreError::Database(full().to_string().into()), "causes are equal by their text");

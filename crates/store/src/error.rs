@@ -1,4 +1,4 @@
-//! Why the store could not do something, in words that help.
+//! The errors of the store. Each says what is wrong, where, and what to do.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use model::{JobId, JobPrefix, StateName};
 use crate::Cause;
 use crate::budget::OverBudget;
 
-/// Why the store could not do something. Cheap to clone, because one failed transaction answers many.
+/// Why a call to the store failed. Cheap to clone, because one failed transaction answers many callers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// `store.url` is none that this build can open.
+    /// This build cannot open `store.url`.
     #[error("store.url: {0}")]
     Url(#[source] Cause),
     /// The file or its folder could not be opened.
@@ -19,43 +19,44 @@ pub enum StoreError {
     Open {
         /// The database file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         why: Cause,
     },
-    /// What is at the path is no store.
+    /// The path leads to something other than a store.
     #[error("cannot open the store {path}: {why}")]
     NotAStore {
-        /// What store.url names.
+        /// The path that `store.url` names.
         path: String,
-        /// What it is, and what to do.
+        /// What is there, and what to do.
         #[source]
         why: Cause,
     },
     /// Another process owns the store.
     #[error(
-        "the store {path} is in use by {owner}: one process at a time may serve it; stop that one, or set store.url to another file"
+        "the store {path} is in use by {owner}: only one process may serve it; stop that process, or set store.url to another file"
     )]
     InUse {
         /// The database file.
         path: String,
-        /// Who has it.
+        /// The process that owns it.
         owner: String,
     },
-    /// The store was written by a newer version.
+    /// A newer version made the store.
     #[error(
-        "the store {path} was made by a newer version (its migration {version} is unknown here): install that version, or set store.url to another file"
+        "the store {path} was made by a newer version (migration {version} is unknown to this one): install that version, or set store.url to another file"
     )]
     Newer {
         /// The database file.
         path: String,
-        /// The migration.
+        /// The migration that this version does not know.
         version: i64,
     },
-    /// The store was written by a version from before the first release. Its tables have other columns under the same number.
+    /// A version from before the first release made the store. Its migrations have the same numbers but create other
+    /// columns.
     #[error(
-        "the store {path} was made by another version from before 0.1.0, and cannot be read by this one: let that version \
-         finish its jobs, then move the file away with its -wal and -shm, or set store.url to another file"
+        "the store {path} was made by another version from before 0.1.0, which this version cannot read: let that version \
+         finish its jobs, then move the file, its -wal and its -shm away, or set store.url to another file"
     )]
     Unreleased {
         /// The database file.
@@ -67,62 +68,62 @@ pub enum StoreError {
     /// The file cannot be written.
     #[error("the store cannot be written: {0}")]
     ReadOnly(#[source] Cause),
-    /// The open file is not at its path any more.
+    /// The open file is no longer at its path.
     #[error(
-        "{what}, while the bridge has it open: what it would write now, the next start would not find; put the same file \
-         back, or stop the bridge with SIGTERM, which writes it back, and start it again"
+        "{what} while the bridge has it open, so the next start would not find what is written now; put the same file \
+         back, or stop the bridge with SIGTERM (it then writes the file back) and start it again"
     )]
     Moved {
-        /// Which file, and what became of it.
+        /// Which file, and what happened to it.
         what: String,
     },
-    /// Another process writes and does not finish.
+    /// Another process holds the write lock and does not release it.
     #[error("the store is locked by another process")]
     Busy,
-    /// Not done in time, and dropped.
+    /// The write was not done in time.
     #[error("the store did not commit in time")]
     Timeout,
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
-    /// A row that the program cannot have written.
+    /// The store contains a row that this program cannot have written.
     #[error("the store is damaged: table {table}, column {column}, id {id}: {why}")]
     Corrupt {
         /// The table.
         table: &'static str,
         /// The column.
         column: &'static str,
-        /// The row.
+        /// The id of the row.
         id: String,
         /// What is wrong with it.
         #[source]
         why: Cause,
     },
-    /// The account has used up its budget; other accounts are not concerned.
+    /// The account has used up its budget. Other accounts are not affected.
     #[error(transparent)]
     OverBudget(OverBudget),
-    /// As many lists are read as may be at once.
-    #[error("too many lists of jobs are read at once: ask again in a moment")]
+    /// The maximum number of lists is being read.
+    #[error("too many lists of jobs are being read: try again in a moment")]
     TooManyLists,
     /// There is no such job.
     #[error(
-        "there is no job {0}: `jobs list --q` finds a job by its lead; finished jobs are deleted after store.retention"
+        "there is no job {0}: `jobs list --q` finds a job by its lead, and finished jobs are deleted after store.retention"
     )]
     NoJob(JobId),
-    /// No job's id begins so.
+    /// No job has an id that begins with this prefix.
     #[error(
-        "there is no job whose id begins with {0}: `jobs list --q` finds a job by its lead; finished jobs are deleted after \
+        "there is no job whose id begins with {0}: `jobs list --q` finds a job by its lead, and finished jobs are deleted after \
          store.retention"
     )]
     NoMatch(JobPrefix),
-    /// Several jobs' ids begin so.
+    /// Several jobs have ids that begin with this prefix.
     #[error("several jobs have ids that begin with {prefix}; add digits to name one of them:{}", listed(ids, *more))]
     Ambiguous {
-        /// What was asked for.
+        /// The prefix that the caller gave.
         prefix: JobPrefix,
         /// Some of the jobs, newest first.
         ids: Vec<JobId>,
-        /// Whether there are more.
+        /// Whether more jobs match.
         more: bool,
     },
     /// The job's state does not allow it.
@@ -130,14 +131,14 @@ pub enum StoreError {
     WrongState {
         /// The job.
         id: JobId,
-        /// Where it is.
+        /// Its state.
         state: StateName,
-        /// What the state would have to be.
+        /// Which states allow it, or why this one does not.
         allowed: &'static str,
     },
-    /// A newer job has the same `return_url`, so a repeated continue of this one would answer that one's question.
+    /// A newer job has the same `return_url`, so a repeated continue of this job would answer the newer job's question.
     #[error(
-        "job {id} is superseded: job {newer} came later with the same return_url, and this answer would go to its question; \
+        "job {id} is superseded: job {newer} came later with the same return_url, so this answer would reach the newer question; \
          look at that job, or force the retry"
     )]
     Superseded {
@@ -146,35 +147,36 @@ pub enum StoreError {
         /// The newer one.
         newer: JobId,
     },
-    /// The fallback is all that there is of the job.
+    /// The job has only its fallback to send.
     #[error(
-        "job {0} has no completion of its handler to send: the handler returned none that Kommo would take, so there is only \
+        "job {0} has no completion of its handler to send: the handler returned none that Kommo would accept, so there is only \
          the fallback"
     )]
     NoHandlerCompletion(JobId),
-    /// The file does not begin as a database does.
+    /// The file does not start like a database.
     #[error(
-        "the file is not a database: set store.url to another file; if it was a store, restore a backup of it"
+        "the file is not a database: set store.url to another file, or restore a backup if it was a store"
     )]
     NoDatabase,
-    /// Pages of the file are not what they must be.
+    /// Pages of the file are malformed.
     #[error(
-        "the file is damaged ({0}): restore a backup, or save what can be read with the `.recover` of the sqlite3 shell"
+        "the file is damaged ({0}): restore a backup, or save what is readable with `.recover` in the sqlite3 shell"
     )]
     Damaged(#[source] Cause),
-    /// Anything else that the database said.
+    /// Any other error of the database.
     #[error("the store failed: {0}")]
     Database(#[source] Cause),
 }
 
-/// A line for each id.
+/// One line for each id.
 fn listed(ids: &[JobId], more: bool) -> String {
     let lines: String = ids.iter().map(|id| format!("\n  {id}")).collect();
     if more { format!("{lines}\n  … and more") } else { lines }
 }
 
 impl StoreError {
-    /// Whether an operator asked for something that the job, or the load, does not allow: the store itself did not fail.
+    /// Whether the request is at fault: an operator asked for something that the job or the load does not allow. The
+    /// store itself did not fail.
     pub const fn is_of_the_asker(&self) -> bool {
         matches!(
             self,
@@ -188,17 +190,17 @@ impl StoreError {
         )
     }
 
-    /// Whether the same write may succeed later, when disk or lock are free again.
+    /// Whether the same write may succeed later, once the disk or the lock is free again.
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Timeout)
     }
 
-    /// The same, met while the store at `path` was opened.
+    /// This error, as it is reported when opening the store at `path` fails.
     pub(crate) fn at(self, path: &Path) -> Self {
         self.named(path).while_opening(path)
     }
 
-    /// The same, with the file that could not be written, its owner, and our user.
+    /// This error, with the file that could not be written, the file's owner, and the user of this process.
     pub(crate) fn named(self, path: &Path) -> Self {
         match self {
             Self::ReadOnly(why) => {
@@ -209,7 +211,7 @@ impl StoreError {
         }
     }
 
-    /// The same as a reason why the store at `path` cannot be opened.
+    /// Turns this error into the reason why the store at `path` cannot be opened.
     pub(crate) fn while_opening(self, path: &Path) -> Self {
         let path = path.display().to_string();
         match self {
@@ -221,7 +223,7 @@ impl StoreError {
         }
     }
 
-    /// Whether it concerns the disk or the file, and so every write alike.
+    /// Whether the error concerns the disk or the file, so that every write fails alike.
     pub(crate) const fn concerns_all(&self) -> bool {
         matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Closed | Self::NoDatabase)
     }

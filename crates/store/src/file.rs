@@ -1,4 +1,5 @@
-//! A store in a file, seen from outside: where it is, which process owns it, and how long its log is. Nothing here opens it.
+//! A store's file, seen from outside: its path, the process that owns it, and the length of its log. Nothing here opens
+//! the database.
 
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use crate::sqlite::file::{log, path, proc_locks};
 
 pub use crate::records::{LogState, MAX_LOG_BYTES};
 
-/// The absolute path of the file that `url` names.
+/// Returns the absolute path of the file that `url` names.
 ///
 /// # Errors
 /// `url` names no file.

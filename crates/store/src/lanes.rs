@@ -1,16 +1,15 @@
-//! What waits in the store, by lane: the only thing that the rooms share in memory.
+//! The waiting jobs of the store, by lane: the only state that the rooms share in memory.
 //!
-//! A lane is what must not delay its neighbours: a handler's name for workers, an account's origin
-//! for the sender. For each lane that has waiting jobs this knows when the earliest is due, so that a
-//! room asks the store only where there is something to get. The writer updates it after each
-//! commit and wakes the room; a poll of the store puts right what another process changed.
+//! A lane is a queue of jobs that must not be delayed by other lanes. For workers it is a handler's name, for the sender
+//! an account's origin. For each lane with waiting jobs, [`Lanes`] knows when the earliest is due, so a room queries the
+//! store only where there is something to claim. The writer updates the lanes after each commit and wakes the room. A
+//! periodic poll of the store picks up changes by other processes.
 //!
-//! The sender may have thousands of lanes, most of which wait for their account. It takes them from a line, and parks
-//! those that cannot go ([`LaneQueue`]); [`Lanes::freed`] brings them back.
+//! The sender may have thousands of lanes, most of which wait for their account. It takes lanes from a line and parks
+//! those that cannot proceed ([`LaneQueue`]). [`Lanes::freed`] brings them back.
 //!
-//! The fast path: a room can leave a [`Taker`], and a job that was just stored is then handed over
-//! from memory, already claimed in the same transaction. Nothing is handed over in a lane where older
-//! jobs wait, so no one is overtaken.
+//! The fast path: a room can register a [`Taker`]. A job that was just stored is then handed over from memory, already
+//! claimed by the same transaction. The store hands over nothing in a lane with older due jobs, so no job is overtaken.
 
 mod queue;
 
@@ -28,20 +27,20 @@ use model::clock::Clock;
 use crate::StoreError;
 use crate::lanes::queue::LaneQueue;
 
-/// The longest wait without a wake-up: the fallback for one that was missed.
+/// The longest wait without a wake-up, in case one was missed.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// Between a step that failed and the next one.
+/// The delay between a failed step and the next one.
 const CLAIM_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// A promise of a room to take one job of type `J` at once. Dropping it gives the place back.
+/// A room's promise to take one job of type `J` at once. Dropping it gives the permit back.
 pub struct Slot<J> {
-    /// How long the claim shall be valid.
+    /// How long the claim is valid.
     pub lease: Duration,
-    /// Takes the job, after the commit.
+    /// Takes the job; called after the commit.
     pub take: Box<dyn FnOnce(J) + Send + Sync>,
 }
 
-/// Says whether the room can take a job of this lane right now.
+/// Returns a slot if the room can take a job of this lane right now.
 pub type Taker<J> = Box<dyn Fn(&str) -> Option<Slot<J>> + Send + Sync>;
 
 /// The lanes of one room.
@@ -62,78 +61,80 @@ impl<J> Lanes<J> {
         Self { waiting: Mutex::default(), changed: Notify::new(), taker: OnceLock::new() }
     }
 
-    /// Opens the fast path. The first taker stays.
+    /// Enables the fast path. Only the first taker is kept.
     pub fn hand_over_to(&self, taker: Taker<J>) {
         let _first_stays = self.taker.set(taker);
     }
 
-    /// The lanes with a job that is due, for a room with few lanes: it looks at all of them.
+    /// Returns the lanes with a due job. It checks every lane, so it is for rooms with few lanes.
     pub fn due(&self, now: Timestamp) -> Vec<Arc<str>> {
         let waiting = self.lock();
         waiting.queue.all().filter(|(_, due)| *due <= now).map(|(lane, _)| lane.clone()).collect()
     }
 
-    /// When the next job that is not due yet will be, for a room with few lanes: it looks at all of them.
+    /// Returns when the next job becomes due that is not due yet. It checks every lane, so it is for rooms with few
+    /// lanes.
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         self.lock().queue.all().map(|(_, due)| due).filter(|due| *due > now).min()
     }
 
-    /// Begins a round: the lanes that are due and not parked get into the line. `elapsed` is the clock's.
+    /// Starts a round: lanes that are due and not parked join the line. `elapsed` is the clock's elapsed time.
     pub fn begin(&self, now: Timestamp, elapsed: Duration) {
         self.lock().queue.begin(now, elapsed);
     }
 
-    /// Takes the first lane of the line. The room claims for it, parks it or puts it back; else the next round finds it.
+    /// Takes the first lane from the line. The room then claims for it, parks it or puts it back. If it does none of
+    /// these, the lane joins the next round.
     pub fn take(&self) -> Option<Arc<str>> {
         self.lock().queue.take()
     }
 
-    /// `lane`, which was taken, asks under this other name, as an account that has moved does. To be called before asking,
-    /// so that no event is missed.
+    /// Makes `lane`, which was taken, wait under another name: a moved account waits under its new origin. Call this
+    /// before asking for a permit, so that no event is missed.
     pub fn ask_as(&self, lane: &str, name: &Arc<str>) {
         self.lock().queue.ask_as(lane, name);
     }
 
-    /// Parks `lane`, which was taken: it cannot go before `until`, by the elapsed time, unless it is [freed](Self::freed);
-    /// `None` if only that helps. If it was freed since it was taken, the next round looks at it.
+    /// Parks `lane`, which was taken, until the elapsed time reaches `until` or an event [frees](Self::freed) it; `None`
+    /// waits for an event only. If an event has come since the lane was taken, the lane joins the next round instead.
     pub fn park(&self, lane: &str, until: Option<Duration>, elapsed: Duration) {
         self.lock().queue.park(lane, until, elapsed);
     }
 
-    /// Parks `lane`, which was taken and has as many places as it may have now.
+    /// Parks `lane`, which was taken, because it holds as many permits as it may.
     pub fn park_for_place(&self, lane: &str, elapsed: Duration) {
         self.lock().queue.park_for_place(lane, elapsed);
     }
 
-    /// Puts `lane`, which was taken, back at the front of the line: no one can go.
+    /// Puts `lane`, which was taken, back at the front of the line, because no lane can proceed.
     pub fn put_back(&self, lane: &str) {
         self.lock().queue.put_back(lane);
     }
 
-    /// How long until a round finds something, if nothing else happens.
+    /// Returns the time until the next round can find a lane, unless an event comes earlier.
     pub fn next_poll(&self, now: Timestamp, elapsed: Duration) -> Option<Duration> {
         self.lock().queue.next_poll(now, elapsed)
     }
 
-    /// Something happened that may let the lane go that asks as `name`, and perhaps a place became free. Wakes the room
-    /// if there is a lane to look at.
+    /// Reports an event that may let lanes proceed that wait under `name`, and that may have freed a permit. Wakes the
+    /// room if there is a lane to check.
     pub fn freed(&self, name: &str) {
-        // In a statement of its own, so that the lock is free when the room wakes.
+        // A separate statement, so that the lock is released before the room wakes.
         let should_wake = self.lock().queue.freed(name);
         if should_wake {
             self.wake();
         }
     }
 
-    /// When a waiting job runs out of time, at the earliest.
+    /// Returns the earliest moment when a waiting job runs out of time to answer.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.lock().deadline
     }
 
-    /// Runs `step` until `stop`, each time that something may have become due: after a wake-up, after the time that the last
-    /// `step` returned (`None` if it knows of nothing to come), and after `POLL_INTERVAL` in case a wake-up was missed.
+    /// Runs `step` in a loop until `stop`. It runs again after a wake-up, after the time that the last `step` returned
+    /// (`None` if it expects nothing), and at the latest after `POLL_INTERVAL`.
     ///
-    /// It registers for the wake-up before it runs `step`, so that no change falls between the two.
+    /// The loop registers for the wake-up before it runs `step`, so it misses no change in between.
     pub async fn run_loop<F: Future<Output = Result<Option<Duration>, StoreError>>>(
         &self,
         clock: &Clock,
@@ -142,7 +143,8 @@ impl<J> Lanes<J> {
     ) {
         while !stop.is_cancelled() {
             let changed = self.changed();
-            // The time that `step` returns counts from its beginning, so that what it took is not waited for again.
+            // The returned time counts from the start of `step`, so the duration of `step` itself is not waited for
+            // again.
             let began = clock.elapsed();
             match step().await {
                 Ok(wait) => tokio::select! {
@@ -150,9 +152,10 @@ impl<J> Lanes<J> {
                     () = changed => {}
                     () = clock.sleep_until(began + wait.unwrap_or(POLL_INTERVAL).clamp(Duration::from_millis(1), POLL_INTERVAL)) => {}
                 },
-                // Nothing wakes it earlier: the places that a vain claim gives back would do so at once, for ever.
+                // No wake-up shortens this delay. The failed claim returns its permits, which would wake the loop at
+                // once, again and again.
                 Err(error) => {
-                    tracing::warn!(%error, "no jobs could be claimed; they wait in the store");
+                    tracing::warn!(%error, "no jobs could be claimed; they stay in the store, and the claim is retried");
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = clock.sleep(CLAIM_RETRY_DELAY) => {}
@@ -162,7 +165,7 @@ impl<J> Lanes<J> {
         }
     }
 
-    /// Completes when something changed after this call. Call it before looking, await it after.
+    /// Completes when something changes after this call. Call it before checking for jobs, and await it afterwards.
     pub fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }
@@ -172,19 +175,19 @@ impl<J> Lanes<J> {
         self.changed.notify_waiters();
     }
 
-    /// Whether nothing waits, as far as is known without reading the store.
+    /// Whether no job waits, as far as is known without reading the store.
     pub fn is_empty(&self) -> bool {
         self.lock().queue.is_empty()
     }
 
-    /// A place became free: wakes the room if something waits for it.
+    /// Reports a free permit: wakes the room if a job waits.
     pub fn wake_if_waiting(&self) {
         if !self.lock().queue.is_empty() {
             self.wake();
         }
     }
 
-    /// Places for the jobs of one transaction.
+    /// Starts to offer the jobs of one transaction to the room.
     pub(crate) fn offers(&self, now: Timestamp) -> Offers<'_, J> {
         Offers { lanes: self, now, waiting: HashSet::new() }
     }
@@ -195,7 +198,7 @@ impl<J> Lanes<J> {
         if behind_others { None } else { taker(lane) }
     }
 
-    /// A job waits in `lane`.
+    /// Adds a waiting job to `lane`.
     pub(crate) fn add(&self, lane: &str, due: Timestamp, deadline: Option<Timestamp>) {
         let mut waiting = self.lock();
         let should_wake = waiting.queue.add(lane, due);
@@ -206,29 +209,29 @@ impl<J> Lanes<J> {
         }
     }
 
-    /// The earliest due time in `lane` is now `due`; `None` if nothing waits there.
+    /// Sets the earliest due time of `lane`; `None` if no job waits there.
     pub(crate) fn set(&self, lane: &str, due: Option<Timestamp>) {
         self.lock().queue.set(lane, due);
     }
 
-    /// The earliest moment when a waiting job runs out of time.
+    /// Sets the earliest moment when a waiting job runs out of time to answer.
     pub(crate) fn set_deadline(&self, deadline: Option<Timestamp>) {
         self.lock().deadline = deadline;
     }
 
-    /// Replaces all that is known of what is due, and wakes the room.
+    /// Replaces all due times, and wakes the room.
     pub(crate) fn replace(&self, due: HashMap<Arc<str>, Timestamp>) {
         self.lock().queue.replace(due);
         self.wake();
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing panics while it holds the lock, and the map is whole between any two statements.
+        // No code panics while it holds the lock.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Places for the jobs of one transaction: after the first job that gets none, none of its lane gets one.
+/// Offers the jobs of one transaction to the room. Once a job of a lane gets no slot, no later job of that lane gets one.
 pub(crate) struct Offers<'l, J> {
     lanes: &'l Lanes<J>,
     now: Timestamp,
@@ -236,7 +239,7 @@ pub(crate) struct Offers<'l, J> {
 }
 
 impl<J> Offers<'_, J> {
-    /// A place for a job of `lane`, if nothing older waits there and the room has room.
+    /// Returns a slot for a job of `lane` if no older job waits there and the room can take one.
     pub(crate) fn next(&mut self, lane: &str) -> Option<Slot<J>> {
         if self.waiting.contains(lane) {
             return None;
@@ -258,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_earliest_due_time_of_each_lane() {
+    fn lanes_know_the_earliest_due_time_of_each_lane() {
         let lanes = Lanes::<()>::new();
         lanes.add("a", at(50), Some(at(900)));
         lanes.add("a", at(10), Some(at(800)));
@@ -271,16 +274,16 @@ mod tests {
     }
 
     #[test]
-    fn hands_nothing_over_behind_the_back_of_waiting_jobs() {
+    fn no_job_is_handed_over_ahead_of_due_jobs_in_its_lane() {
         let lanes = Lanes::<()>::new();
-        assert!(lanes.offer("a", at(0)).is_none(), "nobody takes");
+        assert!(lanes.offer("a", at(0)).is_none(), "there is no taker");
         lanes.hand_over_to(Box::new(|lane| {
             (lane != "full").then(|| Slot { lease: Duration::ZERO, take: Box::new(|()| {}) })
         }));
         assert!(lanes.offer("a", at(0)).is_some());
         assert!(lanes.offer("full", at(0)).is_none());
         lanes.add("a", at(10), None);
-        assert!(lanes.offer("a", at(9)).is_some(), "a later retry does not hold back a first try");
+        assert!(lanes.offer("a", at(9)).is_some(), "a retry due later does not hold back a first try");
         assert!(lanes.offer("a", at(10)).is_none());
     }
 

@@ -1,12 +1,13 @@
-//! The store: the only crate that knows a database, and the only place where the rooms of the bridge meet.
+//! The durable store of the bridge: the only crate that uses a database, and the only place where the rooms of the bridge
+//! meet.
 //!
-//! What it promises: a job that [`Jobs::accept`] acknowledged is there after any crash; a job changes state only from the
-//! state and the claim that the writer of the change has seen (fencing). A write is on the disk when its future completes.
-//! One process owns a store; an observer may read, retry and cancel jobs.
+//! It guarantees three things. A job that [`Jobs::accept`] acknowledged survives any crash. A job changes state only from
+//! the state and under the claim that the writer of the change has seen (fencing). A write is on the disk when its future
+//! completes. One process owns a store. Other processes may observe it: read it, and retry or cancel jobs.
 //!
-//! [`Store`] lends a handle for each subject: [`Jobs`], [`Accounts`], [`OAuth`], [`Maintenance`]. Which database is behind
-//! them is known to one private module alone. That engine uses what any engine needs: records, budgets, lanes, clocks.
-//! [`mod@file`] says what can be seen of a store in a file without opening it.
+//! [`Store`] lends a handle for each subject: [`Jobs`], [`Accounts`], [`OAuth`], [`Maintenance`]. One private module
+//! contains the database engine. The other modules suit any engine: records, budgets, lanes, clocks. [`mod@file`]
+//! inspects a store's file without opening it.
 
 mod budget;
 mod cause;

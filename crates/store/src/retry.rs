@@ -1,4 +1,4 @@
-//! An operator's retry: what can be asked for, and whether a job allows it.
+//! An operator's retry: the options, and the decision whether a job allows it.
 
 use model::{CheckedCompletion, JobId, StateName};
 
@@ -7,38 +7,39 @@ use crate::StoreError;
 /// Which completion a retry sends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Resend {
-    /// What was sent last.
+    /// The completion that was sent last.
     #[default]
     Last,
-    /// What the handler returned.
+    /// The completion that the handler returned.
     Handler,
-    /// This fallback: `handlers.NAME.fallback` of the job's handler. What the handler returned is kept beside it.
+    /// This fallback: `handlers.NAME.fallback` of the job's handler. The store keeps the handler's completion beside it.
     Fallback(CheckedCompletion),
 }
 
-/// How one job is retried.
+/// How to retry one job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetryOptions {
-    /// What is sent.
+    /// Which completion to send.
     pub send: Resend,
-    /// Also if a newer job has the same `return_url`, whose question the continue may then answer.
+    /// Whether to retry even if a newer job has the same `return_url`. The continue may then answer the newer job's
+    /// question.
     pub force: bool,
 }
 
-/// What became of the dead jobs that were to be retried.
+/// The result of retrying dead jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetriedDead {
-    /// Jobs that are delivered again.
+    /// The number of jobs that are delivered again.
     pub retried: u64,
-    /// Jobs that were left alone, because a newer job has the same `return_url`.
+    /// The number of jobs that were skipped because a newer job has the same `return_url`.
     pub superseded: u64,
 }
 
-/// What is known of a job that is to be retried.
+/// The properties of a job that decide whether it may be retried.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     pub(crate) state: StateName,
-    /// The sender has it.
+    /// Whether the sender has claimed it.
     pub(crate) is_leased: bool,
     pub(crate) tried: bool,
     pub(crate) superseded_by: Option<JobId>,
@@ -46,17 +47,17 @@ pub(crate) struct Found {
     pub(crate) has_handler_completion: bool,
 }
 
-/// What becomes of the job's completion.
+/// How a retry changes the job's completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Swap {
     Keep,
-    /// The handler's takes the place of the fallback.
+    /// The handler's completion replaces the fallback.
     Handler,
-    /// A fallback takes the place of what there is.
+    /// A fallback replaces the current completion.
     Fallback,
 }
 
-/// Decides whether a job may be retried so.
+/// Decides whether `options` may be applied to a job.
 pub(crate) fn decide(id: JobId, found: &Found, options: &RetryOptions) -> Result<Swap, StoreError> {
     let wrong = |allowed| Err(StoreError::WrongState { id, state: found.state, allowed });
     // The first continue of a job is never superseded.
@@ -64,10 +65,10 @@ pub(crate) fn decide(id: JobId, found: &Found, options: &RetryOptions) -> Result
     match found.state {
         StateName::Dead | StateName::Gone => {}
         StateName::Delivering if found.is_leased => {
-            return wrong("its continue is on its way; look at it again once Kommo has answered");
+            return wrong("its continue is on its way; try again once Kommo has answered");
         }
         StateName::Delivering => is_repeated = found.tried,
-        _ => return wrong("only a job that is dead or gone, or that waits to be delivered, can be retried"),
+        _ => return wrong("only a job that is dead, gone or waiting for delivery can be retried"),
     }
     if let Some(newer) = found.superseded_by.filter(|_| is_repeated && !options.force) {
         return Err(StoreError::Superseded { id, newer });

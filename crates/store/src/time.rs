@@ -1,11 +1,11 @@
-//! The three clocks of the store, and what each is for.
+//! The store's three clocks and their uses.
 //!
-//! - The **calendar** is for people and tokens: `received_at`, `finished_at`, `expires_at`. It jumps when someone sets the
-//!   machine's clock.
+//! - The **calendar** is for people and tokens: `received_at`, `finished_at`, `expires_at`. It jumps when someone sets
+//!   the machine's clock.
 //! - The **steady clock** is for scheduling: `due_at`, `answer_by`, `waiting_since`, `failing_since`, `refused_at`,
-//!   `lease_until`. It starts at the calendar when the process starts, and then only time that passes moves it.
-//! - The **service time** is for deleting: how long bridges have served this store. It never jumps and survives a restart;
-//!   time while no bridge runs does not count. What is deleted by its age has to be too old by the calendar *and* by the
+//!   `lease_until`. It starts at the calendar's time when the process starts, and then advances only with elapsed time.
+//! - The **service time** is for deletions: how long bridges have served this store. It never jumps, survives restarts,
+//!   and does not advance while no bridge runs. Anything deleted by age must be too old by the calendar *and* by the
 //!   service time.
 
 use std::ops::{Add, Sub};
@@ -45,7 +45,7 @@ impl Sub<Duration> for ServiceTime {
     }
 }
 
-/// One moment, by each of the clocks.
+/// One moment on each of the clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) calendar: Timestamp,
@@ -53,7 +53,7 @@ pub(crate) struct Moment {
     pub(crate) service: ServiceTime,
 }
 
-/// The end of what is too old. What is deleted by its age lies before both moments.
+/// The end of the period that is too old. Anything deleted by age lies before both moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cutoff {
     pub(crate) calendar: Timestamp,
@@ -61,38 +61,39 @@ pub(crate) struct Cutoff {
 }
 
 impl Moment {
-    /// What is older than `age`.
+    /// Returns the cutoff for everything older than `age`.
     pub(crate) fn cutoff(self, age: Duration) -> Cutoff {
         Cutoff { calendar: self.calendar - age, service: self.service - age }
     }
 
-    /// What the service time is when the calendar says `moment`, if the bridge runs until then and no one sets the clock.
+    /// Returns the service time when the calendar will show `moment`, if the bridge runs until then and no one sets the
+    /// clock.
     pub(crate) fn service_at(self, moment: Timestamp) -> ServiceTime {
         ServiceTime(self.service.0.saturating_add(between(self.calendar, moment)))
     }
 
-    /// What the steady clock says when the calendar says `moment`.
+    /// Returns the steady clock's time when the calendar shows `moment`.
     pub(crate) fn steady_at(self, moment: Timestamp) -> Timestamp {
         moved(self.steady, between(self.calendar, moment))
     }
 
-    /// What the calendar says when the steady clock says `moment`.
+    /// Returns the calendar's time when the steady clock shows `moment`.
     pub(crate) fn calendar_at(self, moment: Timestamp) -> Timestamp {
         moved(self.calendar, between(self.steady, moment))
     }
 
-    /// A moment of the steady clock as people see it: by the calendar, unless the two say the same.
+    /// Converts a moment of the steady clock for display: to the calendar, unless the two clocks agree.
     fn shown(self, moment: Timestamp) -> Timestamp {
         if is_jump(between(self.steady, self.calendar)) { self.calendar_at(moment) } else { moment }
     }
 
-    /// `summary` with its schedule by the calendar.
+    /// Returns `summary` with its schedule by the calendar.
     pub(crate) fn show_summary(self, mut summary: JobSummary) -> JobSummary {
         summary.due_at = summary.due_at.map(|due_at| self.shown(due_at));
         summary
     }
 
-    /// `record` with its schedule by the calendar.
+    /// Returns `record` with its schedule by the calendar.
     pub(crate) fn show(self, record: JobRecord) -> JobRecord {
         match record {
             JobRecord::Whole(job) => JobRecord::Whole(self.show_job(job)),
@@ -115,36 +116,36 @@ impl Moment {
     }
 }
 
-/// Tells the time by all three clocks.
+/// Reads all three clocks.
 #[derive(Debug)]
 pub(crate) struct StoreClock {
     clock: Clock,
-    /// The service time when `clock` had not run yet.
+    /// The service time at the moment when `clock` started.
     service_base: AtomicI64,
     /// How far our steady clock is ahead of the owner's, in milliseconds; 0 for the owner.
     ahead_of_owner: AtomicI64,
 }
 
 impl StoreClock {
-    /// Until the store is read, nothing was ever served.
+    /// Creates a clock whose service time starts at zero until [`serve_from`](Self::serve_from) sets it.
     pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, service_base: AtomicI64::new(0), ahead_of_owner: AtomicI64::new(0) }
     }
 
-    /// From now on the service time goes on from `service`.
+    /// Continues the service time from `service`.
     pub(crate) fn serve_from(&self, service: ServiceTime) {
         let base = service.0.saturating_sub(millis(self.clock.elapsed()));
         self.service_base.store(base, Ordering::Relaxed);
     }
 
-    /// From now on [`Moment::steady`] is by the clock of the owner, whose calendar is `ahead` milliseconds ahead of it. Two
-    /// processes have the calendar in common, and not where their steady clocks started.
+    /// Makes [`Moment::steady`] follow the owner's steady clock, which the owner's calendar leads by `ahead`
+    /// milliseconds. Two processes share the calendar, but their steady clocks started at different moments.
     pub(crate) fn follow_owner(&self, ahead: i64) {
         let owners = moved(self.clock.now(), ahead.saturating_neg());
         self.ahead_of_owner.store(between(owners, self.clock.steady()), Ordering::Relaxed);
     }
 
-    /// Now.
+    /// Returns the current moment.
     pub(crate) fn moment(&self) -> Moment {
         let base = self.service_base.load(Ordering::Relaxed);
         let ahead = self.ahead_of_owner.load(Ordering::Relaxed);
@@ -155,18 +156,18 @@ impl StoreClock {
         }
     }
 
-    /// The time that passes, for measuring.
+    /// Returns the time since the clock started, for measuring.
     pub(crate) fn elapsed(&self) -> Duration {
         self.clock.elapsed()
     }
 }
 
-/// Milliseconds from one moment to another; negative if `to` is earlier.
+/// Returns the milliseconds from one moment to another; negative if `to` is earlier.
 pub(crate) fn between(from: Timestamp, to: Timestamp) -> i64 {
     to.as_millis().saturating_sub(from.as_millis())
 }
 
-/// Whether a difference is more than the drift of a clock.
+/// Whether a difference is larger than the drift of a clock.
 pub(crate) fn is_jump(ms: i64) -> bool {
     u128::from(ms.unsigned_abs()) >= MIN_JUMP.as_millis()
 }
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn people_see_the_calendar_and_no_drift() {
+    fn displayed_times_follow_the_calendar_but_not_its_drift() {
         let at = Timestamp::from_millis;
         for (calendar, shown) in [(2_999, 5_000), (3_000, 6_000), (1_000, 4_000), (1_001, 5_000)] {
             let moment =
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_time_goes_on_from_what_was_served_whatever_the_calendar_does() {
+    fn the_service_time_continues_across_starts_and_calendar_jumps() {
         let manual = ManualClock::new(Timestamp::from_millis(1_000_000));
         manual.advance(Duration::from_secs(5));
         let clock = StoreClock::new(manual.clock());

@@ -11,7 +11,8 @@ const MAX_WAIT_ROUNDS: u32 = 100_000;
 
 /// Make tracing ask each thread whether it wants a line, instead of the first thread for all. It does so from the second
 /// subscriber on.
-static SUBSCRIBERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
+static SUBSCRIBERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
 /// From now on, a line of code that this process has not reached yet can be collected by any thread, whichever reaches it
 /// first. Call it in the fixture of the tests whose code logs what one of them collects: without it, a test that reaches the

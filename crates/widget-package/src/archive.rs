@@ -1,15 +1,15 @@
-//! The zip: every file at its root or one folder below, deflated, and without a trace of when and where it
-//! was made, so that the same description always gives the same bytes.
+//! The zip: every file at its root or one folder below, deflated, without timestamps or other traces of the
+//! machine, so that the same description always gives the same bytes.
 
 use std::io::{Cursor, Write};
 
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// Packs files, in their order, under names with forward slashes.
+/// Packs files in the given order. Their names must use forward slashes.
 ///
 /// # Errors
-/// The zip cannot be written; in memory that means a name that is no name.
+/// The zip cannot be written. In memory, the only cause is an invalid name.
 pub(super) fn pack(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, zip::result::ZipError> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)

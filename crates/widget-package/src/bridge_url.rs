@@ -1,5 +1,5 @@
-//! The address that Kommo will call: refused here if Kommo could not call it, because a bot that asks
-//! nobody leaves its customer waiting, and nothing would say why.
+//! The address that Kommo will call. Addresses that Kommo cannot reach are refused here: otherwise the bot
+//! would leave its customer waiting without an error message anywhere.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use url::{Host, Url};
 
 use model::{HandlerName, is_path_prefix};
 
-/// The longest address that goes into a script, in bytes.
+/// The maximum length of the address, in bytes.
 const MAX_URL_BYTES: usize = 2_000;
 
-/// Names that lead nowhere on the Internet: reserved ones, and those of private networks.
+/// Domains that do not exist on the Internet: reserved ones, and those of private networks.
 const PRIVATE: [&str; 10] = [
     "localhost",
     "local",
@@ -24,8 +24,8 @@ const PRIVATE: [&str; 10] = [
     "example",
 ];
 
-/// `https://bridge.example.com/widget_request/greet`: the address of a handler of a bridge. There may be a path before
-/// `/widget_request/`, that of `server.public_url`.
+/// The address of a bridge's handler, like `https://bridge.example.com/widget_request/greet`. The path may have a prefix
+/// before `/widget_request/`, that of `server.public_url`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BridgeUrl {
     url: Url,
@@ -33,11 +33,11 @@ pub struct BridgeUrl {
 }
 
 impl BridgeUrl {
-    /// Takes an address that Kommo can call. `insecure` also takes `http` and every host, for tests with a Kommo
-    /// that is played on this machine.
+    /// Parses an address that Kommo can call. `insecure` also allows `http` and any host, for tests with a simulated
+    /// Kommo on this machine.
     ///
     /// # Errors
-    /// The first rule that it breaks. Nothing of the address is in the error: it might hold a password.
+    /// The first rule that the address breaks. The error never quotes the address, which may contain a password.
     pub fn parse(text: &str, insecure: bool) -> Result<Self, BridgeUrlError> {
         let url = Url::parse(text.trim()).map_err(BridgeUrlError::NoUrl)?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -66,12 +66,12 @@ impl BridgeUrl {
         Ok(Self { url, handler })
     }
 
-    /// The handler that it names.
+    /// The handler in the address.
     pub const fn handler(&self) -> &HandlerName {
         &self.handler
     }
 
-    /// The address as it goes into the script.
+    /// The normalized address, as in the script.
     pub fn as_str(&self) -> &str {
         self.url.as_str()
     }
@@ -100,39 +100,39 @@ fn check_host(host: Option<Host<&str>>) -> Result<(), BridgeUrlError> {
     Ok(())
 }
 
-/// Why an address cannot be called by Kommo.
+/// Why Kommo cannot call an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BridgeUrlError {
-    /// It is none at all.
-    #[error("is no address ({0}): write it whole, like https://bridge.example.com/widget_request/greet")]
+    /// It is not a URL.
+    #[error("is not a URL ({0}): write it in full, like https://bridge.example.com/widget_request/greet")]
     NoUrl(url::ParseError),
-    /// Neither `https` nor, where that is allowed, `http`.
+    /// It has neither `https` nor, if allowed, `http`.
     #[error(
         "must begin with https://: Kommo sends a token with each call (--insecure allows http, for tests)"
     )]
     Scheme,
-    /// An IP address in place of a name.
+    /// It has an IP address instead of a host name.
     #[error("must have a host name, not an IP address (--insecure allows it, for tests)")]
     Address,
-    /// A name that only means something on this machine or in this network.
+    /// It has a host name of this machine or a private network.
     #[error(
-        "must have a host that Kommo can find on the Internet: this name belongs to a private network \
+        "must have a host that Kommo can reach on the Internet: this name belongs to a private network \
          (--insecure allows it, for tests)"
     )]
     Private,
-    /// `https://user:password@…`
-    #[error("must carry no user name or password: everybody who edits the bot could read it")]
+    /// It has a user name or password: `https://user:password@…`.
+    #[error("must not contain a user name or password: anyone who edits the bot could read it")]
     Credentials,
-    /// Something behind the path.
-    #[error("must end with the handler's name, without `?` or `#` behind it: the bridge does not read that")]
+    /// It has a query or fragment.
+    #[error("must end with the handler's name, without `?` or `#` after it: the bridge does not read that")]
     Behind,
-    /// Not the path of a handler.
+    /// Its path is not that of a handler.
     #[error(
         "must end in /widget_request/HANDLER, where HANDLER is 1 to 64 ASCII letters, digits, `-` or `_`"
     )]
     Path,
-    /// Longer than a script should carry.
-    #[error("is longer than {MAX_URL_BYTES} bytes")]
+    /// It is too long.
+    #[error("is longer than {MAX_URL_BYTES} bytes: use a shorter address")]
     Long,
 }
 
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_kommo_can_call_is_taken_and_brought_into_one_form() {
+    fn reachable_addresses_are_accepted_and_normalized() {
         for (text, taken) in [
             (
                 "https://bridge.example.com/widget_request/greet",
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kommo_cannot_call_is_refused_with_its_reason() {
+    fn unreachable_addresses_are_refused_with_the_reason() {
         let cases: &[(&str, BridgeUrlError)] = &[
             ("http://bridge.example.com/widget_request/a", Scheme),
             ("ftp://bridge.example.com/widget_request/a", Scheme),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn insecure_lifts_the_rules_for_scheme_and_host_and_no_other() {
+    fn insecure_lifts_only_the_rules_for_scheme_and_host() {
         for text in [
             "http://127.0.0.1:8080/widget_request/a",
             "http://[::1]/widget_request/a",
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_repeats_nothing_of_the_address() {
+    fn refusal_does_not_quote_the_address() {
         for text in ["https://user:hunter2@bridge.example.com/widget_request/a", "https://a b:hunter2@"] {
             let refused = BridgeUrl::parse(text, false).unwrap_err();
             assert!(!refused.to_string().contains("hunter2"), "{refused}");

@@ -1,4 +1,4 @@
-//! From a [`Spec`] to the bytes of its package.
+//! Builds the bytes of a package from its [`Spec`].
 
 use super::archive;
 use super::i18n;
@@ -7,7 +7,7 @@ use super::pictures;
 use super::script;
 use super::spec::Spec;
 
-/// The package of `spec`: the bytes of a zip.
+/// Builds the package of `spec`, a zip.
 ///
 /// # Errors
 /// See [`BuildError`].
@@ -15,7 +15,7 @@ pub fn build(spec: &Spec) -> Result<Vec<u8>, BuildError> {
     pack(&files(spec)?)
 }
 
-/// The package that holds these [`files`].
+/// Packs these [`files`] into a package.
 ///
 /// # Errors
 /// See [`BuildError`].
@@ -23,7 +23,7 @@ pub fn pack(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, BuildError> {
     Ok(archive::pack(files)?)
 }
 
-/// The files of the package in their order, by their names in it.
+/// The files of the package in order, with their names.
 ///
 /// # Errors
 /// See [`BuildError`].
@@ -47,16 +47,16 @@ fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
     Ok(text)
 }
 
-/// Why a package cannot be built. None of it depends on the [`Spec`]: it is a mistake in this program.
+/// Why a package cannot be built. The cause is never the [`Spec`], but a bug in this program.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A file of JSON.
-    #[error("the widget package cannot be built: {0}")]
+    /// A JSON file cannot be written.
+    #[error("cannot build the widget package: {0}")]
     Json(#[from] serde_json::Error),
-    /// A picture.
-    #[error("the widget package cannot be built: a logo cannot be encoded: {0}")]
+    /// A logo cannot be encoded.
+    #[error("cannot build the widget package: cannot encode a logo: {0}")]
     Picture(#[from] png::EncodingError),
-    /// The archive.
-    #[error("the widget package cannot be built: {0}")]
+    /// The zip cannot be written.
+    #[error("cannot build the widget package: {0}")]
     Zip(#[from] zip::result::ZipError),
 }

@@ -1,4 +1,4 @@
-//! What an operator asked for, and its way to a [`Spec`]: every mistake is found, not only the first.
+//! Validates an operator's description of a package into a [`Spec`]. Reports every mistake, not only the first.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,51 +14,51 @@ use super::script;
 use super::spec::Spec;
 use super::version::Version;
 
-/// The most fields of one block.
+/// The maximum number of fields of one block.
 const MAX_FIELDS: usize = 50;
-/// The most exits of one block: more than anybody could find their way among.
+/// The maximum number of exits of one block. More would be hard to navigate in the bot designer.
 const MAX_EXITS: usize = 20;
-/// The longest name, in characters.
+/// The maximum length of the name, in characters.
 const MAX_NAME: usize = 60;
-/// The longest description, in characters.
+/// The maximum length of the description, in characters.
 const MAX_DESCRIPTION: usize = 2_000;
-/// The longest short description, in characters.
+/// The maximum length of the short description, in characters.
 const MAX_SHORT_DESCRIPTION: usize = 200;
 
-/// A package as an operator describes it. Everything but the address has a default.
+/// An operator's description of a package. Everything but the address has a default.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
-    /// `https://bridge.example.com/widget_request/greet`.
+    /// The address of the handler: `https://bridge.example.com/widget_request/greet`.
     pub url: String,
-    /// Takes `http` and every host, for tests with a Kommo that is played on this machine.
+    /// Whether to allow `http` and any host, for tests with a simulated Kommo on this machine.
     pub insecure: bool,
-    /// What people see in Kommo; the handler's name if there is none.
+    /// The name that users see in Kommo. Default: the handler's name.
     pub name: Option<String>,
-    /// What the page of the integration says; a translated sentence if there is none.
+    /// The description on the page of the integration. Default: a translated sentence.
     pub description: Option<String>,
-    /// The same in few words.
+    /// The same, shorter. Default: a translated sentence.
     pub short_description: Option<String>,
-    /// Whom users of the widget can write to.
+    /// The email address for users of the widget.
     pub support_email: Option<String>,
-    /// Where they find help; the bridge's own address if there is none.
+    /// The web page where users find help. Default: the bridge's own address.
     pub support_link: Option<String>,
-    /// Languages: `en`, `es`, `pt`, `tr`, `id`, `ru`; Kommo's five if there are none.
+    /// Languages: `en`, `es`, `pt`, `tr`, `id`, `ru`. Default: the five of Kommo, without `ru`.
     pub locales: Vec<String>,
-    /// What to send: `message={{message_text}}`; `message` alone if there are none.
+    /// The fields to send, like `message={{message_text}}`. Default: this one.
     pub fields: Vec<String>,
-    /// Exits beside `success` and `fail`, or other titles for these: `silent=Nothing to say`.
+    /// Exits in addition to `success` and `fail`, or other titles for these two, like `silent=Nothing to say`.
     pub exits: Vec<String>,
-    /// The version of this upload; `1.0.0` if there is none.
+    /// The version of this upload. Default: `1.0.0`.
     pub version: Option<String>,
-    /// The bytes of a PNG or JPEG; a logo is drawn if there are none.
+    /// The bytes of a PNG or JPEG. Default: a drawn logo.
     pub logo: Option<Vec<u8>>,
 }
 
 impl Draft {
-    /// Checks everything.
+    /// Validates the whole description.
     ///
     /// # Errors
-    /// All mistakes, each with the name of what it is about.
+    /// All mistakes, each with the name of its option.
     pub fn check(self) -> Result<Spec, Mistakes> {
         let mut mistakes = Vec::new();
         let mut note = |about: &'static str, message: String| mistakes.push(Mistake { about, message });
@@ -77,10 +77,10 @@ impl Draft {
             }
         }
         if self.support_email.as_deref().is_some_and(|email| !is_email(email)) {
-            note("support-email", "is no address: write it like help@example.com".to_owned());
+            note("support-email", "is not an email address: write it like help@example.com".to_owned());
         }
         if self.support_link.as_deref().is_some_and(|link| !is_link(link)) {
-            note("support-link", "is no link: write it whole, like https://example.com/help".to_owned());
+            note("support-link", "is not a link: write it in full, like https://example.com/help".to_owned());
         }
         let locales = each("locale", &self.locales, &mut note, Locale::from_str);
         let fields = each("field", &self.fields, &mut note, named(Field::from_str));
@@ -94,7 +94,7 @@ impl Draft {
         }
         for (about, count, most) in [("field", fields.len(), MAX_FIELDS), ("exit", exits.len(), MAX_EXITS)] {
             if count > most {
-                note(about, format!("is given {count} times; {most} at most"));
+                note(about, format!("is given {count} times (limit: {most})"));
             }
         }
         for (about, twice) in [
@@ -137,12 +137,10 @@ impl Draft {
             logo,
             url,
         };
-        // An error here is one of this program: `build` tells it.
+        // An error here is a bug in this program: `build` reports it.
         if script::script(&spec).is_ok_and(|script| script.len() > script::MAX_BYTES) {
-            let message = format!(
-                "all together make a script of more than {} KiB: shorten their values",
-                script::MAX_BYTES / 1024
-            );
+            let message =
+                format!("values make the script larger than {} KiB: shorten them", script::MAX_BYTES / 1024);
             return Err(Mistakes(vec![Mistake { about: "field", message }]));
         }
         Ok(spec)
@@ -159,7 +157,7 @@ fn each<T, E: fmt::Display>(
     texts.iter().filter_map(|text| parse(text).map_err(|error| note(about, error.to_string())).ok()).collect()
 }
 
-/// Says with a mistake in whose text it is: what stands before `=`, since the rest can be long.
+/// Prefixes a mistake with the part of its text before `=`. The rest may be too long to repeat.
 fn named<T, E: fmt::Display>(parse: impl Fn(&str) -> Result<T, E>) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
         parse(text).map_err(|error| {
@@ -169,12 +167,12 @@ fn named<T, E: fmt::Display>(parse: impl Fn(&str) -> Result<T, E>) -> impl Fn(&s
     }
 }
 
-/// The first that comes again.
+/// The first repeated entry.
 fn twice<T: PartialEq>(list: &[T]) -> Option<&T> {
     list.iter().enumerate().find(|(at, one)| list[..*at].contains(one)).map(|(_, one)| one)
 }
 
-/// `success` first and `fail` last, the others between them in their order.
+/// Adds the standard exits: `success` first and `fail` last, the others between them in the given order.
 fn with_standard(own: Vec<Exit>) -> Vec<Exit> {
     let [success, fail] = Exit::standard();
     let (standard, others): (Vec<Exit>, Vec<Exit>) =
@@ -184,7 +182,7 @@ fn with_standard(own: Vec<Exit>) -> Vec<Exit> {
     std::iter::once(success).chain(others).chain([fail]).collect()
 }
 
-/// `greet-people` → `Greet people`.
+/// The default name for a handler: `greet-people` becomes `Greet people`.
 fn title(handler: &str) -> String {
     let words = handler.replace(['-', '_'], " ");
     let words = words.trim();
@@ -201,7 +199,7 @@ fn is_text(text: &str, most: usize, lines: bool) -> bool {
         && !text.chars().any(|letter| letter.is_control() && !(lines && letter == '\n'))
 }
 
-/// Not whether it is one: only what no one could write to is refused.
+/// Refuses only texts that cannot be an email address; does not check that the address exists.
 fn is_email(text: &str) -> bool {
     let text = text.trim();
     text.len() <= 254
@@ -219,12 +217,12 @@ fn is_link(text: &str) -> bool {
         })
 }
 
-/// One thing that is wrong with a [`Draft`].
+/// One mistake in a [`Draft`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// What it is about, under the name of the command's option: `url`, `field`.
+    /// The name of the command's option, like `url` or `field`.
     pub about: &'static str,
-    /// What is wrong, and what is allowed.
+    /// What is wrong, and what is allowed instead.
     pub message: String,
 }
 
@@ -234,7 +232,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// All that is wrong with a [`Draft`]; at least one mistake.
+/// All mistakes in a [`Draft`]; at least one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Mistakes(pub Vec<Mistake>);

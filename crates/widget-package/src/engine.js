@@ -1,5 +1,5 @@
-// Plays what surrounds a widget's script in Kommo, as far as a block of a SalesBot needs it, and tells what
-// the script did: evaluates to a function that runs the widget which `define` was given.
+// Plays Kommo's environment of a widget's script, as far as a SalesBot block needs it. `observe` runs the
+// widget that was passed to `define`, and reports what its callbacks did.
 
 var Widget;
 var defined = 0;

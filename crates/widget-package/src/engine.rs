@@ -1,5 +1,5 @@
-//! Runs a package's script as the bot designer does, with limits on memory, stack and time, so that a package
-//! from anywhere can be looked at.
+//! Runs a package's script as the bot designer does, with limits on memory, stack and time, so that untrusted
+//! packages can be checked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,33 +12,33 @@ use rquickjs::{CatchResultExt, Context, Ctx, Function, Runtime};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-/// What surrounds the script.
-const SURROUNDINGS: &str = include_str!("engine.js");
-/// The most memory, in bytes.
+/// The environment of the script.
+const ENVIRONMENT: &str = include_str!("engine.js");
+/// The memory limit, in bytes.
 const MAX_MEMORY_BYTES: usize = 32 * 1024 * 1024;
-/// The deepest stack, in bytes.
+/// The stack limit, in bytes.
 const MAX_STACK_BYTES: usize = 256 * 1024;
-/// How often the engine may ask whether to go on, which it does after some thousand steps each.
+/// The number of interrupt checks after which a script is stopped. The engine makes one every few thousand steps.
 const MAX_INTERRUPT_CHECKS: u32 = 300;
-/// How long all of it may take. Only a script that is in a function of the engine which never asks takes that long.
+/// The time limit of a run. Only a script inside a function of the engine that makes no interrupt checks reaches it.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// What the callbacks of a script did.
+/// The results of a script's callbacks.
 #[derive(Debug, Deserialize)]
 pub(super) struct Observed {
-    /// What each is, in the words of `typeof`.
+    /// The `typeof` of each callback.
     pub(super) kinds: BTreeMap<String, String>,
-    /// What each returned, if that can be said in JSON.
+    /// The return value of each callback, if JSON can represent it.
     pub(super) returned: BTreeMap<String, Json>,
-    /// What each threw.
+    /// The error that each callback threw.
     pub(super) thrown: BTreeMap<String, String>,
 }
 
-/// Runs `script` for the block `handler`: with the `params` that a person gave it, and `texts`, the file of one
+/// Runs `script` for the block `handler`, with the values `params` of its fields and the translations `texts` of one
 /// language.
 ///
 /// # Errors
-/// It could not be run to its end, and why.
+/// The script did not run to its end; the text says why.
 pub(super) fn observe(script: &[u8], handler: &str, params: &Json, texts: &Json) -> Result<Observed, String> {
     let (script, handler) = (script.to_vec(), handler.to_owned());
     let (params, texts) = (params.clone(), texts.clone());
@@ -46,8 +46,8 @@ pub(super) fn observe(script: &[u8], handler: &str, params: &Json, texts: &Json)
         .unwrap_or_else(|| Err(format!("it runs for more than {} seconds", TIME_LIMIT.as_secs())))
 }
 
-/// What `work` comes to on a thread of its own, where it is left behind if it takes longer: `None`. `left_behind` counts
-/// those; only so many may be there, and after that nothing is run until one of them has ended.
+/// Runs `work` on its own thread and returns the result. Returns `None` and leaves the thread behind if it takes longer
+/// than `time`. `left_behind` counts such threads; at [`MAX_LEFT_BEHIND`], nothing runs until one of them ends.
 fn within<T: Send + 'static>(
     left_behind: &'static AtomicUsize,
     time: Duration,
@@ -60,8 +60,10 @@ fn within<T: Send + 'static>(
     let fate = Arc::new(AtomicU8::new(RUNNING));
     let ending = Ending { fate: fate.clone(), left_behind };
     let engine = thread::Builder::new().name("script".to_owned()).spawn(move || {
-        let _however_it_ends = ending;
-        let _nobody_waits = send.send(work());
+        // Dropped at the end of the thread, even after a panic.
+        let _ending = ending;
+        // Fails if the caller no longer waits.
+        let _ = send.send(work());
     });
     engine.map_err(|error| error.to_string())?;
     match result.recv_timeout(time) {
@@ -72,20 +74,20 @@ fn within<T: Send + 'static>(
             }
             Ok(None)
         }
-        Err(RecvTimeoutError::Disconnected) => Err("it makes the engine fail".to_owned()),
+        Err(RecvTimeoutError::Disconnected) => Err("it crashes the engine".to_owned()),
     }
 }
 
-/// Threads that were left behind and run still.
+/// The number of threads that were left behind and still run.
 static LEFT_BEHIND: AtomicUsize = AtomicUsize::new(0);
 const MAX_LEFT_BEHIND: usize = 4;
 
-/// What became of a thread: it runs, it was left behind, or it has ended.
+/// The state of a thread: running, left behind, or ended.
 const RUNNING: u8 = 0;
 const LEFT: u8 = 1;
 const ENDED: u8 = 2;
 
-/// Notes the end of a thread.
+/// Records the end of a thread when dropped.
 struct Ending {
     fate: Arc<AtomicU8>,
     left_behind: &'static AtomicUsize,
@@ -122,7 +124,7 @@ fn report<'js>(
     params: &Json,
     texts: &Json,
 ) -> rquickjs::Result<String> {
-    ctx.eval::<(), _>(SURROUNDINGS)?;
+    ctx.eval::<(), _>(ENVIRONMENT)?;
     ctx.eval::<(), _>(script)?;
     let observe: Function<'js> = ctx.globals().get("observe")?;
     observe.call((handler, ctx.json_parse(params.to_string())?, ctx.json_parse(texts.to_string())?))
@@ -133,8 +135,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_interrupted_is_left_behind_and_only_so_much_of_it() {
-        // The other tests run scripts at the same time.
+    fn work_that_cannot_be_interrupted_is_left_behind_up_to_the_limit() {
+        // Its own count, because other tests run scripts at the same time.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let ends: Vec<_> = (0..MAX_LEFT_BEHIND)
             .map(|_| {
@@ -148,13 +150,13 @@ mod tests {
         drop(ends);
         let deadline = Instant::now() + Duration::from_secs(60);
         while COUNT.load(Ordering::Relaxed) > 0 {
-            assert!(Instant::now() < deadline, "they have ended, and are counted still");
+            assert!(Instant::now() < deadline, "ended threads are still counted");
             thread::yield_now();
         }
         assert_eq!(within(&COUNT, Duration::from_secs(60), || 7), Ok(Some(7)));
         assert_eq!(
             within(&COUNT, Duration::from_secs(60), || -> u8 { panic!("played") }),
-            Err("it makes the engine fail".to_owned())
+            Err("it crashes the engine".to_owned())
         );
     }
 }

@@ -1,18 +1,18 @@
-//! A way out of the block: which connector of it the bot takes, by the `status` in the handler's answer.
+//! An exit of the block: the connector that the bot takes for a `status` in the handler's completion.
 
 use std::str::FromStr;
 
-/// What a handler's [`Completion::success`](model::Completion::success) leads to.
+/// The exit for a handler's [`Completion::success`](model::Completion::success).
 pub(super) const SUCCESS: &str = "success";
-/// Where every status leads that has no exit of its own.
+/// The exit for every status that has no exit of its own.
 pub(super) const FAIL: &str = "fail";
 
-/// The longest code, in bytes.
+/// The maximum length of a code, in bytes.
 const MAX_CODE: usize = 32;
-/// The longest title, in characters.
+/// The maximum length of a title, in characters.
 const MAX_TITLE: usize = 60;
 
-/// An exit: `silent=Nothing to say`.
+/// An exit, written like `silent=Nothing to say`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
     code: String,
@@ -20,17 +20,17 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// The two that each block has, `success` and `fail`; their titles are translated.
+    /// The exits of every block, `success` and `fail`, with translated titles.
     pub(super) fn standard() -> [Self; 2] {
         [SUCCESS, FAIL].map(|code| Self { code: code.to_owned(), title: None })
     }
 
-    /// What stands in the answer's `status`.
+    /// The `status` for which the bot takes this exit.
     pub fn code(&self) -> &str {
         &self.code
     }
 
-    /// What the bot designer shows in every language; if there is none, a translated one.
+    /// The title that the bot designer shows in every language; `None` if the title is translated.
     pub fn title(&self) -> Option<&str> {
         self.title.as_deref()
     }
@@ -56,17 +56,17 @@ impl FromStr for Exit {
     }
 }
 
-/// Why a text is no [`Exit`].
+/// Why a text is not an [`Exit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExitError {
     /// There is no `=`.
     #[error("has no title: write it as CODE=TITLE, like silent=Nothing to say")]
     NoTitle,
-    /// The code cannot be one.
-    #[error("has a code that cannot be one: a small letter, then up to 31 small letters, digits or `_`")]
+    /// The code is invalid.
+    #[error("has an invalid code: use a lowercase letter, then up to 31 lowercase letters, digits or `_`")]
     Code,
-    /// The title cannot be one.
-    #[error("has a title that cannot be one: 1 to {MAX_TITLE} characters on one line")]
+    /// The title is invalid.
+    #[error("has an invalid title: use 1 to {MAX_TITLE} characters on one line")]
     Title,
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exit_has_a_code_and_a_title() {
+    fn exit_has_a_code_and_a_title() {
         let exit: Exit = "silent_2= Nothing = said ".parse().unwrap();
         assert_eq!((exit.code(), exit.title()), ("silent_2", Some("Nothing = said")));
         for (text, error) in [

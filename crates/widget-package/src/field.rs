@@ -1,17 +1,17 @@
-//! A field that a bot sends: where its value stands in `data`, and what the value is unless the person who
-//! builds the bot writes another.
+//! A field that a bot sends: its path in `data`, and its default value, which the author of the bot can
+//! change.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The most levels of a path: `a.b.c.d.e`.
+/// The maximum number of levels of a path, like `a.b.c.d.e`.
 const MAX_LEVELS: usize = 5;
-/// The longest name of one level, in bytes.
+/// The maximum length of the name of one level, in bytes.
 const MAX_NAME: usize = 40;
-/// The longest default value, in bytes.
+/// The maximum length of the default value, in bytes.
 const MAX_VALUE: usize = 4_000;
 
-/// `message={{message_text}}`, `lead.id={{lead.id}}`, `lead[price]:numeric={{lead.price}}`.
+/// A field, written like `message={{message_text}}`, `lead.id={{lead.id}}` or `lead[price]:numeric={{lead.price}}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     path: Vec<String>,
@@ -32,7 +32,7 @@ pub enum FieldKind {
 }
 
 impl FieldKind {
-    /// The word for it in a manifest.
+    /// The name of the kind in a manifest.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -43,12 +43,12 @@ impl FieldKind {
 }
 
 impl Field {
-    /// The field that a block sends if no one says which: what the customer wrote.
+    /// The default field of a block: the customer's message.
     pub(super) fn message() -> Self {
         Self { path: vec!["message".to_owned()], kind: FieldKind::Text, value: "{{message_text}}".to_owned() }
     }
 
-    /// Where the value stands in `data`, from outside in: `["lead", "id"]`.
+    /// The path of the value in `data`, outermost name first: `["lead", "id"]`.
     pub fn path(&self) -> &[String] {
         &self.path
     }
@@ -58,22 +58,22 @@ impl Field {
         self.path.join(".")
     }
 
-    /// The name that the manifest and the bot designer give it: `lead_id`.
+    /// The name in the manifest and the bot designer: `lead_id`.
     pub fn key(&self) -> String {
         self.path.join("_")
     }
 
-    /// What kind of value it is.
+    /// The kind of value.
     pub const fn kind(&self) -> FieldKind {
         self.kind
     }
 
-    /// The default: text, in which `{{…}}` stands for what Kommo knows when the bot arrives at the block.
+    /// The default value: text with `{{…}}` placeholders, which Kommo fills when the bot reaches the block.
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// Why both cannot be sent together, if they cannot.
+    /// Why both fields cannot be sent together; `None` if they can.
     pub(super) fn clash(&self, other: &Self) -> Option<&'static str> {
         let common = self.path.iter().zip(&other.path).take_while(|(a, b)| a == b).count();
         if common == self.path.len() && common == other.path.len() {
@@ -108,7 +108,7 @@ impl FromStr for Field {
     }
 }
 
-/// `lead.id` and `lead[id]`, but not a mixture that no one would expect, such as `lead[id].x]`.
+/// The names in `lead.id` or `lead[id]`; `None` for malformed mixtures like `lead[id].x]`.
 fn levels(text: &str) -> Option<Vec<String>> {
     let dotted = match text.split_once('[') {
         None => text.to_owned(),
@@ -119,7 +119,7 @@ fn levels(text: &str) -> Option<Vec<String>> {
     is_key.then_some(path)
 }
 
-/// Letters, digits, `_` and `-`: nothing that a form, a script or a file of translations would read otherwise.
+/// Letters, digits, `_` and `-`: characters that have no special meaning in a form, a script or a translation file.
 fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     name.len() <= MAX_NAME
@@ -133,24 +133,24 @@ impl fmt::Display for Field {
     }
 }
 
-/// Why a text is no [`Field`].
+/// Why a text is not a [`Field`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
     /// There is no `=`.
     #[error("has no value: write it as KEY=VALUE, like message={{{{message_text}}}}")]
     NoValue,
-    /// The key cannot be one.
+    /// The key is invalid.
     #[error(
-        "has a key that cannot be sent: at most {MAX_LEVELS} names like lead.id or lead[id], each a letter and then \
-         up to {} ASCII letters, digits, `_` or `-`",
+        "has an invalid key: use at most {MAX_LEVELS} names, like lead.id or lead[id], each a letter and then up to {} \
+         ASCII letters, digits, `_` or `-`",
         MAX_NAME - 1
     )]
     Key,
-    /// The word behind `:` is no kind.
-    #[error("has an unknown kind behind `:`: text, numeric or url")]
+    /// The kind after `:` is unknown.
+    #[error("has an unknown kind after `:` (expected one of: text, numeric, url)")]
     Kind,
     /// The value is too long.
-    #[error("has a value of more than {MAX_VALUE} bytes")]
+    #[error("has a value of more than {MAX_VALUE} bytes: shorten it")]
     Long,
 }
 
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_and_brackets_nest_and_the_value_is_all_behind_the_first_equals_sign() {
+    fn dots_and_brackets_nest_and_the_value_begins_after_the_first_equals_sign() {
         for (text, path, kind, value) in [
             ("message={{message_text}}", &["message"][..], FieldKind::Text, "{{message_text}}"),
             ("lead.id={{lead.id}}", &["lead", "id"], FieldKind::Text, "{{lead.id}}"),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_field_is_refused_with_its_reason() {
+    fn invalid_fields_are_refused_with_the_reason() {
         let long = "x".repeat(MAX_NAME + 1);
         for (text, error) in [
             ("message", FieldError::NoValue),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_cannot_go_together_are_told_apart() {
+    fn clash_explains_why_two_fields_cannot_be_sent_together() {
         for (one, other, clash) in [
             ("a=1", "a=2", Some("the same field")),
             ("lead[id]=1", "lead.id=2", Some("the same field")),

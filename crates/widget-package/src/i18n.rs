@@ -1,4 +1,4 @@
-//! `i18n/LOCALE.json`: the texts that the manifest and the script name as `section.key`.
+//! `i18n/LOCALE.json`: the texts that the manifest and the script refer to as `section.key`.
 
 use super::exit::{Exit, FAIL, SUCCESS};
 use super::field::Field;
@@ -9,9 +9,9 @@ use super::texts::texts;
 
 /// The name of the widget.
 pub(super) const NAME: &str = "widget.name";
-/// Its description.
+/// The description of the widget.
 pub(super) const DESCRIPTION: &str = "widget.description";
-/// The same in few words.
+/// The short description of the widget.
 pub(super) const SHORT_DESCRIPTION: &str = "widget.short_description";
 /// The label of the only setting.
 pub(super) const NOTE: &str = "settings.note";
@@ -28,7 +28,8 @@ pub(super) fn of_exit(exit: &Exit) -> String {
     format!("exit_{}", exit.code())
 }
 
-/// Section and key, if `text` has that form: it is then looked up, whatever it was meant to be.
+/// Section and key, if `text` has the form `section.key`. Kommo looks up any text of this form, even if it was not
+/// meant as a key.
 pub(super) fn section_and_key(text: &str) -> Option<(&str, &str)> {
     let is_name = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -37,7 +38,7 @@ pub(super) fn section_and_key(text: &str) -> Option<(&str, &str)> {
     text.split_once('.').filter(|(section, key)| is_name(section) && is_name(key))
 }
 
-/// Sections, keys and texts of one language.
+/// The sections, keys and texts of one language.
 pub(super) fn file(spec: &Spec, locale: Locale) -> Ordered<Ordered<String>> {
     let own = texts(locale);
     let or = |text: &Option<String>, other: &str| text.clone().unwrap_or_else(|| other.to_owned());
@@ -64,7 +65,7 @@ pub(super) fn file(spec: &Spec, locale: Locale) -> Ordered<Ordered<String>> {
         };
         add(&format!("salesbot.{}", of_exit(exit)), exit.title().unwrap_or(standard).to_owned());
     }
-    // A default such as `example.com` reads as a key too. It stands for itself.
+    // Kommo also reads a default like `example.com` as a key, so its text is the default itself.
     for field in &spec.fields {
         add(field.value(), field.value().to_owned());
     }

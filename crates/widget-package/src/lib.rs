@@ -1,4 +1,4 @@
-//! Makes the `widget.zip` that is uploaded to a private integration, so that a SalesBot can ask this bridge.
+//! Builds the `widget.zip` of a private integration. Its block lets a SalesBot call this bridge.
 //!
 //! ```
 //! use salesbot_bridge_widget_package::{Draft, build, check};
@@ -13,13 +13,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - A [`Draft`] is taken as a whole or refused with all its mistakes; a [`Spec`] can always be built.
-//! - The same description gives the same bytes.
-//! - Nothing that was written into a description can become code in the script.
-//! - [`check`] reads the finished bytes as Kommo does, and runs the script. With [`build`] it shares only what both
-//!   must know: Kommo's sizes, limits and languages, and which text reads as a key of the files of texts.
+//! - A [`Draft`] is accepted as a whole, or refused with all its mistakes. A [`Spec`] can always be built.
+//! - The same [`Draft`] gives the same bytes.
+//! - No text in a [`Draft`] can become code in the script.
+//! - [`check`] reads the finished bytes as Kommo does and runs the script. It shares only Kommo's rules with [`build`]:
+//!   sizes, limits, languages, and which strings are keys of the translation files.
 
 mod archive;
 mod bridge_url;

@@ -1,4 +1,4 @@
-//! The languages of a package: those in which Kommo speaks with its users.
+//! The languages of a package, which are those of Kommo's interface.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,18 +19,18 @@ pub enum Locale {
     Tr,
     /// Indonesian.
     Id,
-    /// Russian, which amoCRM has and Kommo has not.
+    /// Russian, available in amoCRM but not in Kommo.
     Ru,
 }
 
 impl Locale {
-    /// All of them.
+    /// All languages.
     pub const ALL: [Self; 6] = [Self::En, Self::Es, Self::Pt, Self::Tr, Self::Id, Self::Ru];
 
-    /// Those of Kommo: what a package gets unless it is told otherwise.
+    /// The languages of Kommo, the default of a package.
     pub const KOMMO: [Self; 5] = [Self::En, Self::Es, Self::Pt, Self::Tr, Self::Id];
 
-    /// The code that names it in a manifest: `en`.
+    /// The code in a manifest, like `en`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::En => "en",
@@ -57,7 +57,7 @@ impl fmt::Display for Locale {
     }
 }
 
-/// The text names no [`Locale`].
+/// The text is not the code of a [`Locale`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no language of Kommo: en, es, pt, tr, id, or ru for amoCRM")]
+#[error("unknown language `{0}` (expected one of: en, es, pt, tr, id; or ru for amoCRM)")]
 pub struct LocaleError(String);

@@ -1,42 +1,42 @@
-//! A logo that an operator brought: a PNG or JPEG of any size, fitted into each size that Kommo wants.
+//! A logo supplied by the operator: a PNG or JPEG of any size, fitted into each size that Kommo requires.
 //!
-//! It is never stretched or cut. What it does not cover stays transparent.
+//! It is never stretched or cropped. The area that it does not cover stays transparent.
 
 use std::fmt;
 
 use super::picture::{Kernel, Packed, Picture, Size, Unreadable};
 
-/// The most pixels of either side.
+/// The maximum of either side, in pixels.
 const MAX_SIDE: u32 = 5_000;
-/// The fewest pixels of the longer side: less than that is no picture any more once it is enlarged.
+/// The minimum of the longer side, in pixels. A smaller picture would be unrecognizable when enlarged.
 const MIN_SIDE: u32 = 32;
-/// What it is kept as: more than the largest size needs.
+/// The maximum side at which a logo is kept in memory, more than the largest size needs.
 const KEPT_SIDE: u32 = 1_024;
-/// The most bytes of its pixels: 16 million with 4 bytes each, and half of that where a colour has 16 bits. Reading it
-/// takes about three times as much.
+/// The maximum size of the pixels in bytes: 16 million pixels of 4 bytes, or half as many with 16 bits per colour.
+/// Reading a logo takes about three times as much memory.
 const MAX_PIXEL_BYTES: u64 = 64 * 1024 * 1024;
-/// The most memory that its decoder may take beside the pixels, in bytes.
+/// The memory limit of the decoder, in addition to the pixels, in bytes.
 const MAX_MEMORY_BYTES: u64 = 128 * 1024 * 1024;
 
-/// A picture that was read. Its colours are multiplied by their opacity, so that transparent pixels, which may
-/// have any colour, leave no seam when it is made smaller.
+/// A decoded logo. Its colours are premultiplied by opacity, so that resizing does not mix in the arbitrary colours of
+/// transparent pixels.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Logo {
     premultiplied: Picture,
 }
 
 impl Logo {
-    /// Reads the bytes of a PNG or JPEG, and turns it as its EXIF data says.
+    /// Reads the bytes of a PNG or JPEG, and applies its EXIF orientation.
     ///
     /// # Errors
-    /// They are neither, they are damaged, or the picture is too small or too large.
+    /// The bytes are in neither format or damaged, or the picture is too small or too large.
     pub fn read(bytes: &[u8]) -> Result<Self, LogoError> {
         let packed = Packed::open(bytes, MAX_MEMORY_BYTES)?;
         let (width, height) = packed.size();
         if width.max(height) > MAX_SIDE || width.max(height) < MIN_SIDE {
             return Err(LogoError::Size { width, height });
         }
-        // Before anything is decoded: a small file can hold a huge picture.
+        // Checked before decoding: a small file can contain a huge picture.
         if packed.pixel_bytes() > MAX_PIXEL_BYTES {
             return Err(LogoError::Heavy { width, height });
         }
@@ -50,11 +50,11 @@ impl Logo {
             let kept = fitted((width, height), (KEPT_SIDE, KEPT_SIDE));
             picture = picture.resized(kept, Kernel::Triangle);
         }
-        // Once it is small: turning it makes a copy.
+        // Turned after resizing, because turning makes a copy.
         Ok(Self { premultiplied: picture.turned(orientation) })
     }
 
-    /// The logo in the middle of a transparent picture of that size, as large as fits.
+    /// The logo in the middle of a transparent picture of this size, as large as it fits.
     pub(super) fn fit(&self, size: Size) -> Picture {
         let inner_size = fitted(self.premultiplied.size(), size);
         let mut inner = self.premultiplied.resized(inner_size, Kernel::Lanczos3);
@@ -75,7 +75,7 @@ impl fmt::Debug for Logo {
     }
 }
 
-/// The largest size with the proportions of `own` inside of `room`; no side is 0.
+/// The largest size with the proportions of `own` that fits into `room`; no side is 0.
 fn fitted(own: Size, room: Size) -> Size {
     let scaled = |side: u32, to: u32, of: u32| {
         let rounded = (u64::from(side) * u64::from(to) + u64::from(of) / 2) / u64::from(of).max(1);
@@ -111,29 +111,29 @@ impl From<Unreadable> for LogoError {
 /// Why a logo cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogoError {
-    /// Neither PNG nor JPEG.
-    #[error("is no PNG or JPEG: convert it to one of these")]
+    /// It is neither a PNG nor a JPEG.
+    #[error("is neither a PNG nor a JPEG: convert it to one of these")]
     Kind,
-    /// It cannot be read to its end.
+    /// It is damaged.
     #[error("cannot be read ({0}): save the picture again")]
     Damaged(String),
-    /// Too many or too few pixels.
+    /// It is too small or too large.
     #[error("has {width}×{height} pixels: its longer side must have {MIN_SIDE} to {MAX_SIDE}")]
     Size {
-        /// Pixels.
+        /// In pixels.
         width: u32,
-        /// Pixels.
+        /// In pixels.
         height: u32,
     },
     /// Its pixels take too much memory.
     #[error(
-        "has {width}×{height} pixels, which take more than {} MB: make it smaller, or save it with 8 bits a colour",
+        "has {width}×{height} pixels, which take more than {} MiB: make it smaller, or save it with 8 bits per colour",
         MAX_PIXEL_BYTES >> 20
     )]
     Heavy {
-        /// Pixels.
+        /// In pixels.
         width: u32,
-        /// Pixels.
+        /// In pixels.
         height: u32,
     },
 }

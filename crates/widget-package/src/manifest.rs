@@ -1,7 +1,7 @@
-//! `manifest.json`: what Kommo has to know of the widget before it runs any of it.
+//! `manifest.json`: what Kommo must know about the widget before it runs any of it.
 //!
-//! What is left out is left out on purpose: `tour` (one that is not complete is refused), `code` and
-//! `secret_key` (they belong to the account, and a first upload has none).
+//! It omits on purpose: `tour`, because Kommo refuses an incomplete one, and `code` and `secret_key`, because
+//! the account assigns them and a first upload has none.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use super::locale::Locale;
 use super::ordered::Ordered;
 use super::spec::Spec;
 
-/// The manifest, in the order in which it is written.
+/// The manifest, with keys in the order of the file.
 #[derive(Debug, Serialize)]
 pub(super) struct Manifest<'a> {
     widget: Widget<'a>,
@@ -70,7 +70,7 @@ impl<'a> Manifest<'a> {
                 name: i18n::of_field(field),
                 kind: field.kind().as_str(),
                 default_value: field.value(),
-                // The value may be any text around placeholders; else only a field of the card could be chosen.
+                // Allows any text with placeholders. Otherwise users could only select a field of the card.
                 manual: true,
             };
             (field.key(), setting)
@@ -89,7 +89,7 @@ impl<'a> Manifest<'a> {
                 support: Support { link: &spec.support_link, email: spec.support_email.as_deref() },
             },
             locations: ["settings", "salesbot_designer"],
-            // It must not be empty, and asks for nothing, so that the widget can be installed without an answer.
+            // Kommo requires a setting. This one is optional, so users can install the widget without filling it in.
             settings: Ordered::from_iter([(
                 "note",
                 Setting { name: i18n::NOTE, kind: "text", required: false },

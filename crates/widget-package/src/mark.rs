@@ -1,7 +1,7 @@
-//! The logo of a widget that has none: a speech bubble with a bridge in it, in a colour of its own.
+//! The default logo: a speech bubble with a bridge in it.
 //!
-//! The colour comes from the widget's name, so several widgets of one account can be told apart, and one keeps
-//! its look from version to version.
+//! The colour is derived from the widget's name: the widgets of one account look different, and each keeps its
+//! look from version to version.
 
 use tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point,
@@ -10,12 +10,12 @@ use tiny_skia::{
 
 use super::picture::Picture;
 
-/// How much of the shorter side the bubble takes: more where there are few pixels, so that the bridge stays clear.
+/// The share of the shorter side that the bubble takes. It is larger in small pictures, so that the bridge stays clear.
 const fn share(side: f32) -> f32 {
     if side < 150.0 { 0.84 } else { 0.74 }
 }
 
-/// The mark for `name` in the middle of a picture of that size; none if a side is 0.
+/// Draws the logo for `name` in the middle of a picture of this size; `None` if a side is 0.
 pub(super) fn draw(name: &str, width: u32, height: u32) -> Option<Picture> {
     let mut canvas = Pixmap::new(width, height)?;
     let hue = hue_of(name);
@@ -31,7 +31,7 @@ pub(super) fn draw(name: &str, width: u32, height: u32) -> Option<Picture> {
     )?;
     let ground = PathBuilder::from_rect(tiny_skia::Rect::from_xywh(0.0, 0.0, right, bottom)?);
     fill(&mut canvas, &ground, &Paint { shader, ..Paint::default() }, Transform::identity());
-    // Two faint discs, cut by the edges, so that a wide picture is more than a mark on a plane.
+    // Two faint discs, cut off by the edges, so that a wide picture has more than the bubble.
     let side = right.min(bottom);
     for (x, y, radius, opacity) in
         [(right * 0.96, bottom * 0.02, 0.62, 0.10), (right * 0.04, bottom, 0.45, 0.08)]
@@ -40,7 +40,7 @@ pub(super) fn draw(name: &str, width: u32, height: u32) -> Option<Picture> {
         fill(&mut canvas, &disc, &plain(Color::from_rgba(1.0, 1.0, 1.0, opacity)?), Transform::identity());
     }
 
-    // The mark is drawn in a square of 100 units.
+    // The bubble is drawn in a square of 100 units.
     let unit = side * share(side) / 100.0;
     let place = Transform::from_row(
         unit,
@@ -65,7 +65,7 @@ pub(super) fn draw(name: &str, width: u32, height: u32) -> Option<Picture> {
 /// A rounded box with a tail at its lower left.
 fn bubble() -> Option<Path> {
     let (left, top, right, bottom, round) = (3.0, 8.0, 97.0, 78.0, 20.0);
-    // How far a Bézier curve's control points stand off for a quarter of a circle.
+    // The distance of a Bézier curve's control points from the corner, for a quarter of a circle.
     let off = round * 0.447_715_3;
     let mut path = PathBuilder::new();
     path.move_to(left + round, top);
@@ -117,7 +117,7 @@ fn plain(colour: Color) -> Paint<'static> {
     paint
 }
 
-/// A hue in degrees: FNV-1a of the name.
+/// The hue of a name in degrees, from its FNV-1a hash.
 fn hue_of(name: &str) -> f32 {
     let hash =
         name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
@@ -125,7 +125,7 @@ fn hue_of(name: &str) -> f32 {
     u16::try_from(degrees).map_or(0.0, f32::from)
 }
 
-/// From hue in degrees, saturation and lightness.
+/// The colour with this hue (in degrees), saturation and lightness.
 fn colour(hue: f32, saturation: f32, lightness: f32) -> Color {
     let chroma = saturation * lightness.min(1.0 - lightness);
     let channel = |shift: f32| {

@@ -1,14 +1,14 @@
-//! A JSON object whose keys stay in the order in which a person should read them: the bot designer shows a
-//! block's fields in the order of the manifest.
+//! A JSON object that keeps the order of its keys: the bot designer shows a block's fields in the order of the
+//! manifest.
 
 use serde::{Serialize, Serializer};
 
-/// Keys and values, in their order.
+/// Keys and values in insertion order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ordered<T>(Vec<(String, T)>);
 
 impl<T> Ordered<T> {
-    /// Gives `key` its value, unless it has one.
+    /// Adds `key` with `value`, unless the key exists.
     pub(super) fn add(&mut self, key: impl Into<String>, value: T) {
         let key = key.into();
         if self.get(&key).is_none() {
@@ -21,7 +21,7 @@ impl<T> Ordered<T> {
         self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
-    /// The value of `key`, which gets an empty one if it has none.
+    /// The value of `key`, after adding the default value if there is none.
     pub(super) fn entry(&mut self, key: &str) -> &mut T
     where
         T: Default,

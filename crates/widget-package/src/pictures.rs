@@ -1,4 +1,4 @@
-//! The six pictures of a package: their names, exact sizes, and bytes.
+//! The six images of a package: their names, exact sizes, and bytes.
 
 use png::EncodingError;
 
@@ -6,7 +6,7 @@ use super::mark;
 use super::picture::{Picture, png as encoder};
 use super::spec::Spec;
 
-/// Below `images/`: name, width and height in pixels.
+/// The images below `images/`: name, width and height in pixels.
 pub(super) const SIZES: [(&str, u32, u32); 6] = [
     ("logo.png", 130, 100),
     ("logo_main.png", 400, 272),
@@ -16,16 +16,16 @@ pub(super) const SIZES: [(&str, u32, u32); 6] = [
     ("logo_dp.png", 174, 109),
 ];
 
-/// The most that Kommo takes, in bytes.
+/// Kommo's limit for one image, in bytes.
 pub(super) const MAX_BYTES: usize = 300 * 1024;
 
-/// How many bits of each colour are kept, one after the other until the picture is small enough.
+/// The numbers of bits per colour to try, in order, until the file is small enough.
 const DEPTHS: [u32; 6] = [8, 6, 5, 4, 3, 2];
 
-/// Each picture's name and PNG.
+/// The name and PNG of each image.
 ///
 /// # Errors
-/// A picture cannot be encoded.
+/// An image cannot be encoded.
 pub(super) fn pictures(spec: &Spec) -> Result<Vec<(&'static str, Vec<u8>)>, EncodingError> {
     let png = |(name, width, height)| {
         let picture = match &spec.logo {
@@ -37,7 +37,7 @@ pub(super) fn pictures(spec: &Spec) -> Result<Vec<(&'static str, Vec<u8>)>, Enco
     SIZES.into_iter().map(png).collect()
 }
 
-/// A PNG of at most [`MAX_BYTES`]: a noisy photograph loses colours rather than being refused by Kommo.
+/// Writes a PNG of at most [`MAX_BYTES`]. Reduces the colours of a noisy photograph, which Kommo would otherwise refuse.
 fn small_png(mut picture: Picture) -> Result<Vec<u8>, EncodingError> {
     let mut bytes = Vec::new();
     for depth in DEPTHS {
@@ -52,7 +52,7 @@ fn small_png(mut picture: Picture) -> Result<Vec<u8>, EncodingError> {
     Ok(bytes)
 }
 
-/// The nearest of 2^`bits` evenly spaced values, of which 0 and 255 are two.
+/// Rounds to the nearest of 2^`bits` evenly spaced values from 0 to 255.
 fn rounded(channel: u8, bits: u32) -> u8 {
     let steps = 2_u32.pow(bits) - 1;
     let step = (u32::from(channel) * steps + 127) / 255;
@@ -65,11 +65,11 @@ mod tests {
     use crate::picture::Packed;
 
     #[test]
-    fn the_noisiest_picture_gets_small_enough() {
+    fn noisiest_picture_becomes_small_enough() {
         let mut random = fastrand::Rng::with_seed(7);
         let mut noise = Picture::new((400, 272));
         noise.bytes_mut().iter_mut().for_each(|channel| *channel = random.u8(..));
-        assert!(encoder::write(&noise).unwrap().len() > MAX_BYTES, "else this shows nothing");
+        assert!(encoder::write(&noise).unwrap().len() > MAX_BYTES, "otherwise this test proves nothing");
         let small = small_png(noise).unwrap();
         assert!(small.len() <= MAX_BYTES, "{} bytes", small.len());
         let read = Packed::open(&small, u64::MAX).unwrap().unpack().unwrap();

@@ -1,19 +1,19 @@
-//! `script.js`: a fixed program, in which one literal holds all that differs between packages.
+//! `script.js`: a fixed program with one literal, which contains everything that differs between packages.
 //!
-//! Texts from outside stand in that literal as JSON, with whatever could end the literal, a line or a
-//! `<script>` element escaped. So they are data wherever the script is put.
+//! The literal is JSON. Characters that could end the literal, a line or a `<script>` element are escaped, so
+//! an operator's texts stay data wherever the script is embedded.
 
 use serde::Serialize;
 
 use super::i18n;
 use super::spec::Spec;
 
-/// The most that Kommo takes of one block, in bytes. The whole script keeps to it, and what it returns for a block
-/// with its defaults is always shorter than the script.
+/// Kommo's limit for the steps of one block, in bytes. The whole script keeps to it too; the steps of a block with its
+/// defaults are always shorter than the script.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
 const TEMPLATE: &str = include_str!("script.js");
-/// Where the literal goes.
+/// The placeholder for the literal.
 const MARK: &str = "'@PACKAGE@'";
 
 #[derive(Serialize)]
@@ -33,7 +33,7 @@ struct PackageExit<'a> {
 /// The script of `spec`.
 ///
 /// # Errors
-/// The texts are no JSON, which cannot happen with a [`Spec`].
+/// The texts cannot be written as JSON, which does not happen with a [`Spec`].
 pub(super) fn script(spec: &Spec) -> Result<String, serde_json::Error> {
     let fields = spec.fields.iter().map(|field| {
         serde_json::to_string(&PackageField { key: field.key(), path: field.path(), value: field.value() })
@@ -42,7 +42,7 @@ pub(super) fn script(spec: &Spec) -> Result<String, serde_json::Error> {
         let text = i18n::of_exit(exit);
         serde_json::to_string(&PackageExit { code: exit.code(), text, title: spec.title(exit) })
     });
-    // One line each, for people who look into the file.
+    // One line for each, so that people can read the file.
     let lines = |entries: Vec<String>| entries.join(",\n      ");
     let literal = format!(
         "{{\n    \"url\": {},\n    \"fields\": [\n      {}\n    ],\n    \"exits\": [\n      {}\n    ]\n  }}",
@@ -53,12 +53,12 @@ pub(super) fn script(spec: &Spec) -> Result<String, serde_json::Error> {
     Ok(TEMPLATE.replacen(MARK, &escaped(&literal), 1))
 }
 
-/// JSON that is the same JSON, and is safe inside a script and inside a page.
+/// Equivalent JSON that is safe inside a script and inside a page.
 fn escaped(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for letter in json.chars() {
         match letter {
-            // Such letters stand in strings only, where a `\u` form means the same.
+            // In JSON these characters occur only inside strings, where `\u` escapes are equivalent.
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{7f}'..='\u{9f}' => {
                 safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
             }

@@ -1,5 +1,5 @@
-//! What a package is made from, once all of it was found good. A [`Spec`] comes from a
-//! [`Draft`](super::Draft) and from nowhere else, so whatever builds a package trusts it.
+//! The validated description of a package. Only [`Draft::check`](super::Draft::check) creates a [`Spec`], so the code
+//! that builds a package can trust it.
 
 use super::bridge_url::BridgeUrl;
 use super::exit::{Exit, FAIL, SUCCESS};
@@ -10,7 +10,7 @@ use super::texts::texts;
 use super::version::Version;
 use model::HandlerName;
 
-/// Keys of a manifest's `salesbot_designer` that are no block.
+/// Keys of a manifest's `salesbot_designer` that are not blocks.
 const RESERVED_BLOCKS: [&str; 2] = ["logo", "conditions"];
 
 /// A package that can be built.
@@ -30,7 +30,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// What the block calls.
+    /// The address that the block calls.
     pub const fn url(&self) -> &BridgeUrl {
         &self.url
     }
@@ -40,13 +40,13 @@ impl Spec {
         self.url.handler()
     }
 
-    /// The code of the block in the manifest: the handler's name, in the form of a name in a script.
+    /// The code of the block in the manifest: the handler's name as an identifier.
     pub fn block(&self) -> String {
         let code = self.handler().as_str().replace('-', "_");
         if RESERVED_BLOCKS.contains(&code.as_str()) { format!("{code}_block") } else { code }
     }
 
-    /// What people see in Kommo, in every language.
+    /// The name that users see in Kommo, in every language.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -56,22 +56,22 @@ impl Spec {
         self.version
     }
 
-    /// The languages; at least one, none twice.
+    /// The languages: at least one, without duplicates.
     pub fn locales(&self) -> &[Locale] {
         &self.locales
     }
 
-    /// What the block sends.
+    /// The fields that the block sends.
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// The exits of the block; `success` and `fail` are among them.
+    /// The exits of the block, including `success` and `fail`.
     pub fn exits(&self) -> &[Exit] {
         &self.exits
     }
 
-    /// What the bot designer shows for an exit, in the package's first language.
+    /// The title of an exit in the package's first language.
     pub fn title<'a>(&'a self, exit: &'a Exit) -> &'a str {
         let own = texts(self.locales.first().copied().unwrap_or(Locale::En));
         exit.title().unwrap_or_else(|| match exit.code() {
@@ -81,7 +81,7 @@ impl Spec {
         })
     }
 
-    /// The logo that was given; if there is none, one is drawn.
+    /// The logo supplied by the operator; `None` if the package draws one.
     pub const fn logo(&self) -> Option<&Logo> {
         self.logo.as_ref()
     }

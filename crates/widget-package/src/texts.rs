@@ -1,30 +1,30 @@
-//! The sentences that every package has, in every language.
+//! The default texts of a package, in every language.
 
 use super::locale::Locale;
 
-/// What Kommo shows of a widget unless its maker wrote something else.
+/// The texts that Kommo shows for a widget, unless the operator supplies others.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Texts {
-    /// For the page of the integration.
+    /// The description on the page of the integration.
     pub(super) description: &'static str,
-    /// The same in few words.
+    /// The same, shorter.
     pub(super) short_description: &'static str,
-    /// The label of the only setting. Kommo wants one, and takes a widget into use once its settings were saved.
+    /// The label of the only setting. Kommo requires one, and activates a widget when its settings are saved.
     pub(super) note: &'static str,
-    /// The title of the exit for answers that succeeded.
+    /// The title of the exit `success`.
     pub(super) success: &'static str,
-    /// The title of the exit for all others.
+    /// The title of the exit `fail`.
     pub(super) fail: &'static str,
 }
 
-/// The sentences in `locale`.
+/// The texts in `locale`.
 pub(super) const fn texts(locale: Locale) -> Texts {
     match locale {
         Locale::En => Texts {
-            description: "Adds a block to SalesBot. The block sends data of the bot to your own program, waits for \
-                          its answer, and the bot goes on with it.",
-            short_description: "Your own program answers in SalesBot",
-            note: "Note for your team (it is not sent anywhere)",
+            description: "Adds a block to SalesBot. The block sends data from the bot to your own program, waits for \
+                          the response, and the bot continues with it.",
+            short_description: "Lets your own program respond in SalesBot",
+            note: "Note for your team (not sent anywhere)",
             success: "Success",
             fail: "Failure",
         },
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_sentence_is_missing_or_left_in_another_language() {
+    fn every_language_has_its_own_texts() {
         let all: Vec<Texts> = Locale::ALL.map(texts).into();
         let columns: [fn(&Texts) -> &str; 5] =
             [|t| t.description, |t| t.short_description, |t| t.note, |t| t.success, |t| t.fail];

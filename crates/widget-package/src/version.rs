@@ -1,4 +1,4 @@
-//! A package's version: it has to rise with each upload, so it has to be comparable.
+//! The version of a package. Versions are comparable, because each upload needs a higher one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +10,10 @@ pub struct Version {
 }
 
 impl Version {
-    /// `1.0.0`, that of a first upload.
+    /// `1.0.0`, the version of a first upload.
     pub const FIRST: Self = Self { numbers: [1, 0, 0] };
 
-    /// The next one for a small change; none above the last number there is.
+    /// The next patch version; `None` if the patch number is the highest.
     pub fn next(self) -> Option<Self> {
         let [major, minor, patch] = self.numbers;
         Some(Self { numbers: [major, minor, patch.checked_add(1)?] })
@@ -29,7 +29,7 @@ impl FromStr for Version {
             .split('.')
             .map(|part| {
                 let number: u16 = part.parse().map_err(|_| refused())?;
-                // `+1` and `01` are numbers for Rust; whether Kommo compares them is not known.
+                // Rust parses `+1` and `01`, but Kommo may not.
                 if number.to_string() == part { Ok(number) } else { Err(refused()) }
             })
             .collect::<Result<_, _>>()?;
@@ -44,9 +44,9 @@ impl fmt::Display for Version {
     }
 }
 
-/// The text is no [`Version`].
+/// The text is not a [`Version`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no version: three numbers up to 65535, like 1.0.0")]
+#[error("invalid version `{0}` (expected three numbers up to 65535, like 1.0.0)")]
 pub struct VersionError(String);
 
 #[cfg(test)]
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_compare_as_numbers_and_nothing_else_is_one() {
+    fn versions_compare_as_numbers_and_other_texts_are_refused() {
         let version = |text: &str| text.parse::<Version>();
         assert!(version("1.0.10").unwrap() > version("1.0.9").unwrap());
         assert_eq!(version("1.0.9").unwrap().next(), Some(version("1.0.10").unwrap()));

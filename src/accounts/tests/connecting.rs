@@ -1,11 +1,11 @@
-//! Who is connected by a callback, and who is not.
+//! Which callbacks connect an account, and which do not.
 
 use super::*;
 use model::Authorization;
 use store::NewConnection;
 
 #[tokio::test]
-async fn a_code_connects_the_account_it_is_of() {
+async fn a_code_connects_its_account() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let bearer = accounts.bearer(home.origin()).await.unwrap();
@@ -19,7 +19,7 @@ async fn a_code_connects_the_account_it_is_of() {
 }
 
 #[tokio::test]
-async fn what_is_not_ours_is_refused_before_the_secret_is_sent() {
+async fn a_foreign_callback_is_refused_before_the_secret_is_sent() {
     let home = Home::new().await;
     let stranger = Simulator::start(options(&home.clock)).await.unwrap();
     let store = home.store(Role::Owner).await;
@@ -52,7 +52,7 @@ async fn what_is_not_ours_is_refused_before_the_secret_is_sent() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_stored_is_not_connected() {
+async fn an_account_that_cannot_be_stored_is_not_connected() {
     let home = Home::new().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -62,7 +62,7 @@ async fn what_cannot_be_stored_is_not_connected() {
     assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), NoBearer::Unknown);
 }
 
-/// A host that gives tokens of account 2 to everybody, and answers so when it is asked which account is there.
+/// A host that returns tokens of account 2 to everyone, and names that account if asked which one is there.
 async fn generous(status: u16, body: &'static str) -> String {
     use axum::routing::{get, post};
     use axum::{Json, Router};
@@ -83,7 +83,7 @@ async fn generous(status: u16, body: &'static str) -> String {
 }
 
 #[tokio::test]
-async fn nobody_takes_the_place_of_an_account_that_is_still_there() {
+async fn no_account_replaces_one_that_is_still_at_the_address() {
     enum Expected {
         Made,
         Taken,
@@ -93,7 +93,7 @@ async fn nobody_takes_the_place_of_an_account_that_is_still_there() {
         (200, r#"{"id":1}"#, Expected::Taken),
         (200, r#"{"id":2}"#, Expected::Made),
         (401, "{}", Expected::Taken),
-        // A blocked address says nothing of the account.
+        // A blocked address says nothing about the account.
         (403, "<html>", Expected::Blocked),
     ] {
         let mut home = Home::new().await;

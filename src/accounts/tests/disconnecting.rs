@@ -1,4 +1,4 @@
-//! A call that says that an account was disconnected is believed only if the account does not speak against it.
+//! A call that reports a disconnection is believed only if the account does not contradict it.
 
 use super::keeping::{hook, unfinished};
 use super::*;
@@ -10,14 +10,14 @@ async fn state(accounts: &Accounts) -> AccountState {
     accounts.list().await.unwrap()[0].state
 }
 
-/// Less than Kommo may take for an answer.
+/// Less than Kommo may take to respond.
 const PATIENT: Duration = Duration::from_secs(10);
 
 async fn key(accounts: &Accounts) -> AccountKey {
     accounts.list().await.unwrap()[0].key.clone().unwrap()
 }
 
-/// Disconnected once, and connected again: the signed address is known to others by now.
+/// An account that was disconnected and connected again, so that others may know the signed URL.
 async fn reconnected(home: &Home) -> (Store, Accounts) {
     let (store, accounts) = home.connected().await;
     home.simulator.revoke_tokens();
@@ -27,14 +27,18 @@ async fn reconnected(home: &Home) -> (Store, Accounts) {
 }
 
 #[tokio::test]
-async fn the_same_call_after_a_reconnection_disconnects_nothing() {
+async fn a_repeated_call_after_a_reconnection_disconnects_nothing() {
     let home = Home::new().await;
     let (store, accounts) = reconnected(&home).await;
     let job = unfinished(&home, &store, home.account_id().0).await;
     for _ in 0..3 {
         assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::StillConnected));
     }
-    assert_eq!(home.simulator.api_calls().len() + home.refreshes(), 3, "it is not asked for each repetition");
+    assert_eq!(
+        home.simulator.api_calls().len() + home.refreshes(),
+        3,
+        "not every repeated call causes a check"
+    );
     for _ in 0..20 {
         home.clock.advance(Duration::from_secs(20));
         accounts.step(&store).await;
@@ -43,14 +47,14 @@ async fn the_same_call_after_a_reconnection_disconnects_nothing() {
     assert!(store.oauth().pending_revocations().await.unwrap().is_empty());
     assert_eq!(store.jobs().get(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
     assert!(accounts.bearer(home.origin()).await.is_ok());
-    // Really disconnected again: it is believed at once.
+    // A real second disconnection is believed immediately.
     home.simulator.revoke_tokens();
     home.clock.advance(Duration::from_secs(20));
     assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(1)));
 }
 
 #[tokio::test]
-async fn a_call_during_an_outage_waits_and_is_settled_by_what_the_account_says() {
+async fn a_call_during_an_outage_waits_until_the_account_can_be_checked() {
     for is_disconnected in [false, true] {
         let home = Home::new().await;
         let (_, accounts) = reconnected(&home).await;
@@ -63,7 +67,7 @@ async fn a_call_during_an_outage_waits_and_is_settled_by_what_the_account_says()
         assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Pending));
         assert_eq!(state(&accounts).await, AccountState::Active);
         drop(accounts);
-        // It outlives the process.
+        // The pending call survives a restart.
         let store = home.store(Role::Observer).await;
         let accounts = home.accounts(&store).await;
         accounts.step(&store).await;
@@ -83,7 +87,7 @@ async fn a_call_during_an_outage_waits_and_is_settled_by_what_the_account_says()
 }
 
 #[tokio::test]
-async fn a_refusal_during_an_outage_of_kommos_oauth_disconnects_nothing() {
+async fn a_refusal_during_an_oauth_outage_disconnects_nothing() {
     let home = Home::new().await;
     let (store, accounts) = reconnected(&home).await;
     home.simulator.set_outage(Some(Fault::Unauthorized));
@@ -95,7 +99,7 @@ async fn a_refusal_during_an_outage_of_kommos_oauth_disconnects_nothing() {
         accounts.step(&store).await;
     }
     assert_eq!(state(&accounts).await, AccountState::Active);
-    // Refused at both places, again and again, without a word of why: that is no outage.
+    // Both the API and OAuth refuse repeatedly without giving a reason: this is not an outage.
     home.simulator.set_oauth_outage(Some(Fault::Unauthorized));
     for _ in 0..200 {
         home.clock.advance(Duration::from_secs(20));
@@ -105,7 +109,7 @@ async fn a_refusal_during_an_outage_of_kommos_oauth_disconnects_nothing() {
 }
 
 #[tokio::test]
-async fn a_call_that_comes_before_the_token_ends_is_believed_when_it_ends() {
+async fn a_call_before_the_token_ends_is_believed_once_it_ends() {
     for (is_first, ends) in [(true, true), (true, false), (false, true), (false, false)] {
         let home = Home::new().await;
         let (store, accounts) = if is_first { home.connected().await } else { reconnected(&home).await };
@@ -124,7 +128,7 @@ async fn a_call_that_comes_before_the_token_ends_is_believed_when_it_ends() {
 }
 
 #[tokio::test]
-async fn an_account_that_loses_its_token_soon_after_a_reconnection_keeps_its_jobs() {
+async fn an_account_that_loses_its_token_after_a_reconnection_keeps_its_jobs() {
     let home = Home::new().await;
     let (store, accounts) = reconnected(&home).await;
     let bearer = accounts.bearer(home.origin()).await.unwrap();
@@ -137,7 +141,7 @@ async fn an_account_that_loses_its_token_soon_after_a_reconnection_keeps_its_job
 }
 
 #[tokio::test]
-async fn an_account_without_a_token_is_not_disconnected_by_a_call_that_came_before() {
+async fn an_account_without_a_token_is_not_disconnected_by_a_repeated_call() {
     let home = Home::new().await;
     let (store, accounts) = reconnected(&home).await;
     let bearer = accounts.bearer(home.origin()).await.unwrap();
@@ -147,7 +151,7 @@ async fn an_account_without_a_token_is_not_disconnected_by_a_call_that_came_befo
     let job = unfinished(&home, &store, home.account_id().0).await;
     assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::Repeated));
     assert_eq!(store.jobs().get(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
-    // Nor is one that was removed.
+    // Nor is a removed account.
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     accounts.remove(&key).await.unwrap();
     assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::Repeated));
@@ -155,7 +159,7 @@ async fn an_account_without_a_token_is_not_disconnected_by_a_call_that_came_befo
 }
 
 #[tokio::test]
-async fn an_account_of_the_configuration_is_asked_with_its_long_lived_token() {
+async fn a_configured_account_is_checked_with_its_long_lived_token() {
     let home = Home::new().await;
     let store = home.store(Role::Owner).await;
     let token = home.simulator.options().access_token.clone();
@@ -168,18 +172,18 @@ async fn an_account_of_the_configuration_is_asked_with_its_long_lived_token() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_repeated_while_the_account_is_asked_is_answered_at_once_and_waits() {
+async fn a_call_repeated_during_the_check_is_answered_at_once_and_waits() {
     let home = Home::new().await;
     let (store, accounts) = reconnected(&home).await;
     let last_answer = accounts.last_answer(&key(&accounts).await);
     let _asking = last_answer.lock().await;
     let repeated = tokio::time::timeout(PATIENT, accounts.revoke(hook(&home))).await;
-    assert_eq!(repeated.expect("it holds its connection"), Ok(Revoked::Pending));
+    assert_eq!(repeated.expect("the repeated call keeps its connection"), Ok(Revoked::Pending));
     assert_eq!(store.oauth().pending_revocations().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn an_account_that_does_not_answer_holds_up_none_of_the_others() {
+async fn an_unresponsive_account_does_not_delay_others() {
     let home = Home::new().await;
     let (store, accounts) = reconnected(&home).await;
     let key = key(&accounts).await;
@@ -196,7 +200,7 @@ async fn an_account_that_does_not_answer_holds_up_none_of_the_others() {
             yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENT, is_asked).await.expect("it is not asked");
+    tokio::time::timeout(PATIENT, is_asked).await.expect("the account is not asked");
     // Meanwhile another process changes something.
     home.store(Role::Observer).await.accounts().remove(key.clone()).await.unwrap();
     let is_noticed = async {
@@ -210,7 +214,7 @@ async fn an_account_that_does_not_answer_holds_up_none_of_the_others() {
 }
 
 #[tokio::test]
-async fn a_repetition_after_a_disconnection_changes_nothing_more() {
+async fn a_repeated_call_after_a_disconnection_changes_nothing() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     home.simulator.revoke_tokens();
@@ -221,7 +225,7 @@ async fn a_repetition_after_a_disconnection_changes_nothing_more() {
     }
     assert_eq!(store.accounts().generations().await.unwrap(), before);
     assert_eq!(accounts.disconnected().len(), 1);
-    // What came in late all the same is cancelled.
+    // A job that arrives late is still cancelled.
     let job = unfinished(&home, &store, home.account_id().0).await;
     accounts.step(&store).await;
     assert_eq!(store.jobs().get(job).await.unwrap().unwrap().0.summary().state, StateName::Cancelled);

@@ -1,5 +1,5 @@
-//! A host under `delivery.allowed_hosts` that someone else answers for: it gives tokens of any account to anyone, and
-//! remembers what it was asked.
+//! A host that matches `delivery.allowed_hosts` but belongs to someone else: it returns tokens of any account to
+//! anyone, and records its calls.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,14 +9,14 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-/// A host that claims to be the one of an account.
+/// A host that claims to be an account's.
 pub(super) struct Evil {
     pub(super) origin: String,
     asked: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Evil {
-    /// Tokens and answers name the account `claims`.
+    /// Starts a host whose tokens and answers name the account `claims`.
     pub(super) async fn claiming(claims: i64) -> Self {
         let asked: Arc<Mutex<Vec<Value>>> = Arc::default();
         let payload = json!({ "account_id": claims }).to_string();
@@ -38,12 +38,12 @@ impl Evil {
         Self { origin, asked }
     }
 
-    /// Its address as a `referer` says it.
+    /// Returns its address as a `referer`.
     pub(super) fn host(&self) -> String {
         super::host(&self.origin).to_owned()
     }
 
-    /// Every call for tokens, and so every time that a secret was sent.
+    /// Returns the number of calls for tokens, each of which sent a secret.
     pub(super) fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
     }

@@ -1,9 +1,10 @@
-//! Installations without a link: who gets the secret, who is connected, and what strangers can do with such calls.
+//! Installations without a link: who gets the secret, which account is connected, and what strangers can do with such
+//! calls.
 
 use super::evil::Evil;
 use super::*;
 
-/// A call that anyone can make.
+/// A call that anyone can send.
 fn claim(code: &str, referer: &str) -> Callback {
     let (code, referer) = (code.into(), referer.to_owned());
     Callback { code, referer, client_id: None, state: None, from_widget: true }
@@ -17,12 +18,12 @@ fn kept(connection: Result<Connection, ConnectError>) -> Kept {
 }
 
 impl Home {
-    /// It allows installations without a link.
+    /// Creates a home whose integration allows installations without a link.
     async fn installable() -> Self {
         Self { install_without_link: true, ..Self::new().await }
     }
 
-    /// A bot of the account at home has asked before.
+    /// Records that a bot of the home account has sent a request before.
     fn is_known(&self, accounts: &Accounts) {
         accounts.was_seen(self.client_uuid(), self.origin(), self.account_id());
     }
@@ -33,7 +34,7 @@ impl Home {
 }
 
 #[tokio::test]
-async fn an_anonymous_call_gives_a_host_neither_the_secret_nor_an_account() {
+async fn an_anonymous_call_yields_a_host_neither_the_secret_nor_an_account() {
     for install_without_link in [false, true] {
         let mut home = Home { install_without_link, ..Home::new().await };
         let evil = Evil::claiming(home.account_id().0).await;
@@ -53,7 +54,7 @@ async fn an_anonymous_call_gives_a_host_neither_the_secret_nor_an_account() {
 }
 
 #[tokio::test]
-async fn a_host_of_another_account_takes_no_account_away() {
+async fn a_host_of_another_account_cannot_take_an_account() {
     let mut home = Home::installable().await;
     let evil = Evil::claiming(home.account_id().0).await;
     home.allowed.push(evil.host());
@@ -92,7 +93,7 @@ async fn a_pair_of_another_integration_proves_nothing() {
 }
 
 #[tokio::test]
-async fn an_installation_at_a_known_address_connects_also_after_a_restart() {
+async fn an_installation_at_a_known_address_connects_even_after_a_restart() {
     let home = Home::installable().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -105,7 +106,7 @@ async fn an_installation_at_a_known_address_connects_also_after_a_restart() {
 }
 
 #[tokio::test]
-async fn an_installation_that_is_kept_is_exchanged_once_its_address_is_known() {
+async fn a_stored_installation_is_exchanged_once_its_address_is_known() {
     let home = Home::installable().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -119,7 +120,7 @@ async fn an_installation_that_is_kept_is_exchanged_once_its_address_is_known() {
 }
 
 #[tokio::test]
-async fn an_operator_confirms_an_installation_beside_the_bridge() {
+async fn an_operator_confirms_an_installation_while_the_bridge_runs() {
     let home = Home::installable().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -144,7 +145,7 @@ async fn an_operator_confirms_an_installation_beside_the_bridge() {
 }
 
 #[tokio::test]
-async fn what_the_operator_does_not_want_or_comes_too_late_is_not_connected() {
+async fn a_declined_or_late_installation_is_not_connected() {
     let home = Home::installable().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -160,7 +161,7 @@ async fn what_the_operator_does_not_want_or_comes_too_late_is_not_connected() {
 }
 
 #[tokio::test]
-async fn a_code_that_could_not_be_exchanged_is_kept_for_another_try() {
+async fn a_code_whose_exchange_failed_is_stored_for_a_retry() {
     let home = Home::installable().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -185,13 +186,13 @@ async fn a_genuine_installation_gets_through_a_flood_of_junk_for_its_address() {
     assert!(!kept(accounts.connect(home.installation()).await).needs_confirmation);
     home.clock.advance(Duration::from_secs(60));
     accounts.step(&store).await;
-    assert!(accounts.bearer(home.origin()).await.is_ok(), "the newest code comes first");
-    // A link is bounded by none of this.
+    assert!(accounts.bearer(home.origin()).await.is_ok(), "the newest code is exchanged first");
+    // None of this limits a link.
     assert_eq!(made(accounts.connect(home.callback(&accounts)).await).account_id, home.account_id());
 }
 
 #[tokio::test]
-async fn what_kommo_says_to_a_strangers_code_pauses_no_continue() {
+async fn kommos_response_to_a_strangers_code_pauses_no_continue() {
     for fault in
         [Fault::TooManyRequests { header: Some(600), body: None }, Fault::HtmlForbidden, Fault::Status(503)]
     {
@@ -202,7 +203,7 @@ async fn what_kommo_says_to_a_strangers_code_pauses_no_continue() {
         let _refused = accounts.connect(claim("junk", host(home.origin()))).await;
         assert_eq!(home.simulator.oauth_calls().len(), 2, "{fault:?}");
         assert_eq!(accounts.0.parts.limiter.wait(home.origin()), Some(Duration::ZERO), "{fault:?}");
-        // Strangers' codes alone wait for as long as Kommo says.
+        // Only strangers' codes wait for as long as Kommo asks.
         let _kept = accounts.connect(claim("more", host(home.origin()))).await;
         accounts.step(&store).await;
         assert_eq!(home.simulator.oauth_calls().len(), 2, "{fault:?}");

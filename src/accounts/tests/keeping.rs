@@ -1,10 +1,10 @@
-//! What goes on by itself: renewing ahead, noticing others, revocations, keys that change.
+//! Background work: renewing ahead, noticing other processes, revocations, changed keys.
 
 use super::*;
 use simulator::Bot;
 
 #[tokio::test]
-async fn tokens_are_renewed_ahead_of_their_end() {
+async fn tokens_are_renewed_before_they_expire() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let wait = accounts.step(&store).await;
@@ -12,8 +12,8 @@ async fn tokens_are_renewed_ahead_of_their_end() {
     home.clock.advance(wait);
     home.simulator.queue_oauth_faults([Fault::Status(503)]);
     let again = accounts.step(&store).await;
-    assert_eq!((again, home.refreshes()), (Duration::from_secs(5), 1), "after a failure it waits");
-    assert!(accounts.is_at_hand(home.origin()), "and the old one is good still");
+    assert_eq!((again, home.refreshes()), (Duration::from_secs(5), 1), "it waits after a failure");
+    assert!(accounts.is_at_hand(home.origin()), "the old token is still valid");
     home.clock.advance(again);
     assert_eq!(accounts.step(&store).await, Duration::from_secs(20 * 3_600));
     assert_eq!(home.refreshes(), 2);
@@ -22,7 +22,7 @@ async fn tokens_are_renewed_ahead_of_their_end() {
 }
 
 #[tokio::test]
-async fn what_another_process_changed_is_noticed() {
+async fn changes_by_another_process_are_noticed() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let visit = home.store(Role::Observer).await;
@@ -38,7 +38,7 @@ async fn what_another_process_changed_is_noticed() {
     assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), NoBearer::Unknown);
 }
 
-/// As Kommo's hook says it.
+/// Returns the call of Kommo's hook.
 pub(super) fn hook(home: &Home) -> Revocation {
     let url: Url = home.simulator.revoke_url("https://bots.example.com").parse().unwrap();
     let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
@@ -71,7 +71,7 @@ pub(super) async fn unfinished(home: &Home, store: &Store, account_id: i64) -> m
 }
 
 #[tokio::test]
-async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
+async fn a_revocation_deletes_the_tokens_and_cancels_the_accounts_jobs() {
     use model::StateName;
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
@@ -96,7 +96,7 @@ async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
     let none = accounts.bearer(home.origin()).await.unwrap_err();
     assert!(none.to_string().contains("disconnected in Kommo"), "{none}");
     assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)), "said twice");
-    // Its request was found good just before, and stored just after.
+    // Its request was verified just before the revocation, and stored just after it.
     let late = unfinished(&home, &store, ours).await;
     accounts.step(&store).await;
     assert_eq!((state(late).await, state(other).await), (StateName::Cancelled, StateName::Queued));
@@ -107,7 +107,7 @@ async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
 }
 
 #[tokio::test]
-async fn a_revocation_of_one_who_was_never_connected_is_remembered() {
+async fn a_revocation_of_an_unknown_account_is_remembered() {
     let home = Home::new().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -118,7 +118,7 @@ async fn a_revocation_of_one_who_was_never_connected_is_remembered() {
 }
 
 #[tokio::test]
-async fn the_key_can_be_changed_and_a_lost_key_is_told() {
+async fn the_key_can_be_changed_and_a_lost_key_is_reported() {
     let mut home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let old = std::mem::replace(&mut home.key, [2; 32]);
@@ -135,5 +135,5 @@ async fn the_key_can_be_changed_and_a_lost_key_is_told() {
     both.renewed(home.origin(), &bearer).await.unwrap();
     home.previous_key = None;
     let renewed = home.accounts(&store).await;
-    assert!(renewed.bearer(home.origin()).await.is_ok(), "a renewal brings it under the new key");
+    assert!(renewed.bearer(home.origin()).await.is_ok(), "a renewal encrypts with the new key");
 }

@@ -1,4 +1,4 @@
-//! A link is good for one code, and a page that is loaded again says what came of it.
+//! A link allows one code, and a reloaded page shows the first result.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn again(callback: &Callback) -> Callback {
 }
 
 #[tokio::test]
-async fn a_page_that_is_loaded_again_says_that_the_account_is_connected() {
+async fn a_reloaded_page_says_that_the_account_is_connected() {
     let home = Home::new().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -21,15 +21,15 @@ async fn a_page_that_is_loaded_again_says_that_the_account_is_connected() {
     let first = made(accounts.connect(again(&callback)).await);
     for accounts in [accounts, home.accounts(&store).await] {
         let Ok(Connection::Repeated(repeated)) = accounts.connect(again(&callback)).await else {
-            panic!("also after a restart")
+            panic!("even after a restart")
         };
         assert_eq!((repeated.account_id, &repeated.origin), (first.account_id, &first.origin));
     }
-    assert_eq!(home.simulator.oauth_calls().len(), 1, "Kommo is asked once");
+    assert_eq!(home.simulator.oauth_calls().len(), 1, "Kommo is called once");
 }
 
 #[tokio::test]
-async fn a_link_that_was_used_takes_no_other_code() {
+async fn a_used_link_accepts_no_other_code() {
     let home = Home::new().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -41,14 +41,14 @@ async fn a_link_that_was_used_takes_no_other_code() {
     let accounts = home.accounts(&store).await;
     assert_eq!(accounts.connect(other(&accounts)).await, used, "nor after a restart");
     assert_eq!(home.simulator.oauth_calls().len(), 1);
-    // What it connected is gone, so there is nothing to say but that it was used.
+    // The account that it connected is gone, so the link only counts as used.
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     accounts.remove(&key).await.unwrap();
     assert_eq!(accounts.connect(again(&callback)).await, used);
 }
 
 #[tokio::test]
-async fn a_link_that_connected_nothing_may_be_tried_again_with_its_code() {
+async fn a_link_that_connected_nothing_may_be_retried_with_its_code() {
     let home = Home::new().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -59,7 +59,7 @@ async fn a_link_that_connected_nothing_may_be_tried_again_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_loaded_twice_at_once_is_exchanged_once() {
+async fn a_page_loaded_twice_at_once_exchanges_its_code_once() {
     let home = Home::new().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;

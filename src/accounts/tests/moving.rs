@@ -1,16 +1,16 @@
-//! Who may take an account to another address: the address where it is known, and no other.
+//! Only the address where an account is known can move it to another address.
 
 use super::evil::Evil;
 use super::*;
 use store::NewConnection;
 
-/// A callback with a link of ours, from another host.
+/// Returns a callback with one of our links, from another host.
 fn from(home: &Home, accounts: &Accounts, host: String) -> Callback {
     Callback { referer: host, ..home.callback(accounts) }
 }
 
 #[tokio::test]
-async fn no_host_takes_an_active_account_away_by_naming_it() {
+async fn no_host_can_take_an_active_account_by_naming_it() {
     let mut home = Home::new().await;
     let evil = Evil::claiming(home.account_id().0).await;
     home.allowed.push(evil.host());
@@ -21,7 +21,7 @@ async fn no_host_takes_an_active_account_away_by_naming_it() {
         assert_eq!(done, Err(ConnectError::Elsewhere { account_id, host }));
     };
     elsewhere(accounts.connect(from(&home, &accounts, evil.host())).await);
-    // Not even where a verified token named both: the address may have passed on since.
+    // Not even if a verified token named both: the address may have passed on since.
     accounts.was_seen(home.client_uuid(), &evil.origin, home.account_id());
     elsewhere(accounts.connect(from(&home, &accounts, evil.host())).await);
     assert_eq!(home.continues_at(&accounts).await, home.origin());
@@ -30,7 +30,7 @@ async fn no_host_takes_an_active_account_away_by_naming_it() {
 }
 
 #[tokio::test]
-async fn an_account_moves_if_its_known_address_says_so() {
+async fn an_account_moves_if_its_known_address_reports_the_move() {
     let mut home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     home.allowed.push(host(elsewhere.base_url()).to_owned());
@@ -39,11 +39,15 @@ async fn an_account_moves_if_its_known_address_says_so() {
     let state = home.callback(&accounts).state.unwrap();
     let connected = made(accounts.connect(read(&elsewhere.callback_url(&state).unwrap())).await);
     assert_eq!(&*connected.origin, elsewhere.base_url());
-    assert_eq!(home.continues_at(&accounts).await, elsewhere.base_url(), "also for bots of the old address");
+    assert_eq!(
+        home.continues_at(&accounts).await,
+        elsewhere.base_url(),
+        "even for bots that use the old address"
+    );
 }
 
 #[tokio::test]
-async fn a_renewal_finds_an_account_that_moved_if_a_web_page_answers_at_its_old_address() {
+async fn a_renewal_finds_a_moved_account_if_a_web_page_answers_at_its_old_address() {
     let mut home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     home.allowed.push(host(elsewhere.base_url()).to_owned());
@@ -55,7 +59,7 @@ async fn a_renewal_finds_an_account_that_moved_if_a_web_page_answers_at_its_old_
 }
 
 #[tokio::test]
-async fn an_account_that_cannot_be_asked_moves_to_where_its_bots_are() {
+async fn an_account_without_a_token_moves_to_where_its_bots_are() {
     let mut home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     home.allowed.push(host(elsewhere.base_url()).to_owned());
@@ -72,7 +76,7 @@ async fn an_account_that_cannot_be_asked_moves_to_where_its_bots_are() {
 }
 
 #[tokio::test]
-async fn a_confirmed_host_takes_no_active_account_away_either() {
+async fn a_confirmed_host_cannot_take_an_active_account_either() {
     let mut home = Home { install_without_link: true, ..Home::new().await };
     let evil = Evil::claiming(home.account_id().0).await;
     home.allowed.push(evil.host());
@@ -87,7 +91,7 @@ async fn a_confirmed_host_takes_no_active_account_away_either() {
 }
 
 #[tokio::test]
-async fn a_renewal_takes_no_tokens_of_another_account() {
+async fn a_renewal_accepts_no_tokens_of_another_account() {
     let mut home = Home::new().await;
     let evil = Evil::claiming(2).await;
     home.allowed.push(evil.host());
@@ -111,7 +115,7 @@ async fn a_renewal_takes_no_tokens_of_another_account() {
     let stale = accounts.bearer((evil.origin.as_str(), AccountId(1))).await.unwrap();
     let refused = accounts.renewed((evil.origin.as_str(), AccountId(1)), &stale).await.unwrap_err();
     assert!(
-        matches!(&refused, NoBearer::NotRenewed { why } if why.contains("tokens of account 2")),
+        matches!(&refused, NoBearer::NotRenewed { why } if why.contains("tokens of another account (2)")),
         "{refused}"
     );
     let stored =

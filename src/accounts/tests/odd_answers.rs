@@ -1,4 +1,4 @@
-//! Answers of the token endpoint that are not as documented, and what Kommo compares character for character.
+//! Undocumented responses of the token endpoint, and values that Kommo compares character for character.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 
-/// A host of Kommo's whose token endpoint gives these bodies, one after the other.
+/// A simulated Kommo host whose token endpoint returns these bodies one after the other.
 async fn odd(bodies: Vec<Vec<u8>>) -> String {
     let bodies = Arc::new(Mutex::new(bodies.into_iter()));
     let answer = async move || bodies.lock().unwrap().next().unwrap_or_default();
@@ -25,11 +25,11 @@ fn access(claims: &serde_json::Value) -> String {
 }
 
 #[tokio::test]
-async fn an_odd_answer_to_a_code_or_a_renewal_keeps_the_tokens() {
+async fn an_odd_response_to_a_code_or_a_renewal_keeps_the_tokens() {
     let mut home = Home::new().await;
     let claims = json!({"account_id": "7", "iat": 1_600_000_000, "exp": 1_600_043_200});
     let first = json!({"token_type": "bearer", "expires_in": "86400", "access_token": access(&claims), "refresh_token": "r"});
-    // No life, no new refresh token, half a character.
+    // No lifetime, no new refresh token, half a character.
     let second = format!("{{\"access_token\":\"{}\",\"note\":\"\\ud83d\"}}", access(&claims));
     let first = format!("\u{feff}\r\n{first}\n").into_bytes();
     let origin = odd(vec![first, second.into_bytes()]).await;
@@ -46,11 +46,11 @@ async fn an_odd_answer_to_a_code_or_a_renewal_keeps_the_tokens() {
     assert_eq!(tokens(&accounts), (DAY, "r".to_owned()));
     home.clock.advance(DAY);
     accounts.bearer(origin.as_str()).await.unwrap();
-    assert_eq!(tokens(&accounts), (DAY / 2, "r".to_owned()), "the life that the token names");
+    assert_eq!(tokens(&accounts), (DAY / 2, "r".to_owned()), "the lifetime in the token");
 }
 
 #[tokio::test]
-async fn a_blocked_address_is_not_blamed_on_the_secret_and_uses_no_code_up() {
+async fn a_blocked_address_is_not_blamed_on_the_secret_and_uses_up_no_code() {
     let home = Home::new().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -64,7 +64,7 @@ async fn a_blocked_address_is_not_blamed_on_the_secret_and_uses_no_code_up() {
     let text = error.to_string();
     assert!(text.contains("blocks this address") && !text.contains("client_secret"), "{text}");
     made(accounts.connect(again).await);
-    // A renewal says so too.
+    // A renewal reports it too.
     home.clock.advance(DAY);
     home.simulator.queue_oauth_faults([Fault::HtmlForbidden]);
     let error = accounts.bearer(home.origin()).await.unwrap_err().to_string();
@@ -72,7 +72,7 @@ async fn a_blocked_address_is_not_blamed_on_the_secret_and_uses_no_code_up() {
 }
 
 #[tokio::test]
-async fn what_answers_in_place_of_the_token_endpoint_is_not_blamed_on_the_integration() {
+async fn a_web_page_instead_of_the_token_endpoint_is_not_blamed_on_the_integration() {
     let home = Home::new().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -85,7 +85,7 @@ async fn what_answers_in_place_of_the_token_endpoint_is_not_blamed_on_the_integr
 }
 
 #[tokio::test]
-async fn the_redirect_uri_goes_out_as_written() {
+async fn the_redirect_uri_is_sent_as_written() {
     for written in [
         "http://Bridge.Test:80/oauth/../oauth/callback",
         "HTTPS://bridge.test:443/oauth/callback",

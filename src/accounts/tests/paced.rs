@@ -1,4 +1,4 @@
-//! Calls for tokens pass the limiter like every other call, and new tokens are stored before anybody gets them.
+//! Token calls pass the limiter like every other call, and new tokens are stored before anyone gets them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,14 +12,14 @@ use kommo::pace::{CallKind, Cause, Pause, Source};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A host of Kommo's that a test plays, whatever the path.
+/// A simulated Kommo host that responds the same to every path.
 struct Played {
     origin: String,
     calls: Arc<AtomicUsize>,
 }
 
 impl Played {
-    /// `answer` is given the number of the call, from 0.
+    /// `answer` gets the number of the call, from 0.
     async fn start(
         answer: impl Fn(usize) -> BoxFuture<'static, (u16, String)> + Send + Sync + 'static,
     ) -> Self {
@@ -50,14 +50,14 @@ fn tokens(name: &str, api_domain: &str) -> String {
     json!({"access_token": access, "refresh_token": name, "expires_in": 86_400}).to_string()
 }
 
-/// Kommo has asked to be left alone for an hour.
+/// Makes Kommo ask for a pause of an hour.
 async fn pause(accounts: &Accounts, origin: &str) {
     let mut permit = accounts.0.parts.limiter.acquire(origin, CallKind::Token, HOUR).await.unwrap();
     permit.pause(Pause { cause: Cause::TooMany, hint: Some(HOUR), source: Source::Token });
 }
 
 #[tokio::test]
-async fn no_call_for_tokens_skips_the_pace() {
+async fn every_token_call_respects_the_pace() {
     let home = Home::new().await;
     let (_store, accounts) = home.connected().await;
     home.clock.advance(DAY);
@@ -67,14 +67,14 @@ async fn no_call_for_tokens_skips_the_pace() {
     assert!(matches!(refused, NoBearer::NotRenewed { .. }), "{refused}");
     let refused = accounts.connect(home.callback(&accounts)).await.unwrap_err();
     assert!(matches!(refused, ConnectError::Unavailable(_)), "{refused}");
-    assert_eq!(home.simulator.oauth_calls().len(), before, "a call went out in the pause");
+    assert_eq!(home.simulator.oauth_calls().len(), before, "a call was sent during the pause");
     home.clock.advance(HOUR);
     accounts.bearer(home.origin()).await.unwrap();
     assert_eq!(home.refreshes(), 1);
 }
 
 #[tokio::test]
-async fn asking_where_an_account_is_waits_for_the_pace_of_that_host() {
+async fn asking_for_an_accounts_address_respects_the_pace_of_that_host() {
     let mut home = Home::new().await;
     let api = Played::start(|_| Box::pin(async { (200, json!({"id": 8, "domain": "x"}).to_string()) })).await;
     let api_domain = host(&api.origin).to_owned();
@@ -91,14 +91,14 @@ async fn asking_where_an_account_is_waits_for_the_pace_of_that_host() {
     home.clock.advance(DAY);
     pause(&accounts, &api.origin).await;
     accounts.bearer(account.origin.as_str()).await.unwrap_err();
-    assert_eq!((account.calls(), api.calls()), (2, 0), "a call went out in the pause");
+    assert_eq!((account.calls(), api.calls()), (2, 0), "a call was sent during the pause");
     home.clock.advance(HOUR);
     accounts.bearer(account.origin.as_str()).await.unwrap_err();
     assert_eq!((account.calls(), api.calls()), (3, 1));
 }
 
 #[tokio::test]
-async fn nobody_gets_a_renewed_token_that_is_not_stored() {
+async fn a_renewed_token_is_not_used_before_it_is_stored() {
     let mut home = Home::new().await;
     let store = home.store(Role::Owner).await;
     let closing = store.clone();
@@ -108,7 +108,7 @@ async fn nobody_gets_a_renewed_token_that_is_not_stored() {
             if call == 0 {
                 return (200, tokens("first", "x"));
             }
-            // Kommo has made the new pair, and from now on nothing can be written.
+            // Kommo has issued the new pair, and from now on nothing can be written.
             closing.close().await;
             (200, tokens("second", "x"))
         })
@@ -122,7 +122,7 @@ async fn nobody_gets_a_renewed_token_that_is_not_stored() {
     let refused = accounts.renewed(kommo.origin.as_str(), &first).await.unwrap_err();
     assert!(matches!(refused, NoBearer::NotRenewed { .. }), "{refused}");
     assert_eq!(kommo.calls(), 2);
-    // Nor does anybody who asks later.
+    // Nor does anyone who asks later.
     let known = accounts.entry(kommo.origin.as_str()).unwrap();
     assert_eq!(known.open().unwrap().0.tokens.refresh.expose_secret(), "first");
     assert_eq!(token(&known.bearer().unwrap()), token(&first));

@@ -1,11 +1,11 @@
-//! Tokens are renewed once, kept before they are used, and lost only where Kommo says that they are dead.
+//! Tokens are renewed once and stored before use. They are lost only if Kommo says that they are dead.
 
 use futures_util::future::join_all;
 
 use super::*;
 
 #[tokio::test]
-async fn however_many_meet_a_401_the_tokens_are_renewed_once() {
+async fn many_callers_with_a_401_cause_one_renewal() {
     let home = Home::new().await;
     let (_store, accounts) = home.connected().await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
@@ -15,13 +15,13 @@ async fn however_many_meet_a_401_the_tokens_are_renewed_once() {
     assert_eq!(home.refreshes(), 1);
     assert!(got.iter().all(|bearer| token(bearer) == token(&got[0]) && token(bearer) != token(&stale)));
     assert!(home.takes(&accounts, &got[0]).await);
-    // One who comes late with the old one gets what the others got.
+    // A late caller with the old token gets the same new one.
     assert_eq!(token(&accounts.renewed(home.origin(), &stale).await.unwrap()), token(&got[0]));
     assert_eq!(home.refreshes(), 1);
 }
 
 #[tokio::test]
-async fn a_bearer_that_was_answered_401_is_not_given_out_again_unless_there_is_no_other() {
+async fn a_bearer_with_a_401_is_reused_only_if_there_is_no_other() {
     let home = Home::new().await;
     let (_store, accounts) = home.connected().await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
@@ -29,16 +29,16 @@ async fn a_bearer_that_was_answered_401_is_not_given_out_again_unless_there_is_n
     home.simulator.expire_access_tokens();
     home.simulator.queue_oauth_faults([Fault::Status(503)]);
     accounts.renewed(home.origin(), &stale).await.unwrap_err();
-    // It may have been one job that Kommo refused.
+    // Kommo may have refused just one job.
     assert_eq!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&stale));
-    // The same job again, before the renewal may be tried again.
+    // The same job again, before the renewal may be retried.
     accounts.renewed(home.origin(), &stale).await.unwrap_err();
     assert_eq!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&stale));
     home.clock.advance(Duration::from_secs(5));
     let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
     assert!(accounts.is_refused(home.origin(), &stale) && !accounts.is_refused(home.origin(), &renewed));
     assert!(accounts.is_at_hand(home.origin()));
-    // Before the renewal is done the next who asks waits for it.
+    // During the renewal, the next caller waits for it.
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     accounts.refused().insert(key, renewed.generation);
     assert!(!accounts.is_at_hand(home.origin()));
@@ -46,7 +46,7 @@ async fn a_bearer_that_was_answered_401_is_not_given_out_again_unless_there_is_n
 }
 
 #[tokio::test]
-async fn a_token_that_ends_is_renewed_before_it_is_sent() {
+async fn an_expiring_token_is_renewed_before_it_is_sent() {
     let home = Home::new().await;
     let (_store, accounts) = home.connected().await;
     let first = accounts.bearer(home.origin()).await.unwrap();
@@ -61,14 +61,14 @@ async fn a_token_that_ends_is_renewed_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn after_a_lost_answer_the_old_refresh_token_is_tried_again() {
+async fn after_a_lost_response_the_old_refresh_token_is_retried() {
     let home = Home::new().await;
     let (_store, accounts) = home.connected().await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
     home.simulator.queue_oauth_faults([Fault::AnswerLost]);
     let lost = accounts.renewed(home.origin(), &stale).await.unwrap_err();
     assert!(matches!(&lost, NoBearer::NotRenewed { why } if why.contains("the answer was lost")), "{lost}");
-    // Not at once: Kommo is not to be hammered.
+    // Not immediately, so that Kommo is not hammered.
     assert_eq!(accounts.renewed(home.origin(), &stale).await.unwrap_err(), lost);
     assert_eq!(home.refreshes(), 1);
     home.clock.advance(Duration::from_secs(5));
@@ -81,7 +81,7 @@ async fn a_crash_before_the_new_pair_is_stored_loses_no_account() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
-    // Kommo has made the new pair, and the process dies before it hears of it: its lease stays behind.
+    // Kommo has issued the new pair, and the process dies before the response arrives: its lease remains.
     let key = accounts.0.directory.read().unwrap().entries().next().unwrap().record.key.clone();
     store.accounts().lease_renewal(key, stale.generation, DAY).await.unwrap();
     home.simulator.queue_oauth_faults([Fault::AnswerLost]);
@@ -121,7 +121,7 @@ async fn a_crash_between_renewal_and_use_loses_no_account() {
 }
 
 #[tokio::test]
-async fn two_processes_renew_one_after_the_other() {
+async fn two_processes_with_a_stale_token_renew_once() {
     let home = Home::new().await;
     let (_store, serving) = home.connected().await;
     let visit = home.store(Role::Observer).await;
@@ -129,7 +129,7 @@ async fn two_processes_renew_one_after_the_other() {
     let stale = serving.bearer(home.origin()).await.unwrap();
     let moving = {
         let clock = home.clock.clone();
-        // Whoever waits for the other looks again now and then.
+        // A caller that waits for the other process polls regularly.
         tokio::spawn(async move {
             loop {
                 clock.advance(Duration::from_millis(1));
@@ -145,7 +145,7 @@ async fn two_processes_renew_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn dead_tokens_need_a_person_and_are_forgotten() {
+async fn dead_tokens_need_an_operator_and_are_deleted() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
@@ -166,7 +166,7 @@ async fn dead_tokens_need_a_person_and_are_forgotten() {
 }
 
 #[tokio::test]
-async fn a_mistyped_secret_costs_no_account_its_tokens() {
+async fn a_mistyped_secret_does_not_delete_any_tokens() {
     let mut home = Home::new().await;
     let (store, accounts) = home.connected().await;
     drop(accounts);
@@ -182,7 +182,7 @@ async fn a_mistyped_secret_costs_no_account_its_tokens() {
 }
 
 #[tokio::test]
-async fn who_has_moved_is_followed() {
+async fn a_moved_account_is_followed() {
     for answer in [MovedAnswer::Unauthorized, MovedAnswer::NotFound] {
         let mut home = Home::new().await;
         let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
@@ -194,7 +194,7 @@ async fn who_has_moved_is_followed() {
         assert_eq!(&*renewed.origin, elsewhere.base_url());
         assert!(home.takes(&accounts, &renewed).await);
         assert_eq!(accounts.moved_to(home.origin()).as_deref(), Some(elsewhere.base_url()));
-        // Also after a restart, and by either address.
+        // Even after a restart, and by either address.
         let accounts = home.accounts(&store).await;
         for origin in [home.origin(), elsewhere.base_url()] {
             assert_eq!(&*accounts.bearer(origin).await.unwrap().origin, elsewhere.base_url());
@@ -203,7 +203,7 @@ async fn who_has_moved_is_followed() {
 }
 
 #[tokio::test]
-async fn what_waits_at_the_old_address_is_looked_at_once_the_move_is_known() {
+async fn deliveries_at_the_old_address_are_rechecked_after_a_move() {
     let mut home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     home.allowed.push(host(elsewhere.base_url()).to_owned());
@@ -212,7 +212,7 @@ async fn what_waits_at_the_old_address_is_looked_at_once_the_move_is_known() {
     home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
     let (asked, events) = (accounts.clone(), Arc::new(Mutex::new(Vec::new())));
     let heard = events.clone();
-    // The sender hears this, and looks at what waits for the account.
+    // The sender is woken, and rechecks what waits for the account.
     accounts.0.parts.limiter.on_freed(move |account| {
         heard.lock().unwrap().push((account.to_owned(), asked.moved_to(account).is_some()));
     });
@@ -221,7 +221,7 @@ async fn what_waits_at_the_old_address_is_looked_at_once_the_move_is_known() {
 }
 
 #[tokio::test]
-async fn who_has_moved_to_a_host_that_is_not_allowed_is_not() {
+async fn a_move_to_a_host_that_is_not_allowed_is_not_followed() {
     let home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     let (_store, accounts) = home.connected().await;

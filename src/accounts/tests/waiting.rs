@@ -1,4 +1,5 @@
-//! What deliveries wait for: written for commands, forgotten once nothing waits, and ended when an operator says so.
+//! What deliveries wait for: stored for commands, removed once nothing waits, and ended when an operator resumes the
+//! account.
 
 use super::keeping::unfinished;
 use super::*;
@@ -13,7 +14,7 @@ pub(super) fn wait(cause: Cause) -> AccountWait {
     AccountWait { cause, why: cause.what().into(), advice: "do that".into(), since: START, until: None }
 }
 
-/// A job of the account whose completion waits to be delivered.
+/// Creates a job of the account whose completion waits to be delivered.
 async fn undelivered(home: &Home, store: &Store) -> JobId {
     let id = unfinished(home, store, home.account_id().0).await;
     let job = store.jobs().claim_work("any".into(), 1, DAY).await.unwrap().remove(0);
@@ -23,7 +24,7 @@ async fn undelivered(home: &Home, store: &Store) -> JobId {
     id
 }
 
-/// The pause that a refused continue begins, and its note.
+/// Creates the pause after a refused continue, and records it.
 async fn refused(home: &Home, accounts: &Accounts, cause: Cause) {
     let patience = Duration::from_secs(3_600);
     let mut permit =
@@ -33,17 +34,17 @@ async fn refused(home: &Home, accounts: &Accounts, cause: Cause) {
     accounts.0.parts.health.account_waits(home.origin(), wait(cause));
 }
 
-fn is_noted(accounts: &Accounts) -> bool {
+fn is_recorded(accounts: &Accounts) -> bool {
     !accounts.0.parts.health.waiting().is_empty()
 }
 
-/// How long the next call to the account has to wait.
+/// Returns how long the next call to the account must wait.
 fn left(home: &Home, accounts: &Accounts) -> Duration {
     accounts.0.parts.limiter.wait(home.origin()).unwrap()
 }
 
 #[tokio::test]
-async fn each_change_of_a_wait_is_written_and_one_that_was_not_is_written_later() {
+async fn each_change_of_a_wait_is_written_and_a_failed_write_is_retried() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let health = &accounts.0.parts.health;
@@ -58,40 +59,44 @@ async fn each_change_of_a_wait_is_written_and_one_that_was_not_is_written_later(
     health.account_goes_on(home.origin());
     assert!(accounts.write_waits(&store).await.is_err());
     assert_eq!(health.take_changed_waits(), [(home.origin().into(), None)]);
-    // A start finds out again; until then nothing is known.
+    // After a restart nothing is known until the cause is found again.
     let store = home.store(Role::Owner).await;
     assert_eq!(store.accounts().waits().await.unwrap(), []);
 }
 
 #[tokio::test]
-async fn a_wait_is_forgotten_once_no_delivery_waits_for_it_whatever_became_of_the_job() {
+async fn a_wait_is_removed_once_no_delivery_waits_whatever_happened_to_the_job() {
     for ends in [None, Some(AfterDelivery::Gone), Some(AfterDelivery::Dead { answer_lost: false })] {
         let home = Home::new().await;
         let (store, accounts) = home.connected().await;
         let id = undelivered(&home, &store).await;
         refused(&home, &accounts, Cause::Forbidden).await;
         accounts.step(&store).await;
-        assert!(is_noted(&accounts), "{ends:?}: it waits");
+        assert!(is_recorded(&accounts), "{ends:?}: it waits");
         match ends.clone() {
             None => store.jobs().cancel(id).await.unwrap(),
             Some(next) => {
                 let claimed =
                     store.jobs().claim_deliveries(home.origin().into(), 1, LongestDue::default(), DAY).await;
                 accounts.step(&store).await;
-                assert!(is_noted(&accounts), "{ends:?}: it is on its way");
+                assert!(is_recorded(&accounts), "{ends:?}: the delivery still waits");
                 let job = claimed.unwrap().remove(0);
                 store.jobs().sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
             }
         }
         assert!(left(&home, &accounts) > Duration::ZERO);
         accounts.step(&store).await;
-        assert!(!is_noted(&accounts), "{ends:?}");
-        assert_eq!(left(&home, &accounts), Duration::ZERO, "what comes next finds out, and tells it");
+        assert!(!is_recorded(&accounts), "{ends:?}");
+        assert_eq!(
+            left(&home, &accounts),
+            Duration::ZERO,
+            "the next delivery finds the cause and reports it"
+        );
     }
 }
 
 #[tokio::test]
-async fn an_account_that_has_to_be_authorized_is_told_though_no_delivery_waits() {
+async fn an_account_that_must_be_authorized_is_reported_even_if_no_delivery_waits() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     home.simulator.revoke_tokens();
@@ -103,7 +108,7 @@ async fn an_account_that_has_to_be_authorized_is_told_though_no_delivery_waits()
 }
 
 #[tokio::test]
-async fn a_pause_that_kommo_asked_a_handler_for_is_noted_while_deliveries_wait() {
+async fn a_pause_after_a_handlers_call_is_recorded_while_deliveries_wait() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let id = undelivered(&home, &store).await;
@@ -114,11 +119,11 @@ async fn a_pause_that_kommo_asked_a_handler_for_is_noted_while_deliveries_wait()
     accounts.step(&store).await;
     let noted = accounts.0.parts.health.wait_of(home.origin()).unwrap();
     assert_eq!((noted.cause, noted.until), (Cause::TooMany, Some(START + Duration::from_secs(300))));
-    assert!(!is_noted(&accounts), "no one has to do anything about it");
+    assert!(!is_recorded(&accounts), "no operator action is required");
     store.jobs().cancel(id).await.unwrap();
     accounts.step(&store).await;
     assert_eq!(accounts.0.parts.health.wait_of(home.origin()), None);
-    assert_eq!(left(&home, &accounts), Duration::from_secs(300), "what Kommo asks for is kept");
+    assert_eq!(left(&home, &accounts), Duration::from_secs(300), "the pause that Kommo asked for stays");
 }
 
 #[tokio::test]
@@ -144,9 +149,9 @@ async fn a_resumed_account_is_probed_and_its_refused_deliveries_are_due() {
     assert_eq!(left(&home, &accounts), Duration::ZERO);
     let due_at = store.jobs().get(id).await.unwrap().unwrap().0.summary().due_at;
     assert_eq!(due_at, Some(START));
-    assert!(is_noted(&accounts), "until the probe is answered");
+    assert!(is_recorded(&accounts), "until the probe is answered");
 
-    // It was taken out: the next pause lasts.
+    // The delivery was removed from the queue: the next pause holds.
     let mut permit = accounts.0.parts.limiter.acquire(home.origin(), CallKind::Api, DAY).await.unwrap();
     permit.start().unwrap();
     permit.pause(Pause { cause: Cause::PaymentRequired, hint: None, source: Source::Job(id) }).unwrap();
@@ -155,14 +160,14 @@ async fn a_resumed_account_is_probed_and_its_refused_deliveries_are_due() {
 }
 
 #[tokio::test]
-async fn a_resumed_account_renews_its_tokens_without_waiting_for_the_end_of_the_pause() {
+async fn a_resumed_account_renews_its_tokens_before_the_pause_ends() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     home.simulator.queue_oauth_faults([Fault::Status(503), Fault::Status(503)]);
     let stale = accounts.bearer(home.origin()).await.unwrap();
     assert!(accounts.renewed(home.origin(), &stale).await.is_err());
     assert!(accounts.renewed(home.origin(), &stale).await.is_err());
-    assert_eq!(home.refreshes(), 1, "the second one waits");
+    assert_eq!(home.refreshes(), 1, "the second renewal waits");
     accounts.ask_resume(home.origin()).await.unwrap();
     accounts.step(&store).await;
     assert!(accounts.renewed(home.origin(), &stale).await.is_err());
@@ -170,7 +175,7 @@ async fn a_resumed_account_renews_its_tokens_without_waiting_for_the_end_of_the_
 }
 
 #[tokio::test]
-async fn a_job_that_a_disconnection_cancelled_says_so_and_what_to_do() {
+async fn a_job_cancelled_by_a_disconnection_says_why_and_what_to_do() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let id = undelivered(&home, &store).await;
@@ -179,5 +184,8 @@ async fn a_job_that_a_disconnection_cancelled_says_so_and_what_to_do() {
     let job = store.jobs().get(id).await.unwrap().unwrap().0.summary();
     assert_eq!(job.state, StateName::Cancelled);
     let error = job.last_error.unwrap();
-    assert!(error.contains("was disconnected") && error.contains("accounts authorize"), "{error}");
+    assert!(
+        error.contains("disconnected the integration") && error.contains("accounts authorize"),
+        "{error}"
+    );
 }

@@ -1,4 +1,4 @@
-//! The watch beside the work: it does not spin, and what it notices is told and untold.
+//! The background watch: it does not spin, and it records waits and ends them.
 
 use futures_util::FutureExt;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -9,7 +9,7 @@ use super::*;
 use kommo::pace::{CallKind, Cause, Pause, Source};
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_does_not_keep_the_watch_awake() {
+async fn an_unreadable_row_does_not_keep_the_watch_awake() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let file = SqliteConnectOptions::new().filename(home.folder.path().join("bridge.db"));
@@ -28,7 +28,7 @@ async fn a_row_that_cannot_be_read_does_not_keep_the_watch_awake() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_is_not_asked_without_a_pause() {
+async fn an_unwritable_store_is_not_retried_without_a_pause() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     home.clock.advance(DAY);
@@ -38,7 +38,7 @@ async fn a_store_that_cannot_be_written_is_not_asked_without_a_pause() {
 }
 
 #[tokio::test]
-async fn an_account_that_another_process_gave_up_or_forgot_is_told_and_untold() {
+async fn a_wait_follows_another_process_that_gives_up_or_removes_the_account() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let visit = home.store(Role::Observer).await;
@@ -54,11 +54,11 @@ async fn an_account_that_another_process_gave_up_or_forgot_is_told_and_untold() 
     let key = other.list().await.unwrap()[0].key.clone().unwrap();
     assert!(other.remove(&key).await.unwrap());
     accounts.step(&store).await;
-    assert!(accounts.0.parts.health.waiting().is_empty(), "nobody has to authorize what was removed");
+    assert!(accounts.0.parts.health.waiting().is_empty(), "a removed account does not need an authorization");
 }
 
 #[tokio::test]
-async fn a_pause_for_want_of_a_renewal_ends_with_it_and_no_other_does() {
+async fn a_renewal_ends_only_the_pause_that_waited_for_it() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let pause = async |cause| {
@@ -77,7 +77,7 @@ async fn a_pause_for_want_of_a_renewal_ends_with_it_and_no_other_does() {
     assert_eq!(accounts.0.parts.limiter.wait(home.origin()), Some(Duration::ZERO));
     assert!(accounts.0.parts.health.waiting().is_empty());
 
-    // Whom Kommo refuses for another reason is not let through by a new token of the same user.
+    // If Kommo refuses for another reason, a new token of the same user does not help.
     pause(Cause::Unauthorized).await;
     let bearer = accounts.bearer(home.origin()).await.unwrap();
     accounts.renewed(home.origin(), &bearer).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_pause_for_want_of_a_renewal_ends_with_it_and_no_other_does() {
 }
 
 #[tokio::test]
-async fn what_was_told_of_an_account_under_its_old_address_ends_with_its_disconnection() {
+async fn a_disconnection_ends_a_wait_under_the_accounts_old_address() {
     let mut home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     home.allowed.push(host(elsewhere.base_url()).to_owned());

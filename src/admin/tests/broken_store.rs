@@ -1,9 +1,9 @@
-//! The API beside a store that does not answer.
+//! The API with a store that does not respond.
 
 use super::*;
 
 #[tokio::test]
-async fn a_store_that_fails_is_503_and_says_when_to_ask_again() {
+async fn a_failing_store_is_503_with_retry_after() {
     let it = Fixture::new(None).await;
     let id = it.jobs.make("echo", StateName::Dead).await;
     it.jobs.store.close().await;

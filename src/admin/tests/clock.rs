@@ -1,12 +1,12 @@
-//! What the numbers say of the time.
+//! Ages in the stats.
 
 use super::*;
 
-/// More jobs than a look at the ones with the least time to answer would see.
+/// More jobs than a query for the jobs with the least time to answer would see.
 const FRESH: u32 = 120;
 
 #[tokio::test]
-async fn the_age_of_the_oldest_queued_job_is_the_time_that_it_has_waited() {
+async fn the_age_of_the_oldest_queued_job_is_its_waiting_time() {
     let it = Fixture::new(None).await;
     it.jobs.accept_for("slow", Duration::from_secs(7_200)).await;
     it.jobs.clock.advance(Duration::from_secs(3_600));

@@ -1,11 +1,11 @@
-//! Lists neither hold up the numbers nor show what was dropped.
+//! Lists do not delay the stats, and do not show dropped bodies.
 
 use model::{Budget, FallbackReason};
 
 use super::*;
 
 #[tokio::test]
-async fn numbers_and_health_do_not_wait_behind_lists_and_a_list_waits_for_its_turn_alone() {
+async fn stats_and_health_do_not_wait_behind_lists() {
     let it = Fixture::new(None).await;
     let id = it.jobs.make("echo", StateName::Dead).await;
     it.health.ready();
@@ -13,10 +13,14 @@ async fn numbers_and_health_do_not_wait_behind_lists_and_a_list_waits_for_its_tu
     for path in ["/metrics", "/api/v1/stats", "/health/live", "/health/ready"] {
         assert_eq!(it.call("GET", path, "").await.status, StatusCode::OK, "{path}");
     }
-    assert_eq!(it.get(&format!("/api/v1/jobs/{id}")).await["state"], "dead", "nor does one job");
+    assert_eq!(
+        it.get(&format!("/api/v1/jobs/{id}")).await["state"],
+        "dead",
+        "a single job does not wait either"
+    );
 
     let mut listing = Box::pin(it.call("GET", "/api/v1/jobs", ""));
-    assert!(futures_util::poll!(&mut listing).is_pending(), "there is no turn left");
+    assert!(futures_util::poll!(&mut listing).is_pending(), "all turns are taken");
     it.jobs.clock.advance(Duration::from_secs(2));
     let refused = listing.await;
     let detail = refused.problem(503);
@@ -29,11 +33,11 @@ async fn numbers_and_health_do_not_wait_behind_lists_and_a_list_waits_for_its_tu
     let mut listing = Box::pin(it.call("GET", "/api/v1/jobs", ""));
     assert!(futures_util::poll!(&mut listing).is_pending());
     drop(turns);
-    assert_eq!(listing.await.status, StatusCode::OK, "a turn came in time");
+    assert_eq!(listing.await.status, StatusCode::OK, "the list got a turn in time");
 }
 
 #[tokio::test]
-async fn a_job_without_its_bodies_says_so_in_lists_and_alone() {
+async fn a_job_without_bodies_says_so_in_lists_and_by_id() {
     let it = Fixture::new(None).await;
     let dropped = it.jobs.make("echo", StateName::Delivered).await;
     let kept = it.jobs.make("echo", StateName::Dead).await;
@@ -47,13 +51,13 @@ async fn a_job_without_its_bodies_says_so_in_lists_and_alone() {
     assert_eq!((job.get("data"), job.get("completion")), (Some(&Value::Null), Some(&Value::Null)));
     assert_eq!((&job["bodies_dropped"], &job["outcome"]), (&json!(true), &json!("handler")));
     assert_eq!(job["attempts"].as_array().map(Vec::len), Some(2), "its history stays");
-    assert_eq!(it.ids("q=hello").await, [kept.to_string()], "what is gone is not found");
+    assert_eq!(it.ids("q=hello").await, [kept.to_string()], "dropped bodies are not found");
     let metrics = it.call("GET", "/metrics", "").await.text;
     assert!(metrics.contains("bridge_body_bytes{of=\"unfinished\"} 0\n"), "{metrics}");
 }
 
 #[tokio::test]
-async fn fallbacks_are_listed_alone_and_counted_with_their_reasons() {
+async fn fallbacks_are_filtered_and_counted_by_reason() {
     let it = Fixture::new(None).await;
     it.jobs.make("echo", StateName::Delivered).await;
     for _ in 0..2 {
@@ -73,7 +77,7 @@ async fn fallbacks_are_listed_alone_and_counted_with_their_reasons() {
 }
 
 #[tokio::test]
-async fn an_id_may_be_shortened_as_long_as_no_other_job_is_meant() {
+async fn an_id_may_be_shortened_to_a_unique_prefix() {
     let it = Fixture::new(None).await;
     let dead = it.jobs.make("echo", StateName::Dead).await;
     let (one, other) = it.jobs.make_two("greet").await;

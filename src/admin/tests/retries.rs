@@ -1,4 +1,4 @@
-//! What an operator may have sent again, and that it is carried out whatever the caller does.
+//! What an operator may resend. A retry is completed whatever the caller does.
 
 use super::*;
 
@@ -7,7 +7,7 @@ async fn retry(it: &Fixture, id: impl std::fmt::Display, body: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn either_completion_of_a_refused_job_is_shown_and_sent() {
+async fn both_completions_of_a_refused_job_are_shown_and_can_be_resent() {
     let it = Fixture::new(None).await;
     let id = it.jobs.refused_twice("echo").await;
     let (handlers, fallback) =
@@ -21,7 +21,7 @@ async fn either_completion_of_a_refused_job_is_shown_and_sent() {
         ("null", &fallback, "fallback", &handlers),
         (r#"{"send":"handler"}"#, &handlers, "handler", &Value::Null),
         ("{}", &handlers, "handler", &Value::Null),
-        // The one that is configured now.
+        // The currently configured fallback.
         (r#"{"send":"fallback","force":true}"#, &configured, "fallback", &handlers),
     ] {
         let answer = retry(&it, id, body).await;
@@ -37,7 +37,7 @@ async fn either_completion_of_a_refused_job_is_shown_and_sent() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_again_is_409_and_says_why() {
+async fn a_job_that_cannot_be_resent_is_409_and_says_why() {
     let it = Fixture::new(None).await;
     let on_its_way = it.jobs.make("echo", StateName::Delivering).await;
     let claimed = it.jobs.claim_delivery(1).await;
@@ -55,7 +55,7 @@ async fn what_cannot_be_sent_again_is_409_and_says_why() {
 }
 
 #[tokio::test]
-async fn superseded_jobs_are_counted_and_left_alone_unless_forced() {
+async fn superseded_jobs_are_counted_but_not_retried_unless_forced() {
     let it = Fixture::new(None).await;
     it.jobs.make("echo", StateName::Dead).await;
     it.jobs.make("echo", StateName::Dead).await;
@@ -69,10 +69,10 @@ async fn superseded_jobs_are_counted_and_left_alone_unless_forced() {
 }
 
 #[tokio::test]
-async fn what_was_asked_for_is_carried_out_to_its_end_though_the_caller_hangs_up() {
+async fn a_bulk_retry_is_completed_even_if_the_caller_hangs_up() {
     let it = Fixture::new(None).await;
     let dead = it.jobs.make("echo", StateName::Dead).await;
-    // More than one transaction takes.
+    // More than fit in one transaction.
     it.jobs.store.jobs().copy_dead(dead, 1_200).await;
     let mut asking = Box::pin(it.call("POST", "/api/v1/jobs/retry", r#"{"state":"dead"}"#));
     let count = async || it.jobs.store.jobs().stats().await.unwrap().jobs[&StateName::Delivering];
@@ -85,5 +85,5 @@ async fn what_was_asked_for_is_carried_out_to_its_end_though_the_caller_hangs_up
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), end).await.expect("it stopped half way");
+    tokio::time::timeout(Duration::from_secs(30), end).await.expect("the retry stopped halfway");
 }

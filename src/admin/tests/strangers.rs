@@ -1,4 +1,4 @@
-//! Who is kept out of the admin listener, what is said of it, and what browsers may do with an answer.
+//! Refused callers of the admin listener, what is logged about them, and what browsers may do with a response.
 
 use http::Response;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -14,7 +14,7 @@ const PRIVATE: [(&str, &str); 3] = [
 ];
 
 #[tokio::test]
-async fn no_browser_keeps_an_answer_or_gives_it_to_another_site() {
+async fn browsers_neither_cache_a_response_nor_share_it_with_another_site() {
     for token in [None, Some(TOKEN)] {
         let it = Fixture::new(token).await;
         let bearer = format!("Bearer {TOKEN}");
@@ -32,7 +32,7 @@ async fn no_browser_keeps_an_answer_or_gives_it_to_another_site() {
 }
 
 #[tokio::test]
-async fn without_a_token_a_page_of_another_site_reads_nothing_and_probes_reach_health() {
+async fn without_a_token_pages_of_other_sites_read_nothing_but_probes_work() {
     let it = Fixture::new(None).await;
     it.jobs.make("echo", StateName::Dead).await;
     let local = ("host", "127.0.0.1:9090");
@@ -49,7 +49,7 @@ async fn without_a_token_a_page_of_another_site_reads_nothing_and_probes_reach_h
 }
 
 #[tokio::test]
-async fn wrong_tokens_are_counted_logged_in_sum_and_answered_late_and_good_ones_at_once() {
+async fn wrong_tokens_are_answered_late_and_logged_in_sum_and_good_ones_at_once() {
     let it = Fixture::new(Some(TOKEN)).await;
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
@@ -84,7 +84,7 @@ async fn wrong_tokens_are_counted_logged_in_sum_and_answered_late_and_good_ones_
 }
 
 #[tokio::test]
-async fn a_public_listener_that_has_no_place_is_degraded_and_not_ready_once_kommo_gives_up() {
+async fn a_full_public_listener_is_degraded_and_then_not_ready() {
     let it = Fixture::new(None).await;
     it.health.ready();
     let now = Instant::now();
@@ -98,7 +98,7 @@ async fn a_public_listener_that_has_no_place_is_degraded_and_not_ready_once_komm
     let answer = it.call("GET", "/health/ready", "").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(
-        answer.json()["reasons"][0].as_str().unwrap().contains("found no place for 2."),
+        answer.json()["reasons"][0].as_str().unwrap().contains("found no slot for 2."),
         "{}",
         answer.text
     );

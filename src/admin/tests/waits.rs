@@ -1,4 +1,4 @@
-//! What an unfinished job waits for, as the API tells it.
+//! What an unfinished job waits for, according to the API.
 
 use super::*;
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp, WaitCause};
@@ -14,7 +14,7 @@ pub(super) fn unauthorized() -> AccountWait {
 }
 
 #[tokio::test]
-async fn a_job_that_stands_still_says_what_it_waits_for_and_what_to_do() {
+async fn an_unfinished_job_says_what_it_waits_for_and_what_to_do() {
     let it = Fixture::new(None).await;
     let waits_for = async |id| it.get(&format!("/api/v1/jobs/{id}")).await["waits_for"].clone();
     let delivering = it.jobs.make("echo", StateName::Delivering).await;

@@ -1,4 +1,4 @@
-//! Which account an operator means.
+//! Tests of how an account is found.
 
 use super::*;
 use model::{AccountId, AccountKey, AccountState, Timestamp};
@@ -33,7 +33,7 @@ pub(in crate::cli) fn configured(name: &str, host: &str) -> Listed {
 }
 
 #[test]
-fn an_account_is_found_by_host_subdomain_or_number_if_only_one_is_meant() {
+fn an_account_is_found_by_host_subdomain_or_number_if_only_one_matches() {
     let listed = [
         configured("shop", "shop.kommo.com"),
         connected("a.kommo.com", 7, "main"),
@@ -73,24 +73,20 @@ fn an_account_is_found_by_host_subdomain_or_number_if_only_one_is_meant() {
 fn the_only_account_needs_no_name() {
     let shop = configured("shop", "acme.kommo.com");
     let other = connected("other.kommo.com", 7, "main");
-    let told_of = Listed { key: None, integration: None, ..connected("third.kommo.com", 8, "main") };
+    let never_connected = Listed { key: None, integration: None, ..connected("third.kommo.com", 8, "main") };
     let no_account = "there is no account: connect one with `accounts authorize`";
     for (listed, wanted, expected) in [
         (vec![shop.clone()], None, Ok("https://acme.kommo.com")),
-        (vec![other.clone(), told_of.clone()], None, Ok("https://other.kommo.com")),
+        (vec![other.clone(), never_connected.clone()], None, Ok("https://other.kommo.com")),
         (vec![shop.clone(), other.clone()], Some("OTHER"), Ok("https://other.kommo.com")),
-        (
-            vec![shop.clone(), other.clone()],
-            None,
-            Err("add --account NAME, with one of: shop, other.kommo.com"),
-        ),
+        (vec![shop.clone(), other.clone()], None, Err("add --account with one of: shop, other.kommo.com")),
         (
             vec![shop.clone(), other.clone()],
             Some("x"),
-            Err("no account `x`; there are: shop, other.kommo.com"),
+            Err("unknown account `x` (expected one of: shop, other.kommo.com)"),
         ),
-        (vec![other.clone(), other.clone()], Some("7"), Err("`7` fits several accounts")),
-        (vec![told_of], None, Err(no_account)),
+        (vec![other.clone(), other.clone()], Some("7"), Err("`7` matches several accounts")),
+        (vec![never_connected], None, Err(no_account)),
         (Vec::new(), Some("x"), Err(no_account)),
     ] {
         match (choose(&listed, wanted), expected) {

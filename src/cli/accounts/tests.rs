@@ -1,5 +1,4 @@
-//! Which integration and which account an operator means, and how accounts are shown. The commands as a whole are tested as
-//! processes.
+//! Tests of how an integration is chosen and how accounts are shown. `tests/process/` tests the whole commands.
 
 use std::time::Duration;
 
@@ -7,7 +6,7 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::account::tests::{configured, connected};
-use model::{AccountState, Timestamp};
+use model::{AccountState, AccountWait, Timestamp, WaitCause};
 
 fn integration(name: &str, redirect_uri: Option<&str>) -> OAuthIntegration {
     OAuthIntegration {
@@ -21,7 +20,7 @@ fn integration(name: &str, redirect_uri: Option<&str>) -> OAuthIntegration {
 }
 
 #[test]
-fn the_integration_is_the_named_one_or_the_only_one_that_can_be_meant() {
+fn the_integration_is_the_named_one_or_the_only_usable_one() {
     let uri = Some("https://b.example/oauth/callback");
     let (with, without) = (integration("with", uri), integration("without", None));
     let two = [integration("one", uri), integration("two", uri)];
@@ -29,8 +28,8 @@ fn the_integration_is_the_named_one_or_the_only_one_that_can_be_meant() {
     for (all, name, expected) in [
         (&one_of_two[..], None, Ok("with")),
         (&one_of_two, Some("without"), Ok("without")),
-        (&one_of_two, Some("third"), Err("there is no integrations.third, but: with, without")),
-        (&two, None, Err("--integration is needed: say through which one, one, two")),
+        (&one_of_two, Some("third"), Err("unknown integration `third` (expected one of: with, without)")),
+        (&two, None, Err("--integration is required: write one of: one, two")),
         (&two, Some("two"), Ok("two")),
         (&one_of_two[1..], None, Err("integrations.without.redirect_uri is missing")),
         (&[without.clone(), without.clone()], None, Err("integrations.NAME.redirect_uri is missing")),
@@ -44,26 +43,26 @@ fn the_integration_is_the_named_one_or_the_only_one_that_can_be_meant() {
 }
 
 #[test]
-fn it_says_when_all_accounts_wait() {
-    for (told, expected) in [
+fn the_list_says_when_all_accounts_wait() {
+    for (answer, expected) in [
         (json!(null), None),
         (
             json!({ "why": "blocked", "until": "2026-01-01T00:00:00Z" }),
             Some("wait until 2026-01-01T00:00:00Z: blocked"),
         ),
-        (json!({ "why": "a\u{1b}b", "until": null }), Some("wait for the answer to the next delivery: a")),
+        (json!({ "why": "a\u{1b}b", "until": null }), Some("wait for the response to the next delivery: a")),
     ] {
-        let text = text::everybody_waits(&told);
-        assert_eq!(text.is_some(), expected.is_some(), "{told}");
+        let text = text::all_accounts_wait(&answer);
+        assert_eq!(text.is_some(), expected.is_some(), "{answer}");
         assert!(
             text.is_none_or(|text| text.contains(expected.unwrap()) && !text.contains('\u{1b}')),
-            "{told}"
+            "{answer}"
         );
     }
 }
 
 #[test]
-fn people_are_sent_to_a_site_and_nowhere_else() {
+fn a_site_is_a_url_without_path_and_credentials() {
     for (site, insecure, expected) in [
         ("https://www.kommo.com", false, true),
         ("https://www.amocrm.ru/", false, true),
@@ -80,7 +79,7 @@ fn people_are_sent_to_a_site_and_nowhere_else() {
 }
 
 #[test]
-fn a_list_says_how_each_stands_and_what_to_do() {
+fn the_list_shows_the_state_of_each_account_and_what_to_do() {
     let base = connected("a.kommo.com", 7, "main");
     let with = |state, reason: &str| Listed {
         state,
@@ -123,14 +122,44 @@ fn a_list_says_how_each_stands_and_what_to_do() {
 }
 
 #[test]
-fn a_removal_says_what_is_left() {
+fn waiting_accounts_are_coloured_only_on_a_screen_with_colours() {
+    let colours = Screen { width: Some(120), colours: true };
+    let well = connected("a.kommo.com", 7, "main");
+    let waits = AccountWait {
+        cause: WaitCause::PaymentRequired,
+        why: "Kommo answered 402".into(),
+        advice: "pay".into(),
+        since: Timestamp::default(),
+        until: None,
+    };
+    for (one, parts) in [
+        (well.clone(), ["\u{1b}[32mactive", "        0"]),
+        (
+            Listed { waiting: 2, waits_for: Some(waits), ..well.clone() },
+            ["\u{1b}[33mactive", "\u{1b}[33m2\u{1b}"],
+        ),
+        (
+            Listed { state: AccountState::NeedsAuthorization, waiting: 1, ..well },
+            ["\u{1b}[31mneeds_authorization", "\u{1b}[33m1\u{1b}"],
+        ),
+    ] {
+        let text = text::list(std::slice::from_ref(&one), Timestamp::default(), colours);
+        assert!(parts.iter().all(|part| text.contains(part)), "{parts:?} in {text:?}");
+        assert!(!text::list(&[one], Timestamp::default(), Screen::FILE).contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn a_removal_says_what_remains() {
     let one = connected("a.kommo.com", 7, "main");
     let text = text::removed(&Listed { waiting: 2, state: AccountState::Revoked, ..one.clone() });
-    for word in ["a.kommo.com (7) is removed", "2 deliveries wait", "accepted again", "Kommo still lists"] {
+    for word in
+        ["a.kommo.com (7) is removed", "2 deliveries wait", "accepts its requests again", "Kommo still lists"]
+    {
         assert!(text.contains(word), "{word} in\n{text}");
     }
     let text = text::removed(&one);
-    assert!(!text.contains("wait") && !text.contains("accepted again"), "{text}");
+    assert!(!text.contains("wait") && !text.contains("accepts its requests"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the bridge itself counts: its commits.
+//! The bridge's own metrics of its commits.
 
 use std::net::SocketAddr;
 
@@ -6,18 +6,18 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How the bridge wrote.
+/// The commits of a bridge since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(super) struct Commits {
-    /// How many transactions.
+    /// The number of transactions.
     pub(super) count: f64,
-    /// How long one took, in milliseconds.
+    /// The mean duration of a transaction, in milliseconds.
     pub(super) mean_ms: f64,
-    /// How many operations one carried.
+    /// The mean number of operations in a transaction.
     pub(super) mean_operations: f64,
 }
 
-/// Asks the admin listener; `None` if it does not say.
+/// Reads the metrics from the admin listener; `None` if they are unavailable.
 pub(super) async fn commits(admin: SocketAddr) -> Option<Commits> {
     let mut stream = TcpStream::connect(admin).await.ok()?;
     let request = format!("GET /metrics HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n");
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commits_are_read_from_the_metrics() {
+    fn commits_are_parsed_from_the_metrics() {
         let text = "# TYPE bridge_commit_seconds summary\nbridge_commit_seconds_sum 0.5\n\
                     bridge_commit_seconds_count 250\nbridge_commit_operations_sum 5000\n";
         assert_eq!(read(text), Some(Commits { count: 250.0, mean_ms: 2.0, mean_operations: 20.0 }));

@@ -1,13 +1,13 @@
-//! `bench`: loads a bridge on this machine, measures it, and checks that every request was continued once.
+//! `bench`: loads a bridge on this machine, measures it, and checks that every request is continued once.
 //!
-//! The bridge is a process of its own, so that its CPU and memory are its own: a child with a generated
-//! configuration in a temporary folder, or the one that `--target` names. Kommo's side is the sink of
-//! [`load`], in place of the simulator: cheaper, and exact about what came how often.
+//! The bridge is a separate process, so its CPU and memory can be measured: a child process with a generated
+//! configuration in a temporary folder, or the bridge that `--target` names. The sink of [`load`] replaces the simulator:
+//! it is cheaper, and counts every continue exactly.
 
 mod metrics;
 mod output;
 mod own;
-mod played;
+mod run;
 mod target;
 
 use std::path::PathBuf;
@@ -23,25 +23,25 @@ use load::Load;
 use super::exit::{Failure, print_until};
 use output::Outcome;
 
-/// Loads a bridge on this machine, measures it, and checks that every request is continued once.
+/// The arguments of `bench`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// How many requests to send
+    /// How many requests to send, 1 to 10000000
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     requests: u32,
-    /// Connections that carry them, one request at a time each
+    /// How many connections to use, 1 to 10000; each carries one request at a time
     #[arg(long, value_name = "C", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     connections: u32,
-    /// Requests per second by a constant schedule, where latency counts from when one was due; without
-    /// it each connection sends the next request when the last one was answered
+    /// Requests per second, 0.001 to 1000000, on a fixed schedule; latency counts from the scheduled time [default:
+    /// each connection sends its next request when it gets a response]
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
-    /// A bridge that runs on this machine with this configuration (-c), in place of one of its own:
-    /// http://127.0.0.1:8080, or with the path of a handler. The account whose base_url is on this
-    /// machine is played
+    /// A bridge that already runs on this machine with the configuration --config: its URL, like
+    /// http://127.0.0.1:8080, or the URL of a handler. bench takes the place of the account whose base_url is on this
+    /// machine [default: start a bridge in a temporary folder]
     #[arg(long, value_name = "URL")]
     target: Option<String>,
-    /// Give up when nothing has moved for this long
+    /// Give up after this many seconds without progress, 1 to 3600
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     timeout: u64,
 }
@@ -49,7 +49,7 @@ pub(super) struct Args {
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(rate),
-        _ => Err("a number from 0.001 to 1000000".to_owned()),
+        _ => Err("expected a number from 0.001 to 1000000".to_owned()),
     }
 }
 
@@ -71,25 +71,24 @@ impl Args {
     }
 }
 
-/// Loads a bridge and prints what came of it. `config` is the file that was named on the command line.
+/// Loads a bridge and prints the result. `config` is the file that the command line names.
 ///
 /// # Errors
-/// Wrong usage; something could not be started; or a request was not continued exactly once, or not answered as it
-/// should be.
+/// The usage is wrong, a part cannot start, a request got an unexpected response, or a request was not continued exactly
+/// once.
 pub(super) async fn run(args: Args, config: Option<PathBuf>, json: bool) -> Result<(), Failure> {
-    let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
+    let shutdown = Shutdown::on_signals().context("cannot listen for signals")?;
     open_files::raise();
     let target = match &args.target {
         Some(url) => Some(target::RunningTarget::read(url, config)?),
         None if config.is_some() => {
-            let why =
-                "bench runs a bridge of its own, which needs no configuration: --config goes with --target";
+            let why = "without --target, bench starts a bridge with a generated configuration: remove --config, or add --target";
             return Err(Failure::usage(why.to_owned()));
         }
         None => None,
     };
     let load = args.clone();
-    let outcome = alone(shutdown.clone(), async move {
+    let outcome = on_own_thread(shutdown.clone(), async move {
         match target {
             Some(target) => target.run(&load).await,
             None => own::run(&load).await,
@@ -101,25 +100,25 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>, json: bool) -> Resu
     outcome.check().map_err(Failure::running)
 }
 
-/// Runs `work` on a thread of its own, where no task has to wake another thread: what the generator costs is taken
-/// from what it measures. Ends early if a stop is asked for.
-async fn alone(
+/// Runs `work` on a single-threaded runtime, where no task has to wake another thread: the generator must take little CPU
+/// from the bridge that it measures. Ends early if the shutdown is requested.
+async fn on_own_thread(
     shutdown: Shutdown,
     work: impl Future<Output = anyhow::Result<Outcome>> + Send + 'static,
 ) -> anyhow::Result<Outcome> {
     let (sender, receiver) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("the runtime cannot start")?;
+    let runtime = runtime.context("cannot start the async runtime")?;
     let body = move || {
         let outcome = runtime.block_on(async {
             tokio::select! {
                 outcome = work => outcome,
-                () = shutdown.asked().cancelled() => Err(anyhow!("stopped before it was done")),
+                () = shutdown.asked().cancelled() => Err(anyhow!("stopped before the run was complete")),
             }
         });
-        // Whoever asked may have gone.
+        // The receiver may be gone.
         let _unheard = sender.send(outcome);
     };
     std::thread::Builder::new().name("load".to_owned()).spawn(body).context("cannot start a thread")?;
-    receiver.await.context("the load generator broke down")?
+    receiver.await.context("the load generator panicked")?
 }

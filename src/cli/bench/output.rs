@@ -1,4 +1,4 @@
-//! What a run came to: as text, as JSON, and as a verdict.
+//! The result of a run: as text, as JSON, and as a verdict.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use load::{Latency, Report, Usage};
 use super::Args;
 use super::metrics::Commits;
 
-/// So many requests are named one by one.
+/// The most requests to list one by one.
 const MAX_NAMED_REQUESTS: usize = 10;
 
-/// What the bridge used for the run.
+/// The CPU and memory that the bridge used for the run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spent {
     cpu_per_job: Option<Duration>,
@@ -29,14 +29,14 @@ impl Spent {
     }
 }
 
-/// Everything that is printed.
+/// Everything to print.
 pub(super) struct Outcome {
     report: Report,
     spent: Option<Spent>,
     commits: Option<Commits>,
-    /// What else a reader has to know.
+    /// Further facts that the reader needs.
     pub(super) notes: Vec<String>,
-    /// What should not be; [`check`](Self::check) fails if there is anything.
+    /// What went wrong. [`check`](Self::check) fails if this is not empty.
     pub(super) wrong: Vec<String>,
 }
 
@@ -46,7 +46,10 @@ impl Outcome {
         Self { report, spent, commits, notes: Vec::new(), wrong }
     }
 
-    /// Whether every request was answered and continued as it should be; else what was not.
+    /// Checks that every request was answered and continued as expected.
+    ///
+    /// # Errors
+    /// What went wrong, as one text.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.wrong.is_empty() { Ok(()) } else { Err(self.wrong.join("; ")) }
     }
@@ -73,7 +76,7 @@ impl Outcome {
             Some(rate) => format!("open loop at {rate} requests/s"),
             None => "closed loop".to_owned(),
         };
-        let bridge = args.target.as_deref().unwrap_or("a bridge of its own, handler echo");
+        let bridge = args.target.as_deref().unwrap_or("a bridge that bench started, handler echo");
         let mut text = format!(
             "{} requests over {} connections, {loop_kind}, to {bridge}\n\n",
             args.requests, args.connections
@@ -91,7 +94,7 @@ impl Outcome {
         }
         let spent = self.spent;
         let cpu = spent.and_then(|spent| spent.cpu_per_job);
-        line("bridge's CPU", cpu.map_or_else(unknown, |cpu| format!("{:>9.1} µs a job", micros(cpu))));
+        line("bridge's CPU", cpu.map_or_else(unknown, |cpu| format!("{:>9.1} µs per job", micros(cpu))));
         line("bridge's peak memory", spent.map_or_else(unknown, |spent| mebibytes(spent.peak_memory)));
         if let Some(Commits { count, mean_ms, mean_operations }) = self.commits {
             line(
@@ -108,14 +111,14 @@ impl Outcome {
     }
 }
 
-/// Everything in the report that should not be.
+/// Everything that went wrong according to the report.
 fn wrong(report: &Report) -> Vec<String> {
     let mut wrong = Vec::new();
     for (status, number) in report.answers.iter().filter(|(status, _)| ![200, 503].contains(*status)) {
-        wrong.push(format!("{number} requests were answered {status}"));
+        wrong.push(format!("{number} requests got the response {status}"));
     }
     if report.unanswered > 0 {
-        wrong.push(format!("{} requests were not answered", report.unanswered));
+        wrong.push(format!("{} requests got no response", report.unanswered));
     }
     if !report.answers.contains_key(&200) {
         wrong.push("no request was accepted".to_owned());
@@ -123,7 +126,7 @@ fn wrong(report: &Report) -> Vec<String> {
     if !report.missing.is_empty() {
         let numbers = report.missing.iter().map(u64::to_string);
         wrong.push(format!(
-            "{} requests were answered 200 and not continued: continue_id {}",
+            "{} requests got a 200 but were not continued: continue_id {}",
             report.missing.len(),
             named(numbers)
         ));

@@ -1,7 +1,7 @@
-//! `--target`: a bridge that runs already, on this machine and with this configuration.
+//! `--target`: a bridge that already runs on this machine, with this configuration.
 //!
-//! Load goes to this machine only, and so must the continues: the account is one whose `base_url` is here, and
-//! bench listens there in place of the simulator.
+//! bench sends load only to this machine, and the continues must stay here too: it takes an account whose `base_url` is on
+//! this machine, and listens there instead of the simulator.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -18,17 +18,17 @@ use load::{Account, Batch, Integration, Sink, Target, Usage as Used};
 
 use super::Args;
 use super::output::{Outcome, Spent};
-use super::played::play;
+use super::run::run_load;
 
-/// How long a second continue of a request is waited for. A bridge of its own is stopped instead, which is certain.
+/// How long to wait for a second continue of a request. A bridge that bench started is stopped instead, which is certain.
 const SECOND_CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
-/// What the configuration says about the target.
+/// The target, as the configuration describes it.
 pub(super) struct RunningTarget {
     target: Target,
     integration: Integration,
     account: Account,
-    /// The account's `base_url`, and where it is.
+    /// The account's `base_url`, and its address.
     origin: String,
     listen: SocketAddr,
     store: String,
@@ -36,10 +36,10 @@ pub(super) struct RunningTarget {
 }
 
 impl RunningTarget {
-    /// Reads the configuration, and finds out what of it fits.
+    /// Reads the configuration of the target at `url`.
     ///
     /// # Errors
-    /// It is refused, or it does not fit.
+    /// The configuration is refused, or does not match the target.
     pub(super) fn read(url: &str, file: Option<PathBuf>) -> Result<Self, Failure> {
         let sources = Sources::of_process(file).map_err(Error::from)?;
         let config = Config::load(&sources).map_err(Error::from)?;
@@ -48,13 +48,15 @@ impl RunningTarget {
 
     fn of(url: &str, config: &Config) -> Result<Self, Usage> {
         let usage = |why: String| Usage(format!("--target: {why}"));
-        let url = Url::parse(url).map_err(|_| usage("is no URL: write http://127.0.0.1:8080".to_owned()))?;
+        let url = Url::parse(url)
+            .map_err(|_| usage("not a URL: write one like http://127.0.0.1:8080".to_owned()))?;
         let address = here(&url).map_err(usage)?;
         let path = path(&url, config).map_err(usage)?;
         let audience = config.server.public_url.as_ref().unwrap_or(&url).origin().ascii_serialization();
 
         let integration = config.integrations.values().next();
-        let integration = integration.ok_or_else(|| Usage("integrations: there is none".to_owned()))?;
+        let integration =
+            integration.ok_or_else(|| Usage("integrations: at least one is needed".to_owned()))?;
         let (origin, listen, account) = account(config)?;
         let rate = config.delivery.rate_per_account;
         Ok(Self {
@@ -68,22 +70,25 @@ impl RunningTarget {
             listen,
             store: config.store.url.clone(),
             note: Some(format!(
-                "the target continues at most {rate} bots of an account a second (delivery.rate_per_account)"
+                "the target continues at most {rate} bots of an account per second (delivery.rate_per_account)"
             ))
             .filter(|_| rate < 10_000),
         })
     }
 
-    /// Loads it.
+    /// Loads the target.
     pub(super) async fn run(self, args: &Args) -> anyhow::Result<Outcome> {
         let sink = Sink::start_as(Some(self.origin.clone()), self.listen, self.account).await;
         let sink = sink.with_context(|| {
-            format!("cannot listen at {}, where the account is: is it played there already?", self.origin)
+            format!(
+                "cannot listen at the account's address {}: stop the simulator if it runs there",
+                self.origin
+            )
         })?;
         let batch = Batch::sign(&self.integration, &[&sink], &self.target, args.requests());
         let owner = store::file::owner(&self.store);
         let before = owner.and_then(Used::of);
-        let report = play(args, &batch).await?;
+        let report = run_load(args, &batch).await?;
         let spent = Spent::between(before, owner.and_then(Used::of), report.continued);
         tokio::time::sleep(SECOND_CONTINUE_WAIT).await;
         let mut outcome = Outcome::new(report.with_continues_of(batch.ledger()), spent, None);
@@ -91,36 +96,43 @@ impl RunningTarget {
         if spent.is_none() {
             outcome
                 .notes
-                .push("the target's CPU and memory are unknown: its process was not found".to_owned());
+                .push("the target's CPU and memory are unknown: bench did not find its process".to_owned());
         }
         if sink.strange() > 0 {
-            outcome.notes.push(format!("{} other calls came to the account's side", sink.strange()));
+            outcome.notes.push(format!(
+                "{} calls that were not continues of this run came to the account's address",
+                sink.strange()
+            ));
         }
         Ok(outcome)
     }
 }
 
-/// The address of a URL, which has to be one of this machine alone.
+/// The address of a URL.
+///
+/// # Errors
+/// The URL does not lead to this machine's loopback over plain http.
 fn here(url: &Url) -> Result<SocketAddr, String> {
     let shown = url.origin().ascii_serialization();
     if url.scheme() != "http" || !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{shown} is not plain http, which is what bench speaks"));
+        return Err(format!("{shown} is not plain http, which bench needs: write http://127.0.0.1:8080"));
     }
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return Err(format!("{shown} has no host"));
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let found =
-        (host, port).to_socket_addrs().map_err(|_| format!("{host} is no host that is known here"))?;
+    let found = (host, port).to_socket_addrs().map_err(|_| format!("unknown host {host}"))?;
     let mut addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() || !addresses.iter().all(|address| address.ip().is_loopback()) {
-        return Err(format!("{shown} is not this machine's loopback: load goes to no other"));
+        return Err(format!(
+            "{shown} is not on this machine's loopback: bench sends load to no other machine"
+        ));
     }
     addresses.sort();
     Ok(addresses[0])
 }
 
-/// The path of a handler: the one in the URL, else of the handler that echoes, else of the only one.
+/// The path of a handler: the one in the URL, else that of a handler of kind `echo`, else that of the only handler.
 fn path(url: &Url, config: &Config) -> Result<String, String> {
     if url.path() != "/" {
         return Ok(url.path().to_owned());
@@ -129,13 +141,18 @@ fn path(url: &Url, config: &Config) -> Result<String, String> {
     let only = config.handlers.iter().next().filter(|_| config.handlers.len() == 1);
     match echo.or(only) {
         Some((name, _)) => Ok(format!("/widget_request/{}", name.as_str())),
-        None => Err("says no handler: write http://127.0.0.1:8080/widget_request/NAME".to_owned()),
+        None => {
+            Err("names no handler: write a URL like http://127.0.0.1:8080/widget_request/NAME".to_owned())
+        }
     }
 }
 
-/// The first account that is on this machine. A configuration that is valid lets its bearer go there.
+/// The first account on this machine. A valid configuration allows its bearer token to go there.
+///
+/// # Errors
+/// No account is on this machine.
 fn account(config: &Config) -> Result<(String, SocketAddr, Account), Usage> {
-    let mut why = "accounts: there is none".to_owned();
+    let mut why = "accounts: none is configured".to_owned();
     for (name, account) in &config.accounts {
         match here(&account.base_url) {
             Ok(listen) => {
@@ -151,7 +168,7 @@ fn account(config: &Config) -> Result<(String, SocketAddr, Account), Usage> {
         }
     }
     Err(Usage(format!(
-        "{why}; bench plays an account whose base_url is plain http on this machine, as in http://127.0.0.1:8090, \
-         with delivery.insecure = true and that host among delivery.allowed_hosts"
+        "{why}; bench needs an account whose base_url is plain http on this machine, like http://127.0.0.1:8090, with \
+         delivery.insecure = true and that host in delivery.allowed_hosts"
     )))
 }

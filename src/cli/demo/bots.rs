@@ -1,10 +1,10 @@
-//! Which bot meets what.
+//! The bots of the demo, and the faults that they meet.
 
 use serde_json::json;
 
 use simulator::{BodyStyle, BotType, Fault, Plan};
 
-/// The plan of the bot `number`: every other one goes through without a fault, the others take turns.
+/// The plan of bot `number`. Every other bot meets no fault; the rest meet each kind of fault in turn.
 pub(super) fn plan(number: u32) -> Plan {
     let data =
         json!({ "message": format!("hello from bot {}", number + 1), "lead": { "id": 31_000_000 + number } });

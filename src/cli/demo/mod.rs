@@ -1,7 +1,7 @@
-//! `demo`: the whole loop on this machine, with nothing set up.
+//! `demo`: the whole loop on this machine, without any setup.
 //!
-//! A real bridge, configured by a real file, on a real SQLite file in a temporary folder; only Kommo is
-//! played. Some bots meet faults, so that one sees what the bridge is for.
+//! It runs a real bridge with a real configuration file and a real SQLite file in a temporary folder. Only Kommo is
+//! simulated. Some bots meet faults, to show how the bridge handles them.
 
 mod bots;
 mod next;
@@ -28,46 +28,46 @@ use super::progress::Progress;
 use super::screen::Screen;
 use next::{Addresses, next};
 
-/// With all faults that the demo plays, nothing takes longer than this for each of the seconds that
-/// the pace asks for.
+/// The longest time until every bot is continued, and again until every job is finished. All faults of the demo end well
+/// within it.
 const DEMO_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Shows the whole loop on this machine, with nothing set up.
+/// The arguments of `demo`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// How many bots to play
+    /// How many bots to start, 1 to 100000
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     requests: u32,
-    /// Stay up afterwards, to try things by hand
+    /// Keep running afterwards, and print commands to try
     #[arg(long)]
     keep: bool,
 }
 
-/// Plays the bots; prints what happened to each.
+/// Runs the bots, and prints what happened to each.
 ///
 /// # Errors
-/// Something could not be started, or a bot did not get its continue.
+/// A part of the demo cannot start, or a bot was not continued.
 pub async fn run(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
-    let played = played(args, json, verbose).await;
+    let result = run_bots(args, json, verbose).await;
     telemetry::flush_log().await;
-    played
+    result
 }
 
-async fn played(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
-    let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let simulator = Simulator::start(Options::default()).await.context("the simulator cannot start")?;
+async fn run_bots(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals().context("cannot listen for signals")?;
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let simulator = Simulator::start(Options::default()).await.context("cannot start the simulator")?;
     let rate = args.requests.div_ceil(4).max(7);
     let config = configuration(folder.path(), &simulator, rate)?;
     if verbose > 0 {
-        let log = super::louder(config.clone(), verbose).log;
+        let log = super::with_verbosity(config.clone(), verbose).log;
         telemetry::init_log(&log).map_err(Error::Log)?;
         telemetry::log_panics();
     }
     let listeners = Listeners::bind(&config).await?;
     let bridge_url = format!("http://{}/widget_request/echo", listeners.public.local_addr()?);
     let admin_url = format!("http://{}", listeners.admin.local_addr()?);
-    // It need not be on the PATH.
+    // The printed commands name the program as it was called, because it may not be on the PATH.
     let program = std::env::args().next().unwrap_or_else(|| "salesbot-bridge".to_owned());
     let at = Addresses {
         bridge: &bridge_url,
@@ -82,13 +82,13 @@ async fn played(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     if args.keep && !json {
         print_until(shutdown.asked(), at.ready(args.requests)).await?;
     } else {
-        // A pipe gets the result alone.
-        eprint(at.ready(args.requests), args.keep);
+        // In this case, stdout gets only the result.
+        print_note(at.ready(args.requests), args.keep);
     }
-    let played = tokio::select! {
-        played = play(&simulator, args.requests, &bridge_url, &admin_url) => played,
+    let result = tokio::select! {
+        result = continue_bots(&simulator, args.requests, &bridge_url, &admin_url) => result,
         ended = &mut bridge => bail!("the bridge ended: {}", why(ended)),
-        () = shutdown.asked().cancelled() => bail!("stopped before all bots were continued"),
+        () = shutdown.asked().cancelled() => bail!("stopped before every bot was continued"),
     };
     let reports = simulator.bots();
     let printed = if json {
@@ -96,7 +96,7 @@ async fn played(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
             json!({ "bots": reports, "continued": table::continued(&reports), "asked": reports.len() });
         format!("{bots:#}")
     } else {
-        let next = match (&played, args.keep) {
+        let next = match (&result, args.keep) {
             (Err(_), _) => String::new(),
             (Ok(()), true) => at.commands(),
             (Ok(()), false) => next(&program),
@@ -105,15 +105,15 @@ async fn played(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     };
     let printed = print_until(shutdown.asked(), printed).await;
 
-    if args.keep && played.is_ok() {
+    if args.keep && result.is_ok() {
         if json {
-            eprint(at.commands().trim_start().to_owned(), true);
+            print_note(at.commands().trim_start().to_owned(), true);
         }
         shutdown.asked().cancelled().await;
     }
     stop(&stop_bridge, bridge).await?;
     simulator.shutdown().await;
-    played.and(printed)
+    result.and(printed)
 }
 
 fn configuration(folder: &Path, simulator: &Simulator, rate: u32) -> anyhow::Result<Config> {
@@ -128,7 +128,7 @@ fn configuration(folder: &Path, simulator: &Simulator, rate: u32) -> anyhow::Res
         integrations.demo = {{ client_uuid = "{client_uuid}", client_secret = "{client_secret}" }}
         accounts.demo = {{ base_url = "{base_url}", access_token = "{access_token}" }}
         handlers.echo = {{ kind = "echo", goto = {{ type = "question", step = 1 }} }}
-        # Loopback is neither https nor public; and nobody wants to watch a timeout of 20 s.
+        # Loopback is neither https nor public. The default timeout of 20 s is too long to watch.
         delivery = {{ allowed_hosts = ["{host}"], insecure = true, request_timeout = "1s", rate_per_account = {rate} }}
         "#,
         database = folder.join("bridge.db").display(),
@@ -138,24 +138,29 @@ fn configuration(folder: &Path, simulator: &Simulator, rate: u32) -> anyhow::Res
     Ok(Config::load(&Sources { file: Some(file), env: Vec::new() }).map_err(Error::from)?)
 }
 
-/// Writes a file that is its owner's alone, as people should with theirs.
+/// Writes a file that only its owner can read, as is right for a file with secrets.
 fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     file.write_all(text.as_bytes())
 }
 
-async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url: &str) -> anyhow::Result<()> {
+async fn continue_bots(
+    simulator: &Simulator,
+    requests: u32,
+    bridge_url: &str,
+    admin_url: &str,
+) -> anyhow::Result<()> {
     let bots: Vec<Bot> = (0..requests).map(|number| simulator.bot(bots::plan(number))).collect();
     let progress = Progress::start(requests, "{bar:30} {pos}/{len} bots continued  {elapsed}");
     let each = bots.iter().map(async |bot| {
-        bot.call(bridge_url).await.with_context(|| format!("bot {} got no answer", bot.id()))?;
+        bot.call(bridge_url).await.with_context(|| format!("bot {} got no response", bot.id()))?;
         bot.continued().await;
         progress.increment();
         anyhow::Ok(())
     });
     let all = futures_util::future::try_join_all(each);
     let result = tokio::time::timeout(DEMO_TIMEOUT, all).await;
-    // A continue whose answer was lost has arrived; the bridge finds out a moment later.
+    // A lost response hides from the bridge that its continue arrived. Wait until a retry has shown that.
     let finished = match &result {
         Ok(Ok(_)) => tokio::time::timeout(DEMO_TIMEOUT, wait_until_finished(admin_url)).await,
         _ => Ok(Ok(())),
@@ -166,7 +171,7 @@ async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url:
         Ok(result) => result.map(|_| ())?,
     }
     match finished {
-        Err(_) => bail!("the bridge still works on jobs after {} s", DEMO_TIMEOUT.as_secs()),
+        Err(_) => bail!("the bridge did not finish all jobs within {} s", DEMO_TIMEOUT.as_secs()),
         Ok(result) => result,
     }
 }
@@ -195,18 +200,18 @@ async fn stop(stop_bridge: &Shutdown, bridge: JoinHandle<Result<(), Error>>) -> 
 
 fn why(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> String {
     match ended {
-        Ok(Ok(())) => "no one asked it to".to_owned(),
+        Ok(Ok(())) => "it stopped without a request".to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(error) => error.to_string(),
     }
 }
 
-/// Says something on stderr to a person who watches, or in any case if it `matters`. On a thread of its own: a paused terminal
-/// must not hold up the bridge that is shown on it.
-fn eprint(text: String, matters: bool) {
-    if matters || std::io::stderr().is_terminal() {
+/// Writes a note to stderr if that is a terminal, or if `always` is set. Writes on a separate thread: a paused terminal
+/// must not delay the bridge.
+fn print_note(text: String, always: bool) {
+    if always || std::io::stderr().is_terminal() {
         tokio::task::spawn_blocking(move || {
-            // No one is there to learn that no one reads.
+            // If stderr cannot be written, there is nowhere to report it.
             let _unheard = anstream::stderr().write_all(format!("{text}\n").as_bytes());
         });
     }

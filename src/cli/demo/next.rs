@@ -1,58 +1,58 @@
-//! What a newcomer can do with the demo, and after it.
+//! The commands that a new user can try during the demo and after it.
 
 use std::path::Path;
 
-/// Where everything is while the demo runs.
+/// The addresses of all parts while the demo runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Addresses<'a> {
-    /// What a bot asks.
+    /// The URL that a bot calls.
     pub(super) bridge: &'a str,
-    /// The admin listener.
+    /// The URL of the admin listener.
     pub(super) admin: &'a str,
-    /// The simulator.
+    /// The URL of the simulator.
     pub(super) kommo: &'a str,
     /// The configuration file; the store is beside it.
     pub(super) config: &'a Path,
-    /// How this program was called.
+    /// The name that this program was called by.
     pub(super) program: &'a str,
 }
 
-/// What to do after a demo that went well. `program` is how it was called.
+/// The next steps after a successful demo. `program` is the name that this program was called by.
 pub(super) fn next(program: &str) -> String {
     format!(
         "\n\nWhat to do next:\n  \
            {program} demo --keep\n    \
-             stays up and prints commands to try by hand\n  \
+             keeps running and prints commands to try\n  \
            {program} simulate > bridge.toml\n    \
-             writes a first configuration and plays Kommo for it; its comments say how to go on\n  \
-           README.md, \"Setting it up\"\n    \
-             a bridge for your account at Kommo"
+             writes a first configuration and simulates Kommo for it; its comments list the next steps\n  \
+           README.md, \"Operate it\"\n    \
+             sets up a bridge for your Kommo account"
     )
 }
 
 impl Addresses<'_> {
-    /// Said before the bots are played.
+    /// The text before the bots start.
     pub(super) fn ready(&self, bots: u32) -> String {
         let Self { bridge, admin, kommo, config, .. } = self;
         format!(
-            "The bridge is ready; {bots} bots are played.\n  \
+            "The bridge is ready for {bots} bots.\n  \
                bridge   {bridge}\n  \
                admin    {admin}\n  \
-               Kommo    {kommo} (played)\n  \
+               Kommo    {kommo} (simulated)\n  \
                config   {}\n",
             config.display()
         )
     }
 
-    /// Commands to try, after a demo that stays up.
+    /// Commands to try while the demo keeps running.
     pub(super) fn commands(&self) -> String {
         let Self { bridge, admin, kommo, config, program } = self;
         let config = config.display();
         format!(
-            "\n\nStill running, until Ctrl-C. What to try:\n  \
-               # start a bot, whose first continue meets a fault; {kommo}/simulator/ lists them\n  \
+            "\n\nStill running, until Ctrl-C. Commands to try:\n  \
+               # start a bot whose first continue meets a fault ({kommo}/simulator/ lists all faults)\n  \
                curl {kommo}/simulator/bots --json '{{\"url\":\"{bridge}\",\"data\":{{\"message\":\"hi\"}},\"faults\":[\"500\"]}}'\n  \
-               # see the bots, the jobs, the numbers\n  \
+               # show the bots, the jobs and the metrics\n  \
                curl {kommo}/simulator/bots\n  \
                {program} jobs list --config {config}\n  \
                curl {admin}/metrics"

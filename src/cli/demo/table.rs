@@ -1,4 +1,4 @@
-//! What happened, as a table.
+//! The result of the demo as a table.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use crate::cli::table::{Cell, Column, Table};
 use crate::cli::text::{clean, colour};
 use simulator::{BotReport, What};
 
-/// How many bots got every continue that they waited for.
+/// How many bots received every continue that they waited for.
 pub(super) fn continued(reports: &[BotReport]) -> usize {
     reports.iter().filter(|report| report.is_done()).count()
 }
 
-/// A row a bot, and a sentence.
+/// A table with one row per bot, and a summary.
 pub(super) fn render(reports: &[BotReport], screen: Screen) -> String {
     let mut table = Table::new([
         Column::new("BOT"),
-        Column::new("ASKED").right().spare(1),
-        Column::new("ANSWERED").right(),
-        Column::new("KOMMO SAID TO THE CONTINUE").cut(26),
-        Column::new("WENT ON AFTER").right(),
+        Column::new("CALLED").right().spare(1),
+        Column::new("BRIDGE ANSWERED").right(),
+        Column::new("KOMMO ANSWERED THE CONTINUE").cut(27),
+        Column::new("CONTINUED AFTER").right(),
     ]);
     for report in reports {
         table.row(row(report));
@@ -36,33 +36,33 @@ pub(super) fn render(reports: &[BotReport], screen: Screen) -> String {
 }
 
 fn row(report: &BotReport) -> [Cell; 5] {
-    let (mut asked, mut answered, mut said, mut went_on) =
-        (None, String::from("no answer"), Vec::new(), None);
+    let (mut called, mut bridge, mut kommo, mut continued) =
+        (None, String::from("no response"), Vec::new(), None);
     for event in &report.events {
         match &event.what {
-            What::Asked => asked = asked.or(Some(event.at)),
-            What::Acknowledged { status, elapsed } => answered = format!("{status} in {}", short(*elapsed)),
-            What::Unanswered { reason } => answered.clone_from(reason),
+            What::Asked => called = called.or(Some(event.at)),
+            What::Acknowledged { status, elapsed } => bridge = format!("{status} in {}", short(*elapsed)),
+            What::Unanswered { reason } => bridge.clone_from(reason),
             What::Continue { status, fault } => {
-                let since = event.at.saturating_sub(asked.unwrap_or_default());
-                said.push(format!("{} at {}", answer(*status, fault.as_deref()), short(since)));
+                let since = event.at.saturating_sub(called.unwrap_or_default());
+                kommo.push(format!("{} at {}", response(*status, fault.as_deref()), short(since)));
             }
-            What::Continued => went_on = Some(event.at.saturating_sub(asked.unwrap_or_default())),
+            What::Continued => continued = Some(event.at.saturating_sub(called.unwrap_or_default())),
         }
     }
     [
         report.id.to_string().into(),
-        format!("{:.2} s", asked.unwrap_or_default().as_secs_f64()).into(),
-        clean(&answered).into(),
-        said.join(" · ").into(),
-        went_on.map_or_else(
-            || Cell::styled("still waits", colour(AnsiColor::Red)),
+        format!("{:.2} s", called.unwrap_or_default().as_secs_f64()).into(),
+        clean(&bridge).into(),
+        kommo.join(" · ").into(),
+        continued.map_or_else(
+            || Cell::styled("still waiting", colour(AnsiColor::Red)),
             |after| Cell::styled(short(after), colour(AnsiColor::Green)),
         ),
     ]
 }
 
-fn answer(status: Option<u16>, fault: Option<&str>) -> String {
+fn response(status: Option<u16>, fault: Option<&str>) -> String {
     match (status, fault) {
         (Some(status), Some(fault)) if fault != status.to_string() => format!("{status} ({fault})"),
         (Some(status), _) => status.to_string(),

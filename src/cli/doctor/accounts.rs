@@ -1,7 +1,7 @@
-//! Each account: whether it can be called, and what waits for it.
+//! Checks each account: whether Kommo accepts its token, and how many deliveries wait for it.
 //!
-//! The call is one that changes nothing. A connected account whose token Kommo refuses is renewed for it, as the bridge
-//! would do: one process at a time.
+//! The call changes nothing. If Kommo refuses the token of a connected account, the call renews the token as the bridge
+//! does: only one process renews it at a time.
 
 use serde_json::Value;
 
@@ -14,15 +14,15 @@ use super::check::Check;
 
 const AUTHORIZE: &str = "connect it with `accounts authorize`";
 
-/// What `GET /api/v4/account` returned; `None` if the account was not asked.
+/// The result of `GET /api/v4/account`; `None` if it was not called.
 pub(super) type AccountResponse = Option<Result<Value, Error>>;
 
-/// Whether to ask Kommo about this account at all. One whose token has ended is the bridge's to renew.
-pub(super) fn is_worth_asking(one: &Listed, now: Timestamp) -> bool {
+/// Whether to call Kommo for this account. If its token has expired, the bridge must renew it first.
+pub(super) fn is_callable(one: &Listed, now: Timestamp) -> bool {
     one.state == AccountState::Active && one.origin.is_some() && one.expires_at.is_none_or(|end| end > now)
 }
 
-/// The check of one account.
+/// Checks one account.
 pub(super) fn check(one: &Listed, response: &AccountResponse, now: Timestamp) -> Check {
     let called = one.host.clone().or_else(|| one.account_id.map(|id| id.to_string())).unwrap_or_default();
     let name = format!("account {called}");
@@ -37,23 +37,22 @@ pub(super) fn check(one: &Listed, response: &AccountResponse, now: Timestamp) ->
         (AccountState::Revoked, _) => Check::warning(
             name,
             format!("{reason}: its requests are refused{waiting}"),
-            "connect it again with `accounts authorize`, or forget it with `accounts remove`",
+            "connect it again with `accounts authorize`, or remove it with `accounts remove`",
         ),
         (AccountState::Active, None) => {
-            let ended = one.expires_at.map(|end| format!("its token ended {}", when(end, now)));
-            let found =
-                format!("{}{waiting}", ended.unwrap_or_else(|| "its address is not known".to_owned()));
-            Check::warning(name, found, "run `serve`: it renews the token; then ask again")
+            let ended = one.expires_at.map(|end| format!("its token expired {}", when(end, now)));
+            let found = format!("{}{waiting}", ended.unwrap_or_else(|| "its address is unknown".to_owned()));
+            Check::warning(name, found, "run `serve`, which renews the token; then run `doctor` again")
         }
         (AccountState::Active, Some(Ok(account))) => {
             let number = account.get("id").and_then(Value::as_i64).map(|id| format!(" (number {id})"));
-            let until = one.expires_at.map(|end| format!(", which ends {}", when(end, now)));
+            let until = one.expires_at.map(|end| format!(", which expires {}", when(end, now)));
             let (number, until) = (number.unwrap_or_default(), until.unwrap_or_default());
-            let found = format!("Kommo takes its token{until}{number}{waiting}");
+            let found = format!("Kommo accepts its token{until}{number}{waiting}");
             match &one.waits_for {
                 Some(wait) if wait.cause.needs_operator() => Check::warning(
                     name,
-                    format!("{found}; the bridge still waits: {}", wait.why),
+                    format!("{found}; the bridge still holds its deliveries: {}", wait.why),
                     &wait.advice,
                 ),
                 _ => Check::ok(name, found),
@@ -63,7 +62,7 @@ pub(super) fn check(one: &Listed, response: &AccountResponse, now: Timestamp) ->
             let advice = |cause: WaitCause| cause.advice_for(&one.known_as(), &called);
             let found = format!("{}{waiting}", error_chain(error));
             match error {
-                // Their texts say what to do too, but not by the names of this account.
+                // The errors' own texts contain advice too, but without the names of this account.
                 Error::NotConnected(no) => {
                     Check::failed(name, format!("{}{waiting}", no.what()), advice(no.cause()))
                 }
@@ -78,12 +77,12 @@ pub(super) fn check(one: &Listed, response: &AccountResponse, now: Timestamp) ->
                 Error::Blocked => Check::failed(name, found, advice(WaitCause::Blocked)),
                 Error::Forbidden { .. } => Check::failed(name, found, advice(WaitCause::Forbidden)),
                 Error::RateLimited { .. } | Error::Paused { .. } => {
-                    Check::warning(name, found, "try again later; other programs call this account too")
+                    Check::warning(name, found, "try again later: other programs call this account too")
                 }
                 _ => Check::failed(
                     name,
                     found,
-                    "check its address and this machine's way to the Internet, and try again",
+                    "check its address and this machine's Internet connection, then try again",
                 ),
             }
         }
@@ -101,7 +100,7 @@ mod tests {
     use model::AccountWait;
 
     #[test]
-    fn each_account_is_judged_by_its_state_and_by_what_kommo_says() {
+    fn each_account_is_checked_by_its_state_and_kommos_response() {
         let now = Timestamp::from_millis(1_000);
         let (long_lived, oauth) = (configured("shop", "a.kommo.com"), connected("b.kommo.com", 7, "main"));
         let with = |state| Listed { state, reason: Some("because".into()), waiting: 2, ..oauth.clone() };
@@ -116,15 +115,15 @@ mod tests {
         };
         let lost = || Some(Err(Error::Transport { reason: Reason::new("no route"), sent: false }));
         for (one, asked, outcome, part) in [
-            (long_lived.clone(), Some(Ok(json!({ "id": 7 }))), Outcome::Ok, "takes its token (number 7)"),
-            (oauth.clone(), Some(Ok(json!({}))), Outcome::Ok, "which ends in"),
+            (long_lived.clone(), Some(Ok(json!({ "id": 7 }))), Outcome::Ok, "accepts its token (number 7)"),
+            (oauth.clone(), Some(Ok(json!({}))), Outcome::Ok, "which expires in"),
             (long_lived.clone(), refused(), Outcome::Failed, "make a new long-lived token"),
             (oauth.clone(), refused(), Outcome::Failed, "accounts authorize"),
             (
                 Listed { waits_for: Some(waits.clone()), ..long_lived.clone() },
                 Some(Ok(json!({ "id": 7 }))),
                 Outcome::Warning,
-                "the bridge still waits: Kommo answered 402",
+                "the bridge still holds its deliveries: Kommo answered 402",
             ),
             (oauth.clone(), lost(), Outcome::Failed, "no route"),
             (oauth.clone(), Some(Err(Error::RateLimited { retry_after: None })), Outcome::Warning, "later"),
@@ -135,18 +134,14 @@ mod tests {
                 "because; 2 deliveries wait for it",
             ),
             (with(AccountState::Revoked), None, Outcome::Warning, "accounts remove"),
-            (ended.clone(), None, Outcome::Warning, "its token ended 0 s ago"),
+            (ended.clone(), None, Outcome::Warning, "its token expired 0 s ago"),
         ] {
             let check = check(&one, &asked, now);
             let text = serde_json::to_string(&check).unwrap();
             assert_eq!(check.outcome(), outcome, "{text}");
             assert!(text.contains(part), "{text}");
         }
-        assert!(
-            is_worth_asking(&long_lived, now)
-                && is_worth_asking(&oauth, now)
-                && !is_worth_asking(&ended, now)
-        );
-        assert!(!is_worth_asking(&with(AccountState::Revoked), now));
+        assert!(is_callable(&long_lived, now) && is_callable(&oauth, now) && !is_callable(&ended, now));
+        assert!(!is_callable(&with(AccountState::Revoked), now));
     }
 }

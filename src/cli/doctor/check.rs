@@ -1,4 +1,4 @@
-//! One check: what was checked, how it is, and what to do about it; as text and as JSON.
+//! One check: its subject, its outcome, and the suggested fix; as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -9,38 +9,38 @@ use unicode_width::UnicodeWidthStr;
 use crate::cli::screen::{Screen, wrap};
 use crate::cli::text::{self, clean};
 
-/// How something is.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Outcome {
-    /// As it should be.
+    /// As expected.
     Ok,
-    /// It works, but an operator should look.
+    /// It works, but an operator should look at it.
     Warning,
     /// It does not work.
     Failed,
 }
 
-/// What was found.
+/// A check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Check {
-    /// What was looked at: `store`, `account example.kommo.com`.
+    /// The subject: `store`, `account example.kommo.com`.
     name: String,
     outcome: Outcome,
-    /// What is so.
+    /// What the check found.
     found: String,
-    /// What to do; there for all that is not ok.
+    /// What to do; `None` if the outcome is [`Outcome::Ok`].
     #[serde(skip_serializing_if = "Option::is_none")]
     todo: Option<String>,
 }
 
 impl Check {
-    /// As it should be.
+    /// The subject is as expected.
     pub(super) fn ok(name: impl Into<String>, found: impl Into<String>) -> Self {
         Self { name: name.into(), outcome: Outcome::Ok, found: found.into(), todo: None }
     }
 
-    /// It works, but an operator should do `todo`.
+    /// The subject works, but an operator should do `todo`.
     pub(super) fn warning(
         name: impl Into<String>,
         found: impl Into<String>,
@@ -49,22 +49,22 @@ impl Check {
         Self { name: name.into(), outcome: Outcome::Warning, found: found.into(), todo: Some(todo.into()) }
     }
 
-    /// It does not work until an operator does `todo`.
+    /// The subject does not work until an operator does `todo`.
     pub(super) fn failed(name: impl Into<String>, found: impl Into<String>, todo: impl Into<String>) -> Self {
         Self { name: name.into(), outcome: Outcome::Failed, found: found.into(), todo: Some(todo.into()) }
     }
 
-    /// How it is.
+    /// The outcome.
     pub(super) const fn outcome(&self) -> Outcome {
         self.outcome
     }
 }
 
-/// All checks as text, and how many are not as they should be.
+/// All checks as text, and a summary.
 pub(super) fn render(checks: &[Check], screen: Screen) -> String {
     let names = checks.iter().map(|check| clean(&check.name).width()).max().unwrap_or(0);
     let width = screen.width.unwrap_or(usize::MAX);
-    // Beside long names no room is left for sentences.
+    // Long names leave no room for sentences beside them.
     let indent = " ".repeat(if names + 11 < width / 2 { names + 11 } else { 4 });
     let mut lines = String::new();
     for check in checks {
@@ -91,10 +91,10 @@ pub(super) fn render(checks: &[Check], screen: Screen) -> String {
     let count = |outcome| checks.iter().filter(|check| check.outcome == outcome).count();
     let (failed, warnings) = (count(Outcome::Failed), count(Outcome::Warning));
     let summary = match (failed, warnings) {
-        (0, 0) => "All is well.".to_owned(),
-        (0, warnings) => format!("It works; {} to look at.", things(warnings)),
+        (0, 0) => "Everything is fine.".to_owned(),
+        (0, warnings) => format!("It works, with {} to look at.", things(warnings)),
         (failed, 0) => format!("{} to fix.", things(failed)),
-        (failed, warnings) => format!("{} to fix, and {} to look at.", things(failed), things(warnings)),
+        (failed, warnings) => format!("{} to fix and {} to look at.", things(failed), things(warnings)),
     };
     let _infallible = write!(lines, "\n{summary}");
     lines
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_line_says_how_it_is_and_what_to_do() {
+    fn each_check_shows_its_outcome_and_what_to_do() {
         let checks = [
             Check::ok("store", "it is there"),
             Check::warning("clock", "it is\u{1b}[2J 31 s late", "set it"),
@@ -121,14 +121,14 @@ mod tests {
         assert!(lines[1].starts_with("warning  clock      it is"), "{text}");
         assert_eq!(lines[2], "                    → set it");
         assert_eq!(lines[4], "                    → make one");
-        assert_eq!(lines[6], "1 thing to fix, and 1 thing to look at.");
-        assert!(!text.contains('\u{1b}'), "nothing from outside steers the terminal");
+        assert_eq!(lines[6], "1 thing to fix and 1 thing to look at.");
+        assert!(!text.contains('\u{1b}'), "text from outside cannot control the terminal");
         let coloured = render(&checks, Screen { width: Some(40), colours: true });
         assert!(coloured.contains("\u{1b}[31mfailed \u{1b}[0m  account a"), "{coloured:?}");
     }
 
     #[test]
-    fn sentences_are_broken_between_words() {
+    fn long_sentences_break_between_words() {
         let long =
             Check::warning("store", "it is much larger than it should be", "give it more room than that");
         let text = render(std::slice::from_ref(&long), Screen { width: Some(36), colours: false });
@@ -142,11 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn the_end_sums_up() {
+    fn the_last_line_is_a_summary() {
         let (ok, warning) = (Check::ok("a", "b"), Check::warning("a", "b", "c"));
-        assert!(render(&[ok], Screen::FILE).ends_with("All is well."));
+        assert!(render(&[ok], Screen::FILE).ends_with("Everything is fine."));
         assert!(
-            render(&[warning.clone(), warning], Screen::FILE).ends_with("It works; 2 things to look at.")
+            render(&[warning.clone(), warning], Screen::FILE)
+                .ends_with("It works, with 2 things to look at.")
         );
         assert!(render(&[Check::failed("a", "b", "c")], Screen::FILE).ends_with("1 thing to fix."));
     }

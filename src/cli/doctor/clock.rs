@@ -1,27 +1,31 @@
-//! Whether this machine's clock is right enough: tokens are refused outside of their time, with a minute to spare.
+//! Checks this machine's clock. The bridge refuses a token more than a minute before or after its time.
 
 use model::Timestamp;
 
 use super::check::Check;
 
-/// A token is accepted so many seconds before its time and after it.
+/// How many seconds before and after its time a token is accepted.
 const TOKEN_LEEWAY_SECONDS: u64 = 60;
 
-/// Compares our time with what a host's `Date` said in the same moment. `Date` has whole seconds.
+/// Compares our time with the `Date` header that a host sent at the same moment. `Date` has whole seconds.
 pub(super) fn check(ours: Timestamp, theirs: Timestamp, host: &str) -> Check {
     let off = ours.since(theirs).max(theirs.since(ours)).as_secs();
     let direction = if ours > theirs { "ahead of" } else { "behind" };
     let found = format!("{off} s {direction} {host}");
-    let todo = "set this machine's clock, and let a time server keep it";
+    let todo = "set this machine's clock, and synchronize it with a time server";
     match off {
-        0..=5 => Check::ok("clock", format!("as {host} has it")),
+        0..=5 => Check::ok("clock", format!("matches that of {host}")),
         off if off < TOKEN_LEEWAY_SECONDS / 2 => Check::ok("clock", found),
         off if off < TOKEN_LEEWAY_SECONDS => Check::warning("clock", found, todo),
-        _ => Check::failed("clock", format!("{found}: tokens are taken for expired or not yet valid"), todo),
+        _ => Check::failed(
+            "clock",
+            format!("{found}: the bridge refuses tokens as expired or not yet valid"),
+            todo,
+        ),
     }
 }
 
-/// Reads a `Date` header; none if it is no date.
+/// Parses a `Date` header; `None` if it is not a date.
 pub(super) fn date(header: &str) -> Option<Timestamp> {
     let moment = jiff::fmt::rfc2822::parse(header.trim()).ok()?;
     Some(Timestamp::from_millis(moment.timestamp().as_millisecond()))
@@ -33,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_may_be_off_by_less_than_what_tokens_spare() {
+    fn a_clock_may_be_wrong_by_less_than_the_leeway_of_tokens() {
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         for (ours, theirs, expected) in [
             (1_000, 1_000, Outcome::Ok),
@@ -49,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_header_is_read() {
+    fn a_date_header_is_parsed() {
         assert_eq!(date("Tue, 14 Nov 2023 22:13:20 GMT"), Some(Timestamp::from_millis(1_700_000_000_000)));
         assert_eq!(date("yesterday"), None);
     }

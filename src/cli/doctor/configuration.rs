@@ -1,34 +1,34 @@
-//! What is legal in a configuration, and still worth a look.
+//! Checks a valid configuration for values that an operator should look at.
 
 use crate::config::Config;
 use model::url_below;
 
 use super::check::Check;
 
-/// Where Kommo's redirect reaches the bridge.
+/// The path at which Kommo's redirect reaches the bridge.
 const CALLBACK: &str = "/oauth/callback";
 
-/// Looks at a configuration that was accepted. `place` says where it came from.
+/// Checks an accepted configuration, which was read from `place`.
 pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
     let mut checks = vec![Check::ok("configuration", format!("{place}: accepted"))];
     let mut warn = |found: &str, todo: &str| checks.push(Check::warning("configuration", found, todo));
     let connects = config.integrations.values().any(|known| known.redirect_uri.is_some());
     if config.accounts.is_empty() && !connects {
         warn(
-            "there is no account, and none can be connected: nothing can be delivered",
+            "there is no account, and none can be connected: the bridge cannot deliver anything",
             "add accounts.NAME with base_url and access_token, or give an integration a redirect_uri",
         );
     }
     if config.server.public_url.is_none() {
         warn(
-            "server.public_url is not set: tokens that were made for another bridge of the same integration are accepted",
-            "set it to the part before /widget_request/ of the URL that widget blocks call",
+            "server.public_url is not set: the bridge accepts tokens for other bridges of the same integration",
+            "set it to the part of the widget blocks' URL before /widget_request/",
         );
     }
     if config.delivery.hosts.insecure {
         warn(
-            "delivery.insecure is on: bearers may go over plain HTTP and to private addresses",
-            "remove it, unless Kommo is played",
+            "delivery.insecure is on: bearer tokens may go over plain HTTP and to private addresses",
+            "remove it, unless this bridge works with a simulator",
         );
     }
     for (name, known) in &config.integrations {
@@ -43,8 +43,8 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
         }
         if config.server.public_url.as_ref().is_some_and(|public| public.host() != uri.url().host()) {
             warn(
-                &format!("integrations.{name}.redirect_uri has another host than server.public_url"),
-                "check that this host leads to the bridge too",
+                &format!("the hosts of integrations.{name}.redirect_uri and server.public_url differ"),
+                "check that both hosts lead to the bridge",
             );
         }
         if let Some(public) = &config.server.public_url
@@ -54,31 +54,31 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
         {
             warn(
                 &format!(
-                    "integrations.{name}.redirect_uri has another path than {}: the bridge does not answer there",
+                    "integrations.{name}.redirect_uri has a path where the bridge does not listen: it listens at {}",
                     url_below(public, CALLBACK)
                 ),
-                "use that address, here and on the integration's page in Kommo, unless a proxy rewrites it",
+                "use that address, here and on the integration's page in Kommo, unless a proxy rewrites the path",
             );
         }
         if known.previous_client_secret.is_some() {
             warn(
                 &format!(
-                    "integrations.{name}.previous_client_secret is set: tokens signed with it are accepted"
+                    "integrations.{name}.previous_client_secret is set: the bridge still accepts tokens signed with it"
                 ),
-                "remove it once Kommo uses the new one alone",
+                "remove it once Kommo signs only with the new secret",
             );
         }
     }
     if config.store.previous_encryption_key.is_some() {
         warn(
             "store.previous_encryption_key is set",
-            "remove it a day after the change, when `serve` no longer says at its start that tokens are under it",
+            "remove it a day after the change, once `serve` no longer logs at its start that tokens are encrypted with it",
         );
     }
     if !config.admin.listen.ip().is_loopback() {
         warn(
-            &format!("admin.listen is {}: others than this machine can reach it", config.admin.listen),
-            "keep it away from the Internet; it asks for admin.token",
+            &format!("admin.listen is {}: other machines can reach it", config.admin.listen),
+            "keep it off the Internet; it requires admin.token",
         );
     }
     checks
@@ -107,20 +107,20 @@ mod tests {
     const KEY: &str = "store.encryption_key = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n";
 
     #[test]
-    fn what_is_worth_a_look_is_told_and_nothing_else() {
+    fn only_questionable_values_are_warnings() {
         assert_eq!(found(""), "[]");
         let uri = |uri: &str| format!("{KEY}integrations.main.redirect_uri = \"{uri}\"");
         assert_eq!(found(&uri("https://bots.example.com/oauth/callback")), "[]");
         for (text, expected) in [
-            ("-accounts.".to_owned(), "nothing can be delivered"),
+            ("-accounts.".to_owned(), "cannot deliver anything"),
             ("-server.public_url".to_owned(), "server.public_url is not set"),
             ("delivery.insecure = true".to_owned(), "delivery.insecure is on"),
             ("admin.listen = \"0.0.0.0:9090\"\nadmin.token = \"t\"".to_owned(), "0.0.0.0:9090"),
             (uri("https://bots.example.com/oauth"), "does not end in /oauth/callback"),
-            (uri("https://other.example.com/oauth/callback"), "another host than server.public_url"),
+            (uri("https://other.example.com/oauth/callback"), "server.public_url differ"),
             (
                 uri("https://bots.example.com/bots/oauth/callback"),
-                "another path than https://bots.example.com/oauth/callback",
+                "it listens at https://bots.example.com/oauth/callback",
             ),
             (
                 format!("store.previous_encryption_key = {}", KEY.split_once(" = ").unwrap().1),

@@ -1,4 +1,4 @@
-//! How many bots got the fallback lately, most often why, and what to do about it.
+//! Checks how many bots received the fallback in the last hour, and suggests a fix for the most common reason.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use store::{FallbackCount, RecentOutcomes, Store};
 use super::check::Check;
 
 const NAME: &str = "answers";
-/// Only jobs of this span before now are counted.
+/// The check counts the jobs of this span before now.
 const LAST_HOUR: Duration = Duration::from_secs(3_600);
-/// A share of fallbacks from which on an operator should look: below it are single jobs with odd data.
+/// The share of fallbacks from which an operator should look. A smaller share comes from single jobs with odd data.
 const NOTABLE_SHARE: f64 = 0.01;
 
 /// Checks the jobs of the last hour; `None` if there were none.
@@ -18,7 +18,7 @@ pub(super) async fn check(store: &Store, now: Timestamp) -> Option<Check> {
     match store.jobs().recent_outcomes(now - LAST_HOUR).await {
         Ok(outcomes) => decide(&outcomes),
         Err(error) => {
-            Some(Check::failed(NAME, error.to_string(), "fix that, or set store.url to another file"))
+            Some(Check::failed(NAME, error.to_string(), "fix the cause, or set store.url to another file"))
         }
     }
 }
@@ -38,7 +38,7 @@ fn decide(outcomes: &RecentOutcomes) -> Option<Check> {
     };
     let (all, share) = (outcomes.fallen_back(), outcomes.share());
     let found = format!(
-        "the bots of {all} of {of} got the fallback ({:.1} %), most often of handler `{handler}`: {} ({reason}, {most})",
+        "the bots of {all} of {of} received the fallback ({:.1} %), most often from handler `{handler}`: {} ({reason}, {most})",
         share * 100.0,
         reason.what(),
     );
@@ -46,7 +46,7 @@ fn decide(outcomes: &RecentOutcomes) -> Option<Check> {
         return Some(Check::ok(NAME, found));
     }
     let todo =
-        format!("see them with `jobs list --outcome fallback --handler {handler}`; {}", reason.advice());
+        format!("list them with `jobs list --outcome fallback --handler {handler}`; {}", reason.advice());
     Some(Check::warning(NAME, found, todo))
 }
 
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notable_share_of_fallbacks_is_told_with_the_commonest_reason_and_what_to_do() {
+    fn a_notable_share_of_fallbacks_is_a_warning_with_the_most_common_reason() {
         let (outcome, text) =
             decided(340, &[("greet", FallbackReason::MaxAttempts, 10), ("quote", FallbackReason::Failed, 2)])
                 .unwrap();
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_among_many_are_told_and_no_reason_to_act() {
+    fn a_few_fallbacks_among_many_jobs_are_reported_as_ok() {
         let (outcome, text) = decided(1_000, &[("greet", FallbackReason::Failed, 9)]).unwrap();
         assert!(outcome == Outcome::Ok && text.contains("9 of 1000"), "{text}");
         assert_eq!(decided(1_000, &[("greet", FallbackReason::Failed, 10)]).unwrap().0, Outcome::Warning);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_called_one() {
+    fn a_sample_is_described_as_the_newest_jobs() {
         let outcomes = RecentOutcomes { jobs: 9_000, fallbacks: Vec::new(), is_sample: true };
         let text = serde_json::to_value(decide(&outcomes).unwrap()).unwrap().to_string();
         assert!(text.contains("the newest 9000 jobs"), "{text}");

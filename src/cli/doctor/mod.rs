@@ -1,8 +1,8 @@
-//! `doctor`: looks at everything that a bridge needs, and says what to do about what is wrong.
+//! `doctor`: checks everything that a bridge needs, and suggests a fix for each problem.
 //!
-//! It changes nothing but an account's token that Kommo no longer takes (see [`accounts`]), and works beside a bridge that runs
-//! as well as without one. Each check is a decision about facts ([`check`]); no check that fails keeps another from being made.
-//! It never prints a secret.
+//! It changes nothing, except that it renews the token of an account if Kommo refuses it (see [`accounts`]). It works
+//! beside a running bridge as well as without one. Each check is a decision about facts ([`check`]), and a failed check
+//! does not prevent the others. It never prints a secret.
 
 mod accounts;
 mod check;
@@ -31,25 +31,26 @@ use super::exit::{Failure, print};
 use super::screen::Screen;
 use check::{Check, Outcome};
 
-/// How long a call to an account may take, with its waits and retries.
+/// The longest time of a call to an account, including waits and retries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many accounts' hosts are asked for the time.
+/// The most hosts of accounts to ask for the time.
 const MAX_ASKED_HOSTS: usize = 5;
 
-/// Looks at everything, and prints what it found. `fits` says whether the program's handlers fit the configuration.
+/// Runs all checks and prints the results. `check_handlers` checks that the program's handlers match the configuration.
 ///
 /// # Errors
-/// Something failed; it was printed, and the status is 1, or 2 if it is the configuration.
+/// A check failed, after all results are printed. The exit status is 2 if the configuration is refused, else 1.
 pub(super) async fn run(
     sources: &Sources,
-    fits: impl FnOnce(Config) -> Result<(), Error>,
+    check_handlers: impl FnOnce(Config) -> Result<(), Error>,
     json: bool,
 ) -> Result<(), Failure> {
     let loaded = Effective::load(sources).map_err(Error::from);
-    let (checks, refused) = match loaded.and_then(|loaded| fits(loaded.config.clone()).map(|()| loaded)) {
-        Ok(loaded) => (run_checks(&loaded).await, false),
-        Err(error) => (refusals(&error), true),
-    };
+    let (checks, refused) =
+        match loaded.and_then(|loaded| check_handlers(loaded.config.clone()).map(|()| loaded)) {
+            Ok(loaded) => (run_checks(&loaded).await, false),
+            Err(error) => (refusals(&error), true),
+        };
     if json {
         print(&json!({ "checks": checks }).to_string())?;
     } else {
@@ -63,7 +64,7 @@ pub(super) async fn run(
     }
 }
 
-/// Each mistake in a configuration that is refused.
+/// One failed check for each mistake in a refused configuration.
 fn refusals(error: &Error) -> Vec<Check> {
     let mistakes = match error {
         Error::Config(error) => {
@@ -72,7 +73,7 @@ fn refusals(error: &Error) -> Vec<Check> {
         }
         other => vec![other.to_string()],
     };
-    let todo = "fix it; `config check` checks the configuration alone";
+    let todo = "fix it, then check the configuration with `config check`";
     mistakes.into_iter().map(|mistake| Check::failed("configuration", mistake, todo)).collect()
 }
 
@@ -98,7 +99,7 @@ async fn run_checks(loaded: &Effective) -> Vec<Check> {
             checks.push(Check::failed(
                 "accounts",
                 error.to_string(),
-                "fix that; then each account is checked",
+                "fix the cause, then run `doctor` again to check each account",
             ));
         }
     }
@@ -112,7 +113,7 @@ async fn run_checks(loaded: &Effective) -> Vec<Check> {
     checks
 }
 
-/// Each account, and what Kommo says of it.
+/// Each account, and Kommo's response about it.
 async fn ask_accounts(
     config: &Config,
     clock: &Clock,
@@ -123,14 +124,14 @@ async fn ask_accounts(
     let listed = known.list().await?;
     let clients = kommo_stack.clients(config, &known, None);
     let calls = listed.iter().map(async |one| {
-        let origin = one.origin.clone().filter(|_| accounts::is_worth_asking(one, clock.now()))?;
+        let origin = one.origin.clone().filter(|_| accounts::is_callable(one, clock.now()))?;
         Some(clients.client_at(origin).with_patience(CALL_TIMEOUT).get_json("/api/v4/account").await)
     });
     let responses = futures_util::future::join_all(calls).await;
     Ok((listed, responses))
 }
 
-/// The clock, as the first account that answers has it. The hosts are asked together, so that silent ones cost one wait.
+/// Compares the clock with that of the first host that responds. Asks all hosts at once, so silent ones cost one timeout.
 async fn time(listed: &[Listed], outgoing: &Outgoing, clock: &Clock) -> Option<Check> {
     let client = reach::client(outgoing)?;
     let hosts = listed.iter().filter_map(|one| Some((one.origin.as_ref()?, one.host.as_ref()?)));
@@ -141,6 +142,6 @@ async fn time(listed: &[Listed], outgoing: &Outgoing, clock: &Clock) -> Option<C
     if let Some(check) = futures_util::future::join_all(asked).await.into_iter().flatten().next() {
         return Some(check);
     }
-    let todo = "compare it yourself: tokens are refused if it is off by a minute";
-    Some(Check::warning("clock", "no account's host says what time it is", todo))
+    let todo = "compare it with a time server yourself: the bridge refuses tokens if it is wrong by a minute";
+    Some(Check::warning("clock", "not checked: no account's host returned the time", todo))
 }

@@ -1,10 +1,10 @@
-//! How calls to Kommo leave this machine, and whether the environment says something else.
+//! Checks the route of calls to Kommo, and whether the environment names a proxy that they do not use.
 
 use crate::config::DeliveryConfig;
 
 use super::check::Check;
 
-/// Says what is in effect.
+/// Reports the route in effect.
 pub(super) fn check(delivery: &DeliveryConfig) -> Check {
     decide(&delivery.outgoing.to_string(), delivery.ignored_proxy.as_deref())
 }
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_of_the_environment_that_is_not_used_is_a_warning() {
+    fn an_unused_proxy_in_the_environment_is_a_warning() {
         assert_eq!(decide("directly", None).outcome(), Outcome::Ok);
         let warned = decide("directly", Some("https_proxy"));
         let text = serde_json::to_string(&warned).unwrap();

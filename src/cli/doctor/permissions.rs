@@ -1,7 +1,7 @@
-//! Whether the store's files and their folder are their owner's alone.
+//! Checks that only their owner can open the store's files and their folder.
 //!
-//! The bridge makes them so. Files of an older version, or that came by another way, may be open to others, who could read
-//! what customers wrote, or hold the lock that keeps `serve` from starting.
+//! The bridge creates them that way. Files from an older version or from elsewhere may be open to other users, who could
+//! read what customers wrote, or hold the lock that keeps `serve` from starting.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use super::check::Check;
 
-/// The bit of a folder in which every user may make files, and only their owner may remove them.
+/// The mode bit of a folder in which only the owner of a file can remove it, like `/tmp`.
 const STICKY: u32 = 0o1000;
 
-/// What the system says of a file or folder.
+/// The facts about a file or folder.
 struct FileFacts {
     path: PathBuf,
     is_folder: bool,
@@ -21,7 +21,7 @@ struct FileFacts {
     uid: u32,
 }
 
-/// Looks at the store at `path`, the files beside it, and the folder.
+/// Checks the store at `path`, the files beside it, and their folder.
 pub(super) fn checks(path: &Path) -> Vec<Check> {
     let Ok(path) = path.canonicalize() else { return Vec::new() };
     let folder = path.parent().map(Path::to_owned);
@@ -34,7 +34,7 @@ pub(super) fn checks(path: &Path) -> Vec<Check> {
     let Some(owner) = found.first().map(|store| store.uid) else { return Vec::new() };
     let checks: Vec<Check> = found.iter().filter_map(|found| decide(found, owner)).collect();
     if checks.is_empty() {
-        return vec![Check::ok("permissions", "the store's folder and files are their owner's alone")];
+        return vec![Check::ok("permissions", "only their owner can open the store's folder and files")];
     }
     checks
 }
@@ -44,30 +44,30 @@ fn inspect(path: PathBuf) -> Option<FileFacts> {
     Some(FileFacts { path, is_folder: there.is_dir(), mode: there.mode() & 0o1777, uid: there.uid() })
 }
 
-/// What is wrong with one of them, where the store is `owner`'s.
+/// Checks one file or folder of a store that belongs to `owner`; `None` if it is as expected.
 fn decide(found: &FileFacts, owner: u32) -> Option<Check> {
     let path = found.path.display();
-    // A folder that is root's lets no one else in by that.
+    // A folder may also belong to root, which gives no other user access.
     if found.uid != owner && !(found.is_folder && found.uid == 0) {
         return Some(Check::warning(
             "permissions",
-            format!("{path} belongs to user {}, the store to user {owner}", found.uid),
-            format!("run `chown {owner} {path}`, or remove what does not belong there"),
+            format!("{path} belongs to user {}, but the store to user {owner}", found.uid),
+            format!("run `chown {owner} {path}`, or remove it if it does not belong there"),
         ));
     }
-    // Who may list a folder reads none of its files; who may write in it can put others in their place.
+    // A user who can list a folder cannot read its files. A user who can write to it can replace them.
     let (too_wide, what, right) =
-        if found.is_folder { (0o022, "written", "700") } else { (0o077, "opened", "600") };
+        if found.is_folder { (0o022, "write to", "700") } else { (0o077, "open", "600") };
     (found.mode & too_wide != 0).then(|| {
-        // A folder of the system, like /tmp, is meant for all users: to close it would break their programs.
+        // All users need a system folder like /tmp: closing it would break their programs.
         let todo = if found.uid == owner && found.mode & STICKY == 0 {
             format!("run `chmod {right} {path}`")
         } else {
-            format!("stop the bridge, and move the store into a folder that belongs to user {owner} alone (store.url)")
+            format!("stop the bridge, and move the store into a folder that only user {owner} can open (store.url)")
         };
         Check::warning(
             "permissions",
-            format!("{path} can be {what} by other users of this machine (mode {:o})", found.mode),
+            format!("other users of this machine can {what} {path} (mode {:o})", found.mode),
             todo,
         )
     })
@@ -78,8 +78,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_open_to_others_or_of_another_is_a_table() {
-        for (is_folder, mode, uid, said) in [
+    fn files_that_are_open_or_belong_to_another_user_are_reported() {
+        for (is_folder, mode, uid, advice) in [
             (false, 0o600, 7, None),
             (false, 0o400, 7, None),
             (false, 0o640, 7, Some("chmod 600")),
@@ -98,9 +98,9 @@ mod tests {
         ] {
             let found = FileFacts { path: "x".into(), is_folder, mode, uid };
             let check = decide(&found, 7).map(|check| serde_json::to_value(check).unwrap().to_string());
-            assert_eq!(check.is_some(), said.is_some(), "{mode:o} {uid}: {check:?}");
-            if let (Some(check), Some(said)) = (check, said) {
-                assert!(check.contains(said), "{mode:o} {uid}: {check}");
+            assert_eq!(check.is_some(), advice.is_some(), "{mode:o} {uid}: {check:?}");
+            if let (Some(check), Some(advice)) = (check, advice) {
+                assert!(check.contains(advice), "{mode:o} {uid}: {check}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Whether the bridge is there: its admin listener on this machine, and its public address.
+//! Checks that the bridge is reachable: its admin listener on this machine, and its public address.
 
 use std::time::Duration;
 
@@ -15,74 +15,80 @@ use model::{Outgoing, Timestamp, url_below};
 use super::check::Check;
 use super::clock;
 
-/// Nobody who is well takes longer.
+/// The longest wait for a response. A healthy host takes less.
 const REACH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client that carries no secret, and whose calls leave as those to Kommo do.
+/// A client without secrets. Its calls take the same route as calls to Kommo.
 pub(super) fn client(outgoing: &Outgoing) -> Option<Client> {
     client_builder(outgoing).ok()?.timeout(REACH_TIMEOUT).build().ok()
 }
 
-/// What the host at `origin` takes for the time.
+/// The time that the host at `origin` returns.
 pub(super) async fn date(client: &Client, origin: &str) -> Option<Timestamp> {
     let answer = client.head(origin).send().await.ok()?;
     clock::date(answer.headers().get(DATE)?.to_str().ok()?)
 }
 
-/// Asks the admin listener.
+/// Checks the admin listener.
 pub(super) async fn admin(config: &Config) -> Check {
-    judge_admin(health::probe(config).await)
+    decide_admin(health::probe(config).await)
 }
 
-fn judge_admin(probed: health::Probed) -> Check {
+fn decide_admin(probed: health::Probed) -> Check {
     match probed {
-        health::Probed::Ready => Check::ok("bridge", "it runs here, and is ready"),
+        health::Probed::Ready => Check::ok("bridge", "it runs here and is ready"),
         health::Probed::NotReady(why) => Check::failed(
             "bridge",
             format!("it runs here, but is not ready: {why}"),
-            "wait for it, or fix what it names",
+            "wait, or fix the reason that it gives",
         ),
-        health::Probed::Absent(why) => {
-            Check::warning("bridge", format!("none runs here with this configuration: {why}"), "run `serve`")
-        }
+        health::Probed::Absent(why) => Check::warning(
+            "bridge",
+            format!("no bridge runs here with this configuration: {why}"),
+            "run `serve`",
+        ),
         health::Probed::Foreign => Check::failed(
             "bridge",
-            "something else answers at admin.listen",
-            "set admin.listen to an address that is not in use",
+            "something other than a bridge responds at admin.listen",
+            "set admin.listen to a free address",
         ),
     }
 }
 
-/// Asks the public address as Kommo would, but for the token.
+/// Calls the public address as Kommo does, but without a token.
 pub(super) async fn public(client: &Client, url: &Url) -> Check {
     match client.get(url_below(url, "/widget_request/doctor")).send().await {
         Ok(answer) => {
             let status = answer.status().as_u16();
             let body: Value = answer.json().await.unwrap_or_default();
-            judge_public(url, status, &body)
+            decide_public(url, status, &body)
         }
         Err(error) => Check::failed(
             "public_url",
-            format!("{url} does not answer from here: {}", causes(&error)),
-            "check its name, its certificate, and that the proxy runs; if this machine cannot call its own public address, \
-             ask from another one",
+            format!("cannot reach {url} from here: {}", causes(&error)),
+            "check its DNS name, its certificate, and that the proxy runs; if this machine cannot call its own public \
+             address, try from another machine",
         ),
     }
 }
 
-/// A GET where only a POST is allowed: the bridge says so in a way of its own.
-fn judge_public(url: &Url, status: u16, body: &Value) -> Check {
+/// Recognizes a bridge by its problem details for a GET where only POST is allowed.
+fn decide_public(url: &Url, status: u16, body: &Value) -> Check {
     let is_ours =
         status == 405 && body["status"] == 405 && body["type"].is_string() && body["detail"].is_string();
-    let todo = "let the proxy pass /widget_request/ and /oauth/ below this address to server.listen, and see that `serve` runs";
+    let todo = "configure the proxy to forward /widget_request/ and /oauth/ below this address to server.listen, and check that `serve` runs";
     match status {
         _ if is_ours => Check::ok("public_url", format!("{url} leads to a bridge")),
         502..=504 => Check::failed(
             "public_url",
-            format!("the proxy at {url} answers {status}: it does not reach the bridge"),
+            format!("the proxy at {url} returned {status}: it cannot reach the bridge"),
             todo,
         ),
-        _ => Check::failed("public_url", format!("something else answers at {url}, with {status}"), todo),
+        _ => Check::failed(
+            "public_url",
+            format!("something other than a bridge returned {status} at {url}"),
+            todo,
+        ),
     }
 }
 
@@ -93,7 +99,7 @@ fn causes(error: &reqwest::Error) -> String {
         text = if text.is_empty() { error.to_string() } else { format!("{text}: {error}") };
         cause = error.source();
     }
-    if error.is_timeout() { format!("not within {} s", REACH_TIMEOUT.as_secs()) } else { text }
+    if error.is_timeout() { format!("no response within {} s", REACH_TIMEOUT.as_secs()) } else { text }
 }
 
 #[cfg(test)]
@@ -104,17 +110,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_bridge_answers_like_a_bridge() {
+    fn only_the_response_of_a_bridge_is_accepted() {
         let url = "https://bots.example.com".parse().unwrap();
         let ours = json!({ "type": "about:blank", "title": "x", "status": 405, "detail": "y" });
         for (status, body, outcome, part) in [
             (405, &ours, Outcome::Ok, "leads to a bridge"),
-            (405, &json!(null), Outcome::Failed, "something else"),
-            (404, &ours, Outcome::Failed, "something else"),
-            (200, &json!("hello"), Outcome::Failed, "with 200"),
-            (502, &json!(null), Outcome::Failed, "does not reach the bridge"),
+            (405, &json!(null), Outcome::Failed, "something other than"),
+            (404, &ours, Outcome::Failed, "something other than"),
+            (200, &json!("hello"), Outcome::Failed, "returned 200"),
+            (502, &json!(null), Outcome::Failed, "cannot reach the bridge"),
         ] {
-            let check = judge_public(&url, status, body);
+            let check = decide_public(&url, status, body);
             let text = serde_json::to_string(&check).unwrap();
             assert_eq!(check.outcome(), outcome, "{text}");
             assert!(text.contains(part), "{text}");
@@ -122,14 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bridge_that_does_not_run_is_no_mistake() {
+    fn a_bridge_that_is_not_running_is_only_a_warning() {
         for (probed, outcome) in [
             (health::Probed::Ready, Outcome::Ok),
             (health::Probed::NotReady("draining".into()), Outcome::Failed),
             (health::Probed::Absent("refused".into()), Outcome::Warning),
             (health::Probed::Foreign, Outcome::Failed),
         ] {
-            assert_eq!(judge_admin(probed).outcome(), outcome);
+            assert_eq!(decide_admin(probed).outcome(), outcome);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The store: whether it is there, how it opens, what waits in it, and how much room its disk has.
+//! Checks the store: whether it exists and opens, the jobs in it, its write-ahead log, and the free space of its disk.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,12 @@ use super::check::Check;
 use super::permissions;
 
 const MB: u64 = 1_000_000;
-/// Free bytes: below the first number an operator should act, below the second requests are about to be refused.
+/// Free bytes. Below the first number an operator should act; below the second the bridge is about to refuse requests.
 const FREE_SPACE_LIMITS: (u64, u64) = (500 * MB, 20 * MB);
-/// A job that waits longer for a worker finds too few of them, or none.
+/// The longest normal wait for a worker. A longer one means too few workers, or none.
 const LONG_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// The checks of a store that was opened as an observer.
+/// Checks a store that was opened as an observer.
 pub(super) async fn checks(
     url: &str,
     opened: &Result<Option<Store>, StoreError>,
@@ -48,27 +48,27 @@ pub(super) async fn checks(
     checks
 }
 
-/// The folder of `path`, or the nearest above it that exists.
+/// The folder of `path`, or the nearest existing folder above it.
 fn nearest(path: &Path) -> PathBuf {
     let there = path.ancestors().skip(1).find(|folder| folder.is_dir());
     there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
 fn unreadable(error: &StoreError) -> Check {
-    Check::failed("store", error.to_string(), "fix that, or set store.url to another file")
+    Check::failed("store", error.to_string(), "fix the cause, or set store.url to another file")
 }
 
 fn absent(path: &str, folder: &Path, refused: Option<String>) -> Check {
     match refused {
-        None => Check::ok("store", format!("{path} is not there yet: `serve` makes it")),
+        None => Check::ok("store", format!("{path} does not exist yet: `serve` creates it")),
         Some(why) => Check::failed(
             "store",
             format!(
-                "{path} is not there, and nothing can be made in {}: {why}; {}",
+                "{path} does not exist, and cannot be created in {}: {why}; {}",
                 folder.display(),
                 paths::ownership(folder)
             ),
-            "let the bridge's user write there, or set store.url to a place where it may",
+            "allow the bridge's user to write there, or set store.url to a folder where it may",
         ),
     }
 }
@@ -82,32 +82,32 @@ fn contents(path: &str, stats: &Stats, now: Timestamp) -> Vec<Check> {
     if dead > 0 {
         checks.push(Check::warning(
             "jobs",
-            format!("{dead} dead: their bots were never continued"),
-            "see why with `jobs list --state dead`, and deliver them again with `jobs retry --dead`",
+            format!("{dead} dead: their bots were not continued"),
+            "see the reasons with `jobs list --state dead`, then deliver them again with `jobs retry --dead`",
         ));
     }
     let waits = stats.oldest_queued.map(|oldest| now.since(oldest)).filter(|waits| *waits > LONG_WAIT);
     if let Some(waits) = waits {
         checks.push(Check::warning(
             "jobs",
-            format!("the oldest has waited {} for a worker", span(waits)),
-            "run `serve`; if it runs, raise workers.concurrency or make the handler faster",
+            format!("the oldest queued job has waited {} for a worker", span(waits)),
+            "run `serve`; if it is running, raise workers.concurrency or make the handler faster",
         ));
     }
     checks
 }
 
-/// A log that no one holds is short: there is a check only if it is not.
+/// Checks the length of the write-ahead log; `None` if it is short, as it is unless a reader holds it.
 fn log(state: &LogState) -> Option<Check> {
     if state.bytes <= MAX_LOG_BYTES {
         return None;
     }
     let pids: Vec<String> = state.readers.iter().map(ToString::to_string).collect();
     let todo = if pids.is_empty() {
-        "find the process that reads the database in one long transaction, and end it; without one, `serve` cuts the log"
+        "find the process that reads the database in one long transaction, and end it; if there is none, `serve` shortens the log"
             .to_owned()
     } else {
-        format!("end what reads the database in one long transaction: process {}", pids.join(", "))
+        format!("end the process that reads the database in one long transaction: {}", pids.join(", "))
     };
     Some(Check::warning("log", format!("the write-ahead log has grown to {} MB", state.bytes / MB), todo))
 }
@@ -116,10 +116,10 @@ fn room(folder: &Path, bytes: u64) -> Check {
     let found = format!("{} MB free in {}", bytes / MB, folder.display());
     match bytes {
         bytes if bytes < FREE_SPACE_LIMITS.1 => {
-            Check::failed("disk", found, "free some space: a full disk refuses requests")
+            Check::failed("disk", found, "free some space: the bridge refuses requests when the disk is full")
         }
         bytes if bytes < FREE_SPACE_LIMITS.0 => {
-            Check::warning("disk", found, "free some space before it is full")
+            Check::warning("disk", found, "free some space before the disk is full")
         }
         _ => Check::ok("disk", found),
     }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dead_and_waiting_jobs_are_told() {
+    fn dead_and_long_waiting_jobs_are_warnings() {
         let now = Timestamp::from_millis(1_000_000);
         let outcomes = |dead: u64, waited: Option<u64>| {
             let jobs = BTreeMap::from([(StateName::Dead, dead), (StateName::Queued, 2)]);
@@ -150,14 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_log_is_told_with_who_holds_it() {
+    fn a_long_log_is_reported_with_the_processes_that_hold_it() {
         let state = |bytes, readers: &[u32]| LogState { bytes, readers: readers.iter().copied().collect() };
         assert_eq!(log(&state(MAX_LOG_BYTES, &[7])), None);
         let found_with = |readers: &[u32]| {
             serde_json::to_value(log(&state(227 * MB, readers)).unwrap()).unwrap().to_string()
         };
         assert!(
-            found_with(&[7, 8]).contains("227 MB") && found_with(&[7, 8]).contains("process 7, 8"),
+            found_with(&[7, 8]).contains("227 MB") && found_with(&[7, 8]).contains("transaction: 7, 8"),
             "{}",
             found_with(&[7, 8])
         );
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_judged_before_it_is_gone() {
+    fn low_disk_space_is_reported_before_the_disk_is_full() {
         let outcome = |bytes| room(Path::new("x"), bytes).outcome();
         assert_eq!(
             [outcome(19 * MB), outcome(499 * MB), outcome(500 * MB)],
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_cannot_be_made_is_told() {
+    fn a_store_that_cannot_be_created_is_a_failure() {
         assert_eq!(absent("x", Path::new("."), None).outcome(), Outcome::Ok);
         assert_eq!(absent("x", Path::new("."), Some("read-only".into())).outcome(), Outcome::Failed);
         assert_eq!(nearest(Path::new("bridge.db")), Path::new("."));

@@ -1,4 +1,4 @@
-//! `jobs` beside the owner of a store.
+//! Tests of `jobs` beside the owner of a store.
 
 use clap::Parser;
 
@@ -19,7 +19,7 @@ fn parse(arguments: &[&str]) -> Result<Command, clap::Error> {
 
 const TERMINAL: Screen = Screen { width: Some(80), colours: true };
 
-/// Beside the owner of the store, as in real life.
+/// Runs `jobs` with these arguments beside the owner of the store.
 async fn run(jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<String>) {
     run_on(Screen::FILE, jobs, json, arguments).await
 }
@@ -41,7 +41,7 @@ async fn run_on(screen: Screen, jobs: &Jobs, json: bool, arguments: &[&str]) -> 
         notice: |_| {},
         out: Vec::new(),
     };
-    let done = session.carry_out(parse(arguments).unwrap()).await;
+    let done = session.run(parse(arguments).unwrap()).await;
     let text = String::from_utf8(session.out).unwrap();
     store.close().await;
     (text, done.err().map(|error| error.to_string()))
@@ -86,7 +86,7 @@ fn wrong_usage_is_refused_before_the_store_is_opened() {
 }
 
 #[tokio::test]
-async fn list_and_show_tell_it_to_people_and_to_programs() {
+async fn list_and_show_print_text_and_json() {
     let jobs = Jobs::new().await;
     let dead = jobs.make("echo", StateName::Dead).await.to_string();
     let queued = jobs.make("echo", StateName::Queued).await.to_string();
@@ -102,7 +102,7 @@ async fn list_and_show_tell_it_to_people_and_to_programs() {
     for word in [dead.as_str(), "dead", "https://a1.kommo.com", "lead 7", "TooLong", "400", "delivery"] {
         assert!(text.contains(word), "{word} in\n{text}");
     }
-    assert!(!text.contains('\u{1b}'), "what came from outside cannot steer the terminal");
+    assert!(!text.contains('\u{1b}'), "text from outside cannot control the terminal");
 
     let missing = "018bcfe5-687b-7000-8000-000000000001";
     let (_, error) = run(&jobs, false, &["show", missing]).await;
@@ -111,10 +111,10 @@ async fn list_and_show_tell_it_to_people_and_to_programs() {
 }
 
 #[tokio::test]
-async fn a_terminal_shows_ids_that_every_command_takes() {
+async fn a_terminal_shows_short_ids_that_every_command_accepts() {
     let jobs = Jobs::new().await;
     let dead = jobs.make("echo", StateName::Dead).await;
-    // Of the same moment: only the random part of their ids differs.
+    // Received in the same millisecond: only the random parts of their ids differ.
     let (one, other) = jobs.make_two("greet").await;
     let (text, _) = run_on(TERMINAL, &jobs, false, &["list"]).await;
     let text = anstream::adapter::strip_str(&text).to_string();
@@ -124,11 +124,11 @@ async fn a_terminal_shows_ids_that_every_command_takes() {
         assert_eq!(run_json(&jobs, &["show", short]).await["id"], json!(id));
     }
     let (text, error) = run(&jobs, false, &["retry", &dead.short(11).to_uppercase()]).await;
-    assert_eq!((text, error), (format!("{dead} is delivering now\n"), None));
+    assert_eq!((text, error), (format!("{dead} is now delivering\n"), None));
 }
 
 #[tokio::test]
-async fn a_beginning_that_several_ids_have_names_them_and_does_nothing() {
+async fn an_ambiguous_id_lists_the_matching_jobs_and_changes_nothing() {
     let jobs = Jobs::new().await;
     let (one, other) = jobs.make_two("greet").await;
     let short = one.short(13);
@@ -146,7 +146,7 @@ async fn a_beginning_that_several_ids_have_names_them_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_job_without_its_bodies_says_so() {
+async fn a_job_whose_bodies_were_deleted_shows_that() {
     let jobs = Jobs::new().await;
     let id = jobs.make("echo", StateName::Delivered).await.to_string();
     let list = run_json(&jobs, &["list"]).await;
@@ -154,19 +154,19 @@ async fn a_job_without_its_bodies_says_so() {
     jobs.store.maintenance().set_budget(model::Budget { stored: 1, ..Default::default() });
     jobs.store.maintenance().trim().await;
     let (text, _) = run(&jobs, false, &["show", &id]).await;
-    assert!(text.contains("were dropped to make room") && text.contains("handler 1"), "{text}");
+    assert!(text.contains("were deleted to free space") && text.contains("handler 1"), "{text}");
     assert!(!text.contains("hello"), "{text}");
     let job = run_json(&jobs, &["show", &id]).await;
     assert_eq!((&job["bodies_dropped"], &job["data"]), (&json!(true), &Value::Null));
 }
 
 #[tokio::test]
-async fn what_can_be_moved_is_moved_and_the_rest_is_named() {
+async fn jobs_that_cannot_be_changed_are_named_and_the_others_change() {
     let jobs = Jobs::new().await;
     let dead = jobs.make("echo", StateName::Dead).await.to_string();
     let delivered = jobs.make("echo", StateName::Delivered).await.to_string();
     let (text, error) = run(&jobs, false, &["retry", &delivered, &dead]).await;
-    assert_eq!(text, format!("{dead} is delivering now\n"));
+    assert_eq!(text, format!("{dead} is now delivering\n"));
     let error = error.unwrap();
     assert!(error.starts_with("1 of 2 jobs could not be retried:\n"), "{error}");
     assert!(error.contains(&format!("job {delivered} is delivered: only a job that is dead")), "{error}");
@@ -188,13 +188,13 @@ async fn dead_jobs_are_retried_together() {
         json!({ "retried": 1, "superseded": 0 })
     );
     let (text, error) = run(&jobs, false, &["retry", "--dead"]).await;
-    assert_eq!((text.as_str(), error), ("1 dead job is delivered again\n", None));
+    assert_eq!((text.as_str(), error), ("1 dead job is being delivered again\n", None));
     let none = json!({ "retried": 0, "superseded": 0 });
     assert_eq!(run_json(&jobs, &["retry", "--dead"]).await, none);
 }
 
 #[tokio::test]
-async fn fallbacks_are_found_and_say_why() {
+async fn fallbacks_are_listed_with_their_reasons() {
     let jobs = Jobs::new().await;
     jobs.make("echo", StateName::Delivered).await;
     let id = jobs.make_fallback("greet", FallbackReason::Failed).await.to_string();
@@ -208,7 +208,7 @@ async fn fallbacks_are_found_and_say_why() {
 }
 
 #[tokio::test]
-async fn a_retry_sends_the_handlers_completion_or_the_fallback() {
+async fn a_retry_sends_the_completion_of_the_handler_or_the_fallback() {
     let jobs = Jobs::new().await;
     let id = jobs.refused_twice("echo").await.to_string();
     let (text, _) = run(&jobs, false, &["show", &id]).await;
@@ -222,7 +222,7 @@ async fn a_retry_sends_the_handlers_completion_or_the_fallback() {
 }
 
 #[tokio::test]
-async fn a_superseded_job_is_retried_only_if_forced() {
+async fn a_superseded_job_is_retried_only_with_force() {
     let jobs = Jobs::new().await;
     let older = jobs.make("echo", StateName::Dead).await.to_string();
     let newer = jobs.next_question("echo").await.to_string();
@@ -230,7 +230,7 @@ async fn a_superseded_job_is_retried_only_if_forced() {
     let error = error.unwrap();
     assert!(error.contains(&newer) && error.contains("same return_url"), "{error}");
     let (text, error) = run(&jobs, false, &["retry", "--dead"]).await;
-    assert!(error.is_none() && text.contains("1 was left alone") && text.contains("--force"), "{text}");
+    assert!(error.is_none() && text.contains("1 was skipped") && text.contains("--force"), "{text}");
     let (text, error) = run(&jobs, false, &["retry", &older, "--force"]).await;
-    assert_eq!((text, error), (format!("{older} is delivering now\n"), None));
+    assert_eq!((text, error), (format!("{older} is now delivering\n"), None));
 }

@@ -1,4 +1,4 @@
-//! `config/default.toml` has every key, and the values that the contract names.
+//! `config/default.toml` contains every key, with the values of the contract.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::config::load::DEFAULTS;
 use model::{Budget, HandlerPolicy};
 
-/// All (section, key) of the schema.
+/// Returns all (section, key) pairs of the schema.
 pub(super) fn keys_of(schema: &Json) -> Vec<(String, String)> {
     let sections = schema["properties"].as_object().unwrap();
     let keys = sections.iter().flat_map(|(section, schema)| {
@@ -19,7 +19,7 @@ pub(super) fn keys_of(schema: &Json) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_defaults_are_those_of_the_contract() {
+fn the_defaults_match_the_contract() {
     let config = load_with("").unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.public_url, None);
@@ -54,14 +54,14 @@ fn the_defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn a_handler_without_keys_has_the_standard_policy() {
+fn a_handler_without_keys_gets_the_standard_policy() {
     let config = load_with("[handlers.greet]\n").unwrap();
     assert_eq!(config.handlers["greet"].policy, HandlerPolicy::default());
     assert_eq!(config.handlers["greet"].kind, None);
 }
 
 #[test]
-fn every_key_of_the_schema_stands_in_its_section_of_the_defaults() {
+fn the_defaults_list_every_key_of_the_schema_in_its_section() {
     let mut present = Vec::new();
     let mut section = "";
     for line in DEFAULTS.lines() {
@@ -69,7 +69,7 @@ fn every_key_of_the_schema_stands_in_its_section_of_the_defaults() {
         if let Some(header) = line.strip_prefix('[') {
             section = header.split(['.', ']']).next().unwrap();
         }
-        // A secret's file is named in the comment of the secret.
+        // The comment of a secret names its file.
         present.extend(line.split_whitespace().map(|word| (section.to_owned(), word.to_owned())));
     }
     for key in keys_of(&Config::schema().unwrap()) {
@@ -77,13 +77,13 @@ fn every_key_of_the_schema_stands_in_its_section_of_the_defaults() {
     }
 }
 
-/// The file with the `#` taken away from each key that has no default.
+/// Returns the file with the `#` removed from each key that has no default.
 fn with_examples() -> String {
     let is_key = |line: &&str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
     let lines = DEFAULTS.lines().map(|line| if is_key(&line) { &line[1..] } else { line });
     let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     let text = lines.collect::<Vec<_>>().join("\n").replace("32-BYTES-IN-BASE64", key);
-    // The examples of secrets are refused as what they are.
+    // The examples of secrets are refused as placeholders.
     let secrets =
         ["a-long-random-text", "the-secret-key-of-before", "the-secret-key", "the-long-lived-token"];
     secrets.iter().fold(text, |text, secret| text.replace(&format!("\"{secret}\""), "\"s3cret\""))
@@ -101,7 +101,7 @@ fn the_examples_are_valid_and_show_the_handlers_defaults() {
 }
 
 #[test]
-fn the_images_configuration_is_valid_once_it_has_an_integration() {
+fn the_container_configuration_is_valid_once_it_has_an_integration() {
     let text = include_str!("../../../config/docker.toml");
     let folder = Folder::with(text);
     assert!(folder.refusal(&[]).starts_with("bridge.toml: integrations: at least one is needed"));
@@ -119,7 +119,7 @@ fn the_images_configuration_is_valid_once_it_has_an_integration() {
 }
 
 #[test]
-fn the_ranges_that_are_described_are_those_that_are_held() {
+fn the_described_ranges_are_enforced() {
     let schema = Config::schema().unwrap();
     let mut ranges = 0;
     for (section, key) in keys_of(&schema) {
@@ -130,8 +130,8 @@ fn the_ranges_that_are_described_are_those_that_are_held() {
         if schema["pattern"].is_null() {
             continue;
         }
-        let description = schema["description"].as_str().unwrap();
-        let range = description.trim_end_matches('.').rsplit(". ").next().unwrap();
+        let description = schema["description"].as_str().unwrap().replace('\n', " ");
+        let range = description.trim_end_matches('.').rsplit(" From ").next().unwrap();
         assert!(DEFAULTS.contains(&format!("From {range}.")), "{section}.{key}: {range}");
         let name = if named { "EXAMPLE__" } else { "" };
         let variable = format!("BRIDGE_{section}__{name}{key}").to_uppercase();

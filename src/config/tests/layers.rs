@@ -1,4 +1,4 @@
-//! Which layer wins, and that every key can be set from the environment.
+//! Precedence of the layers; every key can be set from the environment.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use model::Step;
 
 type Reads = fn(&Config) -> String;
 
-/// Each key but the secrets' files, as a variable, and how its value looks afterwards.
+/// Each key except the secrets' files, as a variable, and its value afterwards.
 const VARIABLES: &[(&str, &str, Reads, &str)] = &[
     ("SERVER__LISTEN", "0.0.0.0:1", |c| c.server.listen.to_string(), "0.0.0.0:1"),
     ("SERVER__PUBLIC_URL", "https://b.example", |c| format!("{:?}", c.server.public_url), "b.example"),
@@ -146,7 +146,7 @@ fn exposed(secret: Option<&secrecy::SecretString>) -> String {
 }
 
 const ACCOUNT: &str = "[accounts.one]\nbase_url = \"https://one.kommo.com\"\naccess_token = \"t1\"\n";
-/// A redirect_uri needs it.
+/// Required by a redirect_uri.
 const KEY: &str = "[store]\nencryption_key = \"QUJDRDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjA=\"\n";
 
 #[test]
@@ -158,7 +158,7 @@ fn every_key_can_be_set_from_the_environment() {
             folder.load(&[(&format!("BRIDGE_{key}"), text)]).unwrap_or_else(|e| panic!("{key}: {e}"));
         let found = reads(&config);
         assert!(found.contains(wanted), "{key}: {found}");
-        // A key whose default were the same would prove nothing. Some have none to read.
+        // A value that equals the default would prove nothing. Some keys have no default.
         if !found.contains("Some") && !key.contains("TOKEN") && !key.contains("KEY") && !key.contains("PREV")
         {
             assert_ne!(reads(&before), found, "{key}");
@@ -167,11 +167,11 @@ fn every_key_can_be_set_from_the_environment() {
 }
 
 #[test]
-fn the_table_above_misses_no_key() {
+fn the_table_of_variables_covers_every_key() {
     let schema = Config::schema().unwrap();
     let missing: Vec<String> = defaults::keys_of(&schema)
         .into_iter()
-        // A secret's file, or one that has to be there.
+        // A secret's file, or a file that must exist.
         .filter(|(_, key)| !key.ends_with("_file"))
         .map(|(section, key)| (section.to_uppercase(), key.to_uppercase()))
         .filter(|(section, key)| {
@@ -188,8 +188,8 @@ fn later_layers_win() {
     let folder =
         Folder::with(&format!("{MINIMAL}[workers]\nconcurrency = 2\n[server]\nmax_body = \"2KiB\"\n"));
     let config = folder.load(&[("BRIDGE_WORKERS__CONCURRENCY", "3")]).unwrap();
-    assert_eq!(config.workers.concurrency, 3, "the environment over the file");
-    assert_eq!(config.server.max_body, 2_048, "the file over the default");
+    assert_eq!(config.workers.concurrency, 3, "the environment wins over the file");
+    assert_eq!(config.server.max_body, 2_048, "the file wins over the default");
     assert_eq!(config.server.ack_deadline, Duration::from_millis(1_800), "the default");
 }
 
@@ -206,7 +206,7 @@ fn the_environment_alone_is_enough() {
 }
 
 #[test]
-fn the_variable_names_the_file_unless_the_argument_does() {
+fn the_argument_for_the_file_wins_over_the_variable() {
     let (one, two) =
         (Folder::with(MINIMAL), Folder::with(&MINIMAL.replace(ID, "22222222-0c1e-4d57-8c6e-2f6f3f1f0d11")));
     let variable = one.path("bridge.toml").display().to_string();
@@ -220,7 +220,7 @@ fn the_variable_names_the_file_unless_the_argument_does() {
 }
 
 #[test]
-fn a_part_of_a_table_can_be_set_alone() {
+fn part_of_a_table_can_be_set() {
     let folder =
         Folder::with(&format!("{MINIMAL}[handlers.greet]\nfallback = {{ data = {{ a = 1, b = 2 }} }}\n"));
     let config = folder.load(&[("BRIDGE_HANDLERS__GREET__FALLBACK__DATA__A", "x")]).unwrap();
@@ -228,7 +228,7 @@ fn a_part_of_a_table_can_be_set_alone() {
 }
 
 #[test]
-fn handlers_whose_names_look_like_a_secret_and_its_file_are_two_handlers() {
+fn handlers_named_like_a_secret_and_its_file_stay_two_handlers() {
     let folder = Folder::with(&format!("{MINIMAL}[handlers.photo]\nkind = \"echo\"\n"));
     let config = folder.load(&[("BRIDGE_HANDLERS__PHOTO_FILE__KIND", "echo")]).unwrap();
     let names: Vec<_> = config.handlers.keys().map(|name| name.as_str()).collect();

@@ -1,6 +1,7 @@
 //! Whole configurations through [`Config::load`]: a file in a temporary folder and an environment.
 
 mod defaults;
+mod given;
 mod layers;
 mod refusals;
 mod secrets;
@@ -13,13 +14,13 @@ use tempfile::TempDir;
 
 use super::{Config, ConfigError, Effective, Sources};
 
-/// The id of an integration.
+/// An integration's id.
 const ID: &str = "11111111-0c1e-4d57-8c6e-2f6f3f1f0d11";
 
-/// All that is needed.
+/// The smallest valid configuration.
 const MINIMAL: &str = "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"s3cret-of-main\"\n";
 
-/// A folder of its own with `bridge.toml` in it.
+/// A temporary folder with `bridge.toml` in it.
 struct Folder(TempDir);
 
 impl Folder {
@@ -45,7 +46,7 @@ impl Folder {
         Config::load(&self.sources(env))
     }
 
-    /// The text of the refusal, with the folder's name taken out.
+    /// Returns the text of the refusal, without the folder's name.
     fn refusal(&self, env: &[(&str, &str)]) -> String {
         let text = self.load(env).unwrap_err().to_string();
         text.replace(&format!("{}/", self.0.path().display()), "")
@@ -56,7 +57,7 @@ fn owned(env: &[(&str, &str)]) -> Vec<(String, String)> {
     env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Loads `MINIMAL` with `text` behind it.
+/// Loads `MINIMAL` followed by `text`.
 fn load_with(text: &str) -> Result<Config, ConfigError> {
     Folder::with(&format!("{MINIMAL}{text}")).load(&[])
 }

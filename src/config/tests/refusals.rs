@@ -1,8 +1,8 @@
-//! What is refused, and that the refusal says which key, where and what is allowed.
+//! Refused configurations: the error says which key, where and what is allowed.
 
 use super::*;
 
-/// A file behind `MINIMAL` (whose lines are 1 to 3), and what the refusal must say.
+/// Text after `MINIMAL` (lines 1 to 3 of the file), and what the refusal must say.
 const FILES: &[(&str, &[&str])] = &[
     (
         "[server]\nlisten = 5",
@@ -15,13 +15,13 @@ const FILES: &[(&str, &[&str])] = &[
     (
         "[server]\nlisen = \"x\"",
         &[
-            "bridge.toml:5: server.lisen: unknown key; did you mean `listen`?",
+            "bridge.toml:5: server.lisen: unknown key (did you mean `listen`?)",
             "; allowed in [server]: `ack_deadline`, `listen`, `max_body`, `max_connections`, `public_url`, `read_timeout`",
         ],
     ),
     (
         "[serve]\nlisten = 1",
-        &["bridge.toml:4: serve: unknown key; did you mean `server`?", "allowed here: `accounts`"],
+        &["bridge.toml:4: serve: unknown key (did you mean `server`?)", "allowed here: `accounts`"],
     ),
     ("[server]\nzzzzzzzz = 1", &["server.zzzzzzzz: unknown key; allowed in [server]:"]),
     (
@@ -51,18 +51,18 @@ const FILES: &[(&str, &[&str])] = &[
     ("[server]\npublic_url = \"ftp://a.example\"", &["server.public_url: must be a URL like"]),
     (
         "[server]\nlisten = \"127.0.0.1:9090\"",
-        &["admin.listen: must be another address or port than server.listen"],
+        &["admin.listen: must differ from server.listen in address or port"],
     ),
-    ("[server]\nlisten = \"0.0.0.0:9090\"", &["admin.listen: must be another address or port"]),
+    ("[server]\nlisten = \"0.0.0.0:9090\"", &["admin.listen: must differ from server.listen"]),
     (
         "[admin]\nlisten = \"0.0.0.0:9090\"",
-        &["bridge.toml:4: admin.token: is missing: it may only be left out while admin.listen is a loopback"],
+        &["bridge.toml:4: admin.token: is required unless admin.listen is a loopback"],
     ),
     (
         "[admin]\ntoken = \"two words\"",
-        &["bridge.toml:5: admin.token: holds, as character 4, a space: remove it"],
+        &["bridge.toml:5: admin.token: contains, as character 4, a space: remove it"],
     ),
-    ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: PostgreSQL is not supported by this build yet"]),
+    ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: this build does not support PostgreSQL"]),
     (
         "[store]\nurl = \"sqlite:a?mode=memory\"",
         &["bridge.toml:5: store.url: a store in memory would forget"],
@@ -79,7 +79,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("[admin]\ntoken_file = \"~/token\"", &["bridge.toml:5: admin.token_file: `~` is not expanded"]),
     ("[delivery]\nca_file = \"$HOME/ca.pem\"", &["bridge.toml:5: delivery.ca_file: variables like `$HOME`"]),
     ("[delivery]\nca_file = \"no.pem\"", &["bridge.toml:5: delivery.ca_file: no.pem cannot be read: "]),
-    ("[delivery]\nca_file = \"bridge.toml\"", &["delivery.ca_file: bridge.toml: holds no certificate"]),
+    ("[delivery]\nca_file = \"bridge.toml\"", &["delivery.ca_file: bridge.toml: contains no certificate"]),
     (
         "[delivery]\nproxy = \"proxy.example:3128\"",
         &["bridge.toml:5: delivery.proxy: must be a URL of scheme, host"],
@@ -91,7 +91,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("[delivery]\nallow_private_addresses = 1", &["delivery.allow_private_addresses: must be true or false"]),
     (
         "[server]\npublic_url = \"http://bots.example.com\"",
-        &["bridge.toml:5: server.public_url: must begin with https://: Kommo calls no other"],
+        &["bridge.toml:5: server.public_url: must begin with https://, because Kommo calls nothing else"],
     ),
     (
         "[integrations.b]\nclient_uuid = \"0123456789012345678901234567890123456789abcdefABCDEF\"\nclient_secret = \"c\"",
@@ -108,7 +108,7 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     (
         "[integrations.b]\nclient_uuid = \"bbbbbbbb-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"c\"\nredirect_uri = \"https://b.example/oauth/callback\"",
-        &["store.encryption_key: is missing: integrations.b.redirect_uri connects accounts by OAuth"],
+        &["store.encryption_key: is required: integrations.b.redirect_uri connects accounts by OAuth"],
     ),
     (
         "[handlers.a]\nkind = \"echo\"\nintegrations = [\"main\", \"mian\"]",
@@ -118,7 +118,7 @@ const FILES: &[(&str, &[&str])] = &[
     (
         "[handlers.a]\nintegrations = []",
         &[
-            "bridge.toml:5: handlers.a.integrations: must have at least one entry, or leave it out to allow all",
+            "bridge.toml:5: handlers.a.integrations: must have at least one entry (remove the key to allow all)",
         ],
     ),
     ("[handlers.a]\nintegrations = \"main\"", &["handlers.a.integrations: must be a list"]),
@@ -130,28 +130,28 @@ const FILES: &[(&str, &[&str])] = &[
     (
         "[integrations.bare]",
         &[
-            "bridge.toml:4: integrations.bare.client_uuid: is missing: the integration's id",
-            "integrations.bare.client_secret: is missing: the integration's secret key",
+            "bridge.toml:4: integrations.bare.client_uuid: is required: the integration's id",
+            "integrations.bare.client_secret: is required: the integration's secret key",
         ],
     ),
     (
         "[integrations.no]\nclient_uuid = \"\"\nclient_secret = \"x\"",
         &["integrations.no.client_uuid: must be the integration's id, a UUID like"],
     ),
-    ("[accounts.a]\nbase_url = \"https://a.kommo.com\"", &["accounts.a.access_token: is missing"]),
+    ("[accounts.a]\nbase_url = \"https://a.kommo.com\"", &["accounts.a.access_token: is required"]),
     (
         "[accounts.a]\nbase_url = \"https://evil.example\"\naccess_token = \"x\"",
         &[
-            "bridge.toml:5: accounts.a.base_url: may not get a bearer token: its host and port are not in delivery.allowed_hosts",
+            "bridge.toml:5: accounts.a.base_url: must not receive a bearer token: its host and port are not in delivery.allowed_hosts",
         ],
     ),
     (
         "[accounts.a]\nbase_url = \"https://a.kommo.com/api\"\naccess_token = \"x\"",
-        &["accounts.a.base_url: must be scheme and host alone"],
+        &["accounts.a.base_url: must be only scheme and host"],
     ),
     (
         "[accounts.a]\nbase_url = \"https://u:p@a.kommo.com\"\naccess_token = \"x\"",
-        &["accounts.a.base_url: must be a URL like", "without user name"],
+        &["accounts.a.base_url: must be a URL like", "without a user name"],
     ),
     (
         "[accounts]\na = { base_url = \"https://a.kommo.com\", access_token = \"x\" }\n\
@@ -172,12 +172,12 @@ const FILES: &[(&str, &[&str])] = &[
     ("[handlers.a]\nfallback = { data = 5 }", &["bridge.toml:5: handlers.a.fallback: data is a number"]),
     (
         "[handlers.a]\nfallback = { data = { a = [1, 1979-05-27] } }",
-        &["bridge.toml:5: handlers.a.fallback.data: holds a date, inf or nan"],
+        &["bridge.toml:5: handlers.a.fallback.data: contains a date, inf or nan"],
     ),
-    ("[handlers.a.fallback.data]\na.b = nan", &["handlers.a.fallback.data: holds a date, inf or nan"]),
+    ("[handlers.a.fallback.data]\na.b = nan", &["handlers.a.fallback.data: contains a date, inf or nan"]),
     (
         "[handlers.a]\nfallback = { date = {} }",
-        &["handlers.a.fallback.date: unknown key; did you mean `data`?"],
+        &["handlers.a.fallback.date: unknown key (did you mean `data`?)"],
     ),
     (
         "[handlers.a]\nfallback = { execute_handlers = [] }",
@@ -209,8 +209,8 @@ const FILES: &[(&str, &[&str])] = &[
     ("[log]\nformat = \"xml\"", &["log.format: must be one of `text`, `json`"]),
     ("[log]\nfilter = \"info,=\"", &["bridge.toml:5: log.filter: must be a filter like \"info\""]),
     ("server = 5", &["bridge.toml:4: integrations.main.server: unknown key"]),
-    ("[server]\nlisten = \"a", &["bridge.toml:5: this is no TOML: "]),
-    ("[workers]\nconcurrency = 99999999999999999999", &["bridge.toml:5: this is no TOML: "]),
+    ("[server]\nlisten = \"a", &["bridge.toml:5: invalid TOML: "]),
+    ("[workers]\nconcurrency = 99999999999999999999", &["bridge.toml:5: invalid TOML: "]),
 ];
 
 #[test]
@@ -224,12 +224,12 @@ fn a_refusal_says_which_key_where_and_what_is_allowed() {
 }
 
 #[test]
-fn a_variable_is_named_in_place_of_a_line() {
+fn a_refused_variable_is_named_instead_of_a_line() {
     let cases = [
         (
             "BRIDGE_SERVER__LISEN",
             "x",
-            "environment variable BRIDGE_SERVER__LISEN: server.lisen: unknown key; did",
+            "environment variable BRIDGE_SERVER__LISEN: server.lisen: unknown key (did",
         ),
         (
             "BRIDGE_WORKERS__CONCURRENCY",
@@ -245,7 +245,7 @@ fn a_variable_is_named_in_place_of_a_line() {
         (
             "BRIDGE_SERVER_LISTEN",
             "x",
-            "server.listen: two underscores step into a table: write BRIDGE_SERVER__LISTEN",
+            "server.listen: section and key are separated by two underscores: write BRIDGE_SERVER__LISTEN",
         ),
         ("BRIDGE_ADMIN__TOKEN", "", "admin.token: must not be empty"),
         ("BRIDGE_SERVER__LISTEN__PORT", "1", "server.listen: must be a string in quotes, not a table"),
@@ -269,7 +269,7 @@ fn all_problems_are_reported_together() {
 }
 
 #[test]
-fn nothing_is_called_missing_where_it_was_refused() {
+fn a_refused_value_is_not_also_reported_as_missing() {
     let refusal = Folder::with("server = 5\nintegrations = 5\n").refusal(&[]);
     assert_eq!(refusal.lines().count(), 3, "{refusal}");
     assert!(
@@ -279,7 +279,7 @@ fn nothing_is_called_missing_where_it_was_refused() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let sources = Sources { file: Some("no/such.toml".into()), env: Vec::new() };
     let error = Config::load(&sources).unwrap_err();
     let here = std::env::current_dir().unwrap();
@@ -293,7 +293,7 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_refusal_says_that_no_file_was_read() {
+fn a_refusal_without_a_file_says_that_none_was_read() {
     let text = Config::load(&Sources::default()).unwrap_err().to_string();
     let here = std::env::current_dir().unwrap();
     let wanted = format!(
@@ -305,14 +305,14 @@ fn a_refusal_says_that_no_file_was_read() {
 }
 
 #[test]
-fn a_variable_that_names_the_file_is_taken_as_written() {
+fn a_path_in_the_variable_is_not_expanded() {
     let sources = Sources { file: None, env: owned(&[("BRIDGE_CONFIG", "~/bridge.toml")]) };
     let text = Config::load(&sources).unwrap_err().to_string();
-    assert!(text.starts_with("~/bridge.toml: names no file: `~` is not expanded"), "{text}");
+    assert!(text.starts_with("~/bridge.toml: is not a usable path: `~` is not expanded"), "{text}");
 }
 
 #[test]
-fn plain_http_is_for_this_machine_and_for_tests() {
+fn plain_http_is_allowed_only_for_loopback_and_tests() {
     for (url, insecure, expected) in [
         ("https://bots.example.com", false, true),
         ("http://127.0.0.1:8080", false, true),
@@ -329,7 +329,7 @@ fn plain_http_is_for_this_machine_and_for_tests() {
 }
 
 #[test]
-fn ports_chosen_by_the_system_do_not_collide() {
+fn two_listeners_with_port_0_do_not_collide() {
     let text = "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
     assert!(load_with(text).is_ok());
 }

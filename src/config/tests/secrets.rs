@@ -1,10 +1,10 @@
-//! Secrets: read from files, and printed nowhere.
+//! Secrets are read from files, and printed nowhere.
 
 use secrecy::ExposeSecret;
 
 use super::*;
 
-/// Each secret's key, with the table that it needs.
+/// Each secret's key, with the table that it requires.
 const SECRETS: &[(&str, &str)] = &[
     ("[admin]", "token"),
     ("[store]", "encryption_key"),
@@ -43,7 +43,7 @@ fn every_secret_can_come_from_a_file_beside_the_configuration() {
 }
 
 #[test]
-fn a_file_that_holds_no_secret_is_refused_by_name() {
+fn a_file_without_a_secret_is_refused_by_name() {
     for (table, key) in SECRETS {
         let folder = Folder::with(&format!("{MINIMAL}{table}\n{key}_file = \"the.secret\"\n"));
         let refusal = folder.refusal(&[]);
@@ -57,7 +57,7 @@ fn a_file_that_holds_no_secret_is_refused_by_name() {
 }
 
 #[test]
-fn what_does_not_belong_to_a_secret_is_refused_wherever_it_comes_from() {
+fn stray_text_around_a_secret_is_refused_from_every_source() {
     for (table, key) in SECRETS {
         let section = table.trim_start_matches('[').split(']').next().unwrap();
         let variable = format!("BRIDGE_{}__{key}", section.replace('.', "__")).to_uppercase();
@@ -67,7 +67,7 @@ fn what_does_not_belong_to_a_secret_is_refused_wherever_it_comes_from() {
             (format!("\"{VALUE}\""), "remove the quotes"),
             (format!(" {VALUE}"), "begins with a space"),
             (format!("{VALUE}\n\n"), "ends with a line break"),
-            (format!("{}\n{}", &VALUE[..9], &VALUE[9..]), "holds, as character 10, a line break"),
+            (format!("{}\n{}", &VALUE[..9], &VALUE[9..]), "contains, as character 10, a line break"),
             (format!("Bearer {VALUE}"), "remove that"),
             (format!("{key}={VALUE}"), "keep only what follows it"),
             ("the-secret-key".to_owned(), "is a placeholder"),
@@ -92,7 +92,7 @@ fn what_does_not_belong_to_a_secret_is_refused_wherever_it_comes_from() {
 }
 
 #[test]
-fn a_secret_file_that_was_made_dirty_is_refused_when_it_is_read_again() {
+fn a_reread_secret_file_with_stray_text_is_refused() {
     for (table, key) in SECRETS {
         let folder = Folder::with(&format!("{MINIMAL}{table}\n{key}_file = \"the.secret\"\n"));
         folder.write("the.secret", VALUE);
@@ -113,7 +113,7 @@ fn a_secret_file_that_was_made_dirty_is_refused_when_it_is_read_again() {
 }
 
 #[test]
-fn the_proxy_comes_from_the_configuration_a_file_or_on_request_from_the_environment() {
+fn the_environments_proxy_is_used_only_on_request() {
     let folder = Folder::with(MINIMAL);
     folder.write("proxy.url", "http://u:hidden@by-file.example:1\n");
     let by_file = folder.path("proxy.url").display().to_string();
@@ -134,7 +134,7 @@ fn the_proxy_comes_from_the_configuration_a_file_or_on_request_from_the_environm
     assert!(shown.starts_with(wanted) && ignored.is_none(), "{shown}");
     assert_eq!(route(&[on_request]), (directly.into(), None), "the environment names none");
     let refusal = folder.refusal(&[on_request, ("HTTPS_PROXY", "ftp://hidden@x")]);
-    assert!(refusal.contains("the proxy of the variable HTTPS_PROXY, which must be"), "{refusal}");
+    assert!(refusal.contains("the proxy in the variable HTTPS_PROXY, which must be"), "{refusal}");
     assert!(!refusal.contains("hidden"));
     let shown =
         Effective::load(&folder.sources(&[("BRIDGE_DELIVERY__PROXY", "http://u:hidden@x:1")])).unwrap();
@@ -142,7 +142,7 @@ fn the_proxy_comes_from_the_configuration_a_file_or_on_request_from_the_environm
 }
 
 #[test]
-fn certificates_of_a_file_beside_the_configuration_are_trusted() {
+fn certificates_in_a_file_beside_the_configuration_are_trusted() {
     let folder = Folder::with(&format!("{MINIMAL}[delivery]\nca_file = \"ca.pem\"\n"));
     folder.write("ca.pem", include_str!("ca.pem"));
     let authorities = folder.load(&[]).unwrap().delivery.outgoing.authorities.unwrap();
@@ -150,7 +150,7 @@ fn certificates_of_a_file_beside_the_configuration_are_trusted() {
 }
 
 #[test]
-fn a_file_named_by_a_variable_need_not_lie_beside_the_configuration() {
+fn a_file_named_by_a_variable_may_be_outside_the_configurations_folder() {
     let (folder, elsewhere) = (Folder::with(MINIMAL), Folder::with(""));
     elsewhere.write("token", "abc\n");
     let path = elsewhere.path("token").display().to_string();
@@ -159,11 +159,11 @@ fn a_file_named_by_a_variable_need_not_lie_beside_the_configuration() {
 }
 
 #[test]
-fn both_ways_in_one_layer_are_refused_and_the_later_layer_wins() {
+fn secret_and_file_conflict_in_one_layer_and_the_later_layer_wins() {
     let folder = Folder::with(&format!("{MINIMAL}[admin]\ntoken = \"t\"\ntoken_file = \"f\"\n"));
     let refusal = folder.refusal(&[]);
     assert!(
-        refusal.contains("bridge.toml:5: admin.token: give it here or as `token_file`, not both"),
+        refusal.contains("bridge.toml:5: admin.token: set either this or `token_file`, not both"),
         "{refusal}"
     );
 
@@ -175,7 +175,7 @@ fn both_ways_in_one_layer_are_refused_and_the_later_layer_wins() {
 }
 
 #[test]
-fn no_refusal_repeats_what_was_written() {
+fn no_refusal_repeats_a_value() {
     let files = [
         "[accounts]\nmain = \"hidden-1\"",
         "[accounts]\nmain = [\"hidden-1\"]",
@@ -233,7 +233,7 @@ fn no_secret_is_printed() {
 }
 
 #[test]
-fn the_files_that_hold_secrets_are_known() {
+fn the_files_that_contain_secrets_are_listed() {
     let account = "[accounts.a]\nbase_url = \"https://a.kommo.com\"\n";
     let integration = "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret_file = \"c.secret\"\n";
     let folder = Folder::with(&format!(
@@ -250,7 +250,7 @@ fn the_files_that_hold_secrets_are_known() {
     assert_eq!(
         files(&[("BRIDGE_ACCOUNTS__A__ACCESS_TOKEN", "t")]),
         ["c.secret"],
-        "the environment is no file"
+        "secrets in the environment are not in a file"
     );
     folder.write("bridge.toml", &format!("{}{account}access_token = \"t\"\n", integration));
     assert_eq!(files(&[]), ["bridge.toml", "c.secret"]);

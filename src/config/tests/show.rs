@@ -1,11 +1,11 @@
-//! What is in effect, and what may be.
+//! `config show` and `config schema`.
 
 use super::*;
 
 const TEXT: &str = "[server]\nlisten = \"127.0.0.1:1\"\n[handlers.greet]\nmax_attempts = 5\n";
 
 #[test]
-fn what_is_shown_says_where_it_was_written() {
+fn each_shown_value_has_the_place_where_it_was_written() {
     let shown = effective(&format!("{MINIMAL}{TEXT}"), &[("BRIDGE_LOG__FILTER", "warn")]).show();
     for line in [
         "[server]\n",
@@ -21,7 +21,7 @@ fn what_is_shown_says_where_it_was_written() {
 }
 
 #[test]
-fn the_file_that_was_read_is_named_first() {
+fn the_configuration_file_is_named_first() {
     let folder = Folder::with(MINIMAL);
     let read = Effective::load(&folder.sources(&[])).unwrap();
     let file = folder.path("bridge.toml");
@@ -35,7 +35,7 @@ fn the_file_that_was_read_is_named_first() {
 }
 
 #[test]
-fn what_is_shown_is_a_configuration() {
+fn the_shown_text_is_a_valid_configuration() {
     let first = effective(&format!("{MINIMAL}{TEXT}"), &[]);
     let second = effective(&first.show(), &[]);
     let values = |effective: &Effective| effective.show_json()["config"].clone();
@@ -45,7 +45,7 @@ fn what_is_shown_is_a_configuration() {
 }
 
 #[test]
-fn the_schema_is_closed_described_and_has_the_secrets_files() {
+fn the_schema_is_closed_and_describes_every_key_including_secret_files() {
     let schema = Config::schema().unwrap();
     assert_eq!(schema["additionalProperties"], false);
     let integration = &schema["properties"]["integrations"]["additionalProperties"];

@@ -1,21 +1,21 @@
-//! How long a 404 may mean that the bot does not wait yet: a pure function of the job's age.
+//! How long a 404 may mean that the bot is not waiting yet: a pure function of the job's age.
 //!
-//! Kommo takes our 200 before its bot waits for the continue. A handler that answers within milliseconds can be faster than
-//! that, and its continue then meets a 404 that means "not yet" and not "no longer".
+//! Kommo receives our 200 before its bot starts to wait for the continue. A handler that answers within milliseconds can
+//! be faster than the bot, and its continue then meets a 404 that means "not yet" instead of "no longer".
 
 use std::time::Duration;
 
 use model::Timestamp;
 
-/// Up to each age, the delay before the next continue.
+/// Up to each age of the job (first), the delay before the next continue (second).
 const DELAYS: [(Duration, Duration); 3] = [
     (Duration::from_millis(500), Duration::from_millis(500)),
     (Duration::from_millis(1_500), Duration::from_secs(1)),
     (Duration::from_secs(3), Duration::from_secs(2)),
 ];
 
-/// When to send the continue again after a 404 at `now`; `None` once the bot has had the time to get there. A job from the
-/// future, because the clock was set back, is of any age: it counts as late.
+/// When to send the continue again after a 404 at `now`; `None` if the bot has had enough time. A job from the future
+/// (the clock was set back) may have any age, and counts as late.
 pub(super) fn retry_at(waiting_since: Timestamp, now: Timestamp) -> Option<Timestamp> {
     let age = (waiting_since <= now).then(|| now.since(waiting_since))?;
     DELAYS.into_iter().find(|(until, _)| age < *until).map(|(_, delay)| now + delay)
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bot_that_never_waits_costs_three_more_calls() {
+    fn a_bot_that_never_waits_gets_three_more_calls() {
         let (mut age, mut calls) = (20, 1);
         while let Some(delay) = delay(age) {
             age += i64::try_from(delay).unwrap() + 20;

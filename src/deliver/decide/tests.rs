@@ -1,4 +1,4 @@
-//! What is done with an answer of Kommo, a row a test.
+//! Tests of the decision after a response of Kommo, one row of the table each.
 
 mod not_kommo;
 mod refusal_props;
@@ -118,7 +118,7 @@ fn success_is_delivered() {
 }
 
 #[test]
-fn not_found_is_gone_unless_an_answer_was_lost() {
+fn a_404_is_gone_unless_a_response_was_lost() {
     let decision = Case::default().decide(&status(404));
     assert_eq!((decision.next, decision.result), (AfterDelivery::Gone, Some(AttemptResult::Gone)));
     let after_loss = Case { delivery: answer_was_lost(), ..Case::default() };
@@ -135,7 +135,7 @@ fn a_superseded_job_is_gone_without_a_call_and_names_the_newer_one() {
 }
 
 #[test]
-fn what_a_stop_hands_back_keeps_what_it_had() {
+fn a_delivery_that_a_stop_hands_back_is_unchanged() {
     let delivery = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: false, refused_at: None };
     let decision = Case { delivery, ..Case::default() }.decide(&AttemptOutcome::Stopped);
     assert_eq!(decision.next, AfterDelivery::Wait { delivery, keeps_place: true });
@@ -143,7 +143,7 @@ fn what_a_stop_hands_back_keeps_what_it_had() {
 }
 
 #[test]
-fn the_account_waits_and_no_attempt_is_burnt() {
+fn an_account_waits_and_no_attempt_is_charged() {
     let failing =
         Delivery { failures: 3, failing_since: Some(NOW - HOUR), answer_lost: true, refused_at: None };
     let case = Case { delivery: failing, ..Case::default() };
@@ -165,7 +165,7 @@ fn the_account_waits_and_no_attempt_is_burnt() {
             "{outcome:?}"
         );
         assert_eq!(decision.result, None, "{outcome:?}");
-        // A lost answer is not forgotten; the time budget starts anew.
+        // A lost response is remembered; the time budget starts again.
         let AfterDelivery::Wait { delivery, .. } = decision.next else { panic!("{outcome:?}") };
         let refused_at = cause.may_be_of_one_job().then_some(NOW);
         assert_eq!(delivery, Delivery { refused_at, ..answer_was_lost() }, "{outcome:?}");
@@ -174,7 +174,7 @@ fn the_account_waits_and_no_attempt_is_burnt() {
 }
 
 #[test]
-fn who_is_not_called_yet_keeps_what_it_had() {
+fn a_delivery_that_is_not_admitted_is_unchanged() {
     let failing = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: true, refused_at: None };
     let decision = Case { delivery: failing, ..Case::default() }
         .decide(&AttemptOutcome::NotAdmitted(Paused { left: None }));
@@ -183,7 +183,7 @@ fn who_is_not_called_yet_keeps_what_it_had() {
 }
 
 #[test]
-fn a_stranger_waits_by_itself() {
+fn a_job_of_another_account_waits_alone() {
     let failing = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: true, refused_at: None };
     let decision = Case { delivery: failing, ..Case::default() }.decide(&AttemptOutcome::OtherAccount);
     let due_at = NOW + Duration::from_secs(60);
@@ -193,7 +193,7 @@ fn a_stranger_waits_by_itself() {
 }
 
 #[test]
-fn too_many_requests_wait_as_long_as_kommo_says() {
+fn a_429_pauses_for_as_long_as_kommo_says() {
     for hint in [Some(Duration::from_secs(300)), None] {
         let problem = ApiProblem::default();
         let outcome = AttemptOutcome::Called(CallOutcome::TooManyRequests { retry_after: hint, problem });
@@ -202,7 +202,7 @@ fn too_many_requests_wait_as_long_as_kommo_says() {
 }
 
 #[test]
-fn what_may_pass_is_retried_with_backoff() {
+fn temporary_failures_are_retried_with_backoff() {
     for outcome in [
         status(408),
         status(425),
@@ -235,7 +235,7 @@ fn what_may_pass_is_retried_with_backoff() {
 }
 
 #[test]
-fn only_what_may_have_arrived_counts_as_lost() {
+fn only_a_continue_that_may_have_arrived_counts_as_a_lost_response() {
     let lost_after = |outcome: &AttemptOutcome| match Case::default().decide(outcome).next {
         AfterDelivery::Retry { delivery, .. } => delivery.answer_lost,
         other => panic!("{other:?}"),
@@ -255,13 +255,17 @@ fn only_what_may_have_arrived_counts_as_lost() {
 }
 
 #[test]
-fn it_gives_up_in_the_end() {
+fn a_delivery_is_given_up_after_its_time_budget() {
     let delivery =
         Delivery { failures: 60, failing_since: Some(NOW - HOUR), answer_lost: false, refused_at: None };
     let decision = Case { delivery, ..Case::default() }.decide(&status(500));
     assert_eq!(decision.next, AfterDelivery::Dead { answer_lost: false });
     let lost = Case { delivery, ..Case::default() }.decide(&lost());
-    assert_eq!(lost.next, AfterDelivery::Dead { answer_lost: true }, "a later 404 means that it had arrived");
+    assert_eq!(
+        lost.next,
+        AfterDelivery::Dead { answer_lost: true },
+        "a later 404 would mean that this continue had arrived"
+    );
     assert!(decision.error.unwrap().contains("delivery.give_up_after"));
     let almost = Delivery { failing_since: Some(NOW - HOUR + Duration::from_millis(1)), ..delivery };
     assert!(matches!(

@@ -1,4 +1,4 @@
-//! The machine's clock is set while continues are retried.
+//! Changes of the machine's clock while continues are retried.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 
@@ -12,7 +12,7 @@ fn jumps() -> [Timestamp; 2] {
 }
 
 #[tokio::test]
-async fn what_is_retried_is_not_given_up_because_the_clock_was_set() {
+async fn setting_the_clock_does_not_end_retries() {
     for set in jumps() {
         let home = Home::new().await;
         let sender = home.sender(7).await;
@@ -36,7 +36,7 @@ async fn what_is_retried_is_not_given_up_because_the_clock_was_set() {
 }
 
 #[tokio::test]
-async fn an_outage_ends_with_a_dead_letter_after_an_hour_though_the_clock_was_set_back() {
+async fn an_outage_ends_in_a_dead_letter_after_an_hour_even_if_the_clock_is_set_back() {
     let home = Home::new().await;
     let sender = home.sender(7).await;
     home.simulator.set_outage(Some(Fault::Status(503)));
@@ -50,7 +50,7 @@ async fn an_outage_ends_with_a_dead_letter_after_an_hour_though_the_clock_was_se
 }
 
 #[tokio::test]
-async fn the_time_from_receipt_to_continue_is_the_time_that_passed() {
+async fn the_receipt_to_continue_metric_ignores_clock_changes() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     let _recording = metrics::set_default_local_recorder(&recorder);
@@ -67,7 +67,7 @@ async fn the_time_from_receipt_to_continue_is_the_time_that_passed() {
 }
 
 #[tokio::test]
-async fn a_job_that_kommo_alone_refuses_is_found_out_after_the_clock_was_set() {
+async fn a_refused_job_is_recognized_even_if_the_clock_is_set() {
     for set in jumps() {
         let home = Home::new().await;
         let sender = home.sender(1).await;
@@ -89,7 +89,7 @@ async fn a_job_that_kommo_alone_refuses_is_found_out_after_the_clock_was_set() {
 }
 
 #[tokio::test]
-async fn a_job_that_waits_alone_waits_no_longer_after_the_clock_was_set_forward() {
+async fn setting_the_clock_forward_does_not_prolong_the_wait_of_a_job() {
     let home = Home::new().await;
     let sender = home.sender(1).await;
     home.clock.set(START + HOURS);

@@ -4,12 +4,12 @@ use super::*;
 use crate::accounts::Callback;
 use simulator::MovedAnswer;
 
-/// Connects the account, as the installation of its widget does where the account is known.
+/// Connects the account as an installation of its widget does if the account is known.
 pub(super) async fn connect(home: &Home, sender: &Sender) {
     connect_at(&home.simulator, sender).await;
 }
 
-/// The same at this address.
+/// Like [`connect`], for the account of `simulator`.
 pub(super) async fn connect_at(simulator: &Simulator, sender: &Sender) {
     let Options { client_uuid, account_id, .. } = simulator.options();
     sender.0.parts.accounts.was_seen(client_uuid, simulator.base_url(), AccountId(*account_id));
@@ -53,9 +53,9 @@ async fn a_renewal_keeps_the_accounts_pace() {
     let sender = home.sender_for(Vec::new(), &[&home.simulator], 1).await;
     connect(&home, &sender).await;
     home.clock.advance(Duration::from_secs(86_400));
-    // The token is over: the renewal takes the one call of this window, the continue waits for the next.
+    // The token has expired: the renewal uses the only call of this window, and the continue waits for the next.
     let id = home.completed(&home.bot([])).await;
-    // Tokens are renewed once, however many ask: this returns when the new ones are stored.
+    // Concurrent callers share one renewal: this returns when the new tokens are stored.
     sender.0.parts.accounts.bearer(home.simulator.base_url()).await.unwrap();
     assert_eq!((refreshes(&home), home.simulator.calls().len()), (1, 0));
     let window = Duration::from_millis(1_100);
@@ -67,7 +67,7 @@ async fn a_renewal_keeps_the_accounts_pace() {
 }
 
 #[tokio::test]
-async fn deliveries_wait_for_the_authorization_and_then_go_out_by_themselves() {
+async fn deliveries_wait_for_the_authorization_and_then_go_out_automatically() {
     let home = Home::new().await;
     let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
     let id = home.completed(&home.bot([])).await;
@@ -80,7 +80,7 @@ async fn deliveries_wait_for_the_authorization_and_then_go_out_by_themselves() {
     assert!(home.simulator.calls().is_empty());
 
     connect(&home, &sender).await;
-    // No time has passed: the pause is over because its cause is.
+    // No time has passed: the pause ended because its cause did.
     sender.step().await.unwrap();
     sender.idle().await;
     assert_eq!(state(&home, id).await, StateName::Delivered);
@@ -88,7 +88,7 @@ async fn deliveries_wait_for_the_authorization_and_then_go_out_by_themselves() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_makes_deliveries_wait_for_a_person() {
+async fn a_revoked_token_makes_deliveries_wait_for_an_operator() {
     let home = Home::new().await;
     let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
     connect(&home, &sender).await;
@@ -104,7 +104,7 @@ async fn a_revoked_token_makes_deliveries_wait_for_a_person() {
 }
 
 #[tokio::test]
-async fn a_renewal_that_fails_burns_no_attempt_and_is_tried_again() {
+async fn a_failed_renewal_is_retried_and_charges_no_attempt() {
     let home = Home::new().await;
     let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
     connect(&home, &sender).await;
@@ -122,7 +122,7 @@ async fn a_renewal_that_fails_burns_no_attempt_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_403_without_json_to_a_renewal_counts_like_one_to_a_continue() {
+async fn a_403_without_json_counts_the_same_for_a_renewal_and_a_continue() {
     let home = Home::new().await;
     let other = Simulator::start(Options::numbered(2)).await.unwrap();
     let long_lived = LongLivedAccount {
@@ -147,7 +147,7 @@ async fn a_403_without_json_to_a_renewal_counts_like_one_to_a_continue() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_refused_for_its_own_sake_costs_no_renewals() {
+async fn a_job_that_is_refused_alone_causes_no_further_renewals() {
     let home = Home::new().await;
     let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
     connect(&home, &sender).await;
@@ -165,7 +165,7 @@ async fn a_job_that_is_refused_for_its_own_sake_costs_no_renewals() {
         assert_eq!(state(&home, good).await, StateName::Delivered);
     }
     assert!(home.job(bad).await.delivery_attempts > 5);
-    // Once with the first refusal, and once more at most, while it could be the account.
+    // One renewal after the first refusal, and at most one more while the account could be the reason.
     assert!(once == 1 && refreshes(&home) <= 2, "{} renewals", refreshes(&home));
 }
 
@@ -179,7 +179,7 @@ async fn a_bot_of_an_account_that_has_moved_is_continued_at_the_new_address_only
     let bot = home.bot([]);
     home.completed(&bot).await;
     sender.idle().await;
-    // The old address refused the old token; it never sees the new one.
+    // The old address refused the old token and never sees the new one.
     assert_eq!(home.simulator.calls().iter().map(|call| call.authorized).collect::<Vec<_>>(), [false]);
     let arrived = elsewhere.calls();
     assert_eq!((arrived.len(), arrived[0].authorized), (1, true));
@@ -205,7 +205,7 @@ async fn a_bot_that_names_the_new_address_first_is_continued_there() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_where_a_bot_says_is_not_looked_for_again_and_again() {
+async fn an_account_that_is_not_at_a_bots_address_is_looked_up_once() {
     let home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], 7).await;
@@ -223,7 +223,7 @@ async fn an_account_that_is_not_where_a_bot_says_is_not_looked_for_again_and_aga
 }
 
 #[tokio::test]
-async fn who_has_the_address_of_another_account_gets_none_of_its_token() {
+async fn a_job_of_another_account_never_gets_the_token_of_the_address() {
     let home = Home::new().await;
     let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
     connect(&home, &sender).await;
@@ -234,7 +234,7 @@ async fn who_has_the_address_of_another_account_gets_none_of_its_token() {
 }
 
 #[tokio::test]
-async fn a_stranger_at_the_old_address_holds_up_nobody_at_the_new_one() {
+async fn a_stranger_at_the_old_address_does_not_delay_jobs_at_the_new_one() {
     let home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], 7).await;

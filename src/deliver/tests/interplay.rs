@@ -1,6 +1,6 @@
-//! Random days of a sender with lanes of all kinds: an account that has moved and has two lanes, one that Kommo refuses,
-//! one beside them, one without a token, and handlers that call. Time goes on only to the moments for which the sender
-//! asks, so a wake-up that is missed shows as time.
+//! Random days of a sender with all kinds of lanes: an account that has moved and so has two lanes, one that Kommo
+//! refuses at times, one that is never refused, one without a token, and handlers that make calls. The clock advances
+//! only to the times at which the sender wants to be woken, so a missed wake-up shows up as a delay.
 
 use proptest::prelude::*;
 
@@ -10,18 +10,18 @@ use kommo::pace::CallKind;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-/// The longest that the rate alone holds up the jobs of a day.
+/// The longest delay that the rate alone causes.
 const HELD_UP: Duration = Duration::from_secs(30);
-/// No pause is longer.
+/// The longest pause.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
 #[derive(Clone, Debug)]
 enum Event {
     /// A completion for one of the lanes.
     Job(usize),
-    /// An account refuses all that comes, or no longer.
+    /// An account starts or stops refusing all calls.
     Outage(usize, Option<Fault>),
-    /// A handler calls an account and is answered well.
+    /// A handler calls an account successfully.
     Call(usize),
     Pass(u64),
 }
@@ -45,19 +45,19 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The old and the new address of the account that has moved, two accounts, and one that is not connected.
+/// The old and the new address of the account that has moved, two more accounts, and one that is not connected.
 const LANES: usize = 5;
 
 struct Day {
     home: Home,
     sender: Sender,
-    /// The account that has moved, where it is now; one that is refused at times; and one beside them.
+    /// The account that has moved, at its new address; one that is refused at times; and one that is never refused.
     accounts: [Simulator; 3],
-    /// Each job, its lane, and when it came.
+    /// Each job, its lane, and its time of arrival.
     jobs: Vec<(JobId, usize, Duration)>,
-    /// How often each of the two accounts that are refused at times began to be.
+    /// The number of outages of each of the first two accounts.
     outages: [usize; 2],
-    /// When all accounts waited last.
+    /// When all accounts last waited.
     all_waited: Duration,
 }
 
@@ -86,7 +86,7 @@ impl Day {
         self.home.clock.clock().elapsed()
     }
 
-    async fn live(&mut self, event: Event) {
+    async fn apply(&mut self, event: Event) {
         match event {
             Event::Job(lane) => {
                 let ours = self.home.simulator.options().account_id;
@@ -122,23 +122,23 @@ impl Day {
     async fn run_until_idle(&mut self) -> Option<Duration> {
         let mut wait = Some(Duration::ZERO);
         for turn in 0.. {
-            assert!(turn < 100, "it looks again and again");
+            assert!(turn < 100, "the sender polls in a busy loop");
             let next = self.sender.step().await.unwrap();
             self.sender.idle().await;
-            // What ended meanwhile may have freed a lane, so only a second look that says the same is the last.
+            // A call that just ended may have freed a lane, so stop only if two steps in a row return the same.
             if next == wait && next != Some(Duration::ZERO) {
                 break;
             }
             wait = next;
         }
-        // One that is alone at work holds up no other.
+        // A pause of all accounts after refusals of only one of them delays no other.
         if self.sender.0.parts.limiter.everybody_waits().is_some_and(|waits| waits.accounts.len() > 1) {
             self.all_waited = self.now();
         }
         wait
     }
 
-    /// Lets time pass from one moment for which the sender asks to the next.
+    /// Lets time pass, from one time that the sender wants to be woken at to the next.
     async fn pass_time(&mut self, mut left: Duration) {
         while !left.is_zero() {
             let wait = self.run_until_idle().await.unwrap_or(left).min(left);
@@ -156,22 +156,22 @@ impl Day {
         waiting
     }
 
-    /// The account that is never refused is held up only while all are.
-    async fn beside(&self) -> Result<(), TestCaseError> {
+    /// Checks that the account that is never refused is delayed only while all accounts wait.
+    async fn check_unrefused_account(&self) -> Result<(), TestCaseError> {
         for (id, lane, came) in &self.jobs {
             if *lane == 3 && self.now() > self.all_waited.max(*came) + HELD_UP {
                 let state = self.home.job(*id).await.state.name();
-                prop_assert_eq!(state, StateName::Delivered, "an account beside others is held up");
+                prop_assert_eq!(state, StateName::Delivered, "an account that is never refused is delayed");
             }
         }
         Ok(())
     }
 
-    /// All goes well again.
-    async fn ends(&mut self) -> Result<(), TestCaseError> {
+    /// Ends all outages, and checks the final state.
+    async fn finish(&mut self) -> Result<(), TestCaseError> {
         self.accounts.iter().for_each(|account| account.set_outage(None));
         let before = self.now();
-        // All pauses are over by then, each after a probe.
+        // By then every pause has ended with a probe.
         while self.waiting(|lane| lane != 4).await > 0 {
             prop_assert!(self.now() < before + LONGEST + MINUTE, "a job is left behind");
             let wait = self.run_until_idle().await.unwrap_or(SECOND);
@@ -179,7 +179,7 @@ impl Day {
             self.run_until_idle().await;
         }
         for (id, lane, _) in &self.jobs {
-            // One that is refused, then not, then again may take some jobs of an account and refuse others.
+            // If an account has several outages, it may take some jobs and refuse others in between.
             let is_certain = match lane {
                 0 | 1 => self.outages[0] <= 1,
                 2 => self.outages[1] <= 1,
@@ -200,17 +200,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(32), ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_refused_and_for_how_long_no_job_is_left_behind_charged_or_held_up_by_another_account(
+    fn outages_of_some_accounts_never_lose_or_charge_jobs_or_delay_other_accounts(
         events in prop::collection::vec(event(), 1..40),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut day = Day::begin().await;
             for event in events {
-                day.live(event).await;
-                day.beside().await?;
+                day.apply(event).await;
+                day.check_unrefused_account().await?;
             }
-            day.ends().await
+            day.finish().await
         })?;
     }
 }

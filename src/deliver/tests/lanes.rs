@@ -1,4 +1,4 @@
-//! Which lanes are looked at, when, and which of their jobs go first.
+//! Which lanes the sender checks, when, and which of their jobs go first.
 
 use super::*;
 use simulator::MovedAnswer;
@@ -7,29 +7,29 @@ const WINDOW: Duration = Duration::from_millis(1_100);
 const RATE: u32 = 7;
 
 impl Sender {
-    /// How often the limiter was asked since the last time.
+    /// How often the sender asked the limiter since the last call of this function.
     fn asked(&self) -> usize {
         self.0.asked.swap(0, Ordering::Relaxed)
     }
 
-    /// Sends what can go now. Returns how long nothing more can by the time alone.
+    /// Sends what can go now. Returns the time until more can go without another event.
     pub(super) async fn run_until_idle(&self) -> Option<Duration> {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
         for _ in 0..100 {
             self.step().await.unwrap();
             self.idle().await;
-            // What ended meanwhile may have freed a lane.
+            // A call that just ended may have freed a lane.
             let next = lanes.next_poll(clock.now(), clock.elapsed());
             if next != Some(Duration::ZERO) {
                 return next;
             }
         }
-        panic!("it looks again and again")
+        panic!("the sender polls in a busy loop")
     }
 }
 
 impl Home {
-    /// A job of an account that no token is known for, at an address of its own.
+    /// A job of an account without a token, at its own address.
     async fn unconnected(&self, number: usize) -> JobId {
         let url = format!("http://a{number}.kommo.com/api/v4/salesbot/1/continue/2");
         self.completed_at(&url, 90_000 + i64::try_from(number).unwrap()).await
@@ -41,13 +41,13 @@ impl Home {
     }
 }
 
-/// How often the limiter is asked for one fresh job beside so many accounts that wait.
+/// How often the sender asks the limiter for one fresh job while `waiting` accounts wait.
 async fn questions_beside(waiting: usize) -> usize {
     let home = Home::new().await;
     let sender = home.sender(RATE).await;
     for number in 0..waiting {
         home.unconnected(number).await;
-        // Two, so that something waits also while the first one asks.
+        // Two, so that one waits even while the other asks.
         home.unconnected(number).await;
         sender.run_until_idle().await;
     }
@@ -61,12 +61,12 @@ async fn questions_beside(waiting: usize) -> usize {
 #[tokio::test]
 async fn a_job_asks_the_limiter_as_often_beside_many_waiting_accounts_as_beside_none() {
     let alone = questions_beside(0).await;
-    assert_eq!(alone, 1, "it was handed over");
+    assert_eq!(alone, 1, "the job was handed over");
     assert_eq!(questions_beside(30).await, alone);
 }
 
-/// How often the limiter is asked for each of some jobs that wait for the pace of their account, beside so many that wait for
-/// a token.
+/// How often the sender asks the limiter for each of several jobs that wait for their account's rate, while `waiting`
+/// accounts wait for a token.
 async fn questions_of_a_backlog_beside(waiting: usize) -> Vec<usize> {
     let home = Home::new().await;
     let sender = home.sender(1).await;
@@ -91,13 +91,13 @@ async fn questions_of_a_backlog_beside(waiting: usize) -> Vec<usize> {
 #[tokio::test]
 async fn a_claim_asks_the_limiter_as_often_beside_many_waiting_accounts_as_beside_none() {
     let alone = questions_of_a_backlog_beside(0).await;
-    // For the claim, for the time until the next one, and when the call has ended.
+    // Once for the claim, once for the time until the next one, and once when the call has ended.
     assert!(alone.iter().all(|questions| *questions <= 3), "{alone:?}");
     assert_eq!(questions_of_a_backlog_beside(30).await, alone);
 }
 
 #[tokio::test]
-async fn accounts_that_wait_are_looked_at_when_their_pause_is_over() {
+async fn a_waiting_account_is_probed_when_its_pause_is_over() {
     let home = Home::new().await;
     let sender = home.sender(RATE).await;
     home.unconnected(1).await;
@@ -107,7 +107,7 @@ async fn accounts_that_wait_are_looked_at_when_their_pause_is_over() {
     sender.run_until_idle().await;
     assert_eq!(sender.asked(), 0);
     home.clock.advance(Duration::from_millis(1));
-    // The probe finds no token either, so the next pause is twice as long.
+    // The probe does not find a token either, so the next pause is twice as long.
     assert_eq!(sender.run_until_idle().await, Some(Duration::from_secs(60)));
 }
 
@@ -127,7 +127,7 @@ async fn a_backlog_goes_out_as_fast_as_the_window_allows() {
     let mut windows = 0;
     let sending = async {
         while home.simulator.calls().len() < jobs.len() {
-            // All that this window allows goes out before any time passes.
+            // Everything that this window allows goes out before any time passes.
             let expected = jobs.len().min((windows + 1) * RATE as usize);
             while home.simulator.calls().len() < expected {
                 home.store.probe().await.unwrap();
@@ -136,7 +136,7 @@ async fn a_backlog_goes_out_as_fast_as_the_window_allows() {
             windows += 1;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), sending).await.expect("a window passed in vain");
+    tokio::time::timeout(Duration::from_secs(30), sending).await.expect("a window passed without calls");
     stop.cancel();
     home.clock.advance(Duration::from_millis(1));
     running.await.unwrap();
@@ -144,7 +144,7 @@ async fn a_backlog_goes_out_as_fast_as_the_window_allows() {
 }
 
 #[tokio::test]
-async fn a_stale_backlog_does_not_hold_up_a_fresh_job() {
+async fn a_stale_backlog_does_not_delay_a_fresh_job() {
     let home = Home::new().await;
     let mut stale = Vec::new();
     for _ in 0..60 {
@@ -157,11 +157,11 @@ async fn a_stale_backlog_does_not_hold_up_a_fresh_job() {
     home.clock.advance(WINDOW);
     sender.run_until_idle().await;
     assert_eq!(home.job(fresh).await.state.name(), StateName::Delivered);
-    assert_eq!(home.simulator.calls().len(), 2 * RATE as usize, "and the backlog goes on");
+    assert_eq!(home.simulator.calls().len(), 2 * RATE as usize, "the backlog also goes on");
 }
 
 #[tokio::test]
-async fn a_stale_backlog_gets_every_fourth_call_beside_fresh_jobs_that_never_end() {
+async fn a_stale_backlog_gets_every_fourth_call_despite_endless_fresh_jobs() {
     let home = Home::new().await;
     let mut stale = Vec::new();
     for _ in 0..4 {
@@ -188,7 +188,7 @@ async fn a_stale_backlog_gets_every_fourth_call_beside_fresh_jobs_that_never_end
 }
 
 #[tokio::test]
-async fn an_account_that_is_connected_is_looked_at_at_once_and_no_other() {
+async fn connecting_an_account_wakes_only_its_own_lane() {
     let home = Home::new().await;
     let sender = home.sender_for(Vec::new(), &[&home.simulator], RATE).await;
     for number in 0..10 {
@@ -204,7 +204,7 @@ async fn an_account_that_is_connected_is_looked_at_at_once_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_lane_that_waited_at_an_old_address_is_looked_at_when_its_account_has_moved() {
+async fn a_lane_at_an_old_address_resumes_when_its_account_has_moved() {
     let home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], RATE).await;
@@ -213,7 +213,7 @@ async fn a_lane_that_waited_at_an_old_address_is_looked_at_when_its_account_has_
     let id = home.completed(&home.bot([Fault::Forbidden])).await;
     assert_eq!(sender.run_until_idle().await, Some(Duration::from_secs(60)), "the old address is paused");
     home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
-    // A bot that names the new address first: the account is looked for, and found there.
+    // A bot names the new address first, so the sender looks the account up, and finds it there.
     let ours = home.simulator.options().account_id;
     home.completed_of(ours, &elsewhere.bot(Plan::with_data(json!({})))).await;
     sender.run_until_idle().await;

@@ -1,4 +1,4 @@
-//! What the log and the metrics say once a job is finished, and of a completion that Kommo refused.
+//! The log lines and metrics of finished jobs and of refused completions.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use test_log::collect;
@@ -6,7 +6,7 @@ use test_log::collect;
 use super::*;
 
 #[tokio::test]
-async fn each_finished_job_is_one_line_and_a_refused_completion_is_a_fallback() {
+async fn each_finished_job_has_one_line_and_a_refused_completion_counts_as_a_fallback() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
     let _recording = metrics::set_default_local_recorder(&recorder);
@@ -34,5 +34,5 @@ async fn each_finished_job_is_one_line_and_a_refused_completion_is_a_fallback() 
     }
     assert!(finished[2].contains("ERROR") && finished[2].contains("status=422 error="), "{}", finished[2]);
     let of_them = lines.with(&jobs[0]);
-    assert_eq!(of_them.len(), 1, "an ordinary job is one line: {of_them:#?}");
+    assert_eq!(of_them.len(), 1, "an ordinary job has one line: {of_them:#?}");
 }

@@ -1,4 +1,4 @@
-//! An account that has moved: its jobs name two addresses, so they wait in two lanes, but there is one account.
+//! An account that has moved: its jobs name two addresses and wait in two lanes, but they belong to one account.
 
 use super::connected::connect;
 use super::*;
@@ -8,7 +8,7 @@ const WINDOW: Duration = Duration::from_millis(1_100);
 const RATE: u32 = 7;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// An account, its new address, and a sender that knows of both.
+/// An account, its new address, and a sender that knows both.
 async fn moved() -> (Home, Simulator, Sender) {
     let home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
@@ -18,27 +18,27 @@ async fn moved() -> (Home, Simulator, Sender) {
     (home, elsewhere, sender)
 }
 
-/// The account moves, and a renewal finds that out.
+/// Moves the account, and renews its token so that the sender notices.
 pub(super) async fn has_moved(home: &Home, elsewhere: &Simulator, sender: &Sender) {
     let (accounts, origin) = (&sender.0.parts.accounts, home.simulator.base_url());
     let stale = accounts.bearer(origin).await.unwrap();
     home.simulator.move_to(elsewhere, MovedAnswer::NotFound);
     accounts.renewed(origin, &stale).await.unwrap();
     assert_eq!(accounts.moved_to(origin).as_deref(), Some(elsewhere.base_url()));
-    // The calls of that count no longer.
+    // The calls so far no longer count towards the rate.
     home.clock.advance(WINDOW);
 }
 
 impl Home {
-    /// A job that names the new address.
-    async fn completed_anew(&self, elsewhere: &Simulator) -> JobId {
+    /// Stores a completion whose job names the new address.
+    async fn completed_at_new_address(&self, elsewhere: &Simulator) -> JobId {
         let account_id = self.simulator.options().account_id;
         self.completed_of(account_id, &elsewhere.bot(Plan::with_data(json!({})))).await
     }
 }
 
 #[tokio::test]
-async fn a_backlog_that_names_the_old_address_does_not_hold_up_what_names_the_new_one() {
+async fn a_backlog_at_the_old_address_does_not_delay_jobs_at_the_new_one() {
     let (home, elsewhere, sender) = moved().await;
     let before = elsewhere.calls().len();
     for _ in 0..40 {
@@ -47,21 +47,21 @@ async fn a_backlog_that_names_the_old_address_does_not_hold_up_what_names_the_ne
     sender.run_until_idle().await;
     home.clock.advance(MINUTE * 2);
     sender.run_until_idle().await;
-    let fresh = home.completed_anew(&elsewhere).await;
+    let fresh = home.completed_at_new_address(&elsewhere).await;
     for _ in 0..2 {
         home.clock.advance(WINDOW);
         sender.run_until_idle().await;
     }
     assert_eq!(home.job(fresh).await.state.name(), StateName::Delivered);
-    assert_eq!(elsewhere.calls().len() - before, 4 * RATE as usize, "and the rate is used");
+    assert_eq!(elsewhere.calls().len() - before, 4 * RATE as usize, "the full rate is used");
 }
 
 #[tokio::test]
-async fn what_was_refused_at_the_old_address_goes_out_once_the_account_takes_what_names_the_new_one() {
+async fn jobs_refused_at_the_old_address_go_out_when_the_account_takes_one_at_the_new_address() {
     let (home, elsewhere, sender) = moved().await;
     elsewhere.set_outage(Some(Fault::PaymentRequired));
     let refused = home.completed(&home.bot([])).await;
-    // It alone is refused, so it waits longer and longer.
+    // The account takes no other job, so the pauses grow.
     for _ in 0..6 {
         home.clock.advance(sender.run_until_idle().await.unwrap());
     }
@@ -71,12 +71,16 @@ async fn what_was_refused_at_the_old_address_goes_out_once_the_account_takes_wha
     let State::Delivering { due_at, .. } = home.job(refused).await.state else { panic!() };
     assert!(due_at.since(home.clock.now()) > MINUTE, "{due_at}");
     elsewhere.set_outage(None);
-    let other = home.completed_anew(&elsewhere).await;
+    let other = home.completed_at_new_address(&elsewhere).await;
     sender.run_until_idle().await;
     assert_eq!(home.job(other).await.state.name(), StateName::Delivered);
-    assert_eq!(health.waiting(), [], "it is one account, and it goes on");
-    // The release is written.
+    assert_eq!(health.waiting(), [], "both addresses are one account, which no longer waits");
+    // Waits until the release is written.
     home.store.probe().await.unwrap();
     sender.run_until_idle().await;
-    assert_ne!(home.job(refused).await.state.name(), StateName::Delivering, "no time has passed");
+    assert_ne!(
+        home.job(refused).await.state.name(),
+        StateName::Delivering,
+        "it goes out although no time has passed"
+    );
 }

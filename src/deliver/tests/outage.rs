@@ -1,17 +1,17 @@
-//! Kommo away, now here and now away, and refusing in a storm: what comes of the jobs, and at which pace.
+//! Outages of Kommo, flapping, and storms of 429: the results of the jobs, and the pace of the calls.
 
 use super::*;
 
-/// The span in which an account gets no more calls than its rate.
+/// The window of the rate limit: an account gets at most its rate of calls in it.
 const WINDOW: Duration = Duration::from_millis(1_100);
 const RATE: u32 = 7;
 
 impl Home {
-    /// Lets `span` pass and sends what may go; says how many calls that made.
+    /// Lets `span` pass and sends what may go. Returns the number of calls.
     async fn pass_time(&self, sender: &Sender, span: Duration) -> usize {
         let before = self.simulator.calls().len();
         self.clock.advance(span);
-        // More than once: what is claimed in one step may bring forward what the next one finds.
+        // Several steps, because one step may make due what the next one finds.
         for _ in 0..3 {
             sender.step().await.unwrap();
             sender.idle().await;
@@ -30,7 +30,7 @@ impl Home {
         true
     }
 
-    /// Sends in windows of the pace until all are delivered; says the most calls of one window.
+    /// Sends, window by window, until all jobs are delivered. Returns the largest number of calls in one window.
     async fn deliver(&self, sender: &Sender, jobs: &[JobId]) -> usize {
         let mut most = 0;
         for _ in 0..200 {
@@ -39,18 +39,18 @@ impl Home {
             }
             most = most.max(self.pass_time(sender, WINDOW).await);
         }
-        panic!("they are not delivered after 200 windows")
+        panic!("jobs are not delivered after 200 windows")
     }
 }
 
 #[tokio::test]
-async fn after_an_outage_what_came_before_and_during_it_goes_out_at_the_accounts_pace() {
+async fn the_backlog_of_an_outage_goes_out_at_the_accounts_rate() {
     let home = Home::new().await;
     let sender = home.sender(RATE).await;
     home.simulator.set_outage(Some(Fault::Reset));
     let mut jobs = Vec::new();
     for minute in 0..55 {
-        // Ten before anybody knew, and two every five minutes.
+        // Ten at the start of the outage, and then two every five minutes.
         for _ in 0..if minute == 0 { 10 } else { usize::from(minute % 5 == 0) * 2 } {
             jobs.push(home.completed(&home.bot([])).await);
             sender.idle().await;
@@ -61,13 +61,13 @@ async fn after_an_outage_what_came_before_and_during_it_goes_out_at_the_accounts
     assert!(during <= jobs.len() * 75, "{during} calls for {} jobs", jobs.len());
     home.simulator.set_outage(None);
     let most = home.deliver(&sender, &jobs).await;
-    assert_eq!(most, RATE as usize, "it neither storms nor dawdles");
-    // Each once: what was reset had not arrived.
+    assert_eq!(most, RATE as usize, "every window uses the full rate, and not more");
+    // One call each, because the reset calls had not arrived.
     assert_eq!(home.simulator.calls().len() - during, jobs.len());
 }
 
 #[tokio::test]
-async fn a_kommo_that_comes_and_goes_is_called_at_its_pace_and_gets_everything() {
+async fn a_flapping_kommo_is_called_at_its_rate_and_gets_every_continue() {
     let home = Home::new().await;
     let sender = home.sender(RATE).await;
     let mut jobs = Vec::new();
@@ -89,7 +89,7 @@ async fn a_kommo_that_comes_and_goes_is_called_at_its_pace_and_gets_everything()
 }
 
 #[tokio::test]
-async fn in_a_storm_of_429_each_account_is_probed_by_one_call_and_an_account_beside_them_is_not_held_up() {
+async fn in_a_storm_of_429_each_account_gets_one_probe_and_other_accounts_are_not_delayed() {
     let home = Home::new().await;
     let mut stormy = Vec::new();
     for number in 2..8 {
@@ -112,7 +112,7 @@ async fn in_a_storm_of_429_each_account_is_probed_by_one_call_and_an_account_bes
             sender.idle().await;
         }
     }
-    // One call told each account to wait; what came behind it was not even tried.
+    // The first call paused each account; the later jobs were not tried.
     assert!(stormy.iter().all(|simulator| simulator.calls().len() == 1));
     let calm = home.completed(&home.bot([])).await;
     sender.idle().await;
@@ -121,7 +121,7 @@ async fn in_a_storm_of_429_each_account_is_probed_by_one_call_and_an_account_bes
         let before: Vec<usize> = stormy.iter().map(|simulator| simulator.calls().len()).collect();
         home.pass_time(&sender, Duration::from_secs(1)).await;
         for (simulator, before) in stormy.iter().zip(before) {
-            assert!(simulator.calls().len() - before <= 1, "a pause ended with more than a probe");
+            assert!(simulator.calls().len() - before <= 1, "a pause ended with more than one probe");
         }
     }
     for simulator in &stormy {
@@ -131,6 +131,6 @@ async fn in_a_storm_of_429_each_account_is_probed_by_one_call_and_an_account_bes
     home.pass_time(&sender, Duration::from_secs(60)).await;
     home.deliver(&sender, &jobs).await;
     for id in jobs {
-        assert_eq!(home.job(id).await.delivery_attempts, 1, "a 429 burns no attempt");
+        assert_eq!(home.job(id).await.delivery_attempts, 1, "a 429 is not charged");
     }
 }

@@ -1,4 +1,4 @@
-//! Jobs that Kommo refuses while it takes others, and accounts that it refuses: who waits for whom, and who is charged.
+//! Jobs that Kommo refuses while it takes others, and accounts that it refuses: which jobs wait, and which are charged.
 
 use super::*;
 use kommo::pace::{Cause, Pause, Source};
@@ -25,14 +25,14 @@ impl Home {
         self.sender_for(all.iter().copied().map(account).collect(), &all, 7).await
     }
 
-    /// A job that Kommo refuses whenever it is sent.
+    /// A job that Kommo refuses each time it is sent.
     async fn refused(&self, sender: &Sender, fault: &Fault) -> JobId {
         let id = self.completed(&self.bot(vec![fault.clone(); 500])).await;
         sender.idle().await;
         id
     }
 
-    /// A job of an account that Kommo takes.
+    /// A job of `of`, which Kommo takes.
     async fn good(&self, sender: &Sender, of: &Simulator) -> JobId {
         let id = self.completed_of(of.options().account_id, &of.bot(Plan::with_data(json!({})))).await;
         sender.idle().await;
@@ -40,10 +40,10 @@ impl Home {
     }
 
     /// Lets `span` pass and sends what may go.
-    async fn after(&self, sender: &Sender, span: Duration) {
+    async fn wait_and_send(&self, sender: &Sender, span: Duration) {
         self.clock.advance(span);
         for _ in 0..3 {
-            // What is one after the other is not at the same moment.
+            // Consecutive steps must not have the same time.
             self.clock.advance(Duration::from_millis(1));
             sender.step().await.unwrap();
             sender.idle().await;
@@ -54,20 +54,20 @@ impl Home {
         self.job(id).await.state.name() == state
     }
 
-    /// Lets minutes pass until the job is dead; says how many.
+    /// Lets minutes pass until the job is dead. Returns how many.
     async fn minutes_until_dead(&self, sender: &Sender, id: JobId) -> u32 {
         for minute in 0..200 {
             if self.is(id, StateName::Dead).await {
                 return minute;
             }
-            self.after(sender, MINUTE).await;
+            self.wait_and_send(sender, MINUTE).await;
         }
-        panic!("it is not given up");
+        panic!("the job is not given up");
     }
 }
 
 #[tokio::test]
-async fn a_job_that_is_always_refused_holds_up_neither_its_account_nor_others_and_ends_dead() {
+async fn a_job_that_is_always_refused_delays_no_others_and_ends_dead() {
     for (fault, turns) in REFUSALS.into_iter().zip([200, 60, 60, 60]) {
         let home = Home::new().await;
         let other = Simulator::start(Options::numbered(2)).await.unwrap();
@@ -75,15 +75,15 @@ async fn a_job_that_is_always_refused_holds_up_neither_its_account_nor_others_an
         let bad = home.refused(&sender, &fault).await;
         let mut held_up = None;
         for turn in 0..turns {
-            home.after(&sender, Duration::from_secs(3)).await;
-            // Another account has a bot every 3 s, and this one every half minute.
+            home.wait_and_send(&sender, Duration::from_secs(3)).await;
+            // The other account has a bot every 3 s, this one every 30 s.
             let elsewhere = home.good(&sender, &other).await;
             assert!(home.is(elsewhere, StateName::Delivered).await, "{fault}: in turn {turn}");
             if turn % 10 == 9 {
                 let beside = home.good(&sender, &home.simulator).await;
-                home.after(&sender, Duration::ZERO).await;
+                home.wait_and_send(&sender, Duration::ZERO).await;
                 if !home.is(beside, StateName::Delivered).await {
-                    assert!(turn < 20 && fault != Fault::Reset, "{fault}: held up again in turn {turn}");
+                    assert!(turn < 20 && fault != Fault::Reset, "{fault}: delayed again in turn {turn}");
                     held_up = Some(beside);
                 }
             }
@@ -103,7 +103,7 @@ async fn a_job_that_is_always_refused_holds_up_neither_its_account_nor_others_an
 }
 
 #[tokio::test]
-async fn while_an_account_refuses_all_nothing_is_charged_and_everything_goes_out_afterwards() {
+async fn jobs_of_an_account_that_refuses_all_calls_are_not_charged_and_go_out_afterwards() {
     for fault in REFUSALS {
         let home = Home::new().await;
         let sender = home.with(&[]).await;
@@ -113,14 +113,14 @@ async fn while_an_account_refuses_all_nothing_is_charged_and_everything_goes_out
             jobs.push(home.good(&sender, &home.simulator).await);
         }
         for _ in 0..60 {
-            home.after(&sender, MINUTE * 5).await;
+            home.wait_and_send(&sender, MINUTE * 5).await;
         }
         let calls = home.simulator.calls().len();
         assert!((5..30).contains(&calls), "{fault}: {calls} calls in five hours");
         home.simulator.set_outage(None);
-        // No pause is longer.
-        home.after(&sender, HOUR).await;
-        home.after(&sender, MINUTE).await;
+        // The longest pause is an hour.
+        home.wait_and_send(&sender, HOUR).await;
+        home.wait_and_send(&sender, MINUTE).await;
         for id in jobs {
             let job = home.job(id).await;
             assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 1), "{fault}");
@@ -129,43 +129,43 @@ async fn while_an_account_refuses_all_nothing_is_charged_and_everything_goes_out
 }
 
 #[tokio::test]
-async fn a_job_that_is_alone_and_refused_holds_up_none_that_comes_later() {
+async fn a_refused_job_does_not_delay_later_jobs() {
     for fault in REFUSALS {
         let home = Home::new().await;
         let sender = home.with(&[]).await;
         let bad = home.refused(&sender, &fault).await;
         for _ in 0..60 {
-            home.after(&sender, MINUTE * 5).await;
+            home.wait_and_send(&sender, MINUTE * 5).await;
         }
         let calls = home.simulator.calls().len();
         assert!((5..30).contains(&calls), "{fault}: {calls} calls in five hours");
-        assert_eq!(home.job(bad).await.delivery_attempts, 0, "{fault}: it may be the account");
+        assert_eq!(home.job(bad).await.delivery_attempts, 0, "{fault}: the account may be the reason");
         assert_eq!(sender.0.parts.health.waiting().len(), 1, "{fault}");
         let later = home.good(&sender, &home.simulator).await;
-        home.after(&sender, Duration::ZERO).await;
+        home.wait_and_send(&sender, Duration::ZERO).await;
         assert!(home.is(later, StateName::Delivered).await, "{fault}");
-        // And what waited for the account is tried at once.
+        // The job that waited for the account is also tried at once.
         assert!(home.simulator.calls().len() >= calls + 2, "{fault}");
-        assert_eq!(home.job(bad).await.delivery_attempts, 1, "{fault}: now it is the job");
+        assert_eq!(home.job(bad).await.delivery_attempts, 1, "{fault}: now the job is the reason");
     }
 }
 
 #[tokio::test]
-async fn a_restart_gives_a_refused_job_no_new_time_and_pauses_nothing() {
+async fn a_restart_neither_renews_the_time_of_a_refused_job_nor_pauses_its_account() {
     let home = Home::new().await;
     let mut sender = home.with(&[]).await;
     let bad = home.refused(&sender, &Fault::Forbidden).await;
-    home.after(&sender, MINUTE).await;
+    home.wait_and_send(&sender, MINUTE).await;
     home.good(&sender, &home.simulator).await;
-    home.after(&sender, Duration::ZERO).await;
-    assert_eq!(home.job(bad).await.delivery_attempts, 1, "it is refused for its own sake");
+    home.wait_and_send(&sender, Duration::ZERO).await;
+    assert_eq!(home.job(bad).await.delivery_attempts, 1, "it is refused alone");
     for _ in 0..5 {
-        // Another process, which has seen nothing.
+        // A new process, without any evidence.
         sender = home.with(&[]).await;
-        home.after(&sender, MINUTE * 10).await;
+        home.wait_and_send(&sender, MINUTE * 10).await;
         assert!(home.is(bad, StateName::Delivering).await);
         let beside = home.good(&sender, &home.simulator).await;
-        home.after(&sender, Duration::ZERO).await;
+        home.wait_and_send(&sender, Duration::ZERO).await;
         assert!(home.is(beside, StateName::Delivered).await, "the account was paused again");
     }
     let minutes = home.minutes_until_dead(&sender, bad).await;
@@ -173,7 +173,7 @@ async fn a_restart_gives_a_refused_job_no_new_time_and_pauses_nothing() {
 }
 
 #[tokio::test]
-async fn calls_that_are_refused_together_are_one_pause_and_mark_no_job() {
+async fn calls_that_are_refused_together_cause_one_pause_and_blame_no_job() {
     let home = Home::new().await;
     let mut jobs = Vec::new();
     for _ in 0..5 {
@@ -183,8 +183,8 @@ async fn calls_that_are_refused_together_are_one_pause_and_mark_no_job() {
     sender.step().await.unwrap();
     sender.idle().await;
     assert_eq!(home.simulator.calls().len(), 5);
-    home.after(&sender, MINUTE).await;
-    home.after(&sender, Duration::from_millis(1_100)).await;
+    home.wait_and_send(&sender, MINUTE).await;
+    home.wait_and_send(&sender, Duration::from_millis(1_100)).await;
     for id in jobs {
         let job = home.job(id).await;
         assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 1));
@@ -192,7 +192,7 @@ async fn calls_that_are_refused_together_are_one_pause_and_mark_no_job() {
 }
 
 #[tokio::test]
-async fn a_permit_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_its_place() {
+async fn a_permit_from_before_a_pause_is_not_used_and_its_job_keeps_its_place() {
     for cause in
         [Cause::TooMany, Cause::Unauthorized, Cause::PaymentRequired, Cause::Forbidden, Cause::Blocked]
     {
@@ -212,17 +212,17 @@ async fn a_permit_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_
         other.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
         sender.start(job, reserved);
         sender.idle().await;
-        assert!(home.simulator.calls().is_empty(), "{cause:?}: a call after the answer was read");
+        assert!(home.simulator.calls().is_empty(), "{cause:?}: a call after the pause began");
         let job = home.job(id).await;
         let State::Delivering { due_at, lease_until: None, .. } = job.state else { panic!("{cause:?}") };
         assert_eq!((due_at, job.delivery_attempts), (job.received_at, 0), "{cause:?}");
-        home.after(&sender, MINUTE).await;
+        home.wait_and_send(&sender, MINUTE).await;
         assert!(home.is(id, StateName::Delivered).await, "{cause:?}");
     }
 }
 
 #[tokio::test]
-async fn all_accounts_wait_only_after_two_of_them_were_refused_without_json_in_a_row() {
+async fn all_accounts_wait_only_after_two_of_them_in_a_row_get_a_403_without_json() {
     let home = Home::new().await;
     let others = [
         Simulator::start(Options::numbered(2)).await.unwrap(),
@@ -246,31 +246,31 @@ async fn all_accounts_wait_only_after_two_of_them_were_refused_without_json_in_a
     let all = waits().unwrap();
     assert_eq!((all.accounts.len(), all.left), (2, Some(MINUTE)));
     assert!(all.to_string().contains("403") && all.to_string().contains("blocks this address"), "{all}");
-    home.after(&sender, MINUTE).await;
-    home.after(&sender, Duration::from_millis(2_200)).await;
-    home.after(&sender, Duration::from_millis(1_100)).await;
+    home.wait_and_send(&sender, MINUTE).await;
+    home.wait_and_send(&sender, Duration::from_millis(2_200)).await;
+    home.wait_and_send(&sender, Duration::from_millis(1_100)).await;
     assert_eq!(waits(), None);
     assert_eq!(home.store.jobs().stats().await.unwrap().jobs[&StateName::Delivered], 4);
 }
 
 #[tokio::test]
-async fn what_was_refused_with_its_account_does_not_starve_behind_a_lane_that_is_always_full() {
+async fn a_job_that_was_refused_with_its_account_does_not_starve_in_a_full_lane() {
     let home = Home::new().await;
     let sender = home.with(&[]).await;
-    // Refused once, with the account.
+    // Refused once, together with the account.
     let early = home.completed(&home.bot([Fault::Forbidden])).await;
     sender.idle().await;
     assert!(home.is(early, StateName::Delivering).await);
-    home.after(&sender, MINUTE).await;
+    home.wait_and_send(&sender, MINUTE).await;
     for second in 0..30 {
         if home.is(early, StateName::Delivered).await {
             return;
         }
-        // More than the rate of 7 takes.
+        // More than the rate of 7 allows.
         for _ in 0..10 {
             home.completed(&home.bot([])).await;
         }
-        home.after(&sender, Duration::from_millis(1_100)).await;
-        assert!(second < 29, "its bot hangs");
+        home.wait_and_send(&sender, Duration::from_millis(1_100)).await;
+        assert!(second < 29, "the refused job starves");
     }
 }

@@ -1,5 +1,5 @@
-//! What comes of a continue that is too early, one that meets something else than Kommo, one that is superseded, and one that
-//! waits while the bridge stops.
+//! Continues that are too early, that reach something other than Kommo, that are superseded, or that wait while the
+//! bridge stops.
 
 use super::connected::connect;
 use super::*;
@@ -9,7 +9,7 @@ async fn state(home: &Home, id: JobId) -> StateName {
     home.job(id).await.state.name()
 }
 
-/// Lets time pass, and what is due then go out.
+/// Lets time pass, and sends what is due then.
 async fn pass_time(home: &Home, sender: &Sender, millis: u64) {
     home.clock.advance(Duration::from_millis(millis));
     sender.step().await.unwrap();
@@ -17,7 +17,7 @@ async fn pass_time(home: &Home, sender: &Sender, millis: u64) {
 }
 
 #[tokio::test]
-async fn a_bot_that_does_not_wait_yet_is_continued_and_no_attempt_is_charged() {
+async fn a_bot_that_is_not_waiting_yet_is_continued_and_no_attempt_is_charged() {
     let home = Home::new().await;
     let sender = home.sender(7).await;
     let bot = home.bot(vec![Fault::Status(404), Fault::HtmlNotFound, Fault::Status(404)]);
@@ -49,12 +49,12 @@ async fn a_bot_that_never_waits_is_gone_after_four_calls() {
 }
 
 #[tokio::test]
-async fn a_page_in_place_of_kommo_costs_attempts_and_no_answer() {
+async fn a_web_page_instead_of_kommos_api_costs_attempts_but_not_the_answer() {
     let home = Home::new().await;
     let bot = home.bot(vec![Fault::HtmlOk, Fault::HtmlNotFound]);
     let id = home.completed(&bot).await;
     let sender = home.sender(7).await;
-    // From then on a 404 no longer means that the bot may not be waiting yet.
+    // From then on, a 404 can no longer mean that the bot is not waiting yet.
     pass_time(&home, &sender, 3_000).await;
     let job = home.job(id).await;
     assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, 1));
@@ -68,7 +68,7 @@ async fn a_page_in_place_of_kommo_costs_attempts_and_no_answer() {
 }
 
 #[tokio::test]
-async fn a_success_of_something_else_may_hide_one_of_kommo() {
+async fn a_success_of_another_server_may_hide_one_of_kommo() {
     let home = Home::new().await;
     let sender = home.sender(7).await;
     let id = home.completed(&home.bot(vec![Fault::HtmlOk, Fault::Status(404)])).await;
@@ -77,7 +77,7 @@ async fn a_success_of_something_else_may_hide_one_of_kommo() {
     assert_eq!(state(&home, id).await, StateName::Delivered);
 }
 
-/// A job whose first continue met `fault`, and a newer one of the same bot.
+/// A job whose first continue met `fault`, and a newer job of the same bot.
 async fn asked_twice(home: &Home, sender: &Sender, fault: Fault) -> [JobId; 2] {
     let bot = home.bot([fault]);
     let older = home.completed(&bot).await;
@@ -104,7 +104,7 @@ async fn a_late_answer_does_not_go_to_the_bots_next_question() {
         assert_eq!((job.state.name(), state(&home, newer).await), (StateName::Gone, StateName::Delivered));
         let error = job.last_error.unwrap();
         assert!(error.contains("superseded") && error.contains(&newer.to_string()), "{fault}: {error}");
-        // One for each job, and none after the newer one came.
+        // One call for each job, and none for the older one after the newer one came.
         assert_eq!(home.simulator.calls().len(), 2, "{fault}");
     }
 }
@@ -145,7 +145,7 @@ async fn a_superseded_job_is_sent_once_more_if_an_operator_forces_it() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_waits_for_its_token_at_the_stop_is_not_taken_for_one_that_was_sent() {
+async fn a_delivery_that_waits_for_its_token_at_the_stop_does_not_count_as_sent() {
     let home = Home::new().await;
     let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
     connect(&home, &sender).await;
@@ -157,12 +157,12 @@ async fn a_delivery_that_waits_for_its_token_at_the_stop_is_not_taken_for_one_th
     while home.simulator.oauth_calls().len() == asked {
         tokio::task::yield_now().await;
     }
-    // The call to the token endpoint would end with the timeout of a request.
-    tokio::time::timeout(LEASE / 2, sender.hand_back()).await.expect("it was waited for");
+    // Without the stop, the call to the token endpoint would last until the timeout of a request.
+    tokio::time::timeout(LEASE / 2, sender.hand_back()).await.expect("the stop waited for the token");
     let State::Delivering { lease_until, .. } = home.job(id).await.state else { panic!() };
-    assert_eq!(lease_until, None, "it was not given back");
+    assert_eq!(lease_until, None, "the delivery was not handed back");
 
-    // The next start: Kommo says 404, and nothing had arrived before.
+    // The next start: Kommo answers 404, and no earlier continue had arrived.
     home.clock.advance(Duration::from_secs(3_600));
     let sender = home.sender(7).await;
     sender.step().await.unwrap();
@@ -171,7 +171,7 @@ async fn a_delivery_that_waits_for_its_token_at_the_stop_is_not_taken_for_one_th
 }
 
 #[tokio::test]
-async fn a_delivery_that_is_on_its_way_at_the_stop_is_not_given_back() {
+async fn a_delivery_in_flight_at_the_stop_is_not_handed_back() {
     let home = Home::new().await;
     let sender = home.sender(7).await;
     let id = home.completed(&home.bot([Fault::Hang])).await;
@@ -180,5 +180,5 @@ async fn a_delivery_that_is_on_its_way_at_the_stop_is_not_given_back() {
     }
     sender.hand_back().await;
     let State::Delivering { lease_until, .. } = home.job(id).await.state else { panic!() };
-    assert!(lease_until.is_some(), "its answer is lost when the process ends");
+    assert!(lease_until.is_some(), "the response is lost when the process ends");
 }

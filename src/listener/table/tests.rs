@@ -1,24 +1,24 @@
-//! Who goes, as tables; times in milliseconds.
+//! Which connection is closed, as tables. Times are in milliseconds.
 
 use super::*;
 
-/// A moment of a made-up day, and moments after it.
+/// Returns a function from milliseconds to moments of an arbitrary day.
 fn day() -> impl Fn(u64) -> Instant {
     let start = Instant::now();
     move |millis| start + Duration::from_millis(millis)
 }
 
-/// A table that is full: connection N of `since` waits since then.
+/// Creates a full table in which connection N has waited since `since[N]`.
 fn full(since: &[u64], at: impl Fn(u64) -> Instant) -> Table {
     let mut table = Table::new(since.len());
     for (id, since) in (0..).zip(since) {
-        assert_eq!(table.admit(at(*since)), Admission::Place(id));
+        assert_eq!(table.admit(at(*since)), Admission::Slot(id));
     }
     table
 }
 
 #[test]
-fn the_stranger_that_has_waited_longest_goes_first_and_no_young_connection() {
+fn the_longest_waiting_stranger_is_closed_first_but_never_a_young_connection() {
     let at = day();
     let now = 10_000;
     let some = |millis: u64, id| Some((at(millis), id));
@@ -40,7 +40,7 @@ fn the_stranger_that_has_waited_longest_goes_first_and_no_young_connection() {
 }
 
 #[test]
-fn places_are_given_until_there_are_none_and_then_one_is_asked_at_a_time() {
+fn a_full_table_asks_one_connection_at_a_time_to_close() {
     let at = day();
     let mut table = full(&[0, 1, 2], &at);
     assert_eq!(table.admit(at(50)), Admission::Full(Some(at(100))));
@@ -48,31 +48,31 @@ fn places_are_given_until_there_are_none_and_then_one_is_asked_at_a_time() {
     assert!(table.closes(0) && !table.closes(1));
     assert_eq!(table.admit(at(500)), Admission::Soon);
     table.closed(0);
-    assert_eq!(table.admit(at(500)), Admission::Place(3));
+    assert_eq!(table.admit(at(500)), Admission::Slot(3));
     assert_eq!(table.admit(at(500)), Admission::AfterClosing(1));
 }
 
 #[test]
-fn a_connection_whose_caller_is_heard_after_all_stays_and_another_one_goes() {
+fn a_connection_whose_caller_sends_in_time_stays_and_another_is_closed() {
     let at = day();
     let mut table = full(&[0, 1], &at);
     assert_eq!(table.admit(at(500)), Admission::AfterClosing(0));
-    assert!(table.works(0), "the new one has to look again");
+    assert!(table.works(0), "the new connection has to search again");
     assert!(!table.closes(0));
     assert_eq!(table.admit(at(500)), Admission::AfterClosing(1));
-    assert!(table.waits(1, false, at(501)), "a first byte is enough");
+    assert!(table.waits(1, false, at(501)), "the new connection is woken");
     assert!(!table.closes(1));
     assert_eq!(table.admit(at(502)), Admission::Full(Some(at(601))));
 }
 
 #[test]
-fn a_connection_that_was_asked_stays_if_another_place_comes_free() {
+fn a_connection_asked_to_close_stays_if_another_slot_becomes_free() {
     let at = day();
     let mut table = full(&[0, 1, 2], &at);
     assert_eq!(table.admit(at(500)), Admission::AfterClosing(0));
     table.closed(2);
-    assert_eq!(table.admit(at(500)), Admission::Place(3));
-    assert!(!table.closes(0), "one place is enough for one connection");
+    assert_eq!(table.admit(at(500)), Admission::Slot(3));
+    assert!(!table.closes(0), "one slot is enough for one connection");
     assert_eq!(table.admit(at(500)), Admission::AfterClosing(0), "the next one asks again");
 }
 
@@ -88,21 +88,21 @@ fn a_connection_with_a_request_in_progress_is_never_chosen() {
 }
 
 #[test]
-fn a_fresh_connection_outlives_all_that_hold_places_without_a_use() {
+fn a_fresh_connection_outlives_idle_ones() {
     let at = day();
-    // Silent ones, and ones that drip a head or a body; a drip changes nothing.
+    // Silent connections, and ones that send a head or a body byte by byte, which does not change anything.
     let mut table = full(&[0; 1_000], &at);
     for opened in 0..2_000_u64 {
         let now = at(2_000 + opened / 10);
         let Admission::AfterClosing(gone) = table.admit(now) else { panic!("no victim") };
-        assert!(gone < 1_000 || opened >= 1_000, "{gone} of the fresh ones goes before the old ones");
+        assert!(gone < 1_000 || opened >= 1_000, "fresh connection {gone} is closed before the old ones");
         table.closed(gone);
-        assert!(matches!(table.admit(now), Admission::Place(_)));
+        assert!(matches!(table.admit(now), Admission::Slot(_)));
     }
 }
 
 #[test]
-fn a_request_may_begin_while_fewer_than_its_share_are_in_progress() {
+fn a_request_may_start_while_fewer_than_its_share_are_in_progress() {
     let at = day();
     let mut table = full(&[0, 0, 0], &at);
     table.begins(0);
@@ -114,11 +114,11 @@ fn a_request_may_begin_while_fewer_than_its_share_are_in_progress() {
     table.finishes(0);
     assert_eq!([1, 2].map(|share| table.may_begin(share)), [false, true]);
     table.closed(1);
-    assert!(table.may_begin(1), "a connection that closes takes its request with it");
+    assert!(table.may_begin(1), "a closed connection ends its request");
 }
 
 #[test]
-fn what_is_closed_leaves_nothing_behind() {
+fn a_closed_connection_leaves_nothing_behind() {
     let at = day();
     let mut table = full(&[0, 1], &at);
     table.begins(0);

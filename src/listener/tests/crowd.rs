@@ -1,4 +1,4 @@
-//! More callers than places, over real sockets: who is closed, who is served, who is never cut off.
+//! More callers than slots, over real sockets: which connections are closed, served, or never interrupted.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use crate::problem::SendAfter;
 const HELLO: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 const LAST_HELLO: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
-/// `GET /slow` says that it began and answers when it may; `POST /body` answers when it has the whole body.
+/// `GET /slow` reports that it started and responds when released; `POST /body` responds after the whole body.
 fn busy() -> (Router, mpsc::Receiver<()>, Arc<Notify>) {
     let (began, begun) = mpsc::channel::<()>(8);
     let release = Arc::new(Notify::new());
@@ -28,7 +28,7 @@ fn busy() -> (Router, mpsc::Receiver<()>, Arc<Notify>) {
 }
 
 #[tokio::test]
-async fn connections_that_wait_for_their_caller_give_up_their_places() {
+async fn connections_that_wait_for_their_caller_give_up_their_slots() {
     let big = "x".repeat(32 << 20);
     let (router, ..) = busy();
     let router = router.route("/big", get(async move || big));
@@ -39,11 +39,11 @@ async fn connections_that_wait_for_their_caller_give_up_their_places() {
         ("half a chunk", "POST /body HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n9\r\nabc"),
         ("between requests", HELLO),
         ("does not read", "GET /big HTTP/1.1\r\nhost: a\r\n\r\n"),
-        ("asks on and on, does not read", &HELLO.repeat(2_000)),
+        ("sends constantly, does not read", &HELLO.repeat(2_000)),
     ] {
         let running = Running::start_with(router.clone(), options(1, LONG_TIMEOUT)).await;
         let first = running.send(sent).await;
-        // No time limit of the listener ends before this one's caller gives up.
+        // No time limit of the listener ends before the new caller gives up.
         let mut second = running.send(LAST_HELLO).await;
         assert!(until_closed(&mut second).await.ends_with("hello"), "{what}");
         drop(first);
@@ -72,14 +72,14 @@ async fn a_request_in_progress_is_never_closed_and_new_callers_wait_for_it() {
     assert_eq!(second.try_read(&mut [0; 1]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     release.notify_one();
     until(&mut first, "finished").await;
-    // Now it is idle, and makes room.
+    // Now it is idle, and can be closed.
     assert!(until_closed(&mut second).await.ends_with("hello"));
     assert_eq!(until_closed(&mut first).await, "");
     running.stop().await;
     assert_eq!(*seen.lock().unwrap(), [true, false]);
 }
 
-/// Moves tokio's clock on.
+/// Advances tokio's clock.
 async fn pass(span: Duration) {
     tokio::time::pause();
     tokio::time::advance(span).await;
@@ -87,7 +87,7 @@ async fn pass(span: Duration) {
 }
 
 #[tokio::test]
-async fn strangers_go_before_a_caller_that_proved_itself_and_the_longest_waiting_first() {
+async fn strangers_are_closed_first_in_order_of_waiting() {
     let mut options = options(3, LONG_TIMEOUT);
     options.rules.proves = |path| path == "/proof";
     let router = hello().route("/proof", get(async || "proven"));
@@ -110,7 +110,7 @@ async fn strangers_go_before_a_caller_that_proved_itself_and_the_longest_waiting
 }
 
 #[tokio::test]
-async fn after_some_requests_that_prove_nothing_the_connection_is_closed_unless_a_good_one_is_among_them() {
+async fn several_unproven_requests_without_a_good_one_close_the_connection() {
     let mut options = options(9, LONG_TIMEOUT);
     options.rules.proves = |path| path == "/";
     let router = hello().route("/anyone", get(async || "good day"));
@@ -157,11 +157,11 @@ async fn a_path_with_a_smaller_share_leaves_room_for_the_others() {
 }
 
 #[tokio::test]
-async fn callers_that_ask_on_and_on_give_way_to_a_new_one() {
+async fn callers_that_send_constantly_make_room_for_a_new_one() {
     let mut options = options(2, LONG_TIMEOUT);
     options.rules.proves = |path| path == "/";
     let running = Running::start_with(hello(), options).await;
-    // They send so often that none of them is ever waited for.
+    // They send so often that the bridge never waits for any of them.
     let mut busy = tokio::task::JoinSet::new();
     for _ in 0..2 {
         let mut stream = running.send("").await;
@@ -177,7 +177,7 @@ async fn callers_that_ask_on_and_on_give_way_to_a_new_one() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_held_back_comes_and_until_then_takes_no_place() {
+async fn a_delayed_response_is_sent_and_occupies_no_slot_meanwhile() {
     let late = |pause| {
         async move || {
             let mut response: Response = (StatusCode::UNAUTHORIZED, "late").into_response();
@@ -200,10 +200,10 @@ async fn an_answer_that_is_held_back_comes_and_until_then_takes_no_place() {
 }
 
 #[tokio::test]
-async fn a_burst_beyond_the_cap_is_served_to_the_last_one() {
+async fn a_burst_beyond_the_limit_is_served_completely() {
     let running = Running::start_with(busy().0, options(4, LONG_TIMEOUT)).await;
     let mut burst = Vec::new();
-    // The listener gets no turn before all of them are there, with all that they send.
+    // The listener does not run before all of them are connected and have sent their requests.
     for number in 0..64 {
         let body = format!("number {number:02}");
         let mut stream = std::net::TcpStream::connect(running.address).unwrap();
@@ -212,7 +212,7 @@ async fn a_burst_beyond_the_cap_is_served_to_the_last_one() {
         burst.push((TcpStream::from_std(stream).unwrap(), body));
     }
     for (stream, body) in &mut burst {
-        // Their callers keep the connections open, as a proxy does.
+        // The callers keep the connections open, like a proxy.
         assert!(until(stream, body).await.starts_with("HTTP/1.1 200"));
     }
     running.stop().await;

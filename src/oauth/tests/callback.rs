@@ -1,4 +1,4 @@
-//! What comes of a callback.
+//! The outcomes of a callback.
 
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use super::*;
 
 #[tokio::test]
-async fn a_person_with_our_link_connects_the_account_and_sees_a_page() {
+async fn a_person_with_a_link_connects_the_account_and_sees_a_page() {
     let bench = Bench::new().await;
     let answer = bench.send(Method::GET, &bench.callback(&[]), BROWSER).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -57,7 +57,7 @@ async fn an_installation_without_a_link_is_refused_or_kept_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_loaded_again_says_that_the_account_is_connected() {
+async fn a_reloaded_page_says_that_the_account_is_connected() {
     let bench = Bench::new().await;
     let path = bench.callback(&[]);
     let first = bench.get(&path).await;
@@ -76,7 +76,7 @@ async fn a_page_that_is_loaded_again_says_that_the_account_is_connected() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_person_changes_nothing_and_is_no_error() {
+async fn a_persons_refusal_changes_nothing_and_is_not_an_error() {
     let bench = Bench::new().await;
     bench.get(&bench.callback(&[])).await;
     let path = "/oauth/callback?error=access_denied&client_id=id-of-main";
@@ -87,7 +87,7 @@ async fn a_refusal_of_the_person_changes_nothing_and_is_no_error() {
 }
 
 #[tokio::test]
-async fn calls_that_are_none_of_kommos_are_refused_before_anything_is_sent() {
+async fn calls_that_kommo_never_makes_are_refused_before_anything_is_sent() {
     let bench = Bench::new().await;
     let ours = bench.callback(&[]);
     let long = "x".repeat(5_000);
@@ -114,7 +114,7 @@ async fn calls_that_are_none_of_kommos_are_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn what_kommo_says_to_the_exchange_decides_the_status() {
+async fn kommos_response_to_the_exchange_decides_the_status() {
     let bench = Bench::new().await;
     let dead = json!({ "hint": "Authorization code has expired" });
     let wrong_secret = json!({ "hint": "Client authentication failed" });
@@ -134,7 +134,7 @@ async fn what_kommo_says_to_the_exchange_decides_the_status() {
 }
 
 #[tokio::test]
-async fn a_bridge_that_is_not_set_up_for_it_says_what_is_missing() {
+async fn a_bridge_without_oauth_says_what_is_missing() {
     for (bench, missing) in [
         (Bench::with(|parts| parts.keys = None).await, "store.encryption_key"),
         (
@@ -152,7 +152,7 @@ async fn a_bridge_that_is_not_set_up_for_it_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_stopping_bridge_uses_no_code_up_but_still_hears_a_revocation() {
+async fn a_stopping_bridge_uses_no_code_but_still_accepts_a_revocation() {
     let bench = Bench::new().await;
     bench.get(&bench.callback(&[])).await;
     bench.draining.cancel();
@@ -165,13 +165,13 @@ async fn a_stopping_bridge_uses_no_code_up_but_still_hears_a_revocation() {
 }
 
 #[tokio::test]
-async fn a_caller_that_hangs_up_cuts_neither_the_exchange_nor_what_is_told_of_it() {
+async fn a_caller_that_hangs_up_interrupts_neither_the_exchange_nor_its_log() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let bench = Bench::new().await;
     let _recording = metrics::set_default_local_recorder(&recorder);
     let request = Request::builder().uri(bench.callback(&[])).body(Body::empty()).unwrap();
     let mut call = Box::pin(bench.router.clone().oneshot(request));
-    assert!(call.as_mut().now_or_never().is_none(), "it waits for Kommo");
+    assert!(call.as_mut().now_or_never().is_none(), "the call waits for Kommo");
     drop(call);
     let limit = std::time::Instant::now() + Duration::from_secs(30);
     let counted = r#"bridge_oauth_callbacks_total{outcome="connected"} 1"#;
@@ -183,7 +183,7 @@ async fn a_caller_that_hangs_up_cuts_neither_the_exchange_nor_what_is_told_of_it
 }
 
 #[tokio::test]
-async fn only_so_many_exchanges_are_under_way_at_once() {
+async fn parallel_exchanges_are_limited() {
     let bench = Bench::new().await;
     let paths: Vec<String> = (0..=MAX_PARALLEL_EXCHANGES).map(|_| bench.callback(&[])).collect();
     let answers = futures_util::future::join_all(paths.iter().map(|path| bench.get(path))).await;

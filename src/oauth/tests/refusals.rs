@@ -1,4 +1,4 @@
-//! Every refusal, as callers and operators see it.
+//! All refusals, as callers and operators see them.
 
 use super::*;
 use crate::accounts::{RevocationError, StateError};
@@ -6,7 +6,7 @@ use crate::oauth::query::QueryError;
 use kommo::{GrantError, Reason};
 use store::StoreError;
 
-/// A refusal, its status, the end of its `type`, its label, and whether the same call may come again.
+/// A refusal, its status, the end of its `type`, its label, and whether the same call may be retried.
 type Row = (Refusal, u16, &'static str, &'static str, bool);
 
 fn rows() -> Vec<Row> {
@@ -51,7 +51,7 @@ fn rows() -> Vec<Row> {
     connect.chain(others).collect()
 }
 
-async fn told(problem: ProblemDetails) -> (u16, bool, Value) {
+async fn answered(problem: ProblemDetails) -> (u16, bool, Value) {
     let response = problem.into_response();
     let (status, again) = (response.status().as_u16(), response.headers().contains_key("retry-after"));
     let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
@@ -62,7 +62,7 @@ async fn told(problem: ProblemDetails) -> (u16, bool, Value) {
 async fn each_refusal_of_a_callback_has_its_status_type_label_and_advice() {
     for (refusal, status, slug, outcome, again) in rows() {
         assert_eq!(refusal.kind().outcome, outcome, "{refusal:?}");
-        let (got, may_come_again, body) = told(refusal.problem()).await;
+        let (got, may_come_again, body) = answered(refusal.problem()).await;
         assert_eq!((got, may_come_again), (status, again), "{refusal:?}");
         assert_eq!(body["type"], format!("urn:salesbot-bridge:problem:{slug}"));
         let detail = body["detail"].as_str().unwrap();
@@ -85,7 +85,7 @@ async fn each_refusal_of_a_revocation_has_its_status_type_and_label() {
         (RevocationRefusal::Cut, 503, "not-stored", "unavailable"),
     ] {
         assert_eq!(refusal.kind().outcome, outcome, "{refusal:?}");
-        let (got, again, body) = told(refusal.problem()).await;
+        let (got, again, body) = answered(refusal.problem()).await;
         assert_eq!((got, again), (status, status == 503), "{refusal:?}");
         assert_eq!(body["type"], format!("urn:salesbot-bridge:problem:{slug}"));
         assert!(!refusal.reason().is_empty());
@@ -93,7 +93,7 @@ async fn each_refusal_of_a_revocation_has_its_status_type_and_label() {
 }
 
 #[test]
-fn only_the_log_tells_what_is_wrong_with_the_store() {
+fn only_the_log_contains_the_reason_of_a_store_failure() {
     let error = || StoreError::ReadOnly("disk sda1 failed".into());
     let refusal = Refusal::from(ConnectError::Store(error()));
     assert!(refusal.reason().contains("sda1") && !refusal.wrong().contains("sda1"));
@@ -103,7 +103,7 @@ fn only_the_log_tells_what_is_wrong_with_the_store() {
 }
 
 #[test]
-fn a_strangers_text_is_not_repeated() {
+fn text_from_a_stranger_is_not_repeated() {
     assert!(Refusal::reported("server_error").wrong().contains("server_error"));
     for text in ["<b>", "call +1 555", "a.b"] {
         let refusal = Refusal::reported(text);

@@ -1,4 +1,4 @@
-//! What comes of a revocation, and what neither address does.
+//! The outcomes of a revocation, and requests that change nothing.
 
 use super::*;
 
@@ -27,13 +27,13 @@ async fn a_signed_revocation_disconnects_and_any_other_changes_nothing() {
     bench.kommo_says(200, pair(7));
     bench.get(&bench.callback(&[])).await;
     assert!(!bench.accounts.is_disabled(AccountId(7), "id-of-main"));
-    // The same call works no second time: Kommo takes the account's token.
+    // The same call does not work a second time: Kommo accepts the account's token.
     assert_eq!(bench.refused(&good).await, (409, "still-connected".into()));
     assert_eq!(bench.state_of_account().await, Some(AccountState::Active));
 }
 
 #[tokio::test]
-async fn a_revocation_waits_while_kommo_cannot_be_asked() {
+async fn a_revocation_waits_while_kommo_cannot_be_reached() {
     let bench = Bench::new().await;
     bench.get(&bench.callback(&[])).await;
     bench.kommo_says(503, json!({}));
@@ -46,7 +46,7 @@ async fn a_revocation_waits_while_kommo_cannot_be_asked() {
 }
 
 #[tokio::test]
-async fn whoever_only_looks_at_the_link_uses_nothing_up() {
+async fn a_head_request_does_not_use_up_the_link() {
     let bench = Bench::new().await;
     for (method, path) in [(Method::HEAD, bench.callback(&[])), (Method::HEAD, revocation("7"))] {
         let answer = bench.send(method, &path, BROWSER).await;
@@ -64,7 +64,7 @@ async fn whoever_only_looks_at_the_link_uses_nothing_up() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_stored_is_told_without_its_reason() {
+async fn a_store_failure_is_reported_without_its_reason() {
     let bench = Bench::new().await;
     bench.store.close().await;
     let (status, body) = bench.get(&bench.callback(&[])).await;

@@ -1,10 +1,9 @@
 //! The PHP-style form: `token=…&data[lead][id]=1&data[tags][]=a&return_url=…`.
 //!
-//! Brackets may be percent-encoded or not. As in PHP, a later field wins over an earlier one that is in
-//! its way, `[]` is the next free number, and what follows the last `]` is ignored. A level whose keys are
-//! exactly 0, 1, 2 … becomes an array, every other one an object, so a huge index costs nothing. What is not
-//! UTF-8 in a value of `data` becomes U+FFFD; elsewhere it is refused. The fields of `multipart/form-data` have names of
-//! the same kind.
+//! Brackets may be percent-encoded or not. As in PHP, a later field replaces an earlier one that conflicts with it,
+//! `[]` is the next free number, and anything after the last `]` is ignored. A level whose keys are exactly 0, 1, 2 …
+//! becomes an array, any other level an object, so a huge index costs nothing. Invalid UTF-8 becomes U+FFFD in a
+//! value of `data`, and is refused elsewhere. The fields of `multipart/form-data` have the same kind of names.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +12,7 @@ use serde_json::Value;
 
 use super::{BodyError, MAX_DATA_DEPTH, MAX_FORM_FIELDS, RawRequest, from_text};
 
-/// Reads a form.
+/// Parses a form.
 pub(super) fn parse(body: &[u8]) -> Result<RawRequest, BodyError> {
     let fields = body.split(|byte| *byte == b'&').filter(|field| !field.is_empty()).map(|field| {
         let cut = field.iter().position(|byte| *byte == b'=');
@@ -23,7 +22,7 @@ pub(super) fn parse(body: &[u8]) -> Result<RawRequest, BodyError> {
     collect(fields)
 }
 
-/// Makes a request of the names and values of a form.
+/// Builds a request from the names and values of a form.
 pub(super) fn collect<'a>(
     fields: impl Iterator<Item = (Cow<'a, [u8]>, Cow<'a, [u8]>)>,
 ) -> Result<RawRequest, BodyError> {
@@ -40,7 +39,8 @@ pub(super) fn collect<'a>(
             "token" => return Err(BodyError::NoString("token")),
             "return_url" if path.is_empty() => request.return_url = text(&value)?.to_owned(),
             "return_url" => return Err(BodyError::NoString("return_url")),
-            // What a customer wrote. PHP hands on half a character where it cut a message; the bot is worth more.
+            // A customer's words. PHP leaves half a character where it truncates a message; answering the bot is more
+            // important.
             "data" => data.insert(path, String::from_utf8_lossy(&value).into_owned())?,
             _ => {}
         }
@@ -52,12 +52,12 @@ pub(super) fn collect<'a>(
     Ok(request)
 }
 
-/// A name, a token or a URL.
+/// Decodes a name, a token or a URL.
 fn text(bytes: &[u8]) -> Result<&str, BodyError> {
     std::str::from_utf8(bytes).map_err(|_| BodyError::Utf8)
 }
 
-/// Undoes `+` and `%41`. A `%` without two hexadecimal digits stays, as in PHP.
+/// Decodes `+` and `%41`. A `%` without two hexadecimal digits stays, as in PHP.
 fn unescape(escaped: &[u8]) -> Cow<'_, [u8]> {
     if !escaped.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(escaped);
@@ -90,7 +90,7 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 enum Node {
-    /// `None` until a field names it.
+    /// `None` until a field sets it.
     Leaf(Option<String>),
     Branch(Branch),
 }
@@ -98,14 +98,14 @@ enum Node {
 #[derive(Default)]
 struct Branch {
     entries: BTreeMap<String, Node>,
-    /// The number that `[]` stands for: one more than the highest so far.
+    /// The number for `[]`: one more than the highest so far.
     next: usize,
-    /// How many keys are no numbers.
+    /// How many keys are not numbers.
     names: usize,
 }
 
 impl Node {
-    /// Puts `value` where `path`, like `[lead][id]`, leads from here.
+    /// Inserts `value` at `path`, such as `[lead][id]`.
     fn insert(&mut self, path: &str, value: String) -> Result<(), BodyError> {
         let mut node = self;
         let mut depth = 0;
@@ -145,7 +145,7 @@ impl Branch {
     }
 
     fn into_value(mut self) -> Value {
-        // As many numbers as the highest one asks for, and no names: none is missing.
+        // There are no names, and as many numbers as the highest one requires, so none is missing.
         if self.names == 0 && self.next == self.entries.len() {
             let items = (0..self.next).filter_map(|index| self.entries.remove(&index.to_string()));
             return Value::Array(items.map(Node::into_value).collect());
@@ -154,7 +154,7 @@ impl Branch {
     }
 }
 
-/// The keys in `[a][][b]c`: `a`, none, `b`.
+/// Returns the keys in `[a][][b]c`: `a`, empty, `b`.
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     let mut rest = path;
     std::iter::from_fn(move || {
@@ -164,7 +164,8 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The number that `key` is in its shortest form, as PHP counts it. Nobody sends a list of a billion entries.
+/// Parses a key that is a number in its shortest form, as PHP counts it. At most nine digits: no one sends a list of
+/// a billion entries.
 fn number(key: &str) -> Option<usize> {
     let shortest = key == "0" || !key.starts_with('0');
     let digits = key.len() <= 9 && key.bytes().all(|byte| byte.is_ascii_digit());

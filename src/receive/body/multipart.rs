@@ -1,17 +1,17 @@
-//! `multipart/form-data`, which some clients send in place of a form.
+//! `multipart/form-data`, which some clients send instead of a form.
 //!
-//! The boundary is the first line of the body, so no header is needed. Names are read as in a form. A part without a name,
-//! and a file, is ignored: Kommo sends none. The body is bounded by `server.max_body`, its parts by
-//! [`MAX_FORM_FIELDS`](super::MAX_FORM_FIELDS).
+//! The boundary is the first line of the body, so no header is needed. Names are parsed as in a form. Files and parts
+//! without a name are ignored, because Kommo sends none. `server.max_body` limits the body, and [`MAX_FORM_FIELDS`] the
+//! number of parts.
 
 use std::borrow::Cow;
 
 use super::{BodyError, MAX_FORM_FIELDS};
 
-/// RFC 2046 allows 70 characters; some clients take more.
+/// RFC 2046 allows 70 characters; some clients use more.
 const MAX_BOUNDARY_BYTES: usize = 200;
 
-/// A field: its name and its value.
+/// A field's name and value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part<'a> {
     name: Cow<'a, [u8]>,
@@ -24,13 +24,13 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The parts of `body`; `None` if it does not begin with a boundary.
+/// Returns the parts of `body`; `None` if it does not start with a boundary.
 pub(super) fn parts(body: &[u8]) -> Option<Result<Vec<Part<'_>>, BodyError>> {
     let (boundary, rest) = line(body)?;
     let is_boundary = (3..=MAX_BOUNDARY_BYTES).contains(&boundary.len())
         && boundary.starts_with(b"--")
         && boundary.iter().all(u8::is_ascii_graphic);
-    // A form may begin with two hyphens too, but its second line does not begin like this.
+    // A form may start with two hyphens too, but its second line does not start like this.
     let is_header = rest.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"));
     (is_boundary && is_header).then(|| read(boundary, rest))
 }
@@ -41,7 +41,7 @@ fn read<'a>(boundary: &[u8], mut rest: &'a [u8]) -> Result<Vec<Part<'a>>, BodyEr
         let mut name = None;
         loop {
             let (header, after) =
-                line(rest).ok_or(BodyError::Multipart("a part has no end to its headers"))?;
+                line(rest).ok_or(BodyError::Multipart("the headers of a part are incomplete"))?;
             rest = after;
             if header.is_empty() {
                 break;
@@ -49,31 +49,31 @@ fn read<'a>(boundary: &[u8], mut rest: &'a [u8]) -> Result<Vec<Part<'a>>, BodyEr
             name = name.or_else(|| field_name(header));
         }
         let (value, after) =
-            part_end(rest, boundary).ok_or(BodyError::Multipart("its last part does not end"))?;
+            part_end(rest, boundary).ok_or(BodyError::Multipart("its last part is incomplete"))?;
         if let Some(name) = name {
             if parts.len() == MAX_FORM_FIELDS {
                 return Err(BodyError::TooManyFields);
             }
             parts.push(Part { name, value });
         }
-        // The last boundary ends in two more hyphens; what follows is of no matter.
+        // The last boundary ends with two more hyphens; anything after it is ignored.
         if after.starts_with(b"--") {
             return Ok(parts);
         }
-        (_, rest) = line(after).ok_or(BodyError::Multipart("its last part does not end"))?;
+        (_, rest) = line(after).ok_or(BodyError::Multipart("its last part is incomplete"))?;
     }
 }
 
-/// The first line, without its end, and what follows.
+/// Returns the first line without its line ending, and the rest.
 fn line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|byte| *byte == b'\n')?;
     let line = &text[..end];
     Some((line.strip_suffix(b"\r").unwrap_or(line), &text[end + 1..]))
 }
 
-/// The value that `rest` begins with, and what follows the boundary after it. Both end their lines alike.
+/// Returns the value at the start of `rest`, and the text after the next boundary. Both use the same line endings.
 fn part_end<'a>(rest: &'a [u8], boundary: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    // An empty value may have no line of its own.
+    // An empty value may not have a line.
     if let Some(after) = after_boundary(rest, boundary) {
         return Some((&[], after));
     }
@@ -88,13 +88,14 @@ fn part_end<'a>(rest: &'a [u8], boundary: &[u8]) -> Option<(&'a [u8], &'a [u8])>
     }
 }
 
-/// What follows the boundary at the start of `text`; `None` if there is none, or a longer word.
+/// Returns the text after the boundary at the start of `text`; `None` if there is no boundary, or only a longer word.
 fn after_boundary<'a>(text: &'a [u8], boundary: &[u8]) -> Option<&'a [u8]> {
     let after = text.strip_prefix(boundary)?;
     matches!(after, [b'\r' | b'\n' | b' ' | b'\t', ..] | [b'-', b'-', ..]).then_some(after)
 }
 
-/// The name of a field, from `Content-Disposition: form-data; name="data[a]"`; `None` for another header, and for a file.
+/// Returns a field's name from `Content-Disposition: form-data; name="data[a]"`; `None` for another header, or a
+/// file.
 fn field_name(header: &[u8]) -> Option<Cow<'_, [u8]>> {
     const NAME: &[u8] = b"content-disposition:";
     let (start, mut rest) = header.split_at_checked(NAME.len())?;
@@ -118,7 +119,7 @@ fn field_name(header: &[u8]) -> Option<Cow<'_, [u8]>> {
     name
 }
 
-/// A value, quoted or not, and what follows.
+/// Returns a value, quoted or not, and the text after it.
 fn parameter(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     let Some(quoted) = text.strip_prefix(b"\"") else {
         let end = text.iter().position(|byte| *byte == b';').unwrap_or(text.len());
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn multipart_means_what_the_same_form_means() {
+    fn multipart_yields_the_same_as_a_form() {
         let fields = [
             ("name=\"token\"", "a.b.c"),
             ("name=\"data[message]\"", "Grüße & +1%41\r\nsecond line\r\n--X-12"),
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_too_much_says_what_to_send() {
+    fn truncated_and_oversized_bodies_say_what_to_send() {
         let whole = multipart(&[("name=\"token\"", "t"), ("name=\"return_url\"", "r")], "\r\n");
         for length in 0..whole.len() - 4 {
             assert!(RawRequest::parse(&whole[..length]).is_err(), "{length}");

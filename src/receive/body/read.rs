@@ -1,4 +1,4 @@
-//! Reads a request's body, within a size and a time.
+//! Reads a request's body, with a limit of size and time.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::receive::decide::Rejection;
 
-/// A body that is too large is read on and discarded, up to this many times the limit. A server that closes the connection
-/// while the caller still sends takes the answer from it.
+/// A body that is too large is read and discarded, up to this multiple of the limit. If the server closed the
+/// connection while the caller is still sending, the caller would lose the response.
 const MAX_DISCARDED_FACTOR: usize = 4;
 
-/// Reads `body`. One that arrives in one piece is not copied.
+/// Reads `body`. A body that arrives in one piece is not copied.
 ///
 /// # Errors
-/// It is larger than `limit` bytes, takes longer than `within`, or breaks off.
+/// It is larger than `limit` bytes, takes longer than `within`, or is incomplete.
 pub(in crate::receive) async fn read(
     mut body: Body,
     limit: usize,
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pieces_make_a_whole_up_to_the_limit() {
+    async fn pieces_are_joined_up_to_the_limit() {
         for (sent, expected) in [
             (&[][..], Ok("")),
             (&["abcd"], Ok("abcd")),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_a_little_too_large_is_read_to_its_end() {
+    async fn a_body_a_little_too_large_is_read_to_its_end() {
         for (count, expected) in [(8, 8), (16, 16), (17, 17), (1000, 17)] {
             let (seen, mut reads) = tokio::sync::mpsc::unbounded_channel();
             let body = Body::from_stream(stream::iter(0..count).map(move |index| {
@@ -116,13 +116,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_declared_far_too_large_is_not_read() {
+    async fn a_body_declared_far_too_large_is_not_read() {
         let body = Body::from(vec![b'x'; 17]);
         assert_eq!(read(body, 4, SOON).await, Err(Rejection::TooLarge { limit: 4 }));
     }
 
     #[tokio::test]
-    async fn a_body_that_stops_is_cut() {
+    async fn a_body_that_stops_is_refused() {
         let endless = |start: &'static str| {
             let start = stream::iter([Ok::<_, Infallible>(start)]);
             Body::from_stream(start.chain(stream::pending()))

@@ -1,4 +1,4 @@
-//! What callers post, in all its forms, and what they must not.
+//! Bodies in all accepted formats, and refused ones.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -14,7 +14,7 @@ fn form(data: &str) -> String {
 }
 
 #[test]
-fn json_and_form_mean_the_same() {
+fn json_and_form_yield_the_same() {
     let expected = RawRequest {
         token: "a.b.c".to_owned(),
         return_url: "https://x.kommo.com/api/v4/salesbot/1/continue/2".to_owned(),
@@ -32,7 +32,7 @@ fn json_and_form_mean_the_same() {
 }
 
 #[test]
-fn forms_read_as_php_writes_them() {
+fn forms_are_parsed_as_php_writes_them() {
     for (fields, expected) in [
         ("x=1", json!(null)),
         ("data=", json!("")),
@@ -70,7 +70,7 @@ fn forms_read_as_php_writes_them() {
 }
 
 #[test]
-fn json_data_stays_what_it_is() {
+fn json_data_is_unchanged() {
     for data in ["null", "\"{\"", "\"12\"", "[1]", "1.5", "{\"a\":{\"b\":[true]}}", "{\"a\":\"{}\"}"] {
         let body = format!(r#"{{"token":"t","return_url":"r","data":{data}}}"#);
         assert_eq!(data_of(&body), serde_json::from_str::<Value>(data).unwrap());
@@ -80,7 +80,7 @@ fn json_data_stays_what_it_is() {
 }
 
 #[test]
-fn a_string_of_json_in_json_is_that_json() {
+fn a_json_string_of_json_becomes_that_json() {
     for (data, expected) in [
         (r#""{\"a\": 1}""#, json!({"a": 1})),
         (r#"" [1, {\"a\": null}]""#, json!([1, {"a": null}])),
@@ -97,7 +97,7 @@ fn a_string_of_json_in_json_is_that_json() {
 }
 
 #[test]
-fn json_cut_within_a_character_keeps_the_rest() {
+fn json_truncated_within_a_character_keeps_the_rest() {
     for body in [
         &br#"{"token":"t","return_url":"r","data":{"m":"Hi \ud83d","n":"1"}}"#[..],
         b"{\"token\":\"t\",\"return_url\":\"r\",\"data\":{\"m\":\"Hi \xf0\x9f\x98\",\"n\":\"1\"}}",
@@ -156,13 +156,13 @@ fn refusals_say_what_is_wrong() {
 }
 
 #[test]
-fn a_message_that_was_cut_within_a_character_keeps_the_rest() {
+fn a_message_truncated_within_a_character_keeps_the_rest() {
     let request = RawRequest::parse(b"token=t&return_url=r&data[m]=Hi+%F0%9F%98&data[n]=1").unwrap();
     assert_eq!(request.data, serde_json::json!({"m": "Hi \u{fffd}", "n": "1"}));
 }
 
 #[test]
-fn a_bomb_of_brackets_is_no_work() {
+fn a_body_full_of_brackets_is_cheap_to_parse() {
     let deep = format!("data{}=1", "[a]".repeat(80_000));
     assert_eq!(RawRequest::parse(form(&deep).as_bytes()), Err(BodyError::TooDeep));
     let wide = vec!["a"; 120_000].join("&");
@@ -171,7 +171,7 @@ fn a_bomb_of_brackets_is_no_work() {
     assert!(matches!(RawRequest::parse(json.as_bytes()), Err(BodyError::Json { .. })));
 }
 
-/// Objects and arrays as a form can carry them: leaves are strings, no level is empty, no key is a number.
+/// Objects and arrays that a form can express: leaves are strings, no level is empty, no key is a number.
 fn tree() -> impl Strategy<Value = Value> {
     let leaf = any::<String>().prop_map(Value::String);
     let inner = leaf.prop_recursive(6, 60, 5, |inner| {
@@ -213,12 +213,12 @@ proptest! {
     }
 
     #[test]
-    fn never_panics_on_what_looks_like_a_form(body in "[data\\[\\]=&%0-9+{}\":,]{0,200}") {
+    fn never_panics_on_form_like_text(body in "[data\\[\\]=&%0-9+{}\":,]{0,200}") {
         let _ = RawRequest::parse(body.as_bytes());
     }
 
     #[test]
-    fn nested_data_comes_back_from_a_form(data in tree(), encoded: bool) {
+    fn nested_data_survives_a_form(data in tree(), encoded: bool) {
         let encode = |bracket: &str| match bracket {
             "[" if encoded => "%5B".to_owned(),
             "]" if encoded => "%5D".to_owned(),
@@ -230,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn nested_data_comes_back_from_json(data in tree()) {
+    fn nested_data_survives_json(data in tree()) {
         let body = json!({"token": "t", "return_url": "r", "data": data}).to_string();
         prop_assert_eq!(RawRequest::parse(body.as_bytes()).unwrap().data, data);
     }

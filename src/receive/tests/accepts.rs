@@ -1,10 +1,10 @@
-//! Good requests: stored, answered, told apart by their `jti`.
+//! Valid requests are stored, answered, and distinguished by their `jti`.
 
 use super::*;
 use model::{Entity, EntityKind, Timestamp};
 
 #[tokio::test]
-async fn what_is_answered_200_is_in_the_store() {
+async fn a_request_answered_200_is_in_the_store() {
     let bench = Bench::new().await;
     let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
     assert_eq!(answer.status, 200);
@@ -27,7 +27,7 @@ async fn what_is_answered_200_is_in_the_store() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_committed_is_not_answered_200() {
+async fn a_request_that_cannot_be_committed_is_not_answered_200() {
     let bench = Bench::new().await;
     let body = form(&token(json!({})), RETURN_URL);
     let refuses = bench.store.maintenance().commit_refusal().await;
@@ -41,7 +41,7 @@ async fn what_cannot_be_committed_is_not_answered_200() {
 }
 
 #[tokio::test]
-async fn json_is_as_good_as_a_form() {
+async fn json_is_accepted_like_a_form() {
     let bench = Bench::new().await;
     let body = json!({"token": token(json!({})), "return_url": RETURN_URL, "data": {"n": [1, null]}});
     let answer = bench.post(body.to_string()).await;
@@ -54,7 +54,7 @@ async fn json_is_as_good_as_a_form() {
 }
 
 #[tokio::test]
-async fn the_jti_tells_requests_apart_and_the_return_url_does_not() {
+async fn the_jti_distinguishes_requests_and_the_return_url_does_not() {
     let bench = Bench::new().await;
     let first = bench.post(form(&token(json!({"jti": "1"})), RETURN_URL)).await;
     let again = bench.post(form(&token(json!({"jti": "1"})), RETURN_URL)).await;
@@ -78,12 +78,12 @@ async fn a_job_is_due_from_its_receipt() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_good_makes_no_second_job_to_its_last_moment_however_long_the_store_takes() {
+async fn a_valid_token_never_creates_a_second_job_even_with_a_slow_store() {
     let late = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let hook = late.clone();
     let bench = Bench::with_clock(move |receiver, clock| {
         let slow = receiver.ack_deadline - Duration::from_secs(10);
-        // It is asked after the token was checked and before the job is stored.
+        // This callback runs after the token was verified and before the job is stored.
         receiver.is_disabled = Arc::new(move |_, _| {
             if hook.load(std::sync::atomic::Ordering::Relaxed) {
                 clock.advance(slow);
@@ -93,7 +93,7 @@ async fn a_token_that_is_good_makes_no_second_job_to_its_last_moment_however_lon
     })
     .await;
     let first = bench.post(form(&token(json!({})), RETURN_URL)).await;
-    // `exp`, and what clocks may differ.
+    // `exp` plus the clock skew.
     let end = Timestamp::from_millis(1_700_000_300_250) + crate::receive::token::MAX_CLOCK_SKEW;
     bench.clock.advance(end.since(NOW) - Duration::from_millis(1));
     late.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -104,12 +104,12 @@ async fn a_token_that_is_good_makes_no_second_job_to_its_last_moment_however_lon
 }
 
 #[tokio::test]
-async fn a_job_has_its_time_to_answer_from_the_time_that_passes() {
+async fn the_time_to_answer_is_measured_by_the_steady_clock() {
     let bench = Bench::new().await;
     bench.clock.set(NOW + Duration::from_secs(120));
     let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
     let id: JobId = answer.body["job_id"].as_str().unwrap().parse().unwrap();
     let job = bench.store.jobs().get(id).await.unwrap().unwrap().0.whole().unwrap();
-    assert_eq!(job.received_at, NOW + Duration::from_secs(120), "by the calendar");
+    assert_eq!(job.received_at, NOW + Duration::from_secs(120), "by the calendar clock");
     assert_eq!(bench.store.work().deadline(), Some(NOW + Duration::from_secs(50)));
 }

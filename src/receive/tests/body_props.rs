@@ -1,11 +1,11 @@
-//! Any data of strings comes back from a form, however its brackets are written; and the limits hold to the one.
+//! Any nested strings survive a form in every bracket style, and the limits are exact.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::receive::body::{BodyError, MAX_DATA_DEPTH, MAX_FORM_FIELDS, RawRequest};
 
-/// Any text that a form can carry as a key: brackets end it, and an empty one means the next number.
+/// Any text that can be a key in a form: a bracket would end it, and an empty one means the next number.
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => any::<String>().prop_map(|text| text.replace(['[', ']'], "_")).prop_filter("empty", |text| !text.is_empty()),
@@ -25,7 +25,7 @@ fn strings() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What PHP makes of it: an object whose keys count from 0 is a list.
+/// Converts like PHP: an object whose keys count from 0 is a list.
 fn as_php_has_it(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -69,7 +69,7 @@ impl Style {
             }
             Value::Array(items) => {
                 for (index, inner) in items.iter().enumerate() {
-                    // `[]` names a new entry each time, so only a leaf can be under it.
+                    // `[]` creates a new entry each time, so only a leaf can be below it.
                     let number =
                         if self.numbered || !inner.is_string() { index.to_string() } else { String::new() };
                     self.fields(&(prefix.to_owned() + &self.bracketed(&number)), inner, out);
@@ -98,7 +98,7 @@ fn data_of(body: &str) -> Result<Value, BodyError> {
 
 proptest! {
     #[test]
-    fn strings_in_any_nesting_come_back_from_a_form(
+    fn nested_strings_survive_a_form(
         data in prop::collection::btree_map(key(), strings(), 1..5),
         style in style(),
     ) {
@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn depth_is_limited_to_the_level(depth in 1..80_usize, escaped_brackets: bool) {
+    fn depth_is_limited_exactly(depth in 1..80_usize, escaped_brackets: bool) {
         let expected = depth <= MAX_DATA_DEPTH;
         let (open, close) = if escaped_brackets { ("%5B", "%5D") } else { ("[", "]") };
         let form = format!("return_url=r&data{}=x", format!("{open}a{close}").repeat(depth));
@@ -122,14 +122,14 @@ proptest! {
     }
 
     #[test]
-    fn fields_are_limited_to_the_one(count in MAX_FORM_FIELDS - 5..MAX_FORM_FIELDS + 5, empty in 0..5_usize) {
+    fn the_number_of_fields_is_limited_exactly(count in MAX_FORM_FIELDS - 5..MAX_FORM_FIELDS + 5, empty in 0..5_usize) {
         let body = format!("return_url=r{}{}", "&".repeat(empty), "&data[]=x".repeat(count - 1));
         let expected = if count <= MAX_FORM_FIELDS { Ok(json!(vec!["x"; count - 1])) } else { Err(BodyError::TooManyFields) };
         prop_assert_eq!(data_of(&body), expected);
     }
 
     #[test]
-    fn what_has_to_hold_for_a_body_holds_for_any(body in "\\PC{0,60}", bytes: Vec<u8>, shape in "[data\\[\\]=&%0-9+{}\":,\n ]{0,120}") {
+    fn body_properties_hold_for_any_input(body in "\\PC{0,60}", bytes: Vec<u8>, shape in "[data\\[\\]=&%0-9+{}\":,\n ]{0,120}") {
         for input in [body.as_bytes(), &bytes, shape.as_bytes(), format!("return_url=r&{shape}").as_bytes()] {
             crate::receive::fuzzing::body(input);
         }

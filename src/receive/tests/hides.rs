@@ -1,4 +1,4 @@
-//! What the log and the metrics say of a request, and what they do not.
+//! What the log and the metrics contain about a request, and what they must not.
 
 use http::HeaderValue;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -19,14 +19,14 @@ async fn a_flood_of_bad_requests_does_not_fill_the_log() {
     lines.wait("further lines were suppressed").await;
     let log = lines.text();
     let count = |what: &str| log.lines().filter(|line| line.contains(what)).count();
-    // Ten of one kind, and the one of another kind is seen all the same.
-    assert_eq!((count("WARN") - 1, count("begins like JSON")), (10, 1), "{log}");
+    // Ten of one kind; a different kind is still logged.
+    assert_eq!((count("WARN") - 1, count("starts like JSON")), (10, 1), "{log}");
     assert_eq!(count("widget_requests refused"), 1, "{log}");
     assert!(log.contains("kind=\"unauthorized\" suppressed=490"), "{log}");
 }
 
 #[tokio::test]
-async fn a_refusal_is_one_line_without_secrets() {
+async fn a_refusal_logs_one_line_without_secrets() {
     let bench = Bench::new().await;
     let lines = collect(tracing::Level::TRACE);
     let expired = token(json!({"exp": 1}));
@@ -35,7 +35,7 @@ async fn a_refusal_is_one_line_without_secrets() {
     bench.post(form(&token(json!({})), foreign)).await;
     bench.post("{\"token\": \"private\"").await;
     let log = lines.text();
-    let refusals: Vec<&str> = log.lines().filter(|line| line.contains("was refused")).collect();
+    let refusals: Vec<&str> = log.lines().filter(|line| line.contains("widget_request refused")).collect();
 
     assert_eq!(refusals.len(), 3, "{log}");
     assert!(refusals[0].contains("WARN") && refusals[0].contains("handler=\"greet\""), "{log}");
@@ -49,7 +49,7 @@ async fn a_refusal_is_one_line_without_secrets() {
 }
 
 #[tokio::test]
-async fn a_refusal_names_what_is_at_fault() {
+async fn a_refusal_names_the_value_at_fault() {
     let bench = Bench::new().await;
     let lines = collect(tracing::Level::TRACE);
     let long = "x".repeat(300);
@@ -74,7 +74,8 @@ async fn a_refusal_names_what_is_at_fault() {
         lines.clear();
         bench.send(Method::POST, path, form(&token, return_url)).await;
         let log = lines.text();
-        let refusals: Vec<&str> = log.lines().filter(|line| line.contains("was refused")).collect();
+        let refusals: Vec<&str> =
+            log.lines().filter(|line| line.contains("widget_request refused")).collect();
         assert_eq!(refusals.len(), 1, "{log}");
         assert!(refusals[0].contains(expected), "{expected} in {log}");
         for secret in [token.as_str(), "eyJ", "continue/", "Ann", &long] {
@@ -84,7 +85,7 @@ async fn a_refusal_names_what_is_at_fault() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_encoded_is_refused_with_what_to_send() {
+async fn an_encoded_body_is_refused_with_what_to_send() {
     let bench = Bench::new().await;
     let lines = collect(tracing::Level::TRACE);
     let body = form(&token(json!({})), RETURN_URL);
@@ -106,7 +107,7 @@ async fn a_body_that_is_encoded_is_refused_with_what_to_send() {
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         if status == 415 {
             assert_eq!(answer["type"], "urn:salesbot-bridge:problem:body-encoded");
-            assert!(answer["detail"].as_str().unwrap().contains("send it plain"), "{answer}");
+            assert!(answer["detail"].as_str().unwrap().contains("send it unencoded"), "{answer}");
         }
     }
     let log = lines.text();

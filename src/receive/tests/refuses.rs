@@ -1,4 +1,4 @@
-//! Every answer that is no 200, and the order of the checks.
+//! Every response other than 200, and the order of the checks.
 
 use std::convert::Infallible;
 
@@ -67,7 +67,7 @@ async fn each_refusal_is_a_problem_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn the_first_mistake_is_the_one_that_is_told() {
+async fn the_first_failed_check_is_reported() {
     let bench = Bench::new().await;
     let status = async |path: &str, body: &str| bench.send(Method::POST, path, body.to_owned()).await.status;
     assert_eq!(status("/widget_request/other", "{").await, 404);
@@ -81,7 +81,7 @@ async fn the_first_mistake_is_the_one_that_is_told() {
 }
 
 #[tokio::test]
-async fn an_account_that_disconnected_the_integration_is_refused() {
+async fn requests_of_a_disconnected_account_are_refused() {
     let bench = Bench::with(|receiver| {
         receiver.is_disabled = Arc::new(|account_id, client_uuid| {
             account_id == AccountId(31_764_961) && client_uuid.eq_ignore_ascii_case("aa-bb")
@@ -97,14 +97,14 @@ async fn an_account_that_disconnected_the_integration_is_refused() {
 }
 
 #[tokio::test]
-async fn a_handler_is_called_with_tokens_of_its_integrations_alone() {
+async fn a_handler_accepts_only_tokens_of_its_integrations() {
     let bench = Bench::with(|receiver| {
         for (name, integrations) in [("shop", &["other"][..]), ("both", &["main", "other"])] {
             receiver.handlers.insert(name.parse().unwrap(), route(Some(integrations)));
         }
     })
     .await;
-    // `main` and `twin` have a secret in common: the token says which of them it is for.
+    // `main` and `twin` share a secret; the token says which of them it is for.
     for (handler, client, secret, status) in [
         ("greet", "aa-bb", "new", 200),
         ("greet", "other-id", "other", 200),
@@ -130,7 +130,7 @@ async fn a_handler_is_called_with_tokens_of_its_integrations_alone() {
 }
 
 #[tokio::test]
-async fn one_token_without_jti_makes_one_job_however_its_signature_is_padded() {
+async fn a_token_without_jti_creates_one_job_however_it_is_padded() {
     let bench = Bench::new().await;
     let token = token(json!({"jti": null}));
     let mut ids = Vec::new();
@@ -148,14 +148,14 @@ async fn one_token_without_jti_makes_one_job_however_its_signature_is_padded() {
 }
 
 #[tokio::test]
-async fn without_a_public_url_any_audience_will_do() {
+async fn without_a_public_url_any_audience_is_accepted() {
     let bench = Bench::with(|receiver| receiver.public_url = None).await;
     let answer = bench.post(form(&token(json!({"aud": "https://a.b"})), RETURN_URL)).await;
     assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]
-async fn what_cannot_be_stored_may_be_sent_again() {
+async fn a_request_that_was_not_stored_may_be_sent_again() {
     let bench = Bench::new().await;
     bench.store.close().await;
     let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
@@ -165,7 +165,7 @@ async fn what_cannot_be_stored_may_be_sent_again() {
 }
 
 #[tokio::test]
-async fn past_the_deadline_nothing_is_stored() {
+async fn after_the_deadline_nothing_is_stored() {
     let bench = Bench::new().await;
     let (clock, body) = (bench.clock.clone(), form(&token(json!({})), RETURN_URL));
     let slow = Body::from_stream(stream::once(async move {
@@ -178,7 +178,7 @@ async fn past_the_deadline_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn an_account_over_its_budget_is_refused_alone_and_its_known_requests_are_not() {
+async fn only_new_requests_of_an_account_over_its_budget_are_refused() {
     let bench = Bench::new().await;
     bench.store.maintenance().set_budget(Budget { unfinished: 20, ..Budget::default() });
     let send = async |account: i64, jti: &str| {
@@ -186,7 +186,7 @@ async fn an_account_over_its_budget_is_refused_alone_and_its_known_requests_are_
         bench.post(form(&claims, RETURN_URL)).await
     };
     let first = send(1, "a").await;
-    assert_eq!(first.status, 200, "one request fits");
+    assert_eq!(first.status, 200, "one request is within the budget");
     let refused = send(1, "b").await;
     assert_eq!((refused.status.as_u16(), &refused.headers["retry-after"]), (429, &"5".parse().unwrap()));
     assert_eq!(refused.headers["content-type"], "application/problem+json");
@@ -195,14 +195,14 @@ async fn an_account_over_its_budget_is_refused_alone_and_its_known_requests_are_
     let again = send(1, "a").await;
     assert_eq!((again.status.as_u16(), &again.body["duplicate"]), (200, &json!(true)));
     assert_eq!(again.body["job_id"], first.body["job_id"]);
-    assert_eq!(send(2, "c").await.status, 200, "another account has a budget of its own");
+    assert_eq!(send(2, "c").await.status, 200, "another account has its own budget");
     bench.store.jobs().cancel(first.body["job_id"].as_str().unwrap().parse().unwrap()).await.unwrap();
-    assert_eq!(send(1, "b").await.status, 200, "what was refused may be sent again");
+    assert_eq!(send(1, "b").await.status, 200, "the refused request may be sent again");
     assert_eq!(bench.jobs().await, 3);
 }
 
 #[tokio::test]
-async fn an_account_that_sends_too_often_is_told_when_to_go_on() {
+async fn an_account_over_its_rate_gets_retry_after() {
     let bench = Bench::new().await;
     let rate = RequestRate { requests: 2, span: Duration::from_secs(60) };
     bench.store.maintenance().set_budget(Budget { requests: Some(rate), ..Budget::default() });
@@ -219,7 +219,7 @@ async fn an_account_that_sends_too_often_is_told_when_to_go_on() {
 }
 
 #[tokio::test]
-async fn while_draining_everything_is_sent_elsewhere() {
+async fn while_draining_every_request_is_refused() {
     let bench = Bench::new().await;
     bench.draining.cancel();
     let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;

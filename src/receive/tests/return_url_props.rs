@@ -1,4 +1,4 @@
-//! Whatever `return_url` is accepted leads to the token's account, at an allowed host, and to a bot's continue.
+//! Every accepted `return_url` is a bot's continue on an allowed host of the token's account.
 
 use proptest::prelude::*;
 
@@ -62,21 +62,21 @@ fn host() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn pieces_of_urls_lead_nowhere_else(pieces in prop::collection::vec(piece(), 1..9), iss in host()) {
+    fn urls_from_random_pieces_lead_nowhere_else(pieces in prop::collection::vec(piece(), 1..9), iss in host()) {
         let text = pieces.concat();
         fuzzing::return_url(text.as_bytes());
         fuzzing::return_url(format!("{text}\nhttps://{iss}").as_bytes());
     }
 
     #[test]
-    fn hosts_of_all_kinds_are_called_as_they_were_checked(host in host(), other in host(), bot in any::<u32>(), wait in "[a-zA-Z0-9_-]{0,130}") {
+    fn any_accepted_host_is_called_as_it_was_checked(host in host(), other in host(), bot in any::<u32>(), wait in "[a-zA-Z0-9_-]{0,130}") {
         let url = format!("https://{host}/api/v4/salesbot/{bot}/continue/{wait}");
         fuzzing::return_url(url.as_bytes());
         fuzzing::return_url(format!("{url}\nhttps://{other}").as_bytes());
     }
 
     #[test]
-    fn what_kommo_sends_is_accepted(name in "[a-z0-9]{1,20}", top in "(kommo\\.com|amocrm\\.ru|amocrm\\.com)", marketing: bool, bot in 0..i64::MAX, wait in "[a-zA-Z0-9_-]{1,128}") {
+    fn kommos_return_urls_are_accepted(name in "[a-z0-9]{1,20}", top in "(kommo\\.com|amocrm\\.ru|amocrm\\.com)", marketing: bool, bot in 0..i64::MAX, wait in "[a-zA-Z0-9_-]{1,128}") {
         let kind = if marketing { "marketingbot" } else { "salesbot" };
         let origin = format!("https://{name}.{top}");
         let url = format!("{origin}/api/v4/{kind}/{bot}/continue/{wait}");

@@ -1,4 +1,4 @@
-//! Bodies over a real connection: half-sent, too large, in pieces.
+//! Bodies over a real connection: incomplete, too large, in pieces.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -6,13 +6,13 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::listener::{self, ConnectionLimits, ListenerOptions};
 
-/// Sends `text` and says what comes back until the bridge closes the connection.
+/// Sends `text` and returns everything that arrives until the bridge closes the connection.
 async fn answer_to(read_timeout: Duration, text: &str) -> String {
     let bench = Bench::with(|receiver| receiver.read_timeout = read_timeout).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    // The head is never late here, so whatever is cut is cut for its body.
+    // The head is never late here, so a closed connection is due to the body.
     let limits = ConnectionLimits { max_connections: 10, read_timeout: Duration::from_secs(60) };
     let options = ListenerOptions::new("public", limits, LogLimiter::new("a test", bench.clock.clock()));
     let serving = tokio::spawn(listener::serve(listener, bench.router.clone(), options, shutdown.clone()));
@@ -30,7 +30,7 @@ fn head(rest: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_half_sent_body_is_answered_and_cut() {
+async fn a_half_sent_body_gets_408_and_closes_the_connection() {
     for start in [head("content-length: 100"), head("transfer-encoding: chunked")] {
         for sent in [start.clone(), format!("{start}5\r\ntoken\r\n")] {
             let answer = answer_to(Duration::from_millis(50), &sent).await;
@@ -41,7 +41,7 @@ async fn a_half_sent_body_is_answered_and_cut() {
 }
 
 #[tokio::test]
-async fn a_body_too_large_is_answered_and_cut_however_it_is_sent() {
+async fn a_body_too_large_gets_413_and_closes_the_connection() {
     let patient = Duration::from_secs(60);
     let body = "x".repeat(5000);
     let declared = head("content-length: 5000") + &body;

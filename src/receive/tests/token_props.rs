@@ -1,4 +1,4 @@
-//! Whatever token is accepted was signed with a known secret, as it is, by one of two algorithms.
+//! Every accepted token is unmodified and was signed with a known secret by one of two algorithms.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ fn verify(token: &str) -> Result<Verified, TokenError> {
     Unverified::parse(token)?.verify(&signers(), None, NOW).map_err(|unfit| unfit.error)
 }
 
-/// What is done to a token: `text` in place of the bytes between two places.
+/// Returns the token with the bytes between two places replaced by `text`.
 fn mutated(token: &str, from: Index, to: Index, text: &str) -> String {
     let (from, to) = (from.index(token.len() + 1), to.index(token.len() + 1));
     let (from, to) = (from.min(to), from.max(to));
@@ -36,7 +36,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn only_known_secrets_make_good_tokens(secret in "(new|old|other|unknown|[a-z]{1,9})", number in any::<u32>()) {
+    fn only_known_secrets_make_valid_tokens(secret in "(new|old|other|unknown|[a-z]{1,9})", number in any::<u32>()) {
         let claims = claims(json!({ "client_uuid": if secret == "other" { "other-id" } else { "aa-bb" }, "entity_id": number }));
         let known = ["new", "old", "other"].contains(&secret.as_str());
         let refused = |error: &TokenError| *error == TokenError::Signature;
@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn no_change_of_a_good_token_is_accepted(
+    fn no_changed_token_is_accepted(
         from: Index,
         to: Index,
         text in "[A-Za-z0-9_=.-]{0,6}",
@@ -55,14 +55,14 @@ proptest! {
     ) {
         let token = hs512(&claims(json!({ "entity_id": number })), "new");
         let other = mutated(&token, from, to, &text);
-        // Padding is harmless; everything else is another token.
+        // Padding is harmless; any other change makes a different token.
         prop_assume!(other.trim_end_matches('=') != token);
         prop_assert!(verify(&token).is_ok());
         prop_assert!(verify(&other).is_err(), "{} for {}", other, token);
     }
 
     #[test]
-    fn parts_of_good_tokens_make_no_other_one(one in any::<u16>(), two in any::<u16>(), which in 0..8_usize) {
+    fn parts_of_valid_tokens_do_not_combine_into_another(one in any::<u16>(), two in any::<u16>(), which in 0..8_usize) {
         prop_assume!(one != two);
         let tokens = [one, two].map(|number| hs512(&claims(json!({ "entity_id": number })), "new"));
         let parts = tokens.each_ref().map(|token| token.split('.').collect::<Vec<_>>());
@@ -72,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn what_has_to_hold_for_a_token_holds_for_any(
+    fn token_properties_hold_for_any_input(
         alg in prop_oneof![any_json(), Just(json!("HS512")), Just(json!("HS256"))],
         name in prop::sample::select(vec!["exp", "nbf", "iss", "aud", "jti", "account_id", "client_uuid", "entity_id"]),
         value in any_json(),
@@ -94,8 +94,8 @@ proptest! {
 }
 
 #[test]
-fn a_token_that_is_no_base64_to_its_last_bit_is_none() {
-    // The last sign of a signature of 64 bytes has four bits that mean nothing: only one of sixteen forms is right.
+fn a_signature_with_unused_bits_set_is_refused() {
+    // The last character of a 64-byte signature has four unused bits: only one of sixteen spellings is correct.
     let token = hs512(&claims(json!({})), "new");
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let same = |last: char| {

@@ -1,7 +1,7 @@
-//! What a token claims, read leniently: Kommo writes numbers as numbers and as strings, times with a
-//! fraction, `aud` as a string or a list, and the integration's id under two names.
+//! The claims of a token, parsed leniently: Kommo writes numbers as numbers or strings, times with a fraction, `aud`
+//! as a string or a list, and the integration's id under two names.
 //!
-//! Only called with the payload of a token whose signature was checked.
+//! Only called with the payload of a token whose signature was verified.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use url::Url;
 
 use model::{AccountId, Entity, EntityKind, Timestamp};
 
-/// The last second of the year 9999. What claims to be later is no time in seconds.
+/// The last second of the year 9999. A later value is not a time in seconds.
 const MAX_SECOND: f64 = 253_402_300_799.0;
 
 /// The claims that the bridge uses.
@@ -17,27 +17,27 @@ const MAX_SECOND: f64 = 253_402_300_799.0;
 pub(super) struct TokenClaims {
     /// `iss`: the account's URL.
     pub iss: Url,
-    /// `aud`: whom the token is for.
+    /// `aud`: who the token is for.
     pub aud: Vec<String>,
-    /// `jti`: names the request; `None` if it is absent or empty.
+    /// `jti`: identifies the request; `None` if it is absent or empty.
     pub jti: Option<String>,
-    /// `exp`: the token is not valid from then on.
+    /// `exp`: when the token expires.
     pub exp: Timestamp,
-    /// `nbf`: the token is not valid before.
+    /// `nbf`: when the token becomes valid.
     pub nbf: Option<Timestamp>,
     /// `account_id`.
     pub account_id: AccountId,
-    /// `client_uuid`, or `client_uid` as it was once called; empty if absent.
+    /// `client_uuid`, or `client_uid`, its former name; empty if absent.
     pub client_uuid: String,
-    /// `entity_type` and `entity_id`, if both are there and make sense.
+    /// `entity_type` and `entity_id`, if both are present and valid.
     pub entity: Option<Entity>,
 }
 
 impl TokenClaims {
-    /// Reads a payload.
+    /// Parses a payload.
     ///
     /// # Errors
-    /// The claim that is missing or makes no sense.
+    /// A claim is missing or invalid.
     pub(super) fn parse(payload: &[u8]) -> Result<Self, ClaimsError> {
         let raw: Raw = serde_json::from_slice(payload).map_err(|_| ClaimsError::Json)?;
         let exp = raw.exp.as_ref().ok_or(ClaimsError::NoExp)?;
@@ -57,8 +57,8 @@ impl TokenClaims {
         })
     }
 
-    /// Whether some `aud` has the scheme and host of `public_url`. Ports are not compared: sources
-    /// disagree on whether `aud` has one.
+    /// Whether any `aud` has the scheme and host of `public_url`. Ports are not compared, because sources disagree on
+    /// whether `aud` contains one.
     pub(super) fn is_for(&self, public_url: &Url) -> bool {
         let same = |aud: Url| aud.scheme() == public_url.scheme() && aud.host() == public_url.host();
         self.aud.iter().any(|aud| Url::parse(aud).is_ok_and(same))
@@ -68,24 +68,24 @@ impl TokenClaims {
 /// Why a payload cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::receive) enum ClaimsError {
-    /// Not a JSON object, or one with a claim twice.
-    #[error("its claims are no JSON object")]
+    /// Not a JSON object, or an object with a repeated claim.
+    #[error("its claims are not a JSON object")]
     Json,
     /// A token without `exp` would never expire.
     #[error("it has no `exp`")]
     NoExp,
-    /// No seconds since 1970.
-    #[error("its `{0}` is no time in seconds since 1970")]
+    /// Not a number of seconds since 1970.
+    #[error("its `{0}` is not a time in seconds since 1970")]
     Time(&'static str),
-    /// No URL.
-    #[error("its `iss` is no http or https URL")]
+    /// Not a URL.
+    #[error("its `iss` is not an http or https URL")]
     Iss,
-    /// No positive number.
-    #[error("its `account_id` is no positive number")]
+    /// Not a positive number.
+    #[error("its `account_id` is not a positive number")]
     AccountId,
 }
 
-/// A null is as good as absent.
+/// The unchecked claims. Null counts as absent.
 #[derive(Deserialize)]
 struct Raw {
     iss: Option<Value>,
@@ -135,7 +135,7 @@ fn moment(value: &Value) -> Option<Timestamp> {
         Value::String(text) => text.trim().parse().ok()?,
         _ => return None,
     };
-    // A NaN is in no range.
+    // NaN is not in any range.
     if !(0.0..=MAX_SECOND).contains(&seconds) {
         return None;
     }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn times_come_as_numbers_strings_and_fractions() {
+    fn times_may_be_numbers_strings_or_fractions() {
         for (time, expected) in [
             (json!(1_700_000_000), Some(1_700_000_000_000)),
             (json!(1_700_000_000.123_456), Some(1_700_000_000_123)),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_come_as_numbers_and_strings() {
+    fn ids_may_be_numbers_or_strings() {
         for (id, expected) in [
             (json!(7), Ok(AccountId(7))),
             (json!("31764961"), Ok(AccountId(31_764_961))),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_in_several_forms() {
+    fn identifiers_may_have_several_forms() {
         assert_eq!(with(json!({"jti": 12})).unwrap().jti.as_deref(), Some("12"));
         assert_eq!(with(json!({"jti": ""})).unwrap().jti, None);
         assert_eq!(with(json!({"jti": null})).unwrap().jti, None);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_audience_is_scheme_and_host() {
+    fn the_audience_is_compared_by_scheme_and_host() {
         let public_url: Url = "https://bridge.example.com:8443/some/path".parse().unwrap();
         for (aud, expected) in [
             (json!("https://bridge.example.com"), true),

@@ -1,7 +1,7 @@
 //! The secrets that sign tokens, ready for use.
 //!
-//! Hashing the key into an HMAC costs as much as signing a short text, so it is done once for each secret;
-//! a request clones the prepared state.
+//! Hashing the key into an HMAC costs as much as signing a short text, so it is done once per secret. A request
+//! clones the prepared state.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Sha256, Sha512};
 
-/// How a token is signed: what Kommo uses, and nothing else.
+/// The algorithms that Kommo signs tokens with; all others are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     /// HMAC with SHA-512: the tokens of bots.
@@ -18,7 +18,7 @@ pub(super) enum Algorithm {
     Hs256,
 }
 
-/// A Kommo integration as the signer of tokens. Clones are the same integration.
+/// A Kommo integration as the signer of tokens. Clones share their keys.
 #[derive(Clone)]
 pub struct TokenSigner {
     name: Arc<str>,
@@ -27,8 +27,8 @@ pub struct TokenSigner {
 }
 
 impl TokenSigner {
-    /// The integration `name` of the configuration, whose tokens are signed with `secret` or, while it is
-    /// being changed, with `previous`.
+    /// Creates the configured integration `name`, whose tokens are signed with `secret` or, while the secret is being
+    /// changed, with `previous`.
     pub fn new(
         name: &str,
         client_uuid: &str,
@@ -39,12 +39,12 @@ impl TokenSigner {
         Self { name: name.into(), client_uuid: client_uuid.trim().into(), keys }
     }
 
-    /// From now on accepts what these secrets sign, and nothing else.
+    /// Replaces the secrets: from now on, only tokens signed with these are accepted.
     pub fn replace_secrets(&self, secret: &SecretString, previous: Option<&SecretString>) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys(secret, previous);
     }
 
-    /// Its name in the configuration.
+    /// Returns its name in the configuration.
     pub(super) fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -54,8 +54,8 @@ impl TokenSigner {
         !client_uuid.is_empty() && self.client_uuid.eq_ignore_ascii_case(client_uuid)
     }
 
-    /// Whether `signature` of `message` was made with one of its secrets, the current one tried first.
-    /// Takes the same time wherever the signature differs.
+    /// Whether `signature` of `message` was made with one of its secrets; tries the current one first. The comparison
+    /// takes constant time.
     pub(super) fn signed(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         keys.iter().any(|key| key.signed(algorithm, message, signature))
@@ -72,7 +72,7 @@ struct Key {
 }
 
 impl Key {
-    /// `None` for an empty secret: anybody could sign with that one.
+    /// `None` for an empty secret, because anyone could sign with it.
     fn new(secret: &SecretString) -> Option<Self> {
         let bytes = secret.expose_secret().as_bytes();
         if bytes.is_empty() {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn after_an_exchange_the_new_secrets_sign_and_the_old_ones_do_not() {
+    fn replaced_secrets_take_effect_and_old_ones_stop_working() {
         let integration = TokenSigner::new("main", "id", &"old".into(), None);
         let clone = integration.clone();
         let signed = |secret: &str| {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_an_id_is_nobodys() {
+    fn a_token_without_an_id_belongs_to_no_integration() {
         let secret = SecretString::from("secret");
         let integration = |client_uuid| TokenSigner::new("main", client_uuid, &secret, None);
         assert!(integration(" Aa-1 ").is("aA-1"));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_signature_is_none() {
+    fn a_truncated_signature_is_refused() {
         let secret = SecretString::from("secret");
         let integration = TokenSigner::new("main", "id", &secret, None);
         let signature = Hmac::<Sha512>::new_from_slice(b"secret").unwrap().chain_update("m").finalize();

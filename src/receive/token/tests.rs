@@ -1,4 +1,4 @@
-//! A token a trap, and the arbitrary ones.
+//! Each trap that a token can set, and arbitrary tokens.
 
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -28,7 +28,7 @@ fn jwt(header: &Value, claims: &Value, sign: impl Fn(&str) -> Vec<u8>) -> String
     format!("{signed}.{signature}")
 }
 
-/// Good claims, but for `changes`.
+/// Returns valid claims with these changes.
 pub(in crate::receive) fn claims(changes: Value) -> Value {
     let mut claims = json!({
         "iss": "https://example.kommo.com",
@@ -50,12 +50,12 @@ pub(in crate::receive) fn claims(changes: Value) -> Value {
     claims
 }
 
-/// A token as Kommo makes it.
+/// Signs a token like Kommo.
 pub(in crate::receive) fn hs512(claims: &Value, secret: &str) -> String {
     jwt(&json!({"typ": "JWT", "alg": "HS512"}), claims, |signed| mac512(signed, secret))
 }
 
-/// `main` with the secrets `new` and `old`, and two more.
+/// Returns `main` with the secrets `new` and `old`, and two more.
 pub(in crate::receive) fn signers() -> Vec<TokenSigner> {
     let [old, new, other] = ["old", "new", "other"].map(SecretString::from);
     vec![
@@ -75,7 +75,7 @@ fn verify(token: &str) -> Result<Verified, TokenError> {
 }
 
 #[test]
-fn a_good_token_tells_all() {
+fn a_valid_token_yields_all_claims() {
     let verified = verify(&hs512(&claims(json!({})), "new")).unwrap();
     let expected = Verified {
         integration: "main".into(),
@@ -109,7 +109,7 @@ fn every_secret_of_every_integration_is_tried() {
 }
 
 #[test]
-fn only_the_two_algorithms_of_kommo() {
+fn only_kommos_two_algorithms_are_accepted() {
     let with = |header: Value, sign: fn(&str, &str) -> Vec<u8>| {
         verify(&jwt(&header, &claims(json!({})), |signed| sign(signed, "new"))).map(drop)
     };
@@ -139,7 +139,7 @@ fn only_the_two_algorithms_of_kommo() {
 }
 
 #[test]
-fn the_shape_is_checked() {
+fn a_malformed_token_is_refused() {
     let good = hs512(&claims(json!({})), "new");
     for (token, expected) in [
         (String::new(), TokenError::Missing),
@@ -161,7 +161,7 @@ fn the_shape_is_checked() {
 }
 
 #[test]
-fn times_have_a_skew_of_a_minute() {
+fn times_allow_a_skew_of_a_minute() {
     let at = |changes: Value, now_ms: i64| {
         verify_at(&hs512(&claims(changes), "new"), Timestamp::from_millis(now_ms)).map(drop)
     };
@@ -186,7 +186,7 @@ fn times_have_a_skew_of_a_minute() {
 }
 
 #[test]
-fn the_audience_matters_only_when_it_is_known() {
+fn the_audience_is_checked_only_if_it_is_configured() {
     let token = hs512(&claims(json!({"aud": ["https://elsewhere.example.com"]})), "new");
     assert_eq!(verify(&token), Err(TokenError::Audience));
     assert!(Unverified::parse(&token).unwrap().verify(&signers(), None, NOW).is_ok());
@@ -196,12 +196,12 @@ fn the_audience_matters_only_when_it_is_known() {
     assert_eq!(refused, Err(InvalidToken { error: TokenError::Audience, faulty_value: elsewhere }));
 }
 
-/// All that the text of a part can be turned into and still mean the same to some decoder.
+/// Returns every spelling of a part that some decoder would still read the same.
 fn spellings(part: &str) -> Vec<(&'static str, String)> {
     let (most, last) = part.split_at(part.len() - 1);
     let next = char::from(last.as_bytes()[0] + 1);
     vec![
-        ("as it is", part.to_owned()),
+        ("unchanged", part.to_owned()),
         ("one =", format!("{part}=")),
         ("two =", format!("{part}==")),
         ("three =", format!("{part}===")),
@@ -216,8 +216,8 @@ fn spellings(part: &str) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn a_token_without_jti_is_the_same_however_it_is_spelled() {
-    // Claims whose parts are of lengths that want padding, and whose signature has both special characters.
+fn a_token_without_jti_has_one_key_in_every_spelling() {
+    // The lengths of these claims' parts would require padding, and their signature contains both special characters.
     let good = (0..)
         .map(|id| hs512(&claims(json!({"jti": null, "entity_id": id})), "new"))
         .find(|token| {
@@ -233,7 +233,7 @@ fn a_token_without_jti_is_the_same_however_it_is_spelled() {
     let mut accepted = Vec::new();
     for index in 0..3 {
         for (what, spelled) in spellings(parts[index]) {
-            if spelled == parts[index] && what != "as it is" {
+            if spelled == parts[index] && what != "unchanged" {
                 continue;
             }
             let mut parts = parts.clone();
@@ -244,12 +244,12 @@ fn a_token_without_jti_is_the_same_however_it_is_spelled() {
             }
         }
     }
-    let padded = [(2, "as it is"), (2, "one ="), (2, "two =")];
-    assert_eq!(accepted, [&[(0, "as it is"), (1, "as it is")], &padded[..]].concat());
+    let padded = [(2, "unchanged"), (2, "one ="), (2, "two =")];
+    assert_eq!(accepted, [&[(0, "unchanged"), (1, "unchanged")], &padded[..]].concat());
 }
 
 #[test]
-fn tokens_without_jti_differ_where_what_is_signed_differs() {
+fn tokens_without_jti_differ_if_their_signed_parts_differ() {
     let key = |changes: Value| verify(&hs512(&claims(changes), "new")).unwrap().idempotency_key;
     let first = key(json!({"jti": null}));
     assert_eq!(first.len(), 64);
@@ -257,14 +257,14 @@ fn tokens_without_jti_differ_where_what_is_signed_differs() {
         [json!({"jti": ""}), json!({"jti": true}), json!({"jti": ["c1e8ba8a"]}), json!({"jti": {}})]
     {
         assert_ne!(key(no_name.clone()), first, "{no_name}");
-        assert_eq!(key(no_name.clone()), key(no_name), "the same token again");
+        assert_eq!(key(no_name.clone()), key(no_name), "the same token");
     }
-    // Kommo writes numbers as numbers and as strings; either names the request.
+    // Kommo writes numbers as numbers or strings; both identify the request.
     assert_eq!((key(json!({"jti": 12})), key(json!({"jti": "12"}))), ("12".to_owned(), "12".to_owned()));
 }
 
 #[test]
-fn claims_are_not_read_before_the_signature_fits() {
+fn claims_are_not_read_before_the_signature_matches() {
     let broken = jwt(&json!({"alg": "HS512"}), &json!("no claims"), |_| vec![0; 64]);
     assert_eq!(verify(&broken), Err(TokenError::Signature));
     let signed = hs512(&json!("no claims"), "new");
@@ -272,7 +272,7 @@ fn claims_are_not_read_before_the_signature_fits() {
 }
 
 #[test]
-fn only_good_tokens_for_others_are_forbidden() {
+fn only_valid_tokens_for_others_are_forbidden() {
     for (error, expected) in [
         (TokenError::Missing, false),
         (TokenError::TooLong, false),
@@ -308,7 +308,7 @@ proptest! {
     }
 
     #[test]
-    fn any_payload_is_read_without_a_panic(payload in any::<Vec<u8>>(), number in any::<f64>()) {
+    fn any_payload_is_parsed_without_a_panic(payload in any::<Vec<u8>>(), number in any::<f64>()) {
         let _ = TokenClaims::parse(&payload);
         let _ = verify(&hs512(&claims(json!({"exp": number, "nbf": number, "account_id": number})), "new"));
     }

@@ -1,4 +1,4 @@
-//! The queue against writers that take everything, nothing, or only a part.
+//! Tests the queue against writers that take everything, nothing, or only a part.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Instant;
@@ -7,7 +7,7 @@ use super::*;
 
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A reader that says when a write may go on, and gets what was written.
+/// A reader that controls when a write continues, and gets what was written.
 struct Gate {
     open: Sender<io::Result<usize>>,
     seen: Receiver<Vec<u8>>,
@@ -26,7 +26,7 @@ fn gate() -> (Gate, Gated) {
 
 impl Write for Gated {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A gate that is gone is open.
+        // A dropped gate is open.
         let count = self.may.recv().unwrap_or(Ok(usize::MAX))?.min(bytes.len());
         let _test_is_over = self.written.send(bytes[..count].to_vec());
         Ok(count)
@@ -40,16 +40,16 @@ impl Write for Gated {
 fn nothing(_: u64) {}
 
 #[test]
-fn who_logs_does_not_wait_and_what_finds_no_room_is_dropped() {
+fn a_full_queue_drops_lines_and_never_blocks() {
     let (gate, gated) = gate();
     let queue = LogQueue::start(gated, 10, nothing).unwrap();
     for _ in 0..1_000 {
         queue.push(b"12345\n");
     }
-    // Nothing was read yet: one line may be with the thread, one fits into the queue.
+    // Nothing has been read: the thread may hold one line, and one fits into the queue.
     let dropped = queue.lock().dropped;
     assert!((998..=999).contains(&dropped), "{dropped}");
-    assert!(!queue.flush(Duration::ZERO), "lines wait for a reader that does not read");
+    assert!(!queue.flush(Duration::ZERO), "a line still waits for the reader");
     drop(gate.open);
     assert!(queue.flush(TEST_TIMEOUT));
     let written: Vec<u8> = gate.seen.try_iter().flatten().collect();
@@ -57,7 +57,7 @@ fn who_logs_does_not_wait_and_what_finds_no_room_is_dropped() {
 }
 
 #[test]
-fn the_end_waits_for_a_blocked_reader_no_longer_than_it_is_told_to() {
+fn a_flush_does_not_outlast_its_timeout_while_the_reader_is_blocked() {
     let (gate, gated) = gate();
     let queue = LogQueue::start(gated, 100, nothing).unwrap();
     queue.push(b"a\n");
@@ -65,13 +65,13 @@ fn the_end_waits_for_a_blocked_reader_no_longer_than_it_is_told_to() {
     assert!(!queue.flush(Duration::from_millis(50)));
     assert!(begun.elapsed() < TEST_TIMEOUT);
     gate.open.send(Ok(1)).unwrap();
-    assert_eq!(gate.seen.recv().unwrap(), b"a", "a short write goes on where it ended");
+    assert_eq!(gate.seen.recv().unwrap(), b"a", "the next write continues after a short one");
     gate.open.send(Ok(1)).unwrap();
     assert!(queue.flush(TEST_TIMEOUT));
 }
 
 #[test]
-fn what_comes_next_is_a_table() {
+fn lines_come_before_the_report_of_dropped_ones_until_half_the_queue_is_free() {
     let line = |text: &str| Box::<[u8]>::from(text.as_bytes());
     let state = |lines: &[&str], dropped, failing, closed| State {
         lines: lines.iter().map(|text| line(text)).collect(),
@@ -97,7 +97,7 @@ fn what_comes_next_is_a_table() {
 }
 
 #[test]
-fn a_line_that_broke_off_does_not_run_into_the_next_and_a_closed_reader_is_harmless() {
+fn a_torn_line_does_not_run_into_the_next_and_a_closed_reader_is_harmless() {
     let (gate, gated) = gate();
     let queue = LogQueue::start(gated, 1_000, nothing).unwrap();
     queue.push(b"torn\n");
@@ -113,7 +113,7 @@ fn a_line_that_broke_off_does_not_run_into_the_next_and_a_closed_reader_is_harml
 }
 
 #[test]
-fn a_reader_that_has_nothing_yet_is_asked_again() {
+fn a_write_that_would_block_or_is_interrupted_is_retried() {
     let (gate, gated) = gate();
     let queue = LogQueue::start(gated, 100, nothing).unwrap();
     queue.push(b"a\n");

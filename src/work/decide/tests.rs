@@ -1,4 +1,4 @@
-//! The table of what comes after an attempt.
+//! Tests of the decision after an attempt, as a table.
 
 use super::*;
 use model::{Show, Step};
@@ -52,13 +52,13 @@ fn a_completion_that_kommo_would_refuse_is_never_sent() {
 }
 
 #[test]
-fn what_may_help_is_tried_again_with_backoff() {
+fn failures_that_may_pass_are_retried_with_backoff() {
     let due = |decision: &Decision| match decision.next {
         AfterHandler::Retry { due_at } => due_at.since(NOW).as_millis(),
         _ => panic!("{decision:?}"),
     };
     let retry = || AttemptOutcome::Returned(Err(HandlerError::retry("down")));
-    // At a jitter of a half: three quarters of 500 ms, 1 s, 2 s, ….
+    // With a jitter of 0.5: three quarters of 500 ms, 1 s, 2 s, ….
     let delays: Vec<u128> = (1..=9).map(|attempts| due(&decided(retry(), attempts, PLENTY))).collect();
     assert_eq!(delays, [375, 750, 1_500, 3_000, 6_000, 6_250, 6_250, 6_250, 6_250]);
     let after = AttemptOutcome::Returned(Err(HandlerError::retry_after(Duration::from_secs(7), "busy")));
@@ -68,7 +68,7 @@ fn what_may_help_is_tried_again_with_backoff() {
 }
 
 #[test]
-fn what_would_come_too_late_is_moved_to_the_last_moment() {
+fn a_retry_that_would_be_too_late_moves_to_the_last_moment() {
     let due = |outcome, left: u64| match decided(outcome, 1, Duration::from_millis(left)).next {
         AfterHandler::Retry { due_at } => Some(due_at.since(NOW).as_millis()),
         _ => None,
@@ -79,7 +79,11 @@ fn what_would_come_too_late_is_moved_to_the_last_moment() {
     };
     assert_eq!(due(retry(), 1_376), Some(375));
     assert_eq!(due(retry(), 1_200), Some(200), "a second before the end");
-    assert_eq!(due(after(3_600), 40_000), Some(39_000), "also what the handler itself put off");
+    assert_eq!(
+        due(after(3_600), 40_000),
+        Some(39_000),
+        "the delay that the handler asked for is limited too"
+    );
     for (outcome, left) in [(retry(), 1_000), (after(0), 1_000), (AttemptOutcome::TimedOut, 0)] {
         let decision = decided(outcome, 1, Duration::from_millis(left));
         assert_eq!(fallback(&decision), Some(FallbackReason::AnswerWithin), "{decision:?}");
@@ -88,7 +92,7 @@ fn what_would_come_too_late_is_moved_to_the_last_moment() {
 }
 
 #[test]
-fn each_failure_is_charged_under_its_name() {
+fn each_failure_is_charged_with_its_result() {
     let result = |outcome| decided(outcome, 1, PLENTY).result;
     assert_eq!(result(AttemptOutcome::Returned(Err(HandlerError::retry("x")))), Some(AttemptResult::Retry));
     assert_eq!(result(AttemptOutcome::Returned(Err(HandlerError::fail("x")))), Some(AttemptResult::Fail));
@@ -105,7 +109,7 @@ fn each_failure_is_charged_under_its_name() {
 }
 
 #[test]
-fn no_bot_is_left_hanging() {
+fn every_final_failure_leads_to_the_fallback() {
     let retry = || AttemptOutcome::Returned(Err(HandlerError::retry("down")));
     for (decision, reason) in [
         (decided(retry(), 10, PLENTY), FallbackReason::MaxAttempts),

@@ -1,4 +1,4 @@
-//! The machine's clock is set while jobs wait and handlers run.
+//! Changes of the machine's clock while jobs wait and handlers run.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn jumps() -> [Timestamp; 2] {
 }
 
 #[tokio::test]
-async fn a_queued_job_gets_its_handler_and_not_its_fallback_after_the_clock_was_set() {
+async fn a_queued_job_gets_its_handler_even_if_the_clock_is_set() {
     for set in jumps() {
         let home = Home::new().await;
         let id = home.accept("stubborn", json!(1)).await;
@@ -17,7 +17,7 @@ async fn a_queued_job_gets_its_handler_and_not_its_fallback_after_the_clock_was_
         let pool = home.pool();
         pool.step().await.unwrap();
         pool.idle().await;
-        // It failed once; its backoff of half a second is over.
+        // It failed once, and its backoff of half a second is over.
         home.clock.advance(Duration::from_millis(500));
         pool.step().await.unwrap();
         pool.idle().await;
@@ -27,7 +27,7 @@ async fn a_queued_job_gets_its_handler_and_not_its_fallback_after_the_clock_was_
 }
 
 #[tokio::test]
-async fn a_job_that_no_worker_comes_to_gets_its_fallback_in_time_after_the_clock_was_set() {
+async fn an_overdue_job_gets_its_fallback_on_time_even_if_the_clock_is_set() {
     for set in jumps() {
         let home = Home::new().await;
         let id = home.accept("unknown", json!(0)).await;
@@ -44,7 +44,7 @@ async fn a_job_that_no_worker_comes_to_gets_its_fallback_in_time_after_the_clock
     }
 }
 
-/// Sets the clock, and takes three seconds.
+/// Sets the clock and takes three seconds.
 struct SetsTheClock(ManualClock, Timestamp);
 
 impl Handler for SetsTheClock {
@@ -60,7 +60,7 @@ impl Handler for SetsTheClock {
 }
 
 #[tokio::test]
-async fn an_attempt_took_as_long_as_it_took_though_the_clock_was_set_meanwhile() {
+async fn the_duration_of_an_attempt_ignores_clock_changes() {
     for set in jumps() {
         let home = Home::new().await;
         let mut registry = Registry::default();

@@ -1,4 +1,4 @@
-//! Kommo's answers to a continue, and what the sender does with them: `salesbot_bridge::fuzzing` says what has to hold.
+//! Kommo's responses to a continue, and what the sender does with them. `salesbot_bridge::fuzzing` checks the properties.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Bodies that callers post: `salesbot_bridge::fuzzing` says what has to hold.
+//! Request bodies. `salesbot_bridge::fuzzing` checks the properties.
 
 #![no_main]
 

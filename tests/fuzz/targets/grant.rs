@@ -1,4 +1,4 @@
-//! Kommo's answers to a request for new tokens: `salesbot_bridge::fuzzing` says what has to hold.
+//! Kommo's responses to a token request. `salesbot_bridge::fuzzing` checks the properties.
 
 #![no_main]
 

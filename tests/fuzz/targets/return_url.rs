@@ -1,4 +1,4 @@
-//! `return_url`s and what they are held against: `salesbot_bridge::fuzzing` says what has to hold.
+//! `return_url`s and the token issuers that they must match. `salesbot_bridge::fuzzing` checks the properties.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Tokens of callers: `salesbot_bridge::fuzzing` says what has to hold.
+//! Tokens of requests. `salesbot_bridge::fuzzing` checks the properties.
 
 #![no_main]
 

@@ -1,15 +1,14 @@
-//! The fifth method: a bot that waits is continued, by its `return_url` or by what that is made of.
+//! The fifth method: continuing a waiting bot, by its `return_url` or by the ids in it.
 
+use model::{BotType, CheckedCompletion, ReturnUrl};
 use salesbot_bridge::kommo::Error;
-use salesbot_bridge::model::{BotType, CheckedCompletion, ReturnUrl};
-use salesbot_bridge::simulator;
 use salesbot_bridge::{Completion, Show, Step};
 use serde_json::{Value, json};
 
 use super::{calls, client, with_token};
 use crate::played::{account, bot, continued, kommo, plan};
 
-/// The documented body.
+/// The body in Kommo's documentation.
 fn documented() -> CheckedCompletion {
     Completion::success().check().unwrap()
 }
@@ -19,7 +18,7 @@ fn url(bot: &simulator::Bot) -> ReturnUrl {
 }
 
 #[tokio::test]
-async fn a_waiting_bot_goes_on_with_the_documented_body() {
+async fn a_waiting_bot_is_continued_with_the_documented_body() {
     let kommo = kommo().await;
     let bot = bot(&kommo);
     client(&kommo).continue_bot(&url(&bot), &documented()).await.unwrap();
@@ -52,7 +51,7 @@ async fn bots_of_both_kinds_are_continued_by_their_ids() {
 }
 
 #[tokio::test]
-async fn where_nobody_waits_any_more_it_is_not_found() {
+async fn a_continue_of_a_bot_that_no_longer_waits_is_not_found() {
     let kommo = kommo().await;
     let bot = bot(&kommo);
     client(&kommo).continue_bot(&url(&bot), &documented()).await.unwrap();
@@ -61,7 +60,7 @@ async fn where_nobody_waits_any_more_it_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_refused_token_continues_nobody() {
+async fn a_refused_token_continues_no_bot() {
     let kommo = kommo().await;
     let bot = bot(&kommo);
     let error = with_token(&kommo, "a-strangers").continue_bot(&url(&bot), &documented()).await.unwrap_err();

@@ -1,5 +1,5 @@
-//! Answers that no Kommo gives: links that lead elsewhere or in a circle, bodies without end, other JSON. The played
-//! Kommo is always right, so these come from a server of their own.
+//! Responses that the real Kommo never sends: links to another host or in a circle, endless bodies, other JSON. The
+//! simulator is always correct, so separate servers send these.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::options;
 
-/// A server that answers every path with what `answer` makes of it, and the paths that were asked for.
+/// A server that answers every path with `answer(path)`, and the list of requested paths.
 async fn server(
     answer: impl Fn(&str, SocketAddr) -> String + Clone + Send + Sync + 'static,
 ) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
@@ -41,31 +41,31 @@ fn page(code: &str, next: &str) -> String {
         .to_string()
 }
 
-/// The codes that the list gave before its error.
+/// The codes in the list before its error, and the error.
 async fn all(client: &Client) -> (Vec<String>, Error) {
     let (mut stream, mut codes) = (client.all_widgets(50), Vec::new());
     loop {
         match stream.try_next().await {
             Ok(Some(Widget { code, .. })) => codes.push(code),
-            Ok(None) => panic!("the list ended well after {codes:?}"),
+            Ok(None) => panic!("the list ended without an error after {codes:?}"),
             Err(error) => return (codes, error),
         }
     }
 }
 
 #[tokio::test]
-async fn a_link_that_leads_elsewhere_is_not_followed() {
+async fn a_link_to_another_host_is_not_followed() {
     for elsewhere in ["http://127.0.0.1:1/api/v4/widgets", "//127.0.0.1:1/x", "https://evil.example/"] {
         let (address, asked) = server(move |_, _| page("first", elsewhere)).await;
         let (codes, error) = all(&client(address)).await;
-        assert_eq!(codes, ["first"], "what came before it is good");
+        assert_eq!(codes, ["first"], "the first page is still valid");
         assert!(matches!(&error, Error::Unexpected { why, .. } if why.contains("another host")), "{error}");
         assert_eq!(asked.lock().unwrap().len(), 1, "{elsewhere}");
     }
 }
 
 #[tokio::test]
-async fn links_in_a_circle_end() {
+async fn a_circle_of_links_is_an_error() {
     let answer = |path: &str, address: SocketAddr| match path.contains("x=2") {
         true => page("second", &format!("http://{address}/api/v4/widgets?limit=50&page=1")),
         false => page("first", "/api/v4/widgets?x=2"),
@@ -78,13 +78,13 @@ async fn links_in_a_circle_end() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_refused_not_cut() {
+async fn a_response_that_is_too_long_is_an_error_and_not_truncated() {
     let (address, _) = server(|_, _| format!("{{\"x\":\"{}\"}}", "x".repeat(9 << 20))).await;
     let error = client(address).get_json("/api/v4/account").await.unwrap_err();
     assert!(matches!(&error, Error::Unexpected { why, .. } if why.contains("longer than 8 MiB")), "{error}");
 }
 
-/// A server that gives each connection one of these answers, byte for byte, and closes it. The last one stays.
+/// A server that sends each connection the next of these answers, byte for byte, and closes it. The last answer repeats.
 async fn raw_server(answers: Vec<&'static str>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -107,13 +107,13 @@ const BROKEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n{\"id\": 7,";
 const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"id\": 7}";
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_asked_for_again_and_never_read_in_part() {
+async fn a_truncated_response_is_retried_and_never_read_in_part() {
     let address = raw_server(vec![BROKEN, BROKEN, WHOLE]).await;
     assert_eq!(client(address).get_json("/api/v4/account").await, Ok(json!({ "id": 7 })));
     let broken = client(raw_server(vec![BROKEN]).await);
     for error in [
         broken.get_json("/api/v4/account").await.unwrap_err(),
-        // A write is done, though nobody knows what came of it.
+        // A write is not repeated, although its result is unknown.
         broken.post_json("/api/v4/leads", &json!([])).await.unwrap_err(),
     ] {
         assert!(matches!(error, Error::Transport { sent: true, .. }), "{error}");
@@ -121,7 +121,7 @@ async fn an_answer_that_breaks_off_is_asked_for_again_and_never_read_in_part() {
 }
 
 #[tokio::test]
-async fn other_json_and_no_json_are_told_by_their_place_without_what_was_there() {
+async fn an_error_about_unexpected_json_names_the_place_but_not_the_value() {
     for (body, place) in [
         (r#"{"id": "hidden", "code": "x"}"#.to_owned(), "id"),
         (r#"{"id": 1, "code": ["hidden"]}"#.to_owned(), "code"),
@@ -131,7 +131,7 @@ async fn other_json_and_no_json_are_told_by_their_place_without_what_was_there()
         let (address, _) = server(move |_, _| body.clone()).await;
         let error = client(address).widget("x").await.unwrap_err();
         assert!(matches!(&error, Error::Unexpected { .. }), "{error}");
-        let told = error.to_string();
-        assert!(told.contains(place) && !told.contains("hidden"), "{place} in {told}");
+        let text = error.to_string();
+        assert!(text.contains(place) && !text.contains("hidden"), "{place} in {text}");
     }
 }

@@ -1,5 +1,5 @@
-//! The client as a program of its own uses it, against the played Kommo: each method and each status of the Widgets
-//! API, what is tried again and what is not, and the page `docs/kommo-api.md` that lists all of it.
+//! The Kommo client as a separate program uses it, against the simulator: each method and each status of the Widgets
+//! API, which calls are retried, and the page `docs/kommo-api.md` that lists all of it.
 
 mod continues;
 mod handler;
@@ -10,14 +10,14 @@ mod widgets;
 
 use std::time::Duration;
 
+use model::HostRules;
 use salesbot_bridge::kommo::{Client, ClientOptions};
-use salesbot_bridge::model::HostRules;
-use salesbot_bridge::simulator::{ApiCall, Simulator};
+use simulator::{ApiCall, Simulator};
 
 use crate::bridge::TEST_TIMEOUT;
 use crate::setup::host;
 
-/// A client with the account's long-lived token, that no rate slows down.
+/// A client with the account's long-lived token and a rate so high that it never waits.
 fn client(simulator: &Simulator) -> Client {
     with_token(simulator, &simulator.options().access_token)
 }
@@ -41,8 +41,8 @@ fn options(hosts: &[&str]) -> ClientOptions {
 
 /// Method, path and status of each call.
 fn calls(simulator: &Simulator) -> Vec<(String, String, Option<u16>)> {
-    let told = |call: ApiCall| (call.method, call.path, call.status);
-    simulator.api_calls().into_iter().map(told).collect()
+    let summary = |call: ApiCall| (call.method, call.path, call.status);
+    simulator.api_calls().into_iter().map(summary).collect()
 }
 
 fn call(method: &str, path: &str, status: u16) -> (String, String, Option<u16>) {

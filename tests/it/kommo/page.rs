@@ -1,4 +1,4 @@
-//! `docs/kommo-api.md` says which function, command and test belong to what Kommo documents: here it is held to it.
+//! Checks `docs/kommo-api.md`: every function, command and test that it lists for Kommo's documentation exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ fn package(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// All source below a folder.
+/// All source code below a folder.
 fn source(folder: &str) -> String {
     let mut text = String::new();
     let mut folders = vec![package(folder)];
@@ -24,7 +24,7 @@ fn source(folder: &str) -> String {
     text
 }
 
-/// The words in backquotes.
+/// The words in backticks.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
@@ -58,7 +58,7 @@ fn every_function_and_test_on_the_page_exists() {
     assert!(rows[0] >= 5 && rows[1] >= 10, "the page has lost rows: {rows:?}");
 }
 
-/// `404`, or `404 of widgets`.
+/// Whether a cell begins with a status, such as `404` or `404 of widgets`.
 fn is_status(cell: &str) -> bool {
     cell.split(' ').next().is_some_and(|number| number.parse::<u16>().is_ok())
 }

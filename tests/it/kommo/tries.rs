@@ -1,10 +1,10 @@
-//! What is tried again, and what is not.
+//! Which calls are retried, and which are not.
 
 use std::time::Duration;
 
 use salesbot_bridge::kommo::{Client, ClientOptions, Error, WidgetSettings};
-use salesbot_bridge::simulator::{Fault, Options, Simulator};
 use serde_json::{Value, json};
+use simulator::{Fault, Options, Simulator};
 
 use super::{calls, client, options};
 use crate::played::{kommo, playing};
@@ -15,7 +15,7 @@ fn faults<const N: usize>(names: [&str; N]) -> [Fault; N] {
 }
 
 #[tokio::test]
-async fn a_read_survives_what_passes() {
+async fn a_read_survives_temporary_failures() {
     let kommo = kommo().await;
     for trouble in [["500", "503", "408"], ["reset", "answer-lost", "garbage"], ["504", "429", "500"]] {
         let before = calls(&kommo).len();
@@ -27,7 +27,7 @@ async fn a_read_survives_what_passes() {
 }
 
 #[tokio::test]
-async fn a_read_gives_up_in_the_end_and_says_how_it_was() {
+async fn a_read_gives_up_in_the_end_and_reports_the_last_failure() {
     let kommo = kommo().await;
     kommo.set_outage(Some(Fault::Status(503)));
     let error = client(&kommo).widgets(1, 50).await.unwrap_err();
@@ -43,7 +43,7 @@ async fn a_read_gives_up_in_the_end_and_says_how_it_was() {
 }
 
 #[tokio::test]
-async fn a_write_is_not_repeated_where_it_may_have_been_carried_out() {
+async fn a_write_that_may_have_taken_effect_is_not_repeated() {
     let kommo = kommo().await;
     let settings = WidgetSettings::new().text("greeting", "Hi");
     for (name, status) in [("500", Some(500)), ("answer-lost", None), ("408", Some(408))] {
@@ -61,20 +61,20 @@ async fn a_write_is_not_repeated_where_it_may_have_been_carried_out() {
 }
 
 #[tokio::test]
-async fn a_write_that_kommo_did_not_look_at_waits_and_goes_again() {
+async fn a_write_that_kommo_did_not_process_is_retried_after_a_wait() {
     let kommo = kommo().await;
     kommo.queue_api_faults(faults(["429"]));
     client(&kommo).uninstall_widget("amo_dropbox").await.unwrap();
     let calls = kommo.api_calls();
     assert_eq!(calls.iter().map(|call| call.status).collect::<Vec<_>>(), [Some(429), Some(204)]);
-    assert!(calls[1].at - calls[0].at >= Duration::from_millis(1_000), "as long as Kommo asked");
+    assert!(calls[1].at - calls[0].at >= Duration::from_millis(1_000), "the wait that Kommo asked for");
 }
 
 #[tokio::test]
 async fn no_redirect_is_followed() {
     let kommo = kommo().await;
     kommo.set_outage(Some(Fault::Redirect(format!("{}/api/v4/account", kommo.base_url()))));
-    // As after a connection error, a read is tried again and a write is not.
+    // As after a connection error, a read is retried and a write is not.
     let read = client(&kommo).widget("amo_dropbox").await.unwrap_err();
     let write = client(&kommo).uninstall_widget("amo_dropbox").await.unwrap_err();
     for error in [read, write] {
@@ -85,7 +85,7 @@ async fn no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn what_answers_in_place_of_kommo_is_tried_again_and_never_read() {
+async fn a_response_that_is_not_kommos_is_retried_and_never_read() {
     let kommo = kommo().await;
     for (name, is_sent) in [("html-404", false), ("html-200", true)] {
         let before = calls(&kommo).len();
@@ -109,7 +109,7 @@ async fn what_answers_in_place_of_kommo_is_tried_again_and_never_read() {
 }
 
 #[tokio::test]
-async fn who_is_not_there_was_not_sent_anything() {
+async fn a_refused_connection_means_that_nothing_was_sent() {
     let kommo = kommo().await;
     let client = client(&kommo);
     drop(kommo);
@@ -118,7 +118,7 @@ async fn who_is_not_there_was_not_sent_anything() {
 }
 
 #[tokio::test]
-async fn many_calls_at_once_keep_the_rate() {
+async fn simultaneous_calls_keep_the_rate() {
     let kommo = playing(Options { rate_limit: Some(7), ..Options::default() }).await;
     let options = ClientOptions { rate_per_second: 7, ..options(&[host(&kommo)]) };
     let token = kommo.options().access_token.as_str();
@@ -129,18 +129,18 @@ async fn many_calls_at_once_keep_the_rate() {
     assert_eq!(statuses, vec![Some(200); 16], "Kommo never had to refuse one");
 }
 
-/// What Kommo says of the account.
+/// Kommo's description of the account.
 async fn account(kommo: &Simulator) -> Result<Value, Error> {
     client(kommo).get_json("/api/v4/account").await
 }
 
 #[tokio::test]
-async fn any_other_path_is_asked_as_json() {
+async fn any_other_path_can_be_called_as_json() {
     let kommo = kommo().await;
     assert_eq!(account(&kommo).await.unwrap()["id"], kommo.options().account_id);
     let error = client(&kommo).get::<Vec<u32>>("/api/v4/account").await.unwrap_err();
     assert!(matches!(&error, Error::Unexpected { expected, .. } if expected.contains("Vec<u32>")), "{error}");
-    // An answer without a body is `null`.
+    // A response without a body is `null`.
     let nothing = "/api/v4/widgets?page=99";
     assert_eq!(client(&kommo).get_json(nothing).await, Ok(Value::Null));
     assert_eq!(client(&kommo).get::<Option<Value>>(nothing).await, Ok(None));

@@ -2,13 +2,13 @@
 
 use futures_util::TryStreamExt;
 use salesbot_bridge::kommo::{Error, Rating, SettingType, Widget, WidgetSettings};
-use salesbot_bridge::simulator::Simulator;
 use serde_json::{Value, json};
+use simulator::Simulator;
 
 use super::{call, calls, client, with_token};
 use crate::played::kommo;
 
-/// The settings of the documented request.
+/// The settings in the documented request.
 fn documented() -> WidgetSettings {
     WidgetSettings::new()
         .text("login", "example")
@@ -17,7 +17,7 @@ fn documented() -> WidgetSettings {
         .text("script_path", "https://example.com/")
 }
 
-/// The widget of the documented list, as the account of this simulator shows it.
+/// The widget in the documented list, as this simulator's account shows it.
 fn dropbox(simulator: &Simulator) -> Value {
     json!({
         "id": 742, "code": "amo_dropbox", "version": "0.0.13", "rating": "2,8",
@@ -51,7 +51,7 @@ async fn a_page_past_the_end_is_empty() {
 }
 
 #[tokio::test]
-async fn a_page_that_kommo_does_not_have_is_not_asked_for() {
+async fn an_invalid_page_or_limit_is_refused_without_a_call() {
     let kommo = kommo().await;
     for (page, limit) in [(0, 50), (1, 0), (1, 251)] {
         let error = client(&kommo).widgets(page, limit).await.unwrap_err();
@@ -81,20 +81,20 @@ async fn the_whole_list_follows_the_links() {
     assert_eq!(calls(&kommo).len(), 3);
     let mut pages = client(&kommo).widget_pages(3);
     assert_eq!(pages.try_next().await.unwrap().unwrap().widgets.len(), 3);
-    assert_eq!(calls(&kommo).len(), 4, "a page is read when it is asked for");
+    assert_eq!(calls(&kommo).len(), 4, "a page is read only when it is polled");
 }
 
 #[tokio::test]
-async fn a_widget_is_as_documented() {
+async fn a_widget_has_the_documented_form() {
     let kommo = kommo().await;
     assert_eq!(json!(client(&kommo).widget("amo_dropbox").await.unwrap()), dropbox(&kommo));
     assert_eq!(calls(&kommo), [call("GET", "/api/v4/widgets/amo_dropbox", 200)]);
 }
 
 #[tokio::test]
-async fn a_widget_that_is_not_there_is_not_found() {
+async fn an_unknown_widget_is_not_found() {
     let kommo = kommo().await;
-    // The code is one part of the path, whatever is in it.
+    // The code is one segment of the path, whatever it contains.
     for code in ["no_such", "../account", "a/b?c"] {
         let error = client(&kommo).widget(code).await.unwrap_err();
         assert!(matches!(error, Error::NotFound(_)), "{code}: {error}");
@@ -109,7 +109,7 @@ async fn a_widget_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn settings_are_shown_to_the_own_integration() {
+async fn only_widgets_of_the_own_integration_show_their_settings() {
     let kommo = kommo().await;
     let settings = WidgetSettings::new().text("greeting", "Hi").user_login("agents", 504_141, "me", "s3cret");
     let installed = client(&kommo).install_widget("simulator_bridge", &settings).await.unwrap();
@@ -125,7 +125,7 @@ async fn settings_are_shown_to_the_own_integration() {
 }
 
 #[tokio::test]
-async fn an_install_sends_the_documented_body_and_gives_the_documented_widget() {
+async fn an_install_sends_the_documented_body_and_returns_the_documented_widget() {
     let kommo = kommo().await;
     let installed = client(&kommo).install_widget("amo_asterisk", &documented()).await.unwrap();
     assert!(installed.is_active_in_account);
@@ -161,7 +161,7 @@ async fn an_install_with_a_missing_setting_names_it_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn what_kommo_refuses_is_told_place_by_place() {
+async fn an_error_about_settings_names_each_refused_field() {
     let kommo = kommo().await;
     let settings = WidgetSettings::new().text("login", "").value("phones", json!({ "x": "1" }));
     let error = client(&kommo).install_widget_unchecked("amo_asterisk", &settings).await.unwrap_err();
@@ -175,7 +175,7 @@ async fn what_kommo_refuses_is_told_place_by_place() {
 }
 
 #[tokio::test]
-async fn an_uninstalled_widget_is_not_active_any_more() {
+async fn an_uninstalled_widget_is_no_longer_active() {
     let kommo = kommo().await;
     client(&kommo).install_widget("amo_asterisk", &documented()).await.unwrap();
     assert!(client(&kommo).widget("amo_asterisk").await.unwrap().is_active_in_account);
@@ -185,7 +185,7 @@ async fn an_uninstalled_widget_is_not_active_any_more() {
 }
 
 #[tokio::test]
-async fn only_administrators_install_and_uninstall() {
+async fn only_administrators_can_install_and_uninstall() {
     let kommo = kommo().await;
     kommo.set_administrator(false);
     let error = client(&kommo).install_widget("amo_asterisk", &documented()).await.unwrap_err();
@@ -197,7 +197,7 @@ async fn only_administrators_install_and_uninstall() {
 }
 
 #[tokio::test]
-async fn every_method_says_who_must_act_when_the_token_is_refused() {
+async fn every_method_names_who_must_act_if_the_token_is_refused() {
     let kommo = kommo().await;
     let stranger = with_token(&kommo, "the-token-of-a-stranger");
     let errors = [

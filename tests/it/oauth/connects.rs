@@ -1,4 +1,4 @@
-//! Accounts that become connected.
+//! Accounts that an operator or a widget connects.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::played::{calls_for, kommo};
 use crate::setup::host;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_waits_for_the_authorization_and_goes_out_by_itself() {
+async fn a_delivery_waits_for_the_authorization_and_goes_out_automatically() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
     let bot = bot(&kommo);
@@ -28,11 +28,11 @@ async fn a_delivery_waits_for_the_authorization_and_goes_out_by_itself() {
     }
     continued(&bot).await;
     bridge.in_state(&id, "delivered").await;
-    bridge.until("nobody to wait", || async { bridge.ready().await.1["waiting"] == json!([]) }).await;
+    bridge.until("the end of all waits", || async { bridge.ready().await.1["waiting"] == json!([]) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_installation_of_a_widget_connects_without_a_link_once_a_bot_has_asked() {
+async fn an_installation_connects_without_a_link_if_a_bot_has_asked() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).config("integrations.main.install_without_link = true").start().await;
     let (status, body) = call_back(&bridge, &kommo.install_callback_url().unwrap()).await;
@@ -49,7 +49,7 @@ async fn the_installation_of_a_widget_connects_without_a_link_once_a_bot_has_ask
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_installation_that_is_kept_is_finished_once_a_bot_has_asked() {
+async fn a_stored_installation_is_completed_when_a_bot_asks() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).config("integrations.main.install_without_link = true").start().await;
     let (status, body) = call_back(&bridge, &kommo.install_callback_url().unwrap()).await;
@@ -63,7 +63,7 @@ async fn an_installation_that_is_kept_is_finished_once_a_bot_has_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_whose_user_lacked_rights_goes_on_once_another_user_has_authorized_it() {
+async fn an_account_resumes_when_a_user_with_more_rights_authorizes_it() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
     connect(&bridge, &kommo).await;
@@ -90,7 +90,7 @@ async fn a_connected_account_outlives_the_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_rooms_of_the_public_listener_answer_with_problems() {
+async fn every_refusal_of_the_public_listener_is_a_problem() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
     for (method, path, status) in [

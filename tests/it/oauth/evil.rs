@@ -1,4 +1,4 @@
-//! A host that is allowed, and that someone else answers for: it gets nothing by a call that anyone can make.
+//! An allowed host that an attacker controls: a call that anyone can make does not send anything to it.
 
 use tokio::net::TcpListener;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::played::kommo;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_anonymous_callback_brings_a_host_neither_the_secret_nor_the_accounts_continues() {
+async fn an_anonymous_callback_sends_neither_the_secret_nor_continues_to_its_host() {
     for install_without_link in [false, true] {
         let kommo = kommo().await;
         let evil = TcpListener::bind("127.0.0.1:0").await.unwrap();

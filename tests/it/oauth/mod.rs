@@ -1,5 +1,5 @@
-//! Accounts that an operator connects: the whole way from a link, or from the installation of a widget, to deliveries that
-//! go out, and back to an account that is disconnected.
+//! OAuth from end to end: from a link, or from the installation of a widget, to deliveries that go out, and to
+//! disconnected accounts.
 
 mod connects;
 mod evil;
@@ -8,19 +8,20 @@ mod revokes;
 
 use std::process::{Command, Output};
 
-use salesbot_bridge::simulator::{Bot, Simulator};
 use serde_json::Value;
+use simulator::{Bot, Simulator};
 use url::Url;
 
 use crate::bridge::{TestBridge, client};
 use crate::played::{bot, continued};
 use crate::setup::Setup;
 
-/// As it stands in Kommo. A test's bridge learns its port late, so the tests lead from there to it.
+/// The redirect URI that is registered in Kommo. A test's bridge gets its port late, so tests redirect calls of this URI
+/// to it.
 const REDIRECT_URI: &str = "http://bridge.test/oauth/callback";
 const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
-/// A bridge whose accounts are connected by OAuth alone.
+/// A bridge whose accounts are connected only by OAuth.
 fn setup(simulators: &[&Simulator]) -> Setup {
     let setup = Setup::with(simulators).config(&format!(
         "store.encryption_key = \"{KEY}\"\nintegrations.main.redirect_uri = \"{REDIRECT_URI}\""
@@ -31,7 +32,7 @@ fn setup(simulators: &[&Simulator]) -> Setup {
     })
 }
 
-/// `accounts …`, run beside the bridge as an operator runs it.
+/// Runs the command `accounts …` beside the bridge, as an operator would.
 fn accounts(bridge: &TestBridge, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_salesbot-bridge"))
         .env_clear()
@@ -42,22 +43,22 @@ fn accounts(bridge: &TestBridge, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The link of `accounts authorize`.
+/// The link from `accounts authorize`.
 fn link(bridge: &TestBridge, kommo: &Simulator) -> String {
-    let told = accounts(bridge, &["authorize", "--json", "--site", kommo.base_url()]);
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
-    told["link"].as_str().unwrap().to_owned()
+    let output = accounts(bridge, &["authorize", "--json", "--site", kommo.base_url()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    printed["link"].as_str().unwrap().to_owned()
 }
 
-/// Where Kommo sends the browser of an operator who opens the link.
+/// The address to which Kommo redirects the browser of an operator who opens the link.
 async fn follow(link: &str) -> String {
     let response = client().get(link).send().await.unwrap();
     assert_eq!(response.status(), 302);
     response.headers()["location"].to_str().unwrap().to_owned()
 }
 
-/// The same call at the bridge: where the redirect URI leads.
+/// The callback with the bridge's address instead of the redirect URI's.
 fn at(bridge: &TestBridge, callback: &str) -> Url {
     let mut url: Url = callback.parse().unwrap();
     let (host, port) = bridge.address().split_once(':').unwrap();
@@ -66,27 +67,27 @@ fn at(bridge: &TestBridge, callback: &str) -> Url {
     url
 }
 
-/// What the bridge answers to a callback.
+/// Sends a callback to the bridge. Returns the status and the JSON of its answer.
 async fn call_back(bridge: &TestBridge, callback: &str) -> (u16, Value) {
     let response = bridge.client.get(at(bridge, callback)).send().await.unwrap();
     let status = response.status().as_u16();
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
 
-/// An operator connects the account by a link.
+/// Connects the account by a link, as an operator would.
 async fn connect(bridge: &TestBridge, kommo: &Simulator) {
     let (status, body) = call_back(bridge, &follow(&link(bridge, kommo)).await).await;
     assert_eq!(status, 200, "{body}");
 }
 
-/// The account's bots are continued.
+/// Checks that the account's bots are continued.
 async fn goes_on(bridge: &TestBridge, kommo: &Simulator) {
     let bot: Bot = bot(kommo);
     bridge.ask(&bot, "echo").await;
     continued(&bot).await;
 }
 
-/// `callback` with `value` for `key`; without the key if the value is empty.
+/// `callback` with `value` for `key`, or without the key if the value is empty.
 fn changed(callback: &str, key: &str, value: &str) -> String {
     let mut url: Url = callback.parse().unwrap();
     let kept: Vec<(String, String)> =

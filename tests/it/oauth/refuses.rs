@@ -1,4 +1,4 @@
-//! Callbacks that connect nothing.
+//! Callbacks that do not connect an account.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn a_link_that_is_not_ours_or_too_old_sends_nothing_to_kommo() {
         let (got, body) = call_back(&bridge, &callback).await;
         assert_eq!((got, slug(&body)), (status, expected), "{body}");
     }
-    // The command beside the bridge has the system's clock, and the machine may be slow.
+    // The command uses the system's clock, and the machine may be slow, so advance far.
     clock.advance(Duration::from_secs(2 * 3_600));
     let (status, body) = call_back(&bridge, &good).await;
     assert_eq!((status, slug(&body)), (403, "state-refused"));
@@ -35,7 +35,7 @@ async fn a_link_that_is_not_ours_or_too_old_sends_nothing_to_kommo() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_secret_goes_to_no_host_that_is_not_allowed() {
+async fn the_secret_goes_only_to_allowed_hosts() {
     let (kommo, stranger) = (kommo().await, account(2).await);
     let bridge = setup(&[&kommo]).start().await;
     let good = follow(&link(&bridge, &kommo)).await;
@@ -43,15 +43,15 @@ async fn the_secret_goes_to_no_host_that_is_not_allowed() {
     for referer in [host(&stranger), &url, &format!("{}/{}", host(&kommo), host(&stranger))] {
         let (status, body) = call_back(&bridge, &changed(&good, "referer", referer)).await;
         assert_eq!((status, slug(&body)), (403, "referer-refused"), "{referer}: {body}");
-        assert!(!body.to_string().contains(host(&stranger)), "a stranger's text is not repeated: {body}");
+        assert!(!body.to_string().contains(host(&stranger)), "the answer repeats a stranger's text: {body}");
     }
     assert!(stranger.oauth_calls().is_empty() && kommo.oauth_calls().is_empty());
     let (status, body) = call_back(&bridge, &good).await;
-    assert_eq!(status, 200, "the code was not used up: {body}");
+    assert_eq!(status, 200, "the code was used up: {body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_who_says_no_changes_nothing() {
+async fn a_denied_authorization_changes_nothing() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
     connect(&bridge, &kommo).await;
@@ -62,7 +62,7 @@ async fn a_person_who_says_no_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_works_once_and_its_repetition_harms_nothing() {
+async fn a_code_works_once_and_repeating_it_is_harmless() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
     let callback = follow(&link(&bridge, &kommo)).await;
@@ -76,7 +76,7 @@ async fn a_code_works_once_and_its_repetition_harms_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_kommo_does_not_take_is_told_as_the_bridges_trouble() {
+async fn a_client_secret_that_kommo_refuses_is_reported_as_a_fault_of_the_bridge() {
     let kommo = kommo().await;
     let wrong = setup(&[&kommo]).config("integrations.main.client_secret = \"another\"");
     let bridge = wrong.start().await;

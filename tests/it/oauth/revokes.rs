@@ -1,7 +1,7 @@
 //! Accounts that disconnect the integration.
 
-use salesbot_bridge::simulator::Fault;
 use serde_json::json;
+use simulator::Fault;
 
 use super::*;
 use crate::played::kommo;
@@ -11,7 +11,7 @@ fn base(bridge: &TestBridge) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_disconnects_is_refused_its_jobs_are_cancelled_and_a_person_can_bring_it_back() {
+async fn a_revoked_account_is_refused_and_its_jobs_are_cancelled_until_it_is_authorized_again() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
     connect(&bridge, &kommo).await;
@@ -30,14 +30,14 @@ async fn what_disconnects_is_refused_its_jobs_are_cancelled_and_a_person_can_bri
 
     let folder = bridge.stop().await;
     let bridge = setup(&[&kommo]).folder(&folder).start().await;
-    assert_eq!(bridge.call(&bot(&kommo), "echo").await.status, 403, "a restart does not forget it");
+    assert_eq!(bridge.call(&bot(&kommo), "echo").await.status, 403, "the restart forgot the revocation");
     kommo.set_outage(None);
     assert_eq!(call_back(&bridge, &follow(&link(&bridge, &kommo)).await).await.0, 200);
     goes_on(&bridge, &kommo).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revocation_that_is_not_signed_for_it_changes_nothing() {
+async fn a_revocation_without_a_valid_signature_changes_nothing() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
     connect(&bridge, &kommo).await;

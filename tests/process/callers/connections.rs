@@ -1,4 +1,4 @@
-//! Very many connections, and what they send without end.
+//! Tests with very many connections, and with endless requests.
 
 use std::fs;
 use std::io::Write;
@@ -6,13 +6,13 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 
 use super::{ends_well, heard, is_served, open, statuses};
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// The most memory that it ever had, in MiB.
+/// The bridge's peak memory so far, in MiB.
 fn peak(serve: &Serve) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", serve.process.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -20,14 +20,14 @@ fn peak(serve: &Serve) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_connections_leave_room_for_a_bot_and_cost_little_memory() {
+async fn ten_thousand_connections_cost_little_memory_and_do_not_block_a_bot() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(
         &simulator,
         "server.read_timeout = \"5m\"\nserver.max_connections = 11000\ndelivery.concurrency = 16",
     );
     let serve = home.serve();
-    // This process has an end of each, beside what other tests have open, and the bridge the other.
+    // This process holds one end of each connection, besides the open files of other tests. The bridge holds the other end.
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let many = usize::try_from(limit.saturating_sub(2_000).min(10_000)).unwrap();
     assert!(many > 1_000, "raise the limit on open files (ulimit -n) to 4,000 or more: it is {limit}");
@@ -43,7 +43,7 @@ async fn ten_thousand_connections_leave_room_for_a_bot_and_cost_little_memory() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_without_end_are_cut_and_not_kept() {
+async fn endless_requests_are_cut_off_and_cost_little_memory() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "server.read_timeout = \"1s\"");
     let serve = home.serve();
@@ -76,11 +76,11 @@ async fn bodies_without_end_are_cut_and_not_kept() {
     is_served(&simulator, &serve).await;
     for flood in floods {
         let (sent, answer) = flood.join().unwrap();
-        assert!(sent < 16 << 20, "it read {sent} bytes");
+        assert!(sent < 16 << 20, "the bridge read {sent} bytes");
         assert!(statuses(&answer).iter().all(|status| (400..500).contains(status)), "{answer}");
     }
     let grown = peak(&serve) - before;
-    assert!(grown < 64, "{grown} MiB for 24 of them");
+    assert!(grown < 64, "{grown} MiB for 24 endless requests");
     is_served(&simulator, &serve).await;
     ends_well(serve);
 }
@@ -91,7 +91,7 @@ async fn callers_that_hang_up_at_any_byte_leave_nothing_behind() {
     let home = Home::new(&simulator, "server.read_timeout = \"60s\"\nserver.max_connections = 8");
     let serve = home.serve();
     let whole = super::request(&super::bot(&simulator), &serve, "");
-    // Every slot is needed many times over: one that stays behind is missed at once.
+    // There are only 8 slots for many callers, so a slot that is not freed shows at once.
     for end in (0..whole.len()).step_by(7) {
         let stream: TcpStream = open(serve.public, &whole[..end]);
         if end % 2 == 0 {

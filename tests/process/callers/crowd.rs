@@ -1,19 +1,19 @@
-//! More callers than places, at the defaults: 1,024 connections and a `read_timeout` of 10 s. A bot waits two seconds for its
-//! answer, so nothing that only a time limit would end lets it in.
+//! Tests with more callers than the default limits allow: 1,024 connections and a `read_timeout` of 10 s. A bot waits
+//! only two seconds for its answer, so the bridge cannot wait for the timeout to make room for it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 
 use super::{ends_well, is_served, open};
 use crate::home::Home;
 use crate::process::run;
 use crate::serve::Serve;
 
-/// A bridge at its defaults, and its Kommo.
+/// A bridge with the default limits, and its simulator.
 async fn bridge() -> (Simulator, Home, Serve) {
     let before = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum }).unwrap();
@@ -23,7 +23,7 @@ async fn bridge() -> (Simulator, Home, Serve) {
     (simulator, home, serve)
 }
 
-/// A sample of `/metrics`.
+/// Reads one sample of `/metrics`.
 async fn metric(serve: &Serve, name: &str) -> u64 {
     let url = format!("http://{}/metrics", serve.admin);
     let text = serve.client.get(url).send().await.unwrap().text().await.unwrap();
@@ -31,15 +31,15 @@ async fn metric(serve: &Serve, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
 }
 
-/// More connections are there than have places, and no time limit made room: others were closed for the new ones.
-async fn is_crowded(serve: &Serve, opened: u64) {
+/// Asserts that the bridge kept to its limit by closing old connections for the new ones.
+async fn has_evicted(serve: &Serve, opened: u64) {
     assert!(metric(serve, "bridge_connections{listener=\"public\"}").await <= 1_024);
     let evicted = metric(serve, "bridge_connections_evicted_total{listener=\"public\"}").await;
     assert!(evicted >= opened - 1_024, "{evicted} of {opened}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_the_defaults_connections_that_only_hold_places_do_not_delay_a_bot() {
+async fn at_the_defaults_idle_connections_do_not_delay_a_bot() {
     const BODY: &[u8] =
         b"POST /widget_request/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n{\"token\":";
     const CHUNK: &[u8] =
@@ -53,9 +53,9 @@ async fn at_the_defaults_connections_that_only_hold_places_do_not_delay_a_bot() 
         let (simulator, _home, serve) = bridge().await;
         let opened: Vec<_> = (0..1_200).map(|_| open(serve.public, bytes)).collect();
         is_served(&simulator, &serve).await;
-        is_crowded(&serve, 1_201).await;
+        has_evicted(&serve, 1_201).await;
         assert_eq!(serve.get("/health/ready").await.0, 200, "{what}");
-        // A drop at a time keeps no place either.
+        // A connection that sends one byte at a time keeps no slot either.
         for mut stream in &opened {
             let _cut = stream.write_all(b"x");
         }
@@ -65,7 +65,7 @@ async fn at_the_defaults_connections_that_only_hold_places_do_not_delay_a_bot() 
     }
 }
 
-/// Asks for what is not there, on a connection that is opened again if it was closed.
+/// Requests a missing page, on a connection that is reopened if the bridge closed it.
 fn ask(stream: &mut Option<TcpStream>, address: SocketAddr) {
     const NOTHING: &[u8] = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
     let open = stream.get_or_insert_with(|| open(address, b""));
@@ -75,7 +75,7 @@ fn ask(stream: &mut Option<TcpStream>, address: SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_the_defaults_connections_that_keep_asking_for_nothing_do_not_keep_a_bot_out() {
+async fn at_the_defaults_connections_that_keep_sending_useless_requests_do_not_block_a_bot() {
     let (simulator, _home, serve) = bridge().await;
     let mut callers: Vec<Option<TcpStream>> = (0..1_100).map(|_| None).collect();
     for _ in 0..4 {
@@ -84,14 +84,14 @@ async fn at_the_defaults_connections_that_keep_asking_for_nothing_do_not_keep_a_
         }
         is_served(&simulator, &serve).await;
     }
-    is_crowded(&serve, 1_101).await;
+    has_evicted(&serve, 1_101).await;
     assert_eq!(serve.get("/health/ready").await.0, 200);
     drop(callers);
     ends_well(serve);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn idle_connections_do_not_keep_a_probe_from_the_admin_listener() {
+async fn idle_connections_do_not_block_a_probe_of_the_admin_listener() {
     let (_simulator, home, serve) = bridge().await;
     const BODY: &[u8] =
         b"POST /api/v1/jobs/retry HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 90\r\n\r\n{\"state\":";
@@ -103,7 +103,7 @@ async fn idle_connections_do_not_keep_a_probe_from_the_admin_listener() {
         let mut live = String::new();
         probe.read_to_string(&mut live).unwrap();
         assert!(live.starts_with("HTTP/1.1 200"), "{live}");
-        assert!(begun.elapsed() < Duration::from_secs(10), "only once read_timeout had cut the others");
+        assert!(begun.elapsed() < Duration::from_secs(10), "the probe had to wait for read_timeout");
         let mut health = home.command(&["health"]);
         health.env("BRIDGE_ADMIN__LISTEN", serve.admin.to_string());
         run(health).expect(0);

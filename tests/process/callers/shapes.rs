@@ -1,22 +1,22 @@
-//! The bytes of requests that are malformed, or that two servers read in two ways, and what may come of each.
+//! The bytes of malformed and ambiguous requests, and the responses that each may get.
 
-use salesbot_bridge::simulator::Bot;
+use simulator::Bot;
 
 use super::request;
 use crate::serve::Serve;
 
-/// What may come of it.
+/// The responses that a request may get.
 #[derive(Clone, Copy, Debug)]
 pub enum May {
-    /// One 4xx, or a cut connection.
+    /// One 4xx, or a closed connection.
     BeRefused,
-    /// Just these statuses, in this order.
+    /// Exactly these statuses, in this order.
     Get(&'static [u16]),
-    /// It is read as a server likes: as one request, well or badly.
-    BeTakenOrRefused,
+    /// One 200, one 4xx, or a closed connection.
+    BeAcceptedOrRefused,
 }
 
-use May::{BeRefused, BeTakenOrRefused, Get};
+use May::{BeAcceptedOrRefused, BeRefused, Get};
 
 const POST: &str = "POST /widget_request/echo HTTP/1.1\r\nHost: a\r\n";
 
@@ -24,7 +24,7 @@ fn post(rest: &str) -> Vec<u8> {
     format!("{POST}{rest}").into_bytes()
 }
 
-/// Everything is sent with a good request behind it, which must not be taken for one where the first is refused.
+/// Malformed heads. The test sends a good request after each, which the bridge must not accept if it refuses the first.
 pub fn refused_heads() -> Vec<(&'static str, Vec<u8>, May)> {
     let chunked = |te: &str| post(&format!("{te}\r\n\r\n0\r\n\r\n"));
     let long = "x".repeat(700_000);
@@ -36,14 +36,18 @@ pub fn refused_heads() -> Vec<(&'static str, Vec<u8>, May)> {
         ("a hexadecimal length", post("Content-Length: 0x4\r\n\r\nabcd"), BeRefused),
         ("a length in words", post("Content-Length: four\r\n\r\nabcd"), BeRefused),
         ("no length", post("Content-Length:\r\n\r\nabcd"), BeRefused),
-        ("a length beyond all", post(&format!("Content-Length: {}\r\n\r\nabcd", "9".repeat(40))), BeRefused),
-        ("an unknown coding", chunked("Transfer-Encoding: xchunked"), BeRefused),
-        ("chunks within another coding", chunked("Transfer-Encoding: chunked, identity"), BeRefused),
-        ("no coding", chunked("Transfer-Encoding: identity"), BeRefused),
-        ("a coding behind a control character", chunked("Transfer-Encoding: \x0bchunked"), BeRefused),
+        (
+            "an overflowing length",
+            post(&format!("Content-Length: {}\r\n\r\nabcd", "9".repeat(40))),
+            BeRefused,
+        ),
+        ("an unknown encoding", chunked("Transfer-Encoding: xchunked"), BeRefused),
+        ("chunks within another encoding", chunked("Transfer-Encoding: chunked, identity"), BeRefused),
+        ("the identity encoding", chunked("Transfer-Encoding: identity"), BeRefused),
+        ("an encoding after a control character", chunked("Transfer-Encoding: \x0bchunked"), BeRefused),
         ("a space before the colon", chunked("Transfer-Encoding : chunked"), BeRefused),
         ("a folded line", post("X-A: b\r\n c\r\nContent-Length: 0\r\n\r\n"), BeRefused),
-        ("a folded coding", post("Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"), BeRefused),
+        ("a folded encoding", post("Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"), BeRefused),
         ("a NUL in a value", post("X-A: b\0c\r\nContent-Length: 0\r\n\r\n"), BeRefused),
         ("a NUL in a name", post("X-\0A: b\r\nContent-Length: 0\r\n\r\n"), BeRefused),
         ("a line without a colon", post("X-A\r\nContent-Length: 0\r\n\r\n"), BeRefused),
@@ -62,9 +66,9 @@ pub fn refused_heads() -> Vec<(&'static str, Vec<u8>, May)> {
             BeRefused,
         ),
         ("TLS", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 and so on\r\n\r\n".to_vec(), BeRefused),
-        ("no HTTP", b"\0\x01\x02\xff\xfe\r\n\r\n".to_vec(), BeRefused),
+        ("not HTTP", b"\0\x01\x02\xff\xfe\r\n\r\n".to_vec(), BeRefused),
         (
-            "a path that is no text",
+            "a path that is not UTF-8",
             b"POST /widget_request/\xff\xfe HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".to_vec(),
             BeRefused,
         ),
@@ -73,13 +77,13 @@ pub fn refused_heads() -> Vec<(&'static str, Vec<u8>, May)> {
             b"POST /widget_request/echo x HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
             BeRefused,
         ),
-        ("a path without end", format!("POST /{long} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes(), BeRefused),
-        ("a header without end", post(&format!("X-A: {long}\r\n\r\n")), BeRefused),
-        ("headers without end", post(&"X-A: b\r\n".repeat(1_000)), BeRefused),
+        ("an endless path", format!("POST /{long} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes(), BeRefused),
+        ("an endless header", post(&format!("X-A: {long}\r\n\r\n")), BeRefused),
+        ("endless headers", post(&"X-A: b\r\n".repeat(1_000)), BeRefused),
     ]
 }
 
-/// Bodies whose end is not where it seems, each in `%` parts: `{body}` is a good one.
+/// Bodies whose end is ambiguous or missing. Some of them contain a good body of `bot`.
 pub fn bodies(bot: &Bot, serve: &Serve) -> Vec<(&'static str, Vec<u8>, May)> {
     let body = bot.request(&serve.url("echo")).body;
     let text = std::str::from_utf8(&body).unwrap();
@@ -87,7 +91,7 @@ pub fn bodies(bot: &Bot, serve: &Serve) -> Vec<(&'static str, Vec<u8>, May)> {
     let chunked = |more: &str, rest: &str| post(&format!("{more}Transfer-Encoding: chunked\r\n\r\n{rest}"));
     let good = format!("{size}\r\n{text}\r\n0\r\n\r\n");
     vec![
-        // Whichever of the two is believed, nothing that stands behind it is taken for a request.
+        // Whichever of the two headers the bridge uses, it must not treat the bytes after the body as a request.
         (
             "chunks and then a length",
             post("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n"),
@@ -95,32 +99,32 @@ pub fn bodies(bot: &Bot, serve: &Serve) -> Vec<(&'static str, Vec<u8>, May)> {
         ),
         ("a length and then chunks", chunked("Content-Length: 4\r\n", "0\r\n\r\n"), Get(&[400])),
         ("a length and then a body in chunks", chunked("Content-Length: 4\r\n", &good), Get(&[200])),
-        ("chunks, and chunks again", chunked("Transfer-Encoding: chunked\r\n", &good), BeTakenOrRefused),
+        ("chunked twice", chunked("Transfer-Encoding: chunked\r\n", &good), BeAcceptedOrRefused),
         (
-            "an extension of a chunk",
+            "a chunk extension",
             chunked("", &good.replacen("\r\n", ";a=b;c=\"d\"\r\n", 1)),
-            BeTakenOrRefused,
+            BeAcceptedOrRefused,
         ),
-        ("an extension without end", chunked("", &format!("{size};{}\r\n", "x".repeat(60_000))), BeRefused),
-        ("a negative chunk", chunked("", "-1\r\nabc\r\n0\r\n\r\n"), BeRefused),
-        ("a chunk beyond all", chunked("", "fffffffffffffffff\r\nabc\r\n"), BeRefused),
-        ("a chunk beyond what comes", chunked("", "7fffffffffffffff\r\nabc"), BeRefused),
-        ("a size that is none", chunked("", "xyz\r\nabc\r\n"), BeRefused),
-        ("no size", chunked("", "\r\nabc\r\n0\r\n\r\n"), BeRefused),
+        ("an endless chunk extension", chunked("", &format!("{size};{}\r\n", "x".repeat(60_000))), BeRefused),
+        ("a negative chunk size", chunked("", "-1\r\nabc\r\n0\r\n\r\n"), BeRefused),
+        ("an overflowing chunk size", chunked("", "fffffffffffffffff\r\nabc\r\n"), BeRefused),
+        ("a chunk size larger than the chunk", chunked("", "7fffffffffffffff\r\nabc"), BeRefused),
+        ("a chunk size that is not a number", chunked("", "xyz\r\nabc\r\n"), BeRefused),
+        ("no chunk size", chunked("", "\r\nabc\r\n0\r\n\r\n"), BeRefused),
         ("a chunk longer than its size", chunked("", "1\r\nabc\r\n0\r\n\r\n"), BeRefused),
-        ("chunks that end in mid-air", chunked("", &format!("{size}\r\n{text}\r\n")), BeRefused),
+        ("chunks without an end", chunked("", &format!("{size}\r\n{text}\r\n")), BeRefused),
         (
             "a trailer",
             chunked("", &format!("{size}\r\n{text}\r\n0\r\nX-Checksum: 1\r\n\r\n")),
-            BeTakenOrRefused,
+            BeAcceptedOrRefused,
         ),
         (
             "a trailer with a length",
             chunked("", &format!("{size}\r\n{text}\r\n0\r\nContent-Length: 9\r\n\r\n")),
-            BeTakenOrRefused,
+            BeAcceptedOrRefused,
         ),
         (
-            "trailers without end",
+            "endless trailers",
             chunked("", &format!("{size}\r\n{text}\r\n0\r\n{}", "X-A: b\r\n".repeat(5_000))),
             BeRefused,
         ),
@@ -131,7 +135,7 @@ pub fn bodies(bot: &Bot, serve: &Serve) -> Vec<(&'static str, Vec<u8>, May)> {
     ]
 }
 
-/// Requests that are good, or only look odd. Each closes its connection.
+/// Requests that are valid or merely odd. Each closes its connection.
 pub fn odd(bot: &Bot, serve: &Serve) -> Vec<(&'static str, Vec<u8>, May)> {
     let good = |more: &str| {
         let more = format!("Connection: close\r\n{more}");
@@ -141,29 +145,29 @@ pub fn odd(bot: &Bot, serve: &Serve) -> Vec<(&'static str, Vec<u8>, May)> {
     let method = |line: &str| format!("{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").into_bytes();
     vec![
         ("an absolute target", at("http://evil.example/widget_request/echo"), Get(&[200])),
-        ("a target that is a host", at("evil.example:443"), BeRefused),
+        ("a target that is only a host", at("evil.example:443"), BeRefused),
         ("a query", at("/widget_request/echo?a=b"), Get(&[200])),
-        ("a handler that is not there", at("/widget_request/nobody"), Get(&[404])),
-        ("a handler that is no text", at("/widget_request/%ff%fe"), Get(&[404])),
+        ("an unknown handler", at("/widget_request/unknown"), Get(&[404])),
+        ("a handler that is not UTF-8", at("/widget_request/%ff%fe"), Get(&[404])),
         ("a handler with a slash", at("/widget_request/..%2fecho"), Get(&[404])),
-        ("a path upwards", at("/widget_request/../widget_request/echo"), Get(&[404])),
+        ("a path with ..", at("/widget_request/../widget_request/echo"), Get(&[404])),
         ("two slashes", at("//widget_request/echo"), Get(&[200])),
-        ("the admin's path", at("/api/v1/stats"), Get(&[404])),
-        ("a tunnel", method("CONNECT evil.example:443"), BeRefused),
-        ("all of it", method("OPTIONS *"), BeRefused),
+        ("a path of the admin listener", at("/api/v1/stats"), Get(&[404])),
+        ("a CONNECT", method("CONNECT evil.example:443"), BeRefused),
+        ("OPTIONS *", method("OPTIONS *"), BeRefused),
         ("TRACE", method("TRACE /widget_request/echo"), Get(&[405])),
-        ("a method of its own", method("BREW /widget_request/echo"), Get(&[405])),
+        ("an unknown method", method("BREW /widget_request/echo"), Get(&[405])),
         ("bytes above ASCII in a header", good("X-A: \u{e9}\u{20ac}\r\n").into_bytes(), Get(&[200])),
         ("an upgrade", good("Upgrade: h2c\r\nConnection: upgrade\r\n").into_bytes(), Get(&[200])),
-        ("waits for 100", good("Expect: 100-continue\r\n").into_bytes(), Get(&[100, 200])),
-        ("waits for something else", good("Expect: a-miracle\r\n").into_bytes(), BeTakenOrRefused),
-        ("bare line feeds", good("").replace("\r\n", "\n").into_bytes(), BeTakenOrRefused),
-        ("two hosts", good("Host: b\r\n").into_bytes(), BeTakenOrRefused),
-        ("no host", good("").replace("Host: a\r\n", "").into_bytes(), BeTakenOrRefused),
+        ("an Expect: 100-continue", good("Expect: 100-continue\r\n").into_bytes(), Get(&[100, 200])),
+        ("an unknown Expect", good("Expect: a-miracle\r\n").into_bytes(), BeAcceptedOrRefused),
+        ("bare line feeds", good("").replace("\r\n", "\n").into_bytes(), BeAcceptedOrRefused),
+        ("two hosts", good("Host: b\r\n").into_bytes(), BeAcceptedOrRefused),
+        ("no host", good("").replace("Host: a\r\n", "").into_bytes(), BeAcceptedOrRefused),
         (
             "the same length twice",
             good(&format!("Content-Length: {}\r\n", bot.request(&serve.url("echo")).body.len())).into_bytes(),
-            BeTakenOrRefused,
+            BeAcceptedOrRefused,
         ),
     ]
 }

@@ -1,13 +1,13 @@
-//! Requests byte by byte: smuggled ones, malformed ones, many on one connection.
+//! Tests with smuggled requests, malformed requests, and many requests on one connection.
 
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 
 use super::shapes::{self, May};
 use super::{bot, ends_well, heard, is_served, jobs, open, request, statuses};
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// A bridge that cuts who is silent for half a second, and its Kommo.
+/// A bridge that closes a connection after half a second of silence, and its simulator.
 async fn hasty() -> (Simulator, Home, Serve) {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "server.read_timeout = \"500ms\"");
@@ -20,15 +20,15 @@ fn check(what: &str, may: May, heard: &str) {
     let fits = match may {
         May::BeRefused => got.len() <= 1 && got.iter().all(|status| (400..500).contains(status)),
         May::Get(expected) => got == expected,
-        May::BeTakenOrRefused => {
+        May::BeAcceptedOrRefused => {
             got.len() <= 1 && got.iter().all(|status| *status == 200 || (400..500).contains(status))
         }
     };
-    assert!(fits, "{what} may {may:?}, and got {got:?}: {heard}");
+    assert!(fits, "{what} may {may:?}, but got {got:?}: {heard}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_smuggled_in_behind_a_request_that_is_read_in_two_ways() {
+async fn no_request_is_smuggled_in_behind_an_ambiguous_one() {
     let (simulator, _home, serve) = hasty().await;
     let (first, hidden) = (bot(&simulator), bot(&simulator));
     let behind = request(&hidden, &serve, "");
@@ -41,12 +41,12 @@ async fn nothing_is_smuggled_in_behind_a_request_that_is_read_in_two_ways() {
         is_served(&simulator, &serve).await;
     }
     serve.settled().await;
-    assert!(hidden.continues().is_empty(), "the request behind another was taken for one");
+    assert!(hidden.continues().is_empty(), "the smuggled request was accepted");
     ends_well(serve);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn odd_requests_are_taken_or_refused_and_cost_nobody_else_anything() {
+async fn odd_requests_are_accepted_or_refused_without_harm_to_others() {
     let (simulator, _home, serve) = hasty().await;
     let first = bot(&simulator);
     let opened: Vec<_> = shapes::odd(&first, &serve)
@@ -61,7 +61,7 @@ async fn odd_requests_are_taken_or_refused_and_cost_nobody_else_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_requests_in_one_segment_are_answered_in_their_order() {
+async fn pipelined_requests_are_answered_in_order() {
     let (simulator, _home, serve) = hasty().await;
     let bots: Vec<_> = (0..30).map(|_| bot(&simulator)).collect();
     let mut bytes = Vec::new();
@@ -71,7 +71,7 @@ async fn many_requests_in_one_segment_are_answered_in_their_order() {
     }
     let heard = heard(open(serve.public, &bytes));
     assert_eq!(statuses(&heard), [200, 404].repeat(bots.len()));
-    // Each job is that of the bot whose turn it was.
+    // Each job belongs to the bot whose request came in that position.
     let ids = heard.split("\"job_id\":\"").skip(1).map(|rest| &rest[..36]);
     for (id, bot) in ids.zip(&bots) {
         let (_, job) = serve.get(&format!("/api/v1/jobs/{id}")).await;

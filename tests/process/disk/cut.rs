@@ -1,9 +1,9 @@
-//! What a power cut leaves: a pure function of the recording, the moment and the disk's mood.
+//! Computes the files that a power cut leaves, as a pure function of the recording, the moment and the disk's mood.
 //!
-//! What a sync has covered is there: the bytes of a file by a sync of the file, its name by a sync of its
-//! folder, the folder by a sync of the folder above. Of the rest a disk may keep nothing, or anything: any
-//! sector of 512 bytes of any write, in any order, and names up to some moment. A sync counts for what was
-//! written before it began, once it has ended.
+//! The disk keeps what a sync has covered: the bytes of a file by a sync of the file, its name by a sync of its folder,
+//! and the folder by a sync of the folder above. Of the rest, the disk may keep nothing or anything: any 512-byte sector
+//! of any write, in any order, and changes of names up to some moment. A sync covers what was written before it began,
+//! but only once it has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,41 +12,41 @@ use super::recording::{Event, Recording};
 
 const SECTOR: usize = 512;
 
-/// What the disk keeps of what was not synced.
+/// The unsynced data that the disk keeps.
 #[derive(Clone, Copy, Debug)]
 pub enum Mood {
     /// Nothing.
     Strict,
-    /// What the seed says.
+    /// A random part, which the seed determines.
     Any(u64),
-    /// Nothing, and no sync was one: what a program deserves that syncs nothing.
+    /// Nothing, and the disk ignores syncs, as if the program never synced.
     Liar,
 }
 
-/// The files that are left, by path.
+/// The remaining files, by path.
 pub type Left = BTreeMap<PathBuf, Vec<u8>>;
 
-/// A file, under whatever name.
+/// A file, independent of its name.
 #[derive(Default)]
 struct Content {
     synced: Vec<u8>,
-    /// Changes from number `first` on that no sync has covered.
+    /// The changes that no sync has covered, counted from number `first`.
     pending: Vec<Event>,
     first: usize,
 }
 
-/// A change of names: in which folder, and which.
+/// A change of a name: its folder, the event, and its number.
 type Naming = (PathBuf, Event, usize);
 
 #[derive(Default)]
 struct Machine {
     contents: Vec<Content>,
-    /// Which content an inode's number stands for today: numbers are used again.
+    /// The content that an inode number refers to at this moment. The system reuses numbers.
     inodes: BTreeMap<u64, usize>,
     names: BTreeMap<PathBuf, usize>,
     folders: BTreeSet<PathBuf>,
     pending: Vec<Naming>,
-    /// By number: what a sync covers when it ends.
+    /// The changes that each sync covers when it ends, by its number.
     syncs: BTreeMap<u32, Covers>,
 }
 
@@ -55,14 +55,14 @@ enum Covers {
         content: usize,
         changes: usize,
     },
-    /// The names in a folder that were changed by then.
+    /// The names in a folder that changed before the sync began.
     Names {
         folder: PathBuf,
         changes: usize,
     },
 }
 
-/// What is left of the recorded folder if the power went at this position of the log.
+/// Returns the files of the recorded folder that remain if the power fails at this position of the log.
 pub fn cut(recording: &Recording, position: usize, mood: Mood) -> Left {
     let mut machine = Machine::default();
     machine.folders.insert(recording.root.clone());
@@ -113,7 +113,7 @@ impl Machine {
     fn name(&mut self, path: &Path, event: &Event, namings: &mut usize) {
         let mut event = event.clone();
         if let Event::Create { inode, .. } = &mut event {
-            // The number may stand for another file by the time this is carried out.
+            // The inode number may refer to another file by the time this event is applied.
             *inode = self.inodes[inode] as u64;
         }
         self.pending.push((path.parent().unwrap().to_owned(), event, *namings));
@@ -143,7 +143,7 @@ impl Machine {
     fn left(mut self, mood: Mood) -> Left {
         if let Mood::Any(seed) = mood {
             let mut random = fastrand::Rng::with_seed(seed);
-            // A journal keeps the order of names.
+            // A journal keeps the order in which names change.
             let kept = random.usize(0..=self.pending.len());
             let pending = std::mem::take(&mut self.pending);
             pending[..kept].iter().for_each(|(_, event, _)| self.rename(event));
@@ -170,7 +170,7 @@ impl Content {
         self.first += covered;
     }
 
-    /// Keeps of what is pending whatever `random` says.
+    /// Keeps a random part of the pending changes.
     fn keep(&mut self, random: &mut fastrand::Rng) {
         let mut pending = std::mem::take(&mut self.pending);
         let often = random.f64();
@@ -182,7 +182,7 @@ impl Content {
     }
 }
 
-/// Carries out a change; of a write those sectors that `keep` wants.
+/// Applies a change. Of a write, applies only the sectors that `keep` accepts.
 fn apply(bytes: &mut Vec<u8>, change: &Event, mut keep: impl FnMut(usize) -> bool) {
     match change {
         Event::Truncate { size, .. } => bytes.resize(*size, 0),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_names_are_there_once_their_syncs_have_ended() {
+    fn bytes_and_names_remain_once_their_syncs_have_ended() {
         let events = vec![
             create("/r/a", 7),
             write(7, 0, b"one"),
@@ -236,15 +236,15 @@ mod tests {
         ];
         let recording = Recording::of("/r", events);
         for position in 0..7 {
-            assert_eq!(cut(&recording, position, Mood::Strict), Left::new(), "its name is in no folder");
+            assert_eq!(cut(&recording, position, Mood::Strict), Left::new(), "its name is not synced");
         }
         let left = cut(&recording, 7, Mood::Strict);
-        assert_eq!(text(&left, "/r/a").as_deref(), Some("one"), "the sync had begun before the second write");
+        assert_eq!(text(&left, "/r/a").as_deref(), Some("one"), "the sync began before the second write");
         assert_eq!(cut(&recording, 7, Mood::Liar), Left::new());
     }
 
     #[test]
-    fn a_file_in_a_folder_whose_own_name_was_not_synced_is_gone() {
+    fn a_file_in_a_folder_with_an_unsynced_name_is_lost() {
         let mut events = vec![
             Event::MakeFolder { path: "/r/f".into() },
             create("/r/f/a", 7),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_used_again_is_another_file() {
+    fn a_reused_inode_number_is_another_file() {
         let events = vec![
             create("/r/a", 7),
             write(7, 0, b"old"),
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_was_not_synced_any_sector_may_be_there_and_none_that_was_never_written() {
+    fn any_unsynced_sector_may_remain_and_never_an_unwritten_one() {
         let events = vec![
             create("/r/a", 7),
             write(7, 0, &[1; 1024]),
@@ -295,9 +295,9 @@ mod tests {
         for seed in 0..200 {
             let left = cut(&recording, 8, Mood::Any(seed));
             let bytes = &left[Path::new("/r/a")];
-            assert!(bytes[..100].iter().all(|byte| *byte == 1), "nobody wrote there");
+            assert!(bytes[..100].iter().all(|byte| *byte == 1), "no write touched these bytes");
             seen.insert((bytes.len(), bytes[100], bytes.get(511).copied(), bytes.get(512).copied()));
-            assert_eq!(bytes[100], bytes[511], "a sector is there whole or not at all");
+            assert_eq!(bytes[100], bytes[511], "a sector remains whole or not at all");
         }
         assert!(seen.len() > 6, "{seen:?}");
         assert_eq!(cut(&recording, 8, Mood::Strict)[Path::new("/r/a")], [1; 1024]);

@@ -1,5 +1,5 @@
-//! A disk that can be recorded, cut off from its power, and made to fail: `shim.c` between the real program
-//! and its files. It needs a C compiler, as the program itself does, and no rights.
+//! A disk that tests can record, cut off from power, and make fail: `shim.c` sits between the real program and its files. It
+//! needs a C compiler, like the program itself, and no special rights.
 
 pub mod cut;
 pub mod recording;
@@ -13,19 +13,19 @@ use tempfile::TempDir;
 
 use recording::Recording;
 
-/// The folder of a store, and the shim that watches it.
+/// The folder of a store, behind the shim.
 pub struct Disk {
     folder: PathBuf,
     log: PathBuf,
     fault: PathBuf,
 }
 
-/// Calls that fail, and how.
+/// The calls that fail, and their error.
 #[derive(Clone, Copy)]
 pub struct Fault {
     /// `w`: write and truncate; `s`: sync; `o`: open for writing.
     pub calls: &'static str,
-    /// The errno of Linux.
+    /// The errno, as on Linux.
     pub errno: i32,
 }
 
@@ -35,7 +35,7 @@ pub const BROKEN: Fault = Fault { calls: "w", errno: 5 };
 pub const CANNOT_SYNC: Fault = Fault { calls: "s", errno: 5 };
 
 impl Disk {
-    /// Makes the folder `disk` in `place`.
+    /// Creates the folder `disk` in `place`.
     pub fn new(place: &Path) -> Self {
         let disk =
             Self { folder: place.join("disk"), log: place.join("disk.log"), fault: place.join("fault") };
@@ -47,7 +47,7 @@ impl Disk {
         self.folder.join(name)
     }
 
-    /// Lets `command` see its files through the shim.
+    /// Puts the shim between `command` and its files.
     pub fn under(&self, mut command: Command) -> Command {
         command.env("LD_PRELOAD", shim()).env("DISK_FOLDER", &self.folder);
         command.env("DISK_LOG", &self.log).env("DISK_FAULT", &self.fault);
@@ -64,7 +64,7 @@ impl Disk {
         fs::remove_file(&self.fault).unwrap();
     }
 
-    /// How much is recorded by now: a moment to cut the power at.
+    /// The length of the recording so far: a moment at which to cut the power.
     pub fn now(&self) -> usize {
         usize::try_from(fs::metadata(&self.log).unwrap().len()).unwrap()
     }
@@ -74,7 +74,7 @@ impl Disk {
     }
 }
 
-/// The shim, compiled once a test run.
+/// The shim, compiled once per test run.
 fn shim() -> &'static Path {
     static SHIM: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, library) = SHIM.get_or_init(|| {

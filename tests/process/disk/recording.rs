@@ -1,11 +1,11 @@
-//! What the shim has recorded, as events in the one order in which they happened.
+//! The recording of the shim, as events in the order in which they happened.
 
 use std::path::{Path, PathBuf};
 
 /// All events of a run.
 pub struct Recording {
     pub(super) events: Vec<Event>,
-    /// Where each event ends in the log: a cut at a position leaves the events that end by then.
+    /// The position in the log where each event ends. A cut at a position keeps the events that end at or before it.
     pub(super) ends: Vec<usize>,
     pub(super) root: PathBuf,
 }
@@ -25,7 +25,7 @@ pub enum Event {
 const HEAD: usize = 32;
 
 impl Recording {
-    /// Reads the log of a run below `root`. What a kill has cut short is left out.
+    /// Parses the log of a run below `root`. Skips an event that a kill has cut short.
     pub fn read(log: &[u8], root: &Path) -> Self {
         let mut recording = Self { events: Vec::new(), ends: Vec::new(), root: root.to_owned() };
         let mut begin = 0;
@@ -37,7 +37,7 @@ impl Recording {
         recording
     }
 
-    /// A recording of these events, each of which is one byte long in the log.
+    /// Creates a recording of these events, each one byte long in the log.
     #[cfg(test)]
     pub fn of(root: &str, events: Vec<Event>) -> Self {
         let ends = (1..=events.len()).collect();
@@ -49,7 +49,7 @@ impl Recording {
         self.ends.last().copied().unwrap_or_default()
     }
 
-    /// How often a file or folder of this name was synced.
+    /// The number of syncs of files and folders with this name.
     pub fn syncs(&self, name: &str) -> usize {
         let named = |event: &&Event| matches!(event, Event::SyncBegins { path, .. } if path.ends_with(name));
         self.events.iter().filter(named).count()
@@ -76,7 +76,7 @@ fn next(bytes: &[u8]) -> Option<(Event, usize)> {
         b'E' => Event::SyncEnds { sync },
         b'U' => Event::Unlink { path },
         b'R' => Event::Rename { from: path, to: path_of(data) },
-        other => panic!("no event is called {other}"),
+        other => panic!("unknown event {other}"),
     };
     Some((event, length))
 }

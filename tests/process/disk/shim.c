@@ -1,15 +1,14 @@
-/* Stands between the real program and the files of its store, by LD_PRELOAD. It does two things:
+/* Sits between the real program and the files of its store, by LD_PRELOAD. It does two things:
  *
- * It records. Each change below the folder DISK_FOLDER is appended to the file DISK_LOG, in the one order in
- * which they happened, with offsets and bytes; a sync is recorded at its begin and at its end, because it
- * covers what was written before it began and means something only once it has ended. `recording.rs`
- * computes from that what a power cut at any moment leaves.
+ * It records. It appends each change below the folder DISK_FOLDER to the file DISK_LOG, in order, with offsets
+ * and bytes. It records the begin and the end of each sync, because a sync covers what was written before it
+ * began, but only once it has ended. From the recording, `cut.rs` computes the files that a power cut leaves.
  *
  * It fails. While the file DISK_FAULT exists, the calls that it names (w: write and truncate, s: sync,
  * o: open for writing) fail with the errno that it names, as in "28 w".
  *
- * Without these variables it changes nothing. The memory-mapped -shm file is not seen; SQLite needs it not
- * after a power cut. */
+ * Without these variables it changes nothing. It does not see the memory-mapped -shm file, which SQLite does not
+ * need after a power cut. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,11 +28,11 @@
 static const char *folder, *fault;
 static int logged = -1;
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
-/* By descriptor: what was opened below the folder. */
+/* The open files below the folder, by descriptor. */
 static struct { uint64_t inode; char *path; } files[FILES];
 static uint32_t syncs;
 
-/* What recording.rs reads, little endian; behind it `path` and `data`. */
+/* The record that recording.rs parses, little endian; `path` and `data` follow it. */
 struct record { uint8_t kind, pad[3]; uint32_t sync; uint64_t inode, offset; uint32_t path, data; };
 
 __attribute__((constructor)) static void begin(void) {
@@ -41,14 +40,14 @@ __attribute__((constructor)) static void begin(void) {
     fault = getenv("DISK_FAULT");
     const char *log = getenv("DISK_LOG");
     if (log) logged = REAL(open)(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    /* What it starts runs as usual. */
+    /* Its child processes run without the shim. */
     unsetenv("LD_PRELOAD");
 }
 
 static int ours(const char *path) { return folder && path && !strncmp(path, folder, strlen(folder)); }
 static int known(int fd) { return fd >= 0 && fd < FILES && files[fd].path; }
 
-/* A record that is cut short would make every later one unreadable. */
+/* Writes all bytes: a partial record would make every later one unreadable. */
 static void all(const void *bytes, size_t left) {
     for (const char *at = bytes; left;) {
         ssize_t some = REAL(write)(logged, at, left);
@@ -70,7 +69,7 @@ static void note(char kind, uint32_t sync, uint64_t inode, uint64_t offset, cons
     errno = kept;
 }
 
-/* The errno that `call` is to fail with, or 0. */
+/* The errno with which `call` must fail, or 0. */
 static int fails(char call) {
     char text[32] = {0}, calls[16] = {0};
     int number = 0, kept = errno, fd = fault ? REAL(open)(fault, O_RDONLY | O_CLOEXEC) : -1;

@@ -1,4 +1,4 @@
-//! Steps as a widget writes them, and what becomes of a bot in them.
+//! Steps as a widget writes them, and how a bot runs them.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn usual() -> Flow {
 }
 
 #[test]
-fn a_bot_asks_and_leaves_by_the_exit_that_fits_the_answer() {
+fn bot_asks_and_leaves_by_the_exit_that_matches_the_continue() {
     for (data, expected) in [
         (json!({ "status": "success" }), "success"),
         (json!({ "status": "fail" }), "fail"),
@@ -55,7 +55,7 @@ fn a_bot_asks_and_leaves_by_the_exit_that_fits_the_answer() {
 }
 
 #[test]
-fn handlers_of_the_continue_are_carried_out_before_the_next_ones() {
+fn handlers_of_the_continue_run_before_the_remaining_ones() {
     let mut flow = usual();
     flow.run();
     let handlers = vec![show("Hello {{json.name}}"), show("{{json.empty}}"), goto(1)];
@@ -70,7 +70,7 @@ fn handlers_of_the_continue_are_carried_out_before_the_next_ones() {
 }
 
 #[test]
-fn a_goto_back_asks_again() {
+fn goto_an_earlier_step_asks_again() {
     let mut flow = usual();
     flow.run();
     assert!(matches!(flow.resume(json!({}), Some(vec![goto(0)])), Next::Ask { .. }));
@@ -99,7 +99,7 @@ fn conditions_compare_texts_and_numbers() {
 }
 
 #[test]
-fn any_or_all_conditions_decide() {
+fn logic_and_needs_all_conditions_logic_or_any() {
     let condition = |two: &str| json!({ "term1": "a", "term2": two, "operation": "=" });
     for (logic, expected) in [("and", "no"), ("or", "yes")] {
         let conditions = json!({ "handler": "conditions", "params": { "logic": logic,
@@ -109,7 +109,7 @@ fn any_or_all_conditions_decide() {
 }
 
 #[test]
-fn a_bot_that_cannot_go_on_says_why() {
+fn stuck_bot_reports_the_reason() {
     let rows = [
         (json!([show("x")]), "without an exit"),
         (json!([goto(7)]), "no step 7"),
@@ -128,14 +128,14 @@ fn a_bot_that_cannot_go_on_says_why() {
 }
 
 #[test]
-fn what_are_no_steps_is_refused_with_the_reason() {
+fn invalid_steps_are_refused_with_the_reason() {
     let rows = [
-        ("no json", "no array of JSON"),
-        ("{}", "no array of JSON"),
+        ("no json", "not a JSON array"),
+        ("{}", "not a JSON array"),
         ("[]", "no steps"),
         (r#"[{"require":[]}]"#, "step 0 has no `question`"),
         (r#"[{"question":[]},{"question":[{}]}]"#, "step 1"),
-        (&format!("[{}]", " ".repeat(64 * 1024)), "is the limit"),
+        (&format!("[{}]", " ".repeat(64 * 1024)), "(limit: 65536)"),
     ];
     for (text, reason) in rows {
         let why = Program::parse(text).unwrap_err();

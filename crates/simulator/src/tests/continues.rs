@@ -1,4 +1,4 @@
-//! The endpoint when nothing is wrong with Kommo.
+//! The continue endpoint without faults.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::super::{BotType, DataAlone, Options, Plan, Simulator, What};
 use super::{client, ordinary, resume, simulator, to};
 
 #[tokio::test]
-async fn continues_a_waiting_bot_once() {
+async fn waiting_bot_is_continued_once() {
     let simulator = simulator().await;
     let bot = simulator.bot(ordinary());
     let body = json!({ "data": { "status": "success" }, "execute_handlers": [
@@ -30,7 +30,7 @@ async fn continues_a_waiting_bot_once() {
 }
 
 #[tokio::test]
-async fn accepts_with_an_empty_body_or_a_word() {
+async fn body_of_202_is_empty_or_one_word() {
     let simulator = simulator().await;
     let mut bodies = Vec::new();
     for _ in 0..2 {
@@ -44,14 +44,14 @@ async fn accepts_with_an_empty_body_or_a_word() {
 }
 
 #[tokio::test]
-async fn one_session_uses_its_return_url_again() {
+async fn waits_of_one_session_share_the_return_url() {
     let simulator = simulator().await;
     let bot = simulator.bot(ordinary());
     let first = bot.request("http://127.0.0.1:8080/widget_request/echo");
     assert_eq!(
         bot.request("http://127.0.0.1:8080/widget_request/echo").jti,
         first.jti,
-        "a repeat is the same"
+        "a repeated request has the same jti"
     );
     assert_eq!(resume(&simulator, &bot, json!({ "data": { "n": 1 } })).await.0, 202);
 
@@ -67,7 +67,7 @@ async fn one_session_uses_its_return_url_again() {
 }
 
 #[tokio::test]
-async fn wakes_whoever_waits_for_the_continue() {
+async fn continued_wakes_when_the_continue_arrives() {
     let simulator = simulator().await;
     let bot = simulator.bot(ordinary());
     let waiter = tokio::spawn({
@@ -80,7 +80,7 @@ async fn wakes_whoever_waits_for_the_continue() {
 }
 
 #[tokio::test]
-async fn refuses_a_missing_or_wrong_bearer() {
+async fn missing_or_wrong_bearer_is_refused() {
     let simulator = simulator().await;
     let bot = simulator.bot(ordinary());
     let body = json!({ "data": {} });
@@ -94,7 +94,7 @@ async fn refuses_a_missing_or_wrong_bearer() {
 }
 
 #[tokio::test]
-async fn knows_its_own_paths_only() {
+async fn only_the_exact_path_of_a_bot_is_served() {
     let simulator = simulator().await;
     let bot = simulator.bot(Plan { bot_type: BotType::Marketingbot, ..ordinary() });
     let url = bot.return_url();
@@ -115,7 +115,7 @@ async fn knows_its_own_paths_only() {
 }
 
 #[tokio::test]
-async fn a_refused_body_names_its_error_and_leaves_the_bot_waiting() {
+async fn refused_body_names_its_error_and_leaves_the_bot_waiting() {
     let simulator = simulator().await;
     let bot = simulator.bot(ordinary());
     let long = json!({ "data": {}, "execute_handlers": [
@@ -132,7 +132,7 @@ async fn a_refused_body_names_its_error_and_leaves_the_bot_waiting() {
 }
 
 #[tokio::test]
-async fn data_alone_can_be_too_few() {
+async fn data_without_handlers_can_be_refused_as_too_few() {
     let options = Options { data_alone: DataAlone::TooFew400, ..Options::default() };
     let simulator = Simulator::start(options).await.unwrap();
     let bot = simulator.bot(ordinary());
@@ -143,7 +143,7 @@ async fn data_alone_can_be_too_few() {
 }
 
 #[tokio::test]
-async fn over_the_rate_limit_is_429_with_the_time_in_the_body() {
+async fn call_over_the_rate_limit_gets_429_with_retry_after_in_the_body() {
     let options = Options { rate_limit: Some(0), ..Options::default() };
     let simulator = Simulator::start(options).await.unwrap();
     let bot = simulator.bot(ordinary());
@@ -153,7 +153,7 @@ async fn over_the_rate_limit_is_429_with_the_time_in_the_body() {
 }
 
 #[tokio::test]
-async fn latency_comes_before_the_judgement() {
+async fn latency_passes_before_the_continue_is_checked() {
     let latency = Duration::from_millis(30);
     let simulator = Simulator::start(Options { latency, ..Options::default() }).await.unwrap();
     let bot = simulator.bot(ordinary());
@@ -162,7 +162,7 @@ async fn latency_comes_before_the_judgement() {
 }
 
 #[tokio::test]
-async fn without_recording_only_counts_and_the_last_continue_stay() {
+async fn without_recording_only_counts_and_the_last_continue_are_kept() {
     let simulator = Simulator::start(Options { record: false, ..Options::default() }).await.unwrap();
     let bot = simulator.bot(ordinary());
     bot.next_wait(json!({}));
@@ -177,7 +177,7 @@ async fn without_recording_only_counts_and_the_last_continue_stay() {
 }
 
 #[tokio::test]
-async fn keeps_events_in_order() {
+async fn events_are_kept_in_order() {
     let simulator = simulator().await;
     let bot = simulator.bot(ordinary());
     bot.call(&format!("{}/nowhere", simulator.base_url())).await.unwrap();

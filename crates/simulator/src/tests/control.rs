@@ -6,7 +6,7 @@ use super::{client, ordinary, resume, simulator, tokens};
 use crate::{FAULTS, Language, Options, Simulator};
 
 #[tokio::test]
-async fn starts_bots_that_call_and_shows_them() {
+async fn started_bots_call_the_bridge_and_are_listed() {
     let (kommo, bridge) = (simulator().await, simulator().await);
     let endpoint = format!("{}/simulator/bots", kommo.base_url());
     let order = json!({ "url": format!("{}/nowhere", bridge.base_url()), "data": { "message": "hi" },
@@ -36,7 +36,7 @@ async fn starts_bots_that_call_and_shows_them() {
 }
 
 #[tokio::test]
-async fn refuses_wrong_orders_with_the_reason() {
+async fn invalid_orders_are_refused_with_the_reason() {
     let simulator = simulator().await;
     let endpoint = format!("{}/simulator/bots", simulator.base_url());
     let url = "http://127.0.0.1:1/";
@@ -62,7 +62,7 @@ async fn refuses_wrong_orders_with_the_reason() {
 }
 
 #[tokio::test]
-async fn it_lists_what_it_can_be_asked_and_the_page_of_the_documentation_does_too() {
+async fn index_and_documentation_list_every_endpoint_key_and_fault() {
     let simulator = simulator().await;
     let page = include_str!("../../../../docs/simulator.md");
     let base_url = simulator.base_url();
@@ -86,7 +86,7 @@ async fn it_lists_what_it_can_be_asked_and_the_page_of_the_documentation_does_to
         assert!(page.contains(&format!("`{name}`")), "{name} in docs/simulator.md");
         let order = json!({ name: false });
         let refused = client().post(format!("{base_url}/simulator/bots")).json(&order).send().await.unwrap();
-        assert!(!refused.text().await.unwrap().contains("unknown field"), "{name} is no key");
+        assert!(!refused.text().await.unwrap().contains("unknown field"), "{name} is not a key");
     }
     let lost = client().get(format!("{base_url}/simulator/nothing")).send().await.unwrap();
     assert_eq!(lost.status(), 404);
@@ -94,7 +94,7 @@ async fn it_lists_what_it_can_be_asked_and_the_page_of_the_documentation_does_to
 }
 
 #[tokio::test]
-async fn it_speaks_the_language_of_the_account() {
+async fn problem_documents_are_in_the_language_of_the_account() {
     let is_russian = |text: &Value| text.to_string().chars().any(|letter| ('а'..='я').contains(&letter));
     for language in [Language::English, Language::Russian] {
         let options = Options { language, rate_limit: Some(4), ..Options::default() };

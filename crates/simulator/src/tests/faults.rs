@@ -1,4 +1,4 @@
-//! Each fault as the caller meets it, and what it does to the bot.
+//! Each fault as the caller sees it, and its effect on the bot.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -13,10 +13,10 @@ fn with(simulator: &Simulator, fault: Fault) -> Bot {
     simulator.bot(ordinary().faults([fault]))
 }
 
-/// A fault, its status, its content type, and what its body must hold.
+/// A fault, and the expected status, content type and body.
 type Refusal = (Fault, u16, &'static str, fn(&Value) -> bool);
 
-/// What went wrong below HTTP.
+/// The kind of the I/O error among the sources, if there is one.
 fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
     let mut source = error.source();
     while let Some(error) = source {
@@ -29,7 +29,7 @@ fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
 }
 
 #[tokio::test]
-async fn refusals_answer_once_and_leave_the_bot_waiting() {
+async fn refusal_applies_to_one_attempt_and_leaves_the_bot_waiting() {
     let problem = "application/problem+json";
     let too_many = |header, body| Fault::TooManyRequests { header, body };
     let rows: Vec<Refusal> = vec![
@@ -67,7 +67,7 @@ async fn refusals_answer_once_and_leave_the_bot_waiting() {
 }
 
 #[tokio::test]
-async fn another_success_takes_the_place_of_202() {
+async fn fault_with_a_2xx_status_replaces_202() {
     let simulator = simulator().await;
     for status in [200, 204] {
         let bot = with(&simulator, Fault::Status(status));
@@ -79,7 +79,7 @@ async fn another_success_takes_the_place_of_202() {
 }
 
 #[tokio::test]
-async fn reset_breaks_the_connection_before_anything_happened() {
+async fn reset_breaks_the_connection_without_continuing_the_bot() {
     let simulator = simulator().await;
     let bot = with(&simulator, Fault::Reset);
     let error = to(&simulator, &bot).json(&json!({ "data": {} })).send().await.unwrap_err();
@@ -89,7 +89,7 @@ async fn reset_breaks_the_connection_before_anything_happened() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_continues_the_bot_and_later_attempts_find_nobody() {
+async fn lost_answer_continues_the_bot_and_later_attempts_get_404() {
     let simulator = simulator().await;
     let bot = with(&simulator, Fault::AnswerLost);
     let error = to(&simulator, &bot).json(&json!({ "data": { "n": 1 } })).send().await.unwrap_err();
@@ -102,7 +102,7 @@ async fn a_lost_answer_continues_the_bot_and_later_attempts_find_nobody() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_bad_continue_changes_nothing() {
+async fn lost_answer_to_an_invalid_continue_changes_nothing() {
     let simulator = simulator().await;
     let bot = with(&simulator, Fault::AnswerLost);
     to(&simulator, &bot).json(&json!([])).send().await.unwrap_err();
@@ -110,7 +110,7 @@ async fn a_lost_answer_to_a_bad_continue_changes_nothing() {
 }
 
 #[tokio::test]
-async fn hang_and_drip_never_come_to_an_answer() {
+async fn hang_and_drip_never_complete_a_response() {
     let simulator = simulator().await;
     for fault in [Fault::Hang, Fault::Drip] {
         let bot = with(&simulator, fault.clone());
@@ -123,7 +123,7 @@ async fn hang_and_drip_never_come_to_an_answer() {
 }
 
 #[tokio::test]
-async fn shutdown_cuts_what_hangs() {
+async fn shutdown_closes_hanging_connections() {
     let simulator = simulator().await;
     let bot = with(&simulator, Fault::Hang);
     let request = to(&simulator, &bot).json(&json!({ "data": {} }));
@@ -137,7 +137,7 @@ async fn shutdown_cuts_what_hangs() {
 }
 
 #[tokio::test]
-async fn garbage_is_no_http() {
+async fn garbage_is_not_http() {
     let simulator = simulator().await;
     let bot = with(&simulator, Fault::Garbage);
     let error = to(&simulator, &bot).json(&json!({ "data": {} })).send().await.unwrap_err();
@@ -146,7 +146,7 @@ async fn garbage_is_no_http() {
 }
 
 #[tokio::test]
-async fn an_outage_hits_every_continue_and_spares_the_plans() {
+async fn outage_applies_to_every_continue_and_keeps_the_planned_faults() {
     let simulator = simulator().await;
     let bots = [with(&simulator, Fault::Status(500)), simulator.bot(ordinary())];
     simulator.set_outage(Some(Fault::Status(503)));

@@ -1,11 +1,11 @@
-//! An account that goes to another host, and how it is followed.
+//! An account that moves to another host, and how a caller finds it.
 
 use serde_json::{Value, json};
 
 use super::super::{MovedAnswer, Options, Simulator};
 use super::{client, refresh, simulator, status_with};
 
-/// What the account's API domain says about the account of this refresh token.
+/// Asks the account's API domain for the account of this refresh token.
 async fn asked(kommo: &Simulator, token: &str) -> (u16, Value) {
     let url = format!("{}/oauth2/account/current/subdomain", kommo.base_url());
     let response = client().get(url).header("X-Refresh-Token", token).send().await.unwrap();
@@ -13,7 +13,7 @@ async fn asked(kommo: &Simulator, token: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_moved_account_is_found_by_its_refresh_token_and_goes_on_there() {
+async fn moved_account_is_found_by_its_refresh_token_and_works_at_the_new_host() {
     for (answer, status) in [(MovedAnswer::Unauthorized, 401), (MovedAnswer::NotFound, 404)] {
         let old = simulator().await;
         let new =
@@ -38,7 +38,7 @@ async fn a_moved_account_is_found_by_its_refresh_token_and_goes_on_there() {
 }
 
 #[tokio::test]
-async fn an_account_that_stayed_names_its_own_host() {
+async fn account_that_has_not_moved_returns_its_own_host() {
     let kommo = simulator().await;
     let tokens = kommo.issue_tokens();
     let (status, body) = asked(&kommo, &tokens.refresh_token).await;

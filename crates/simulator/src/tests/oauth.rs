@@ -1,4 +1,4 @@
-//! Granting access: the page, the codes, the first pair of tokens, and who disables the integration.
+//! Granting access: the page, the codes and the first token pair; disabling the integration.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ fn query(url: &str) -> HashMap<String, String> {
     url::Url::parse(url).unwrap().query_pairs().into_owned().collect()
 }
 
-/// Where the page sends the browser.
+/// The status of the page, and the URL to which it redirects the browser.
 async fn page(kommo: &Simulator, query: &str) -> (u16, String) {
     let url = format!("{}/oauth?client_id={}{query}", kommo.base_url(), kommo.options().client_uuid);
     let response = client().get(url).send().await.unwrap();
@@ -35,7 +35,7 @@ fn claims(token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_page_brings_a_code_that_becomes_tokens() {
+async fn code_from_the_page_can_be_exchanged_for_tokens() {
     let (clock, _) = moved_clock();
     let kommo = Simulator::start(Options { clock, ..Options::default() }).await.unwrap();
     kommo.set_redirect_uri("http://bridge.test/oauth/callback?a=b");
@@ -70,7 +70,7 @@ async fn the_page_brings_a_code_that_becomes_tokens() {
     }
     assert!(claims["jti"].is_string() && claims["sub"].is_string() && claims["scopes"].is_array());
     assert_eq!(status_with(&kommo, access).await, 200);
-    assert_eq!(status_with(&kommo, &access[..access.len() - 1]).await, 401, "a token that was tampered with");
+    assert_eq!(status_with(&kommo, &access[..access.len() - 1]).await, 401, "a truncated token");
 
     let (status, problem) = tokens(&kommo, grant).await;
     assert_eq!((status, &problem["hint"]), (400, &json!("Authorization code has been revoked")));
@@ -84,7 +84,7 @@ async fn the_page_brings_a_code_that_becomes_tokens() {
 }
 
 #[tokio::test]
-async fn a_person_can_refuse_and_a_stranger_gets_no_page() {
+async fn user_can_refuse_and_an_unknown_client_gets_no_page() {
     let kommo = simulator().await;
     let (status, location) = page(&kommo, "&state=s&deny=1").await;
     let back = query(&location);
@@ -96,7 +96,7 @@ async fn a_person_can_refuse_and_a_stranger_gets_no_page() {
 }
 
 #[tokio::test]
-async fn a_code_is_too_old_after_twenty_minutes() {
+async fn code_expires_after_twenty_minutes() {
     let (clock, seconds) = moved_clock();
     let kommo = Simulator::start(Options { clock, ..Options::default() }).await.unwrap();
     let [young, old] = [(); 2].map(|()| code(&kommo.callback_url("s").unwrap()));
@@ -108,7 +108,7 @@ async fn a_code_is_too_old_after_twenty_minutes() {
 }
 
 #[tokio::test]
-async fn wrong_requests_are_told_apart() {
+async fn each_invalid_token_request_gets_its_own_hint() {
     let kommo = simulator().await;
     let code = code(&kommo.callback_url("s").unwrap());
     let rows = [
@@ -133,7 +133,7 @@ async fn wrong_requests_are_told_apart() {
         assert_eq!(problem["status"], status, "{with}");
         assert!(problem["title"].is_string() && problem["type"].is_string() && problem["detail"].is_string());
     }
-    assert_eq!(exchange(&kommo, &code).await.0, 200, "none of them used the code up");
+    assert_eq!(exchange(&kommo, &code).await.0, 200, "none of them used the code");
 }
 
 #[tokio::test]
@@ -143,15 +143,15 @@ async fn installing_a_widget_calls_back_without_a_state() {
     let back = query(&kommo.install_callback_url().unwrap());
     assert_eq!(back["from_widget"], "1");
     assert!(!back.contains_key("state") && back.contains_key("referer"));
-    assert_eq!(kommo.send_install_callback().await.unwrap().status, 404, "nobody is there, and it says so");
+    assert_eq!(kommo.send_install_callback().await.unwrap().status, 404, "the path is not served");
     let grant = json!({ "grant_type": "authorization_code", "code": back["code"],
         "redirect_uri": format!("{}/oauth/callback", bridge.base_url()) });
     assert_eq!(tokens(&kommo, grant).await.0, 200);
 }
 
-/// The signature is that of `printf 'uuid|id' | openssl dgst -sha256 -hmac secret`.
+/// The expected signature comes from `printf 'uuid|id' | openssl dgst -sha256 -hmac secret`.
 #[tokio::test]
-async fn disabling_revokes_and_calls_the_hook_with_its_signature() {
+async fn disabling_revokes_the_tokens_and_calls_the_signed_hook() {
     let options = Options {
         client_uuid: "9b2cf3a5-0c1e-4d57-8c6e-2f6f3f1f0d11".into(),
         client_secret: "secret".into(),

@@ -1,4 +1,4 @@
-//! A package made by hand, and what of it Kommo would refuse.
+//! A hand-made package, and variants that Kommo would refuse.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
@@ -10,7 +10,7 @@ use super::simulator;
 
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
-/// A picture of which only the head is right: enough to know its size.
+/// The head of a PNG image, enough to read its size.
 fn picture(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0DIHDR".to_vec();
     bytes.extend(width.to_be_bytes());
@@ -35,7 +35,7 @@ fn manifest(url: &str) -> Value {
     })
 }
 
-/// A package that is in order, whose bot asks at `url`.
+/// A valid package; its bot calls `url`.
 pub(super) fn files(url: &str) -> Files {
     let texts = json!({
         "widget": { "name": "Echo", "description": "Says it again", "short_description": "Echo" },
@@ -69,7 +69,7 @@ pub(super) fn zipped(files: &Files) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// Lays changes over the manifest; `null` takes a key away. Paths are JSON pointers.
+/// Applies changes to the manifest, addressed by JSON pointers; `null` removes a key.
 pub(super) fn with_manifest(files: &Files, changes: &[(&str, Value)]) -> Files {
     let mut manifest: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
     for (pointer, value) in changes {
@@ -105,7 +105,7 @@ fn without(files: &Files, name: &str) -> Files {
 }
 
 #[tokio::test]
-async fn every_broken_rule_of_the_files_and_the_manifest_is_named() {
+async fn every_broken_rule_of_files_and_manifest_is_reported() {
     let kommo = simulator().await;
     let good = files("http://127.0.0.1:1/");
     kommo.upload_widget(&zipped(&good)).unwrap();
@@ -117,34 +117,34 @@ async fn every_broken_rule_of_the_files_and_the_manifest_is_named() {
         (without(&good, "i18n/pt.json"), "i18n/pt.json: It is missing"),
         (without(&good, "images/logo_dp.png"), "images/logo_dp.png: It is missing"),
         (with(&good, "images/logo.png", picture(130, 101)), "It is 130×101 and must be 130×100"),
-        (with(&good, "images/logo.png", "GIF89a"), "images/logo.png: It is no PNG"),
+        (with(&good, "images/logo.png", "GIF89a"), "images/logo.png: It is not a PNG"),
         (
             with(&good, "images/more.png", vec![0; 300 * 1024 + 1]),
             "images/more.png: It is larger than 300 KB",
         ),
-        (with(&good, ".DS_Store", "x"), ".DS_Store: Files that begin with a dot"),
+        (with(&good, ".DS_Store", "x"), ".DS_Store: The package must not contain names that begin"),
         (with(&good, "a\\b.png", "x"), "forward slashes"),
-        (with(&good, "/script.js", "x"), "/script.js: Its path must begin at the root"),
+        (with(&good, "/script.js", "x"), "/script.js: Its path must not begin with a slash"),
         (with(&good, "widget/manifest.json", "{}"), "at the root of the zip"),
         (with(&good, "i18n/en.json", "\u{feff}{}"), "i18n/en.json: It begins with a byte order mark"),
-        (with(&good, "i18n/en.json", "{"), "i18n/en.json: It is no JSON"),
+        (with(&good, "i18n/en.json", "{"), "i18n/en.json: It is not valid JSON"),
         (with(&good, "script.js", vec![0xff]), "script.js: It is not UTF-8"),
         (m("/widget/name", json!("Echo")), "widget.name: It must be a key"),
-        (m("/widget/description", json!("no.text")), "i18n/en.json: no.text: The manifest names it"),
+        (m("/widget/description", json!("no.text")), "i18n/en.json: no.text: The manifest uses this key"),
         (m("/widget/version", json!("1.x")), "widget.version"),
         (m("/widget/interface_version", json!(1)), "widget.interface_version: It must be 2"),
         (m("/widget/init_once", json!(true)), "widget.init_once: It must be false"),
         (m("/widget/installation", json!(null)), "widget.installation: It must be true"),
         (m("/widget/locale", json!([])), "widget.locale: It must list"),
-        (m("/widget/locale", json!(["en", "pt", "xx"])), "`xx` is none of"),
+        (m("/widget/locale", json!(["en", "pt", "xx"])), "Unknown locale `xx`"),
         (m("/widget/support", json!({})), "widget.support"),
         (m("/widget/code", json!("mine")), "widget.code: It must be absent"),
         (m("/widget/secret_key", json!("x")), "widget.secret_key: It must be absent"),
-        (m("/locations", json!(["settings"])), "locations: `salesbot_designer` must be among"),
-        (m("/settings", json!({})), "settings: It must be an object with one setting"),
+        (m("/locations", json!(["settings"])), "locations: It must contain `salesbot_designer`"),
+        (m("/settings", json!({})), "settings: It must be an object with at least one setting"),
         (m("/settings/note/type", json!("colour")), "settings.note.type: It must be one of"),
         (m("/settings/note/name", json!("Note")), "settings.note.name"),
-        (m("/salesbot_designer", json!({})), "salesbot_designer: It must have one handler"),
+        (m("/salesbot_designer", json!({})), "salesbot_designer: It must have at least one handler"),
         (m("/salesbot_designer/ask/name", json!("x")), "salesbot_designer.ask.name"),
         (m(&format!("{setting}/type"), json!("date")), "settings.message.type: It must be one of text"),
         (m(&format!("{setting}/manual"), json!(1)), "settings.message.manual"),
@@ -156,8 +156,8 @@ async fn every_broken_rule_of_the_files_and_the_manifest_is_named() {
         let error = kommo.upload_widget(&zipped(&files)).unwrap_err();
         assert!(error.mistakes.iter().any(|mistake| mistake.contains(expected)), "{expected}: {error}");
     }
-    assert!(kommo.upload_widget(b"no zip").unwrap_err().to_string().contains("no zip file"));
-    // Writers refuse to write a name twice, so another one of the same length is changed afterwards.
+    assert!(kommo.upload_widget(b"no zip").unwrap_err().to_string().contains("not a zip file"));
+    // The zip writer refuses duplicate names, so the test patches one of the same length afterwards.
     let mut twice = zipped(&with(&good, "script.jx", "x"));
     for at in 0..twice.len() - 9 {
         if twice[at..].starts_with(b"script.jx") {
@@ -168,7 +168,7 @@ async fn every_broken_rule_of_the_files_and_the_manifest_is_named() {
 }
 
 #[tokio::test]
-async fn what_stands_beside_the_handlers_is_none() {
+async fn logo_and_conditions_of_the_designer_are_not_handlers() {
     let kommo = simulator().await;
     let beside = [
         ("/salesbot_designer/conditions", json!({})),
@@ -180,11 +180,11 @@ async fn what_stands_beside_the_handlers_is_none() {
     let alone = [("/salesbot_designer", json!({ "logo": "/images/logo.png" }))];
     let error =
         kommo.upload_widget(&zipped(&with_manifest(&files("http://127.0.0.1:1/"), &alone))).unwrap_err();
-    assert!(error.to_string().contains("one handler at least"), "{error}");
+    assert!(error.to_string().contains("at least one handler"), "{error}");
 }
 
 #[tokio::test]
-async fn a_whole_tour_passes_and_lacks_no_picture() {
+async fn tour_needs_each_of_its_images() {
     let kommo = simulator().await;
     let tour = json!({ "is_tour": true, "tour_description": "widget.description",
         "tour_images": { "en": ["/images/tour.png"], "pt": ["/images/tour.png"] } });
@@ -196,7 +196,7 @@ async fn a_whole_tour_passes_and_lacks_no_picture() {
 }
 
 #[tokio::test]
-async fn a_script_that_breaks_the_rules_is_refused_and_harms_nobody() {
+async fn script_that_breaks_the_rules_is_refused() {
     let kommo = simulator().await;
     let good = files("http://127.0.0.1:1/");
     let rows = [
@@ -208,12 +208,12 @@ async fn a_script_that_breaks_the_rules_is_refused_and_harms_nobody() {
         ("onSave: function", "on_save: function", "callbacks.onSave: It must be a function"),
         ("destroy: function () {}", "destroy: 1", "callbacks.destroy: It must be a function"),
         ("title: self.i18n('exits.fail')", "title: ''", "callbacks.salesbotDesignerSettings: It must return"),
-        ("var self = this;", "var self = nobody;", "nobody"),
-        ("this.callbacks", "this.calls", "no this.callbacks"),
-        ("define([", "void([", "gives no constructor"),
+        ("var self = this;", "var self = missing;", "missing"),
+        ("this.callbacks", "this.calls", "does not set this.callbacks"),
+        ("define([", "void([", "returns no constructor"),
         ("var self = this;", "while (true) {}", "for more than 2 seconds"),
-        ("var self = this;", "(function f() { f(); f(); })();", "script.js: It fails"),
-        ("var self = this;", "'x'.repeat(1e9);", "script.js: It fails"),
+        ("var self = this;", "(function f() { f(); f(); })();", "script.js: The script fails"),
+        ("var self = this;", "'x'.repeat(1e9);", "script.js: The script fails"),
         ("var self = this;", "require('fs');", "require"),
     ];
     for (from, to, expected) in rows {
@@ -223,7 +223,7 @@ async fn a_script_that_breaks_the_rules_is_refused_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_newer_package_needs_a_higher_version() {
+async fn newer_package_needs_a_higher_version() {
     let kommo = simulator().await;
     let files = files("http://127.0.0.1:1/");
     let code = kommo.upload_widget(&zipped(&files)).unwrap().code;

@@ -1,4 +1,4 @@
-//! Refreshing: rotation, lost answers, races, expiry, and faults of the token endpoint.
+//! Refreshes: rotation, lost responses, races, expiry, and faults of the token endpoint.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn is_revoked(answer: &(u16, Value)) -> bool {
 }
 
 #[tokio::test]
-async fn the_old_refresh_token_works_until_the_new_pair_is_used() {
+async fn old_refresh_token_works_until_the_new_pair_is_used() {
     let kommo = simulator().await;
     let old = kommo.issue_tokens();
     let (lost_access, lost) = pair(&refresh(&kommo, &old.refresh_token).await);
@@ -27,11 +27,11 @@ async fn the_old_refresh_token_works_until_the_new_pair_is_used() {
     assert_eq!(
         status_with(&kommo, &old.access_token).await,
         200,
-        "it lives on, and is no use of the new pair"
+        "the old access token stays valid, and using it does not count as use of the new pair"
     );
 
     let (access, new) = pair(&refresh(&kommo, &old.refresh_token).await);
-    assert!(is_revoked(&refresh(&kommo, &lost).await), "the pair that nobody used was replaced");
+    assert!(is_revoked(&refresh(&kommo, &lost).await), "the unused pair was replaced");
     assert_eq!(status_with(&kommo, &lost_access).await, 401);
     assert_eq!(status_with(&kommo, &access).await, 200);
     assert!(is_revoked(&refresh(&kommo, &old.refresh_token).await));
@@ -39,7 +39,7 @@ async fn the_old_refresh_token_works_until_the_new_pair_is_used() {
 }
 
 #[tokio::test]
-async fn a_call_that_a_fault_swallowed_is_no_use_of_its_token() {
+async fn call_that_meets_a_fault_does_not_count_as_use_of_its_token() {
     let kommo = simulator().await;
     let old = kommo.issue_tokens();
     let (access, _) = pair(&refresh(&kommo, &old.refresh_token).await);
@@ -49,7 +49,7 @@ async fn a_call_that_a_fault_swallowed_is_no_use_of_its_token() {
 }
 
 #[tokio::test]
-async fn of_two_refreshes_at_once_one_is_told_that_its_token_is_revoked() {
+async fn one_of_two_concurrent_refreshes_is_refused_as_revoked() {
     let token_latency = Duration::from_millis(300);
     let kommo = Simulator::start(Options { token_latency, ..Options::default() }).await.unwrap();
     let old = kommo.issue_tokens();
@@ -61,7 +61,7 @@ async fn of_two_refreshes_at_once_one_is_told_that_its_token_is_revoked() {
 }
 
 #[tokio::test]
-async fn after_a_lost_answer_the_old_token_is_good_again() {
+async fn old_refresh_token_still_works_after_a_lost_response() {
     let kommo = simulator().await;
     let old = kommo.issue_tokens();
     kommo.queue_oauth_faults([Fault::AnswerLost, Fault::Status(503)]);
@@ -78,7 +78,7 @@ async fn after_a_lost_answer_the_old_token_is_good_again() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_token_endpoint_spares_the_api() {
+async fn outage_of_the_token_endpoint_does_not_affect_the_api() {
     let kommo = simulator().await;
     let old = kommo.issue_tokens();
     kommo.set_oauth_outage(Some(Fault::HtmlForbidden));
@@ -91,7 +91,7 @@ async fn an_outage_of_the_token_endpoint_spares_the_api() {
 }
 
 #[tokio::test]
-async fn access_ends_by_its_time_or_by_order_and_refreshing_brings_it_back() {
+async fn expired_access_token_is_refused_until_a_refresh() {
     let (clock, seconds) = moved_clock();
     let access_token_lifetime = Duration::from_secs(60);
     let kommo =
@@ -115,7 +115,7 @@ async fn access_ends_by_its_time_or_by_order_and_refreshing_brings_it_back() {
 }
 
 #[tokio::test]
-async fn revoked_tokens_stay_dead_and_the_long_lived_one_lives() {
+async fn revoking_tokens_spares_the_long_lived_token() {
     let kommo = simulator().await;
     let tokens = kommo.issue_tokens();
     kommo.revoke_tokens();
@@ -127,7 +127,7 @@ async fn revoked_tokens_stay_dead_and_the_long_lived_one_lives() {
 }
 
 #[tokio::test]
-async fn an_oauth_token_continues_bots() {
+async fn oauth_access_token_continues_bots() {
     let kommo = simulator().await;
     let bot = kommo.bot(ordinary());
     let tokens = kommo.issue_tokens();

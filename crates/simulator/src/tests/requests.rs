@@ -1,4 +1,4 @@
-//! What bots send, read by other means than those that wrote it.
+//! The requests of bots, read with code other than the code that writes them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,7 +33,7 @@ fn pairs(request: &WidgetRequest) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn claims_are_those_of_kommo() {
+async fn token_has_the_claims_of_kommo() {
     let simulator = fixed().await;
     let bot = simulator.bot(ordinary());
     let request = bot.request(BRIDGE);
@@ -59,7 +59,7 @@ async fn claims_are_those_of_kommo() {
 }
 
 #[tokio::test]
-async fn the_usual_port_is_not_named_in_aud() {
+async fn aud_omits_the_default_port() {
     let simulator = simulator().await;
     let bot = simulator.bot(ordinary());
     let rows = [
@@ -72,7 +72,7 @@ async fn the_usual_port_is_not_named_in_aud() {
 }
 
 #[tokio::test]
-async fn a_token_can_be_made_wrong() {
+async fn token_style_overrides_algorithm_claims_and_header() {
     let simulator = fixed().await;
     let token = |token| simulator.bot(Plan { token, ..ordinary() }).request(BRIDGE).token;
     let hs256 = token(TokenStyle { algorithm: Algorithm::Hs256, ..TokenStyle::default() });
@@ -94,7 +94,7 @@ async fn a_token_can_be_made_wrong() {
 }
 
 #[tokio::test]
-async fn another_secret_gives_another_signature_over_the_same_text() {
+async fn another_secret_changes_only_the_signature() {
     let mut tokens = Vec::new();
     for secret in [None, Some("other".to_owned())] {
         let simulator = fixed().await;
@@ -108,7 +108,7 @@ async fn another_secret_gives_another_signature_over_the_same_text() {
 }
 
 #[tokio::test]
-async fn bodies_come_in_each_style() {
+async fn every_body_style_carries_token_data_and_return_url() {
     let simulator = simulator().await;
     let data = json!({ "message": "a b", "lead": { "id": 7 } });
     let request = |body| simulator.bot(Plan { body, ..Plan::with_data(data.clone()) }).request(BRIDGE);
@@ -134,7 +134,7 @@ async fn bodies_come_in_each_style() {
 }
 
 #[tokio::test]
-async fn a_plan_can_lie_about_type_and_return_url() {
+async fn plan_overrides_content_type_and_return_url() {
     let simulator = simulator().await;
     let plan = Plan {
         content_type: Some("text/plain".into()),
@@ -165,7 +165,7 @@ async fn two_starts_and_two_accounts_share_no_ids() {
 }
 
 #[tokio::test]
-async fn a_call_gives_any_status_as_an_answer() {
+async fn call_returns_a_response_with_any_status() {
     let simulator = simulator().await;
     let bot = simulator.bot(ordinary());
     let ack = bot.call(&format!("{}/nowhere", simulator.base_url())).await.unwrap();
@@ -173,7 +173,7 @@ async fn a_call_gives_any_status_as_an_answer() {
 }
 
 #[tokio::test]
-async fn a_call_without_an_answer_says_why() {
+async fn call_without_a_response_returns_the_reason() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = Options { answer_timeout: Duration::from_millis(50), ..Options::default() };
     let simulator = Simulator::start(options).await.unwrap();

@@ -1,4 +1,4 @@
-//! Bots of an uploaded widget, which ask a bridge that stands still until the test continues them.
+//! Bots of an uploaded widget. There is no bridge: the test itself continues the bots.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ fn map(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-/// A simulator with a widget whose bots ask somebody who answers 404: they wait all the same.
+/// A simulator with a widget. Its bots call a second simulator, which responds with 404; they wait nevertheless.
 async fn with_widget() -> (Simulator, Simulator, String) {
     let (kommo, bridge) = (simulator().await, simulator().await);
     let url = format!("{}/widget_request/echo", bridge.base_url());
@@ -22,7 +22,7 @@ fn variables() -> Map<String, Value> {
     map(json!({ "message_text": "hi" }))
 }
 
-/// What the bot asked with, read from the request that it would repeat.
+/// The form that the bot sent, read from a repeat of its request.
 fn asked(bot: &Bot) -> Vec<(String, String)> {
     url::form_urlencoded::parse(&bot.request("http://b.test/").body).into_owned().collect()
 }
@@ -32,7 +32,7 @@ fn has(pairs: &[(String, String)], key: &str, value: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_bot_of_a_widget_asks_and_leaves_by_the_exit_of_the_answer() {
+async fn widget_bot_asks_and_leaves_by_the_exit_that_matches_the_continue() {
     let (kommo, bridge, widget) = with_widget().await;
     for (data, said, exit) in [
         (json!({ "status": "success", "reply": "Hello" }), vec!["Hello"], "success"),
@@ -42,7 +42,7 @@ async fn a_bot_of_a_widget_asks_and_leaves_by_the_exit_of_the_answer() {
         let bot = kommo.widget_bot(order).unwrap();
         let pairs = asked(&bot);
         assert!(has(&pairs, "data[message]", "hi") && has(&pairs, "data[from]", "ask"), "{pairs:?}");
-        assert!(has(&pairs, "data[lead][id]", "{{lead.id}}"), "what it does not know stays as it is written");
+        assert!(has(&pairs, "data[lead][id]", "{{lead.id}}"), "an unknown placeholder stays");
         assert_eq!(resume(&kommo, &bot, json!({ "data": data })).await.0, 202);
         let report = bot.ended().await;
         assert_eq!((report.exit.as_deref(), report.stuck), (Some(exit), None));
@@ -53,7 +53,7 @@ async fn a_bot_of_a_widget_asks_and_leaves_by_the_exit_of_the_answer() {
 }
 
 #[tokio::test]
-async fn a_person_can_set_the_block_up_otherwise() {
+async fn order_overrides_settings_and_unknown_names_are_refused() {
     let (kommo, bridge, widget) = with_widget().await;
     let settings = map(json!({ "message": "about {{lead.id}}" }));
     let variables = map(json!({ "lead.id": 5 }));
@@ -80,7 +80,7 @@ async fn a_person_can_set_the_block_up_otherwise() {
 }
 
 #[tokio::test]
-async fn handlers_of_the_continue_are_carried_out_and_a_goto_back_asks_again() {
+async fn handlers_of_the_continue_run_and_goto_an_earlier_step_asks_again() {
     let (kommo, bridge, widget) = with_widget().await;
     let order = WidgetOrder { widget, variables: variables(), ..WidgetOrder::default() };
     let bot = kommo.widget_bot(order).unwrap();
@@ -113,13 +113,13 @@ async fn handlers_of_the_continue_are_carried_out_and_a_goto_back_asks_again() {
     drop(bridge);
 }
 
-/// The code of the widget that was uploaded last.
+/// The code of the last uploaded widget.
 fn kommo_widget(kommo: &Simulator) -> String {
     kommo.uploaded_widgets().last().unwrap().code.clone()
 }
 
 #[tokio::test]
-async fn other_bots_say_what_their_continues_show() {
+async fn bots_without_a_widget_report_the_messages_of_their_continues() {
     let kommo = simulator().await;
     let bot = kommo.bot(super::ordinary());
     let shows = json!({ "data": { "name": "Ann" }, "execute_handlers": [
@@ -130,7 +130,7 @@ async fn other_bots_say_what_their_continues_show() {
 }
 
 #[tokio::test]
-async fn packages_and_their_bots_go_by_http_too() {
+async fn packages_and_bots_can_be_ordered_over_http() {
     let (kommo, bridge) = (simulator().await, simulator().await);
     let [widgets, bots] = ["widgets", "bots"].map(|name| format!("{}/simulator/{name}", kommo.base_url()));
     let files = files(&format!("{}/widget_request/echo", bridge.base_url()));
@@ -168,8 +168,8 @@ async fn packages_and_their_bots_go_by_http_too() {
     assert_eq!(ids.len(), 2);
     for (order, reason) in [
         (json!({ "widget": "other" }), "no uploaded widget"),
-        (json!({ "widget": widget["code"], "url": "http://b.test/" }), "leave `url`"),
-        (json!({ "url": "http://b.test/", "variables": { "a": "b" } }), "go with `widget`"),
+        (json!({ "widget": widget["code"], "url": "http://b.test/" }), "cannot be combined"),
+        (json!({ "url": "http://b.test/", "variables": { "a": "b" } }), "require `widget`"),
         (json!({ "widget": widget["code"], "wat": 1 }), "wat"),
     ] {
         let response = client().post(&bots).json(&order).send().await.unwrap();

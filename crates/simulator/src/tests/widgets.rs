@@ -1,4 +1,4 @@
-//! The five methods of the widgets API, by the examples of its documentation.
+//! The five methods of the widgets API, checked against the examples in Kommo's documentation.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn asterisk() -> Value {
 }
 
 #[tokio::test]
-async fn the_list_is_the_documented_one_page_by_page() {
+async fn list_matches_the_documented_example() {
     let kommo = simulator().await;
     let base = kommo.base_url();
     let (status, kind, body) = send(ask(&kommo, "GET", "widgets?page=1&limit=2")).await;
@@ -63,7 +63,7 @@ async fn the_list_is_the_documented_one_page_by_page() {
 }
 
 #[tokio::test]
-async fn following_next_sees_every_widget_once() {
+async fn following_the_next_links_visits_every_widget_once() {
     let kommo = Simulator::start(Options { more_widgets: 8, ..Options::default() }).await.unwrap();
     let (mut next, mut codes, mut pages) =
         (Some(format!("{}/api/v4/widgets?limit=4", kommo.base_url())), vec![], 0);
@@ -76,7 +76,7 @@ async fn following_next_sees_every_widget_once() {
         next = body["_links"]["next"]["href"].as_str().map(str::to_owned);
         pages += 1;
     }
-    assert_eq!((pages, codes.len()), (3, 12), "a last page that is full has no next");
+    assert_eq!((pages, codes.len()), (3, 12), "a full last page has no next link");
     assert_eq!(codes[..4], ["amo_dropbox", "amo_mailchimp", "amo_asterisk", "simulator_bridge"]);
     codes.dedup();
     assert_eq!(codes.len(), 12);
@@ -91,7 +91,7 @@ async fn following_next_sees_every_widget_once() {
 }
 
 #[tokio::test]
-async fn a_page_or_limit_out_of_range_is_400() {
+async fn page_or_limit_out_of_range_is_400() {
     let kommo = simulator().await;
     for (query, path) in
         [("limit=251", "limit"), ("limit=0", "limit"), ("page=0", "page"), ("page=x", "page")]
@@ -106,7 +106,7 @@ async fn a_page_or_limit_out_of_range_is_400() {
 }
 
 #[tokio::test]
-async fn one_widget_is_shown_by_its_code() {
+async fn widget_is_shown_by_its_code() {
     let kommo = simulator().await;
     let (status, kind, body) = send(ask(&kommo, "GET", "widgets/amo_dropbox")).await;
     assert_eq!((status, kind.as_str(), &body["id"]), (200, HAL, &json!(742)));
@@ -115,7 +115,7 @@ async fn one_widget_is_shown_by_its_code() {
 }
 
 #[tokio::test]
-async fn an_install_answers_the_documented_example() {
+async fn install_returns_the_documented_example() {
     let kommo = simulator().await;
     let (status, kind, body) = send(ask(&kommo, "POST", "widgets/amo_asterisk").json(&asterisk())).await;
     assert_eq!((status, kind.as_str()), (200, HAL));
@@ -141,7 +141,7 @@ async fn an_install_answers_the_documented_example() {
 }
 
 #[tokio::test]
-async fn only_the_own_integration_sees_its_settings() {
+async fn only_the_owning_integration_sees_the_settings() {
     let kommo = simulator().await;
     let settings = json!({ "greeting": "hi", "agents": { "7": { "login": "l", "password": "p" } } });
     assert_eq!(send(ask(&kommo, "POST", "widgets/simulator_bridge").json(&settings)).await.0, 200);
@@ -152,7 +152,7 @@ async fn only_the_own_integration_sees_its_settings() {
 }
 
 #[tokio::test]
-async fn an_install_that_lacks_something_says_all_of_it_and_changes_nothing() {
+async fn invalid_install_reports_every_error_and_changes_nothing() {
     let kommo = simulator().await;
     let sent = json!({ "login": 5, "phones": { "504141": "1039" } });
     let (status, kind, body) = send(ask(&kommo, "POST", "widgets/amo_asterisk").json(&sent)).await;
@@ -170,7 +170,7 @@ async fn an_install_that_lacks_something_says_all_of_it_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn uninstalling_answers_204_without_a_body() {
+async fn uninstall_returns_204_without_a_body() {
     let kommo = simulator().await;
     assert_eq!(send(ask(&kommo, "POST", "widgets/amo_asterisk").json(&asterisk())).await.0, 200);
     let response = ask(&kommo, "DELETE", "widgets/amo_asterisk").send().await.unwrap();
@@ -179,7 +179,7 @@ async fn uninstalling_answers_204_without_a_body() {
 }
 
 #[tokio::test]
-async fn each_method_refuses_strangers_and_what_is_not_there() {
+async fn each_method_refuses_unknown_bearers_and_unknown_resources() {
     let kommo = simulator().await;
     let bot = kommo.bot(ordinary());
     let own = bot.return_url().rsplit_once("/api/v4/").unwrap().1.to_owned();
@@ -213,7 +213,7 @@ async fn each_method_refuses_strangers_and_what_is_not_there() {
 }
 
 #[tokio::test]
-async fn who_is_no_administrator_reads_and_changes_nothing() {
+async fn user_without_administrator_rights_can_only_read() {
     let kommo = Simulator::start(Options { administrator: false, ..Options::default() }).await.unwrap();
     let bot = kommo.bot(ordinary());
     for (method, path) in [("POST", "widgets/amo_dropbox"), ("DELETE", "widgets/amo_dropbox")] {
@@ -230,7 +230,7 @@ async fn who_is_no_administrator_reads_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_account_says_who_it_is() {
+async fn account_returns_its_id_and_subdomain() {
     let kommo = simulator().await;
     let (status, kind, body) = send(ask(&kommo, "GET", "account")).await;
     assert_eq!((status, kind.as_str()), (200, HAL));
@@ -240,21 +240,25 @@ async fn the_account_says_who_it_is() {
 }
 
 #[tokio::test]
-async fn calls_meet_outage_limit_and_faults_and_are_kept() {
+async fn outage_rate_limit_and_queued_faults_apply_to_recorded_api_calls() {
     let kommo = Simulator::start(Options { rate_limit: Some(4), ..Options::default() }).await.unwrap();
     kommo.set_outage(Some(Fault::Status(503)));
     assert_eq!(send(ask(&kommo, "GET", "account")).await.0, 503);
     kommo.set_outage(None);
     kommo.queue_api_faults([Fault::Status(500), Fault::AnswerLost]);
     let bot = kommo.bot(ordinary());
-    assert_eq!(resume(&kommo, &bot, json!({ "data": {} })).await.0, 202, "the queue is for other calls");
+    assert_eq!(
+        resume(&kommo, &bot, json!({ "data": {} })).await.0,
+        202,
+        "continues do not take queued faults"
+    );
     assert_eq!(send(ask(&kommo, "GET", "widgets?limit=1")).await.0, 500);
     let lost = ask(&kommo, "POST", "widgets/amo_asterisk").json(&asterisk()).send().await;
     assert!(lost.unwrap_err().is_request());
     assert_eq!(
         kommo.widget("amo_asterisk").unwrap()["is_active_in_account"],
         true,
-        "it was done all the same"
+        "the widget was installed although the response was lost"
     );
     assert_eq!(send(as_stranger(&kommo, "GET", "account")).await.0, 401);
     let (status, _, body) = send(ask(&kommo, "GET", "account")).await;
@@ -276,5 +280,5 @@ async fn calls_meet_outage_limit_and_faults_and_are_kept() {
     );
     assert_eq!(calls[2].path, "/api/v4/widgets?limit=1");
     assert_eq!(serde_json::from_slice::<Value>(&calls[3].body).unwrap(), asterisk());
-    assert_eq!(kommo.calls().len(), 1, "continues alone");
+    assert_eq!(kommo.calls().len(), 1, "only continues");
 }

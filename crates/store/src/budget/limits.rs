@@ -1,16 +1,16 @@
 //! How much of the disk one account may take.
 //!
-//! The budgets assume a disk that has room for them. On a smaller disk each account gets a share of the room: the free
-//! space and the space that the store uses already. So the share stays the same while the store grows, and an account that
-//! never stops sending is refused while the others still find room.
+//! The budgets assume a disk that has room for them. On a smaller disk each account gets a share of the room, which is
+//! the free space plus the space that the store already takes. So the share stays the same while the store grows, and an
+//! account that never stops sending is refused while there is still room for the others.
 
 use model::Budget;
 
-/// An account's unfinished jobs may take this part of the room.
+/// The divisor of the room for an account's unfinished jobs.
 const UNFINISHED_PART: u64 = 8;
-/// The bodies of all its jobs may take this part.
+/// The divisor of the room for the bodies of all jobs of an account.
 const STORED_PART: u64 = 4;
-/// The bodies of all accounts together may take this part: the log and the rest of the rows need room too.
+/// The divisor of the room for the bodies of all accounts together: the log and the rest of the rows need room too.
 const TOTAL_PART: u64 = 2;
 
 /// How many bytes an account may have.
@@ -25,7 +25,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// The budget, or the share of the room where that is less.
+    /// Returns the budget, or the share of the room if that is smaller.
     pub(crate) fn new(budget: &Budget, room: Option<u64>) -> Self {
         let part = |part| room.map_or(u64::MAX, |room| room / part);
         Self {
@@ -35,14 +35,15 @@ impl Limits {
         }
     }
 
-    /// The bytes that each of `accounts` may keep if all of them have `stored` bytes together: an equal share if that is
-    /// more than `total`.
+    /// Returns the bytes that each of `accounts` may keep if all of them together have `stored` bytes. If `stored`
+    /// exceeds `total`, this is an equal share of `total`.
     pub(crate) fn share(&self, stored: u64, accounts: u64) -> u64 {
         if stored > self.total { self.stored.min(self.total / accounts.max(1)) } else { self.stored }
     }
 }
 
-/// Down to here an account's bodies are dropped, so that it is not looked at again for each further job.
+/// Returns the bytes to which an account above `share` is reduced: somewhat less, so that not every further job calls for
+/// another pass.
 pub(crate) const fn low_water(share: u64) -> u64 {
     share / 16 * 15
 }
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_disk_is_shared_and_a_large_one_gives_the_budgets() {
+    fn accounts_get_a_share_of_a_small_disk_and_their_budget_on_a_large_one() {
         const MIB: u64 = 1 << 20;
         let budget = Budget::default();
         for (room, unfinished, stored, total) in [
@@ -71,11 +72,11 @@ mod tests {
             assert_eq!(Limits::new(&budget, room), Limits { unfinished, stored, total }, "{room:?}");
         }
         let small = Budget { unfinished: MIB, ..budget };
-        assert_eq!(Limits::new(&small, Some(120 * MIB)).unfinished, MIB, "the smaller one holds");
+        assert_eq!(Limits::new(&small, Some(120 * MIB)).unfinished, MIB, "the smaller of the two applies");
     }
 
     #[test]
-    fn accounts_that_have_too_much_together_get_equal_shares() {
+    fn accounts_above_the_total_get_equal_shares() {
         let limits = Limits { unfinished: 0, stored: 30, total: 60 };
         for (stored, accounts, share) in [(0, 0, 30), (60, 9, 30), (61, 1, 30), (61, 3, 20), (61, 0, 30)] {
             assert_eq!(limits.share(stored, accounts), share, "{stored} {accounts}");

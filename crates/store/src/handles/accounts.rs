@@ -1,4 +1,4 @@
-//! The handle of the accounts. What is written here is encrypted already; the store does not know the key.
+//! The handle for accounts. Callers pass tokens in encrypted form; the store does not know the key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use model::{AccountKey, AccountRecord, AccountWait};
 use crate::sqlite::engine::Engine;
 use crate::{Leased, NewConnection, Renewal, StoreError, Waits};
 
-/// The connected accounts of a store, and what their deliveries wait for.
+/// The connected accounts of a store, and the reasons why their deliveries wait.
 #[derive(Clone, Copy)]
 pub struct Accounts<'s>(pub(super) &'s Engine);
 
 impl Accounts<'_> {
-    /// All connected accounts, including those that need an operator.
+    /// Returns all connected accounts, including those that need an operator.
     ///
     /// # Errors
-    /// The store cannot be read. A damaged row is logged and left out.
+    /// The store cannot be read. A damaged row is not an error: it is logged and left out.
     pub async fn all(self) -> Result<Vec<AccountRecord>, StoreError> {
         self.0.all_accounts().await
     }
 
-    /// Each connected account and the generation of its tokens: enough to notice that something changed.
+    /// Returns each connected account with the generation of its tokens, which is enough to detect a change.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -29,8 +29,9 @@ impl Accounts<'_> {
         self.0.account_generations().await
     }
 
-    /// Connects an account after an authorization: it becomes active, whatever it was. Returns the generation of its tokens;
-    /// `None` if it is known at an address that it may not be moved away from, and then nothing is changed.
+    /// Connects an account after an authorization. The account becomes active, whatever its state was. Returns the
+    /// generation of its tokens. Returns `None` and changes nothing if the account is known at an address that it may not
+    /// move away from.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -38,7 +39,7 @@ impl Accounts<'_> {
         self.0.connect_account(new).await
     }
 
-    /// Asks to be the only one who renews the tokens of this generation, for as long as `lease`.
+    /// Claims the renewal of the tokens of this generation for the time of `lease`.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -51,8 +52,8 @@ impl Accounts<'_> {
         self.0.lease_renewal(key, generation, lease).await
     }
 
-    /// Ends the renewal of this generation. Returns the generation from now on; `None` if it is another one by now, and then
-    /// nothing is changed.
+    /// Ends the renewal of this generation. Returns the generation that is current from now on. Returns `None` and
+    /// changes nothing if the generation has changed in the meantime.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -65,9 +66,9 @@ impl Accounts<'_> {
         self.0.end_renewal(key, generation, renewal).await
     }
 
-    /// Notes that an account was disconnected in Kommo, even if it was never connected here: its requests are refused.
-    /// Returns whether it was noted: not if the account has another generation than `seen` by now, because someone connected
-    /// it meanwhile.
+    /// Records that an account was disconnected in Kommo, so that its requests are refused. This works even for an
+    /// account that was never connected here. Returns `false` and changes nothing if the account has changed since
+    /// generation `seen`, because someone has connected it in the meantime.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -80,7 +81,7 @@ impl Accounts<'_> {
         self.0.revoke_account(key, seen, reason).await
     }
 
-    /// Forgets an account and its tokens. Returns whether there was one.
+    /// Deletes an account and its tokens. Returns whether it existed.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -88,7 +89,8 @@ impl Accounts<'_> {
         self.0.remove_account(key).await
     }
 
-    /// What deliveries wait for: by address, as their calls are paced, and [`ALL_ACCOUNTS`](model::ALL_ACCOUNTS).
+    /// Returns why deliveries wait. The keys are the addresses by which calls are paced, and
+    /// [`ALL_ACCOUNTS`](model::ALL_ACCOUNTS).
     ///
     /// # Errors
     /// The store cannot be read.
@@ -96,7 +98,8 @@ impl Accounts<'_> {
         self.0.account_waits().await
     }
 
-    /// What deliveries to `origin` wait for. An account that has moved from there waits where it is now.
+    /// Returns why deliveries to `origin` wait. If an account has moved away from `origin`, this is the wait at its new
+    /// address.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -104,7 +107,7 @@ impl Accounts<'_> {
         self.0.waits_at(origin).await
     }
 
-    /// Writes what deliveries wait for; `None` if those of this address no longer wait.
+    /// Stores why deliveries wait, by address; `None` clears the entry of an address.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -120,7 +123,7 @@ impl Accounts<'_> {
         self.0.ask_resume(origin).await
     }
 
-    /// Takes out the accounts that are to be tried now.
+    /// Removes and returns the addresses of the accounts that should be tried now.
     ///
     /// # Errors
     /// The store cannot be read or written.

@@ -1,4 +1,4 @@
-//! The handle of the jobs.
+//! The handle for jobs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,16 +20,17 @@ use crate::{
 pub struct Jobs<'s>(pub(super) &'s Engine);
 
 impl Jobs<'_> {
-    /// Stores a request, unless its idempotency key is known. When this returns, the job is on the disk.
+    /// Stores a request as a job, unless its idempotency key is known. When this returns, the job is on the disk.
     ///
     /// # Errors
-    /// [`StoreError::OverBudget`] if the account has used up its budget. [`StoreError::Timeout`] after `within`: a request
-    /// that is not in a transaction by then is dropped; if it is in one, its outcome is unknown.
+    /// [`StoreError::OverBudget`] if the account has used up its budget. [`StoreError::Timeout`] after `within`: the
+    /// request is dropped if no transaction has taken it by then; otherwise its outcome is unknown.
     pub async fn accept(self, job: NewJob, within: Duration) -> Result<Accepted, StoreError> {
         self.0.accept(job, within).await
     }
 
-    /// Claims up to `limit` due jobs of `handler` for `lease`, except those whose time to answer is over.
+    /// Claims up to `limit` due jobs of `handler` for `lease`. Jobs whose time to answer is over are left to
+    /// [`claim_overdue`](Self::claim_overdue).
     ///
     /// # Errors
     /// The store cannot be written.
@@ -42,7 +43,7 @@ impl Jobs<'_> {
         self.0.claim_work(handler, limit, lease).await
     }
 
-    /// Claims up to `limit` jobs of any handler that waited past their time to answer.
+    /// Claims up to `limit` queued jobs of any handler whose time to answer is over.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -50,8 +51,8 @@ impl Jobs<'_> {
         self.0.claim_overdue(limit, lease).await
     }
 
-    /// Claims up to `limit` due deliveries to `origin` for `lease`: young ones first, except for those that `longest_due`
-    /// asks for.
+    /// Claims up to `limit` due deliveries to `origin` for `lease`. Young jobs come first, apart from the share that
+    /// `longest_due` reserves.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -65,7 +66,7 @@ impl Jobs<'_> {
         self.0.claim_deliveries(origin, limit, longest_due, lease).await
     }
 
-    /// Writes a worker's report. Retries while the disk is full.
+    /// Writes a worker's report. Keeps trying while the store cannot be written, for example on a full disk.
     ///
     /// # Errors
     /// The store is closed, or damaged.
@@ -73,7 +74,7 @@ impl Jobs<'_> {
         self.0.handled(report).await
     }
 
-    /// Writes a report of the sender. Retries while the disk is full.
+    /// Writes a report of the sender. Keeps trying while the store cannot be written, for example on a full disk.
     ///
     /// # Errors
     /// The store is closed, or damaged.
@@ -81,7 +82,7 @@ impl Jobs<'_> {
         self.0.sent(report).await
     }
 
-    /// One job with its attempts, oldest first.
+    /// Returns one job with its attempts, oldest first.
     ///
     /// # Errors
     /// The store cannot be read, or the row is damaged.
@@ -92,20 +93,22 @@ impl Jobs<'_> {
     /// Lists jobs, newest first.
     ///
     /// # Errors
-    /// The store cannot be read, or too many lists are read already.
+    /// [`StoreError::TooManyLists`] if too many lists are already being read. Other errors: the store cannot be read.
     pub async fn list(self, filter: &JobFilter) -> Result<Page, StoreError> {
         self.0.list_jobs(filter).await
     }
 
-    /// The job whose id begins with `prefix`. A whole id is returned as it is, whether there is such a job or not.
+    /// Returns the id of the job whose id begins with `prefix`. A complete id is returned unchanged, even if no such job
+    /// exists.
     ///
     /// # Errors
-    /// No job's id begins so, or several jobs' ids do; or the store cannot be read.
+    /// [`StoreError::NoMatch`] or [`StoreError::Ambiguous`] if no job or several jobs match. Other errors: the store
+    /// cannot be read.
     pub async fn find(self, prefix: JobPrefix) -> Result<JobId, StoreError> {
         self.0.find(prefix).await
     }
 
-    /// How many leading digits of each of these ids identify its job in the store.
+    /// For each of these ids, returns how many leading digits identify its job in the store.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -113,7 +116,7 @@ impl Jobs<'_> {
         self.0.unique_digits(ids).await
     }
 
-    /// Counts of jobs and bytes.
+    /// Returns the numbers of jobs and bytes.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -121,7 +124,7 @@ impl Jobs<'_> {
         self.0.stats().await
     }
 
-    /// Reads how the jobs turned out that were received since `since`, at most the newest 10,000.
+    /// Returns the outcomes of the jobs received since `since`, at most the newest 10,000.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -129,19 +132,19 @@ impl Jobs<'_> {
         self.0.recent_outcomes(since).await
     }
 
-    /// Cancels an unfinished job. A handler that runs is not stopped, but its result is dropped.
+    /// Cancels an unfinished job. This does not stop a handler that is running, but the store drops its result.
     ///
     /// # Errors
-    /// There is no such job, it is finished, or the store cannot be written.
+    /// There is no such job, it is already finished, or the store cannot be written.
     pub async fn cancel(self, id: JobId) -> Result<(), StoreError> {
         self.0.cancel(id).await
     }
 
-    /// Cancels the unfinished jobs of these accounts, with `why` as their last error; returns how many. It looks for them
-    /// once, beside the writer, and cancels them in chunks, so that other writes get in between.
+    /// Cancels the unfinished jobs of these accounts, with `why` as their last error. Returns how many. A single read
+    /// beside the writer finds the jobs; the writer then cancels them in chunks, so that other writes can run in between.
     ///
     /// # Errors
-    /// The store cannot be read or written; some may be cancelled.
+    /// The store cannot be read or written. Some jobs may be cancelled by then.
     pub async fn cancel_accounts(
         self,
         account_ids: &[AccountId],
@@ -150,20 +153,20 @@ impl Jobs<'_> {
         self.0.cancel_accounts(account_ids, why).await
     }
 
-    /// Delivers a dead or gone job again, or one that waits at once, with a new time budget.
+    /// Delivers a dead or gone job again, or a waiting one at once, with a new time budget.
     ///
     /// # Errors
-    /// There is no such job, its state does not allow it, a newer job has the same `return_url`, it has no completion of its
-    /// handler to send, or the store cannot be written.
+    /// There is no such job, its state does not allow it, a newer job has the same `return_url`, the job has no
+    /// completion of its handler to send, or the store cannot be written.
     pub async fn retry_with(self, id: JobId, options: RetryOptions) -> Result<(), StoreError> {
         self.0.retry_with(id, options).await
     }
 
-    /// Delivers all dead jobs again, or those of one handler; without `force` only those that no newer job supersedes. A job
-    /// that dies again in the meantime is not taken a second time.
+    /// Delivers all dead jobs again, or those of one handler. Without `force`, skips jobs that a newer job supersedes.
+    /// Takes each job at most once, even if it dies again in the meantime.
     ///
     /// # Errors
-    /// The store cannot be written; some may be under way.
+    /// The store cannot be read or written. Some jobs may be retried by then.
     pub async fn retry_dead(
         self,
         handler: Option<HandlerName>,
@@ -172,7 +175,7 @@ impl Jobs<'_> {
         self.0.retry_dead(handler, force).await
     }
 
-    /// Makes the deliveries to `origin` due that Kommo refused while it refused the account; returns how many.
+    /// Makes those deliveries to `origin` due that Kommo refused because of their account. Returns how many.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -180,7 +183,7 @@ impl Jobs<'_> {
         self.0.release_refused(origin).await
     }
 
-    /// How many deliveries wait for each origin.
+    /// Returns how many deliveries wait for each origin.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -188,7 +191,7 @@ impl Jobs<'_> {
         self.0.waiting_deliveries().await
     }
 
-    /// Which of these origins have unfinished deliveries.
+    /// Returns those of `origins` that have unfinished deliveries.
     ///
     /// # Errors
     /// The store cannot be read.

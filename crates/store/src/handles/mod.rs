@@ -1,4 +1,4 @@
-//! What a caller of the store holds: the store itself, and a borrowed handle for each of its subjects.
+//! The public face of the store: the store itself, and a borrowed handle for each subject.
 
 mod accounts;
 mod jobs;

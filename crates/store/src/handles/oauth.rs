@@ -1,17 +1,17 @@
-//! The handle of what is kept for OAuth: pairs of account and address that tokens showed, codes that wait for a
-//! confirmation, links that were used, and calls that say that an account was disconnected.
+//! The handle for the OAuth data: pairs of account and address seen in tokens, codes that await confirmation, used links,
+//! and calls that announce that an account was disconnected.
 
 use model::{AccountKey, Timestamp};
 
 use crate::sqlite::engine::Engine;
 use crate::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse, StoreError};
 
-/// What a store keeps for OAuth beside the accounts.
+/// The OAuth data of a store, apart from the accounts themselves.
 #[derive(Clone, Copy)]
 pub struct OAuth<'s>(pub(super) &'s Engine);
 
 impl OAuth<'_> {
-    /// All pairs of account and address that were stored.
+    /// Returns all stored pairs of account and address.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -19,7 +19,7 @@ impl OAuth<'_> {
         self.0.pairs().await
     }
 
-    /// Stores pairs; those that are there already change nothing.
+    /// Stores pairs. A pair that is already stored changes nothing.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -27,7 +27,7 @@ impl OAuth<'_> {
         self.0.add_pairs(pairs).await
     }
 
-    /// Keeps a code until it is taken or its time is over.
+    /// Stores a code until it is taken or has expired.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -35,7 +35,7 @@ impl OAuth<'_> {
         self.0.keep_code(code, limits).await
     }
 
-    /// The codes whose time is not over by both clocks, newest first.
+    /// Returns the codes that have not expired by both clocks, newest first.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -43,7 +43,7 @@ impl OAuth<'_> {
         self.0.kept_codes().await
     }
 
-    /// Takes a code out of the store, so that no one else exchanges it too; `None` if it is gone.
+    /// Removes a code and returns it, so that no one else exchanges it too; `None` if it is gone.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -51,7 +51,8 @@ impl OAuth<'_> {
         self.0.take_code(id).await
     }
 
-    /// Uses the `state` of a link for a code. `until` is the link's end; a row is kept for as long again.
+    /// Uses the `state` of a link for a code. `until` is when the link expires. The store remembers the use for an hour
+    /// longer, so that a clock that is set back does not make the link valid again.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -64,8 +65,8 @@ impl OAuth<'_> {
         self.0.use_state(nonce, code_hash, until).await
     }
 
-    /// Notes a signed call that says that an account was disconnected; if `pending`, it waits to be settled. Returns whether
-    /// it is the first one for this account and integration.
+    /// Records a signed call that announces that an account was disconnected. If `pending`, the call waits to be settled.
+    /// Returns whether it is the first such call for this account and integration.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -73,7 +74,7 @@ impl OAuth<'_> {
         self.0.note_revocation(key, pending).await
     }
 
-    /// The calls that wait to be settled.
+    /// Returns the calls that wait to be settled.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -81,7 +82,7 @@ impl OAuth<'_> {
         self.0.pending_revocations().await
     }
 
-    /// Settles a call without believing it: nothing waits for this account any longer.
+    /// Settles the pending call of this account without revoking the account.
     ///
     /// # Errors
     /// The store cannot be written.

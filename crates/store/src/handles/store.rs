@@ -1,4 +1,4 @@
-//! The store itself: opened, asked for a handle, closed.
+//! The store itself: opening, handles, closing.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
 use crate::{Role, StoreError};
 
-/// An open store. Cheap to clone; clones are the same store.
+/// An open store. Cheap to clone; all clones share it.
 #[derive(Clone)]
 pub struct Store(pub(crate) Arc<Engine>);
 
 impl Store {
-    /// Opens `url`. The owner first frees what a dead owner held, so that all of its work goes on at once.
+    /// Opens `url`. An owner first frees the claims of a dead owner, so that all of its work resumes at once.
     ///
     /// # Errors
     /// The store cannot be opened, another process owns it, or a newer version made it.
@@ -23,58 +23,58 @@ impl Store {
         Engine::open(url, role, clock).await.map(|engine| Self(Arc::new(engine)))
     }
 
-    /// Opens the store at `url` beside its owner; `None` if nothing has made it yet.
+    /// Opens the store at `url` as an observer; `None` if it does not exist yet.
     ///
     /// # Errors
-    /// It is there and cannot be opened.
+    /// The store exists and cannot be opened.
     pub async fn observe(url: &str, clock: Clock) -> Result<Option<Self>, StoreError> {
         if Engine::is_there(url)? { Self::open(url, Role::Observer, clock).await.map(Some) } else { Ok(None) }
     }
 
-    /// The jobs.
+    /// Returns the handle for jobs.
     pub fn jobs(&self) -> Jobs<'_> {
         Jobs(&self.0)
     }
 
-    /// The connected accounts, and what their deliveries wait for.
+    /// Returns the handle for connected accounts.
     pub fn accounts(&self) -> Accounts<'_> {
         Accounts(&self.0)
     }
 
-    /// What is kept for OAuth beside the accounts.
+    /// Returns the handle for the OAuth data.
     pub fn oauth(&self) -> OAuth<'_> {
         OAuth(&self.0)
     }
 
-    /// What keeps the store in order.
+    /// Returns the handle for maintenance.
     pub fn maintenance(&self) -> Maintenance<'_> {
         Maintenance(&self.0)
     }
 
-    /// What waits for workers, by handler.
+    /// The lanes of jobs that wait for workers, by handler.
     pub fn work(&self) -> &Lanes<RunningJob> {
         &self.0.work
     }
 
-    /// What waits for the sender, by origin.
+    /// The lanes of deliveries that wait for the sender, by origin.
     pub fn delivery(&self) -> &Lanes<DeliveringJob> {
         &self.0.delivery
     }
 
-    /// Writes something that changes nothing, to see whether the store can be written and would be found again.
+    /// Tests whether the store can be written and the next start would find it. The write changes no job.
     ///
     /// # Errors
-    /// It cannot.
+    /// It cannot be written, or its file is no longer at its path.
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.0.probe().await
     }
 
-    /// Completes when the store can no longer be written although no one closed it: its writer has panicked.
+    /// Completes when the writer has panicked: the store can no longer be written although no one closed it.
     pub async fn ended(&self) {
         self.0.ended().await;
     }
 
-    /// Finishes what is under way and closes the store. Later calls fail with [`StoreError::Closed`].
+    /// Finishes the writes under way and closes the store. Later calls fail with [`StoreError::Closed`].
     pub async fn close(&self) {
         self.0.close().await;
     }

@@ -1,4 +1,5 @@
-//! For tests of this crate and of its users: a store in a state that only time or a failing disk would bring about.
+//! Test helpers for this crate and its users: they bring a store into a state that otherwise takes time or a failing
+//! disk.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,14 +19,14 @@ use crate::{RetryOptions, StoreError};
 
 #[cfg(test)]
 impl Store {
-    /// Maintenance that takes a step whenever a test says so.
+    /// Returns maintenance that takes a step only when a test asks for one.
     pub(crate) fn ticks(&self, retention: impl Into<Retention>) -> Ticks {
         Ticks::new(&self.0, retention.into())
     }
 }
 
 impl<'s> Jobs<'s> {
-    /// Delivers what was sent last again.
+    /// Retries a job with the default options: sends again what was sent last.
     ///
     /// # Errors
     /// As [`retry_with`](Self::retry_with).
@@ -33,7 +34,7 @@ impl<'s> Jobs<'s> {
         self.retry_with(id, RetryOptions::default()).await
     }
 
-    /// Takes all permits for lists, as lists do that are read for long.
+    /// Takes all permits for lists, as slow lists do.
     ///
     /// # Panics
     /// The store is closed.
@@ -41,7 +42,7 @@ impl<'s> Jobs<'s> {
         self.0.hold_lists().await
     }
 
-    /// More dead jobs like this one.
+    /// Adds `copies` dead jobs like this one.
     ///
     /// # Panics
     /// The store cannot be written.
@@ -51,7 +52,7 @@ impl<'s> Jobs<'s> {
 }
 
 impl Maintenance<'_> {
-    /// Drops what is beyond the budget, as maintenance does.
+    /// Drops bodies beyond the budget, as maintenance does.
     ///
     /// # Panics
     /// The store cannot be written.
@@ -59,7 +60,7 @@ impl Maintenance<'_> {
         self.0.trim().await;
     }
 
-    /// A flag: while it is set, no transaction can be committed, though each statement in it succeeds.
+    /// Returns a flag. While it is set, every statement succeeds but COMMIT fails.
     ///
     /// # Panics
     /// The store cannot be written.

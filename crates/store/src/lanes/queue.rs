@@ -1,12 +1,13 @@
-//! Which lane is looked at next: an ordered structure, no I/O and no clock.
+//! Which lane the room checks next: an ordered structure without I/O or a clock.
 //!
-//! A lane with waiting jobs is in one place: it is due *later*, stands in the *line*, is *out* (its room asks whether
-//! it may go), or is *parked*. A parked lane cannot go, and its room does not look at it until a moment comes or an
-//! event frees it. So a look costs as much as there are lanes that can go, however many wait.
+//! A lane with waiting jobs is in exactly one state. It is due *later*, waits in the *line*, is *out* (its room asks
+//! whether it may proceed), or is *parked*. A parked lane cannot proceed, so its room does not check it until a moment
+//! comes or an event frees it. The cost of a round thus grows with the lanes that can proceed, not with the lanes that
+//! wait.
 //!
-//! The line is a round: a lane that was served goes to its end, also if it is parked before it is in the line again. So two
-//! lanes that one event frees, as those of an account that has moved, take turns. What a room may do with all lanes at
-//! once, as to ask for the earliest due time, is for rooms with few lanes.
+//! The line is round-robin: a lane that was served goes to its end, even if it is parked before it joins the line again.
+//! So two lanes that one event frees, such as those of a moved account, take turns. Operations over all lanes, such as
+//! finding the earliest due time, are for rooms with few lanes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,9 +15,9 @@ use std::time::Duration;
 
 use model::Timestamp;
 
-/// A parked lane is looked at after this time at the latest: the fallback if the event that should free it was missed.
+/// A parked lane is checked after this time at the latest, in case the event that should free it was missed.
 const MAX_PARKED: Duration = Duration::from_secs(60);
-/// The same for a lane that only an event frees.
+/// The same for a lane that only an event can free.
 const MAX_PARKED_FOR_EVENT: Duration = Duration::from_secs(5);
 
 /// The lanes of a room that have waiting jobs.
@@ -27,9 +28,9 @@ pub(crate) struct LaneQueue {
     line: BTreeMap<Turn, Arc<str>>,
     next_turn: Turn,
     parked: BTreeSet<(Duration, Arc<str>)>,
-    /// Parked lanes that more places would free, in the order in which they were parked.
+    /// Parked lanes that wait for more permits, in the order in which they were parked.
     crowd: BTreeMap<Turn, Arc<str>>,
-    /// Lanes that ask under another name than their own, by that name.
+    /// Lanes that wait under another name than their own, by that name.
     aliases: HashMap<Arc<str>, Vec<Arc<str>>>,
     out: Vec<Arc<str>>,
 }
@@ -41,9 +42,9 @@ struct Lane {
     /// When the earliest of its jobs is due.
     due: Timestamp,
     state: LaneState,
-    /// Its place in the line whenever it stands there: who was served before others goes before them.
+    /// Its position in the line. Lanes that were served earlier come first.
     turn: Turn,
-    /// The name under which it asks, if that is not its own.
+    /// The name under which it waits, if not its own.
     alias: Option<Arc<str>>,
 }
 
@@ -52,7 +53,7 @@ enum LaneState {
     Later,
     Line,
     Out {
-        /// An event came after it was taken, so what its room was told may be out of date.
+        /// An event came after the lane was taken, so what the room knows may be out of date.
         changed: bool,
     },
     Parked {
@@ -66,17 +67,17 @@ impl LaneQueue {
         self.lanes.is_empty()
     }
 
-    /// When the earliest job of `lane` is due.
+    /// Returns when the earliest job of `lane` is due.
     pub(crate) fn due_at(&self, lane: &str) -> Option<Timestamp> {
         self.lanes.get(lane).map(|known| known.due)
     }
 
-    /// All lanes, wherever they are, and when the earliest job of each is due.
+    /// Returns all lanes, in any state, with the due time of their earliest job.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Arc<str>, Timestamp)> {
         self.lanes.iter().map(|(name, lane)| (name, lane.due))
     }
 
-    /// A job is due in `lane` at `due`. Says whether that is a reason to look.
+    /// Adds a job of `lane` that is due at `due`. Returns whether the room should check its lanes.
     pub(crate) fn add(&mut self, lane: &str, due: Timestamp) -> bool {
         match self.lanes.get(lane).map(|known| (known.due, known.state)) {
             None => self.insert(lane.into(), due),
@@ -89,12 +90,12 @@ impl LaneQueue {
         true
     }
 
-    /// The earliest job of `lane` is due at `due`; `None` if no job waits there.
+    /// Sets the due time of the earliest job of `lane`; `None` if no job waits there.
     pub(crate) fn set(&mut self, lane: &str, due: Option<Timestamp>) {
         match (due, self.lanes.get(lane).map(|known| known.state)) {
             (None, _) => self.remove(lane),
             (Some(due), None) => self.insert(lane.into(), due),
-            // Its room has claimed for it: that was its turn.
+            // The room has claimed jobs of this lane, so its turn is over.
             (Some(due), Some(LaneState::Out { .. })) => {
                 self.set_due(lane, due);
                 self.was_served(lane);
@@ -104,13 +105,13 @@ impl LaneQueue {
         }
     }
 
-    /// Replaces all that is known of what is due. A parked lane stays parked.
+    /// Replaces all due times. A parked lane stays parked.
     pub(crate) fn replace(&mut self, due: HashMap<Arc<str>, Timestamp>) {
         let gone: Vec<Arc<str>> =
             self.lanes.keys().filter(|lane| !due.contains_key(*lane)).cloned().collect();
         gone.iter().for_each(|lane| self.remove(lane));
         let mut due = Vec::from_iter(due);
-        // New ones stand in the line in this order.
+        // New lanes join the line in this order.
         due.sort_by_key(|(_, due)| *due);
         for (lane, due) in due {
             if self.lanes.contains_key(&lane) {
@@ -121,9 +122,9 @@ impl LaneQueue {
         }
     }
 
-    /// Begins a round: what is due by now, and what was parked until now, goes to the end of the line.
+    /// Starts a round: lanes that are due, and lanes whose parking has ended, join the line.
     ///
-    /// So does what was out when the last round ended: its claim failed.
+    /// So do lanes that were out when the last round ended, because their claim failed.
     pub(crate) fn begin(&mut self, now: Timestamp, elapsed: Duration) {
         for lane in std::mem::take(&mut self.out) {
             if self.lanes.get(&lane).is_some_and(|known| matches!(known.state, LaneState::Out { .. })) {
@@ -144,7 +145,7 @@ impl LaneQueue {
         }
     }
 
-    /// Takes the first lane of the line. It is then to be parked, put back or claimed for.
+    /// Takes the first lane from the line. The caller then parks it, puts it back or claims for it.
     pub(crate) fn take(&mut self) -> Option<Arc<str>> {
         let lane = self.line.first_key_value()?.1.clone();
         self.move_to(&lane, LaneState::Out { changed: false });
@@ -152,7 +153,7 @@ impl LaneQueue {
         Some(lane)
     }
 
-    /// `lane`, which was taken, asks under another name: events of that name concern it.
+    /// Makes `lane`, which was taken, wait under another name: events of that name concern it.
     pub(crate) fn ask_as(&mut self, lane: &str, name: &Arc<str>) {
         if let Some((own, known)) = self.lanes.get_key_value(lane)
             && known.alias.as_ref() != Some(name)
@@ -166,40 +167,42 @@ impl LaneQueue {
         }
     }
 
-    /// `lane`, which was taken, cannot go before `until`, unless an event frees it; `None` if only an event does.
+    /// Parks `lane`, which was taken, until `until` or until an event frees it; `None` waits for an event only.
     pub(crate) fn park(&mut self, lane: &str, until: Option<Duration>, elapsed: Duration) {
         let latest = elapsed + until.map_or(MAX_PARKED_FOR_EVENT, |_| MAX_PARKED);
         let until = until.map_or(latest, |until| until.min(latest));
         self.leave(lane, LaneState::Parked { until, crowd: None });
     }
 
-    /// `lane`, which was taken, cannot go before there are more places.
+    /// Parks `lane`, which was taken, until it can get more permits.
     pub(crate) fn park_for_place(&mut self, lane: &str, elapsed: Duration) {
         let crowd = Some(self.turn());
         self.leave(lane, LaneState::Parked { until: elapsed + MAX_PARKED_FOR_EVENT, crowd });
     }
 
-    /// `lane`, which was taken, is the first in the line again: what holds it holds all others too.
+    /// Puts `lane`, which was taken, back at the front of the line, because its obstacle holds up all lanes.
     pub(crate) fn put_back(&mut self, lane: &str) {
         if let Some(LaneState::Out { .. }) = self.lanes.get(lane).map(|known| known.state) {
             self.move_to(lane, LaneState::Line);
         }
     }
 
-    /// Something changed for `name`, and perhaps a place became free. Says whether there is a reason to look.
+    /// Frees the lanes that wait under `name`, and one lane that waits for a permit. Returns whether the room should
+    /// check its lanes.
     pub(crate) fn freed(&mut self, name: &str) -> bool {
         let mut freed = self.free(name);
         for lane in self.aliases.get(name).cloned().unwrap_or_default() {
             freed |= self.free(&lane);
         }
-        // One at a time. Each of them has a place already, so at the latest that one frees it.
+        // One lane at a time. Each of these lanes already holds a permit, and the release of that permit frees it at the
+        // latest.
         if let Some(lane) = self.crowd.first_key_value().map(|(_, lane)| lane.clone()) {
             freed |= self.free(&lane);
         }
         freed || !self.line.is_empty()
     }
 
-    /// How long nothing changes by the time alone: until a job is due, or a parked lane is to be looked at.
+    /// Returns the time until a job becomes due or a parking ends, unless an event comes earlier.
     pub(crate) fn next_poll(&self, now: Timestamp, elapsed: Duration) -> Option<Duration> {
         if !self.line.is_empty() {
             return Some(Duration::ZERO);
@@ -223,7 +226,7 @@ impl LaneQueue {
         }
     }
 
-    /// A lane that was taken goes into `state`, unless an event came meanwhile: then it is looked at again.
+    /// Moves a lane that was taken into `state`. If an event came in the meantime, the lane is checked again instead.
     fn leave(&mut self, lane: &str, state: LaneState) {
         match self.lanes.get(lane).map(|known| known.state) {
             Some(LaneState::Out { changed: false }) => self.move_to(lane, state),
@@ -252,7 +255,7 @@ impl LaneQueue {
 
     fn remove(&mut self, lane: &str) {
         self.forget_alias(lane);
-        self.take_from_its_place(lane);
+        self.remove_from_collection(lane);
         self.lanes.remove(lane);
     }
 
@@ -269,7 +272,7 @@ impl LaneQueue {
     }
 
     fn move_to(&mut self, lane: &str, state: LaneState) {
-        let Some(name) = self.take_from_its_place(lane) else { return };
+        let Some(name) = self.remove_from_collection(lane) else { return };
         let Some(known) = self.lanes.get_mut(lane) else { return };
         known.state = state;
         match state {
@@ -289,7 +292,7 @@ impl LaneQueue {
         }
     }
 
-    fn take_from_its_place(&mut self, lane: &str) -> Option<Arc<str>> {
+    fn remove_from_collection(&mut self, lane: &str) -> Option<Arc<str>> {
         let (name, known) = self.lanes.get_key_value(lane)?;
         let name = name.clone();
         match known.state {

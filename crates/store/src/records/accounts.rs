@@ -1,56 +1,56 @@
-//! Accounts: how they are connected, how their tokens are renewed, and what their deliveries wait for.
+//! Accounts: new connections, renewals of tokens, and the reasons why deliveries wait.
 
 use std::sync::Arc;
 
 use model::{AccountKey, AccountWait, Authorization, SealedTokens, Timestamp};
 
-/// An account that an authorization connects.
+/// An account to connect after an authorization.
 #[derive(Clone)]
 pub struct NewConnection {
-    /// Which.
+    /// The account and the integration.
     pub key: AccountKey,
-    /// Where it is: scheme, host and port.
+    /// Its address: scheme, host and port.
     pub origin: Arc<str>,
     /// Its tokens.
     pub tokens: SealedTokens,
-    /// The address that it may be moved away from, if it is known at another one.
+    /// The address that the account may move away from, if the store knows it at another one.
     pub moves_from: Option<Arc<str>>,
     /// The random part of the `state` of the link that led here; `None` if there was no link.
     pub state: Option<[u8; 16]>,
 }
 
-/// Whether the tokens may be renewed by the one who asks.
+/// Whether the caller may renew the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leased {
-    /// Yes, and by no one else until the lease ends.
+    /// Yes; no one else may until the lease ends.
     Granted,
-    /// Somebody else does it, until then at the latest, by the steady clock.
+    /// Another process renews them, until this moment of the steady clock at the latest.
     Busy(Timestamp),
-    /// The tokens have changed: read them again.
+    /// The tokens have changed: read them again first.
     Changed,
 }
 
 /// How a renewal ended.
 #[derive(Clone, Debug)]
 pub enum Renewal {
-    /// Kommo gave a new pair; the account is at this address now.
+    /// Kommo issued a new pair of tokens; the account is now at this address.
     Renewed {
         /// Scheme, host and port.
         origin: Arc<str>,
         /// The new pair.
         tokens: SealedTokens,
     },
-    /// Nothing came of it; the tokens stay as they are.
+    /// The renewal failed; the tokens stay as they are.
     Failed,
-    /// The tokens are good no more.
+    /// The tokens are no longer valid.
     Stopped(Authorization),
 }
 
-/// What the deliveries of one address wait for.
+/// Why the deliveries to one address wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waits {
-    /// Its account.
+    /// The wait of its account.
     pub account: Option<AccountWait>,
-    /// All accounts.
+    /// The wait of all accounts.
     pub all_accounts: Option<AccountWait>,
 }

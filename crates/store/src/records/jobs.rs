@@ -1,47 +1,48 @@
-//! Jobs as they go in and as they are counted.
+//! Accepted requests, written reports, claims, and counts of jobs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{JobId, StateName, Timestamp};
 
-/// What became of a request.
+/// The result of accepting a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// The job that the request belongs to.
     pub id: JobId,
-    /// The request had come in before; `id` is the first one's.
+    /// Whether the request is a repetition; `id` is then the job of the first one.
     pub duplicate: bool,
 }
 
 /// Whether a report was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It was.
+    /// It was written.
     Done,
-    /// Somebody else has the job by now, or it was cancelled: nothing changed.
+    /// The claim is no longer valid: someone else has claimed the job, or it was cancelled. Nothing changed.
     Stale,
 }
 
-/// A job that was received no longer ago is young.
+/// A job is young if it was received within this time.
 pub(crate) const YOUNG: Duration = Duration::from_secs(60);
 
-/// How many jobs of a claim are to be those that have been due longest. By default none: young jobs go first.
+/// How many jobs of a claim are reserved for those due longest. The default is none: young jobs come first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LongestDue {
-    /// So many, if there are that many.
+    /// The number of reserved jobs; fewer if fewer are due.
     pub jobs: usize,
-    /// Refused jobs and then retries come before first tries among them; else the reverse.
+    /// Whether, among the reserved jobs, refused jobs come first, then retries, then first tries. If `false`, the order
+    /// is reversed.
     pub retries_first: bool,
 }
 
-/// What is in the store.
+/// The contents of the store in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Jobs by state; every state is there.
+    /// The number of jobs in each state. Every state has an entry.
     pub jobs: BTreeMap<StateName, u64>,
-    /// When the job came in that has waited longest for a worker. If the calendar was set meanwhile, it is the moment that
-    /// lies as far back as the job has waited.
+    /// The receipt of the job that has waited longest for a worker. If someone set the calendar in the meantime, this is
+    /// now minus the time that the job has waited.
     pub oldest_queued: Option<Timestamp>,
     /// Bytes of the bodies of unfinished jobs.
     pub unfinished_bytes: u64,

@@ -1,34 +1,34 @@
-//! Lists of jobs: what is asked for, and a page of it.
+//! Lists of jobs: the filter, and one page of the result.
 
 use model::{AccountId, HandlerName, JobId, JobSummary, OutcomeName, StateName};
 
 /// Which jobs to list.
 #[derive(Clone, Debug, Default)]
 pub struct JobFilter {
-    /// Only this state.
+    /// Only jobs in this state.
     pub state: Option<StateName>,
-    /// Only this handler's.
+    /// Only jobs of this handler.
     pub handler: Option<HandlerName>,
-    /// Only this account's.
+    /// Only jobs of this account.
     pub account_id: Option<AccountId>,
-    /// Only those whose bots get this.
+    /// Only jobs with this outcome.
     pub outcome: Option<OutcomeName>,
-    /// Only those whose return_url, data or last error contains this text, whose id begins with it, or whose entity (a lead
-    /// perhaps) or account has this number.
+    /// Only jobs with this text in their `return_url`, data or last error, at the start of their id, or as the number of
+    /// their entity (for example a lead) or account.
     pub text: Option<String>,
-    /// Only older ones than this.
+    /// Only jobs older than this one.
     pub before: Option<JobId>,
-    /// The most jobs of a page.
+    /// The maximum number of jobs on a page.
     pub limit: u32,
 }
 
-/// Some jobs, newest first.
+/// A page of jobs, newest first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
-    /// The jobs. There can be fewer than asked for though more follow.
+    /// The jobs. There can be fewer than the limit even if more follow.
     pub jobs: Vec<JobSummary>,
-    /// Where to go on; none at the end.
+    /// Where the next page starts; `None` at the end.
     pub next: Option<JobId>,
-    /// Whether the search stopped before the page was full, because it would have taken too long: older jobs may match.
+    /// Whether the search stopped before the page was full, to bound its cost. Older jobs may match.
     pub stopped: bool,
 }

@@ -1,15 +1,15 @@
-//! The write-ahead log of a store, as it is seen from outside.
+//! The write-ahead log of a store, seen from outside.
 
 use std::collections::BTreeSet;
 
-/// A log that is longer is told of, and is cut once it can be: 128 MiB, twice of what a burst leaves.
+/// The store warns about a log longer than this, and truncates it once it can: 128 MiB, twice what a burst leaves behind.
 pub const MAX_LOG_BYTES: u64 = 128 << 20;
 
-/// The log of a store, as it is seen from outside.
+/// The state of a store's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogState {
-    /// The length of its file.
+    /// The length of its file in bytes.
     pub bytes: u64,
-    /// Processes that read in a transaction, beside the owner and this one.
+    /// Processes with an open read transaction, other than the owner and this process.
     pub readers: BTreeSet<u32>,
 }

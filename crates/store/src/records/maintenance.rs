@@ -1,16 +1,16 @@
-//! What maintenance goes by.
+//! Settings of maintenance.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::AccountId;
 
-/// How long finished jobs are kept. An age has to be reached by the calendar and by the time for which the store was served.
+/// How long finished jobs are kept. A job reaches an age only when both the calendar and the service time have passed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// A job is deleted so long after it finished.
+    /// The time from a job's end until it is deleted.
     pub jobs: Duration,
-    /// The bodies of a delivered or cancelled job are dropped so long after it finished.
+    /// The time from the end of a delivered or cancelled job until its bodies are dropped.
     pub bodies: Duration,
 }
 
@@ -20,5 +20,5 @@ impl From<Duration> for Retention {
     }
 }
 
-/// Says whether an account with this address and number is known, whether it can be called at the moment or not.
+/// Returns whether an account with this address and number is known, even if it cannot be called at the moment.
 pub(crate) type IsKnown = Arc<dyn Fn(&str, AccountId) -> bool + Send + Sync>;

@@ -1,4 +1,4 @@
-//! What goes into a store and comes out of it, whatever database is behind it.
+//! The values that go into a store and come out of it, whatever the database.
 
 mod accounts;
 mod jobs;

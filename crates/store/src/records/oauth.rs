@@ -1,10 +1,10 @@
-//! What is kept for OAuth beside the accounts: pairs of account and address, codes, links that were used, announcements.
+//! The OAuth data apart from the accounts: pairs of account and address, codes, used links, announced disconnections.
 
 use std::sync::Arc;
 
 use model::{AccountId, AccountKey, Timestamp};
 
-/// An account and an address that occurred together in a verified token of an integration.
+/// An account and an address that appeared together in a verified token of an integration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pair {
     /// The integration's id, in lower case.
@@ -15,16 +15,16 @@ pub struct Pair {
     pub account_id: AccountId,
 }
 
-/// A code as it is kept: encrypted.
+/// An encrypted code, as it is stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedCode {
-    /// Names the key that encrypted it.
+    /// The id of the key that encrypted it.
     pub key_id: String,
     /// Nonce and ciphertext.
     pub code: Vec<u8>,
 }
 
-/// A code of an installation that was not exchanged yet.
+/// The code of an installation, not yet exchanged.
 #[derive(Clone)]
 pub struct NewCode {
     /// The integration's id, in lower case.
@@ -33,54 +33,54 @@ pub struct NewCode {
     pub origin: Arc<str>,
     /// The code.
     pub sealed: SealedCode,
-    /// When it came.
+    /// When it arrived.
     pub received_at: Timestamp,
-    /// From then on Kommo no longer takes it.
+    /// When it expires: from then on Kommo rejects it.
     pub expires_at: Timestamp,
 }
 
-/// A code that is kept, without the code itself.
+/// The description of a stored code, without the code itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptCode {
-    /// Names it; a newer one has a greater number.
+    /// The number of the code; newer codes have greater numbers.
     pub id: i64,
     /// The integration's id, in lower case.
     pub client_uuid: Arc<str>,
     /// The address that the caller named.
     pub origin: Arc<str>,
-    /// When it came.
+    /// When it arrived.
     pub received_at: Timestamp,
-    /// From then on Kommo no longer takes it.
+    /// When it expires: from then on Kommo rejects it.
     pub expires_at: Timestamp,
 }
 
-/// How many codes are kept at most.
+/// The maximum numbers of stored codes.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeLimits {
-    /// For one integration at one address. Beyond it, the oldest one of them goes.
+    /// For one integration at one address. Above it, the oldest code of the pair is deleted.
     pub per_origin: i64,
-    /// In all. Beyond it, the oldest one goes of the address that has most.
+    /// In total. Above it, the oldest code of the address with the most codes is deleted.
     pub total: i64,
 }
 
 /// Whether the `state` of a link may be used with a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateUse {
-    /// Yes: it was not used yet, or with this very code, which connected nothing so far.
+    /// Yes: it is unused, or was used with this same code, which has connected no account so far.
     Granted,
-    /// It was used with this very code, which connected this account.
+    /// It was used with this same code, which connected this account.
     Connected(AccountId),
     /// It was used with another code.
     OtherCode,
 }
 
-/// A call that says that an account was disconnected, and that is not settled.
+/// A call that announced that an account was disconnected, and that is not settled yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingRevocation {
-    /// Which connection.
+    /// The account and the integration.
     pub key: AccountKey,
-    /// Since when it waits.
+    /// When it began to wait.
     pub since: Timestamp,
-    /// Whether no such call had come before.
+    /// Whether it is the first such call.
     pub is_first: bool,
 }

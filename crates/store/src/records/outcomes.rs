@@ -1,36 +1,36 @@
-//! How recent jobs turned out: how many bots got their handler's completion, and why the others got the fallback.
+//! The outcomes of recent jobs: how many bots got their handler's completion, and why the others got the fallback.
 
 use model::{FallbackReason, HandlerName};
 
-/// How jobs turned out that were received since some moment.
+/// The outcomes of the jobs received since some moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecentOutcomes {
-    /// Jobs that have a completion.
+    /// The number of jobs that have a completion.
     pub jobs: u64,
-    /// Those of them whose completion is the fallback, by handler and reason, the most first.
+    /// The jobs among them with the fallback, by handler and reason, most frequent first.
     pub fallbacks: Vec<FallbackCount>,
-    /// Whether only the newest jobs of that time were looked at, because there are so many.
+    /// Whether there are too many jobs, so that only the newest were counted.
     pub is_sample: bool,
 }
 
 /// The fallbacks of one handler for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FallbackCount {
-    /// The handler.
+    /// The name of the handler.
     pub handler: HandlerName,
-    /// Why.
+    /// Why its bots got the fallback.
     pub reason: FallbackReason,
-    /// How many.
+    /// The number of jobs.
     pub jobs: u64,
 }
 
 impl RecentOutcomes {
-    /// How many bots get the fallback.
+    /// Returns how many bots get the fallback.
     pub fn fallen_back(&self) -> u64 {
         self.fallbacks.iter().map(|count| count.jobs).sum()
     }
 
-    /// Their share of the jobs, from 0 to 1.
+    /// Returns the share of bots that get the fallback, from 0 to 1.
     #[allow(clippy::cast_precision_loss, reason = "a sample has thousands of jobs, not 2^52")]
     pub fn share(&self) -> f64 {
         self.fallen_back() as f64 / self.jobs.max(1) as f64

@@ -1,10 +1,11 @@
 //! The role of a process.
 
-/// The role of a process beside others that open the same store.
+/// The role of a process among those that open the same store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Makes the store if there is none, brings its schema up to date, frees what a dead owner held, and serves it.
+    /// Creates the store if it does not exist, migrates its schema, frees the claims of a dead owner, and serves the
+    /// store.
     Owner,
-    /// Reads it and moves jobs beside a possible owner. It must exist.
+    /// Reads the store, and retries or cancels jobs, whether or not an owner runs. The store must exist.
     Observer,
 }

@@ -1,4 +1,4 @@
-//! Which jobs an operator may retry, and what is sent, as a table.
+//! Which jobs an operator may retry, and which completion is sent, as tables.
 
 use model::Timestamp;
 
@@ -28,7 +28,7 @@ fn last() -> RetryOptions {
 }
 
 #[test]
-fn dead_gone_and_waiting_jobs_can_be_retried_and_no_others() {
+fn only_dead_gone_and_waiting_jobs_can_be_retried() {
     for state in StateName::ALL {
         let allowed = matches!(state, StateName::Dead | StateName::Gone | StateName::Delivering);
         assert_eq!(decide(id(1), &found(state), &last()).is_ok(), allowed, "{state}");
@@ -41,7 +41,7 @@ fn dead_gone_and_waiting_jobs_can_be_retried_and_no_others() {
 }
 
 #[test]
-fn a_repeated_continue_that_a_newer_job_supersedes_is_refused_unless_forced() {
+fn a_repeated_continue_of_a_superseded_job_is_refused_unless_forced() {
     let newer = id(2);
     for (state, tried, force, allowed) in [
         (StateName::Dead, true, false, false),
@@ -61,7 +61,7 @@ fn a_repeated_continue_that_a_newer_job_supersedes_is_refused_unless_forced() {
 }
 
 #[test]
-fn either_completion_can_be_sent_if_there_is_one() {
+fn a_retry_can_send_any_completion_that_the_job_has() {
     let fallback = || Resend::Fallback(CheckedCompletion::failed());
     for (is_fallback, has_handler_completion, send, expected) in [
         (false, false, Resend::Last, Ok(Swap::Keep)),

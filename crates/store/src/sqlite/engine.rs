@@ -1,4 +1,4 @@
-//! An open store, as its callers see it: where they send what is to be written, and where they read.
+//! An open store as its callers see it: it sends commands to the writer, and it reads.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::records::IsKnown;
 use crate::time::{Moment, StoreClock};
 use crate::{Role, StoreError, Written};
 
-/// Between two tries to write a report while the disk is full.
+/// The delay between two attempts to write a report while the store cannot be written.
 pub(crate) const REPORT_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// An open store.
@@ -31,7 +31,7 @@ pub(crate) struct Engine {
     pub(super) checkpoints: Mutex<Option<SqliteConnection>>,
     pub(super) keys: Arc<Keys>,
     pub(crate) budgets: Arc<Budgets>,
-    /// A permit for each list that may be read at this moment.
+    /// One permit for each list that may be read at the same time.
     pub(super) lists: Semaphore,
     pub(crate) work: Arc<Lanes<RunningJob>>,
     pub(crate) delivery: Arc<Lanes<DeliveringJob>>,
@@ -39,20 +39,20 @@ pub(crate) struct Engine {
     pub(super) time: Arc<StoreClock>,
     pub(super) role: Role,
     pub(super) file: Option<Arc<FileIdentity>>,
-    /// Whether an account is known; unset where no one can say.
+    /// Returns whether an account is known; unset if no caller can say.
     pub(super) is_known: OnceLock<IsKnown>,
     pub(super) writer: Mutex<Option<JoinHandle<Writing>>>,
 }
 
 impl Engine {
-    /// Has the writer carry out `command`; returns its answer after COMMIT.
+    /// Lets the writer carry out `command`. Returns its answer after COMMIT.
     pub(crate) async fn execute<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
         let (command, answered) = Queued::new(command);
         self.send(Message::Command(command)).await?;
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Has the writer carry out `operation`. While the disk is full it goes on trying.
+    /// Lets the writer carry out `operation`. Retries until the disk or the lock is free.
     pub(crate) async fn write_until_ok(
         &self,
         operation: impl Fn(Reply<Written>) -> Message,
@@ -72,7 +72,7 @@ impl Engine {
         sender.send(operation).await.map_err(|_| StoreError::Closed)
     }
 
-    /// Completes when the writer has ended though the store was not closed.
+    /// Completes when the writer has ended even though the store was not closed.
     pub(crate) async fn ended(&self) {
         let sender = lock(&self.operations).clone();
         if let Some(sender) = sender {
@@ -85,8 +85,8 @@ impl Engine {
         self.file.as_ref().map_or(Ok(()), |file| file.check())
     }
 
-    /// The end of a lease that begins now. Leases end by the time that passes, not by the calendar: setting the clock must
-    /// not end them all.
+    /// Returns the end of a lease that begins now. Leases end by elapsed time, not by the calendar, so setting the clock
+    /// does not end them all.
     pub(crate) fn lease(&self, lease: Duration) -> Timestamp {
         self.moment().steady + lease
     }
@@ -100,7 +100,7 @@ impl Engine {
     }
 }
 
-/// The guarded value; no one panics while holding it.
+/// Returns the guarded value. No code panics while it holds one of these locks.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

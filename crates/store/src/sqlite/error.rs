@@ -1,4 +1,4 @@
-//! What an error of SQLite, or of the system, means for the store.
+//! Translates errors of SQLite and of the system into errors of the store.
 
 use std::error::Error;
 use std::fmt;
@@ -22,7 +22,7 @@ impl From<sqlx::Error> for StoreError {
             5 | 6 => Self::Busy,
             8 => Self::ReadOnly(Cause::with(message, database.into_error())),
             13 => Self::Full,
-            // SQLITE_IOERR: most often a file system that is full, gone or read-only.
+            // SQLITE_IOERR and SQLITE_CANTOPEN: usually a file system that is full, gone or read-only.
             10 | 14 => {
                 let text = format!("{message} (SQLite code {code})");
                 Self::ReadOnly(Cause::with(text, database.into_error()))
@@ -34,7 +34,7 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// The store at `path` cannot be opened.
+/// Returns the error for a store at `path` that cannot be opened.
 pub(crate) fn cannot_open(
     path: &Path,
     what: impl fmt::Display,
@@ -43,7 +43,7 @@ pub(crate) fn cannot_open(
     StoreError::Open { path: path.display().to_string(), why: Cause::with(with_owner(path, what), error) }
 }
 
-/// `what`, and whose file it is.
+/// Returns `what` with the owner of the file.
 pub(crate) fn with_owner(path: &Path, what: impl fmt::Display) -> String {
     format!("{what}; {}", paths::ownership(path))
 }

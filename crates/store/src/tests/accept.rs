@@ -1,9 +1,9 @@
-//! What is acknowledged is on the disk, once.
+//! Acknowledged requests are on the disk, exactly once.
 
 use super::*;
 
 #[tokio::test]
-async fn keeps_a_request_without_entity_and_data() {
+async fn a_request_without_entity_and_data_is_stored() {
     let home = Home::new();
     let store = home.serve().await;
     let mut request = home.request();
@@ -15,18 +15,18 @@ async fn keeps_a_request_without_entity_and_data() {
 }
 
 #[tokio::test]
-async fn knows_a_request_again_in_a_later_batch() {
+async fn a_repeated_request_in_a_later_batch_is_a_duplicate() {
     let home = Home::new();
     let store = home.serve().await;
     let (first, mut again) = (home.request(), home.request());
     again.idempotency_key = first.idempotency_key.clone();
     let id = accept(&store, first).await;
-    assert_eq!(store.jobs().accept(again, PATIENCE).await, Ok(Accepted { id, duplicate: true }));
+    assert_eq!(store.jobs().accept(again, COMMIT_TIMEOUT).await, Ok(Accepted { id, duplicate: true }));
     assert_eq!(count(&store, StateName::Queued).await, 1);
 }
 
 #[tokio::test]
-async fn a_key_belongs_to_its_account_and_a_return_url_to_no_key() {
+async fn a_request_is_identified_by_account_and_key_and_not_by_return_url() {
     let home = Home::new();
     let store = home.serve().await;
     let (first, mut elsewhere, mut same_url) = (home.request(), home.request(), home.request());
@@ -40,7 +40,7 @@ async fn a_key_belongs_to_its_account_and_a_return_url_to_no_key() {
 }
 
 #[tokio::test]
-async fn a_key_is_known_until_its_token_is_over() {
+async fn a_key_is_known_until_its_token_expires() {
     let home = Home::new();
     let store = home.serve().await;
     let first = home.request();
@@ -51,16 +51,16 @@ async fn a_key_is_known_until_its_token_is_over() {
     home.pass(expires.since(home.now()));
     store.0.move_keys(over(&store), 1).await.unwrap();
     assert_eq!(store.0.forget_keys(over(&store)).await, Ok(0));
-    assert_eq!(store.jobs().accept(again(), PATIENCE).await, Ok(Accepted { id, duplicate: true }));
+    assert_eq!(store.jobs().accept(again(), COMMIT_TIMEOUT).await, Ok(Accepted { id, duplicate: true }));
 
     home.pass(Duration::from_millis(1));
     let later = accept(&store, again()).await;
-    assert_ne!(later, id, "a key that is over is not known, even before it is deleted");
+    assert_ne!(later, id, "an expired key is not known, even before it is deleted");
     assert_eq!(store.0.forget_keys(over(&store)).await, Ok(1));
 }
 
 #[tokio::test]
-async fn drops_what_is_not_in_a_transaction_in_time() {
+async fn a_request_that_is_not_in_a_transaction_in_time_is_dropped() {
     let home = Home::new();
     let store = home.serve().await;
     let request = home.request();
@@ -74,10 +74,10 @@ async fn drops_what_is_not_in_a_transaction_in_time() {
 }
 
 #[tokio::test]
-async fn a_closed_store_takes_nothing() {
+async fn a_closed_store_accepts_nothing() {
     let home = Home::new();
     let store = home.serve().await;
     store.close().await;
-    assert_eq!(store.jobs().accept(home.request(), PATIENCE).await, Err(StoreError::Closed));
+    assert_eq!(store.jobs().accept(home.request(), COMMIT_TIMEOUT).await, Err(StoreError::Closed));
     assert_eq!(store.probe().await, Err(StoreError::Closed));
 }

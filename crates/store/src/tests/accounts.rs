@@ -1,4 +1,4 @@
-//! Connected accounts: who may renew, which write counts, what the schema refuses.
+//! Connected accounts: which process may renew, which writes take effect, what the schema refuses.
 
 use super::*;
 use crate::{Leased, NewConnection, Renewal};
@@ -24,7 +24,7 @@ fn connection(account_id: i64, origin: &str, filler: u8) -> NewConnection {
     NewConnection { key, origin: origin.into(), tokens, moves_from: None, state: None }
 }
 
-/// Connects it, wherever it was.
+/// Connects an account, whatever its previous address.
 pub(crate) async fn connect(store: &Store, account_id: i64, origin: &str, filler: u8) -> Option<u64> {
     let all = store.accounts().all().await.unwrap();
     let moves_from = all.into_iter().find(|one| one.key == key(account_id)).and_then(|one| one.origin);
@@ -57,7 +57,7 @@ async fn a_connected_account_is_found_as_it_was_stored() {
     };
     assert_eq!(only(&store).await, expected);
     assert_eq!(store.accounts().generations().await.unwrap(), [(key(7), 1)]);
-    // Again, and elsewhere meanwhile.
+    // Connected again, at another address.
     assert_eq!(connect(&store, 7, "https://two.kommo.com", 2).await, Some(2));
     let record = only(&store).await;
     assert_eq!(record.origin.as_deref(), Some("https://two.kommo.com"));
@@ -69,7 +69,7 @@ async fn a_connected_account_is_found_as_it_was_stored() {
 }
 
 #[tokio::test]
-async fn one_renews_and_only_what_it_has_seen() {
+async fn one_process_renews_and_only_the_generation_it_has_seen() {
     let home = Home::new();
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;
@@ -78,19 +78,19 @@ async fn one_renews_and_only_what_it_has_seen() {
     assert_eq!(lease(1).await, Leased::Granted);
     assert_eq!(lease(1).await, Leased::Busy(START + MINUTE));
     home.clock.advance(MINUTE);
-    assert_eq!(lease(1).await, Leased::Granted, "a lease ends");
+    assert_eq!(lease(1).await, Leased::Granted, "the earlier lease has ended");
 
     let end =
         async |generation, renewal| store.accounts().end_renewal(key(7), generation, renewal).await.unwrap();
     assert_eq!(end(2, renewed(ORIGIN, 9)).await, None);
     assert_eq!(only(&store).await.authorization, Authorization::Active(tokens(1)));
     assert_eq!(end(1, Renewal::Failed).await, Some(1));
-    assert_eq!(lease(1).await, Leased::Granted, "a failure gives the lease back");
+    assert_eq!(lease(1).await, Leased::Granted, "a failed renewal releases the lease");
     assert_eq!(end(1, renewed("https://two.kommo.com", 2)).await, Some(2));
     let record = only(&store).await;
     assert_eq!((record.authorization, record.generation), (Authorization::Active(tokens(2)), 2));
     assert_eq!(record.previous_origin.as_deref(), Some(ORIGIN));
-    assert_eq!(end(1, renewed(ORIGIN, 9)).await, None, "who comes late changes nothing");
+    assert_eq!(end(1, renewed(ORIGIN, 9)).await, None, "a late renewal changes nothing");
 
     let dead = Authorization::Needed { reason: "dead".into() };
     assert_eq!(end(2, Renewal::Stopped(dead.clone())).await, Some(3));
@@ -98,7 +98,7 @@ async fn one_renews_and_only_what_it_has_seen() {
 }
 
 #[tokio::test]
-async fn the_lease_of_a_dead_owner_ends_with_it_and_an_observers_does_not() {
+async fn a_start_ends_the_renewal_lease_of_a_dead_owner_but_not_of_an_observer() {
     let home = Home::new();
     let store = home.serve().await;
     for account in [7, 8] {
@@ -117,7 +117,7 @@ async fn the_lease_of_a_dead_owner_ends_with_it_and_an_observers_does_not() {
 }
 
 #[tokio::test]
-async fn who_was_connected_meanwhile_is_not_revoked() {
+async fn an_account_connected_in_the_meantime_is_not_revoked() {
     let home = Home::new();
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;
@@ -128,7 +128,7 @@ async fn who_was_connected_meanwhile_is_not_revoked() {
 }
 
 #[tokio::test]
-async fn an_account_moves_from_the_address_that_was_checked_alone() {
+async fn an_account_moves_only_from_the_address_that_was_checked() {
     let home = Home::new();
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;
@@ -186,11 +186,11 @@ async fn the_jobs_of_several_accounts_are_cancelled_in_one_pass_and_in_chunks() 
 }
 
 #[tokio::test]
-async fn a_lease_by_another_clock_ends_like_any_other() {
+async fn a_renewal_lease_by_another_clock_ends_like_any_other() {
     let home = Home::new();
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;
-    // Its owner's clock is a day ahead, and it was killed in mid-renewal.
+    // The holder's clock is a day ahead, and the holder was killed during the renewal.
     assert_eq!(store.accounts().lease_renewal(key(7), 1, MINUTE * 1_440).await.unwrap(), Leased::Granted);
     assert_eq!(
         store.accounts().lease_renewal(key(7), 1, MINUTE).await.unwrap(),
@@ -206,7 +206,7 @@ async fn a_lease_by_another_clock_ends_like_any_other() {
 }
 
 #[tokio::test]
-async fn who_left_an_address_is_remembered_there_when_another_comes() {
+async fn an_address_remembers_the_account_that_left_it_when_another_arrives() {
     let home = Home::new();
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;

@@ -1,10 +1,10 @@
-//! What is deleted by its age goes when the calendar and the service time both call it too old.
+//! Deletions by age happen once both the calendar and the service time have passed the age.
 
 use super::jumps::{DAYS, HOUR, HOURS, keep};
 use super::*;
 
 #[tokio::test]
-async fn a_token_that_the_calendar_calls_valid_again_is_known_however_long_ago_it_came() {
+async fn a_key_is_known_if_the_calendar_considers_its_token_valid_again() {
     let home = Home::new();
     let store = home.serve().await;
     let request = home.request();
@@ -13,7 +13,7 @@ async fn a_token_that_the_calendar_calls_valid_again_is_known_however_long_ago_i
     home.pass(HOUR);
     keep(&home, &store, DAYS, 65).await;
     let again = NewJob { idempotency_key: request.idempotency_key.clone(), ..home.request() };
-    assert_eq!(store.jobs().accept(again, PATIENCE).await, Ok(Accepted { id, duplicate: true }));
+    assert_eq!(store.jobs().accept(again, COMMIT_TIMEOUT).await, Ok(Accepted { id, duplicate: true }));
 }
 
 #[tokio::test]
@@ -29,5 +29,5 @@ async fn a_start_with_a_clock_that_is_ahead_deletes_nothing() {
     let store = home.serve().await;
     keep(&home, &store, Retention { jobs: 2 * HOUR, bodies: HOUR }, 70).await;
     assert_eq!(state(&store, dead).await, StateName::Dead);
-    assert_eq!(state(&store, delivered).await, StateName::Delivered, "with its bodies");
+    assert_eq!(state(&store, delivered).await, StateName::Delivered, "it keeps its bodies");
 }

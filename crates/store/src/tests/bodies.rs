@@ -1,10 +1,11 @@
-//! Which bodies are dropped, and when; what stays; and that their room is used again.
+//! Which bodies are dropped, when, what stays, and the reuse of their space.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
-/// A job of `account` with about a thousand bytes, finished by `next`, or cancelled. A second passes first.
+/// Adds a job of `account` with about a thousand bytes after a second, and finishes it with `next`, or cancels it for
+/// `None`.
 pub(crate) async fn finished(home: &Home, store: &Store, account: i64, next: Option<AfterDelivery>) -> JobId {
     home.pass(Duration::from_secs(1));
     let mut request = home.request();
@@ -26,14 +27,14 @@ pub(crate) async fn delivered(home: &Home, store: &Store, account: i64) -> JobId
     finished(home, store, account, Some(AfterDelivery::Delivered)).await
 }
 
-/// The jobs without bodies.
+/// Returns the jobs without bodies.
 pub(crate) async fn bare(store: &Store) -> BTreeSet<JobId> {
     let page = store.jobs().list(&JobFilter { limit: 500, ..JobFilter::default() }).await.unwrap();
     page.jobs.iter().filter(|job| job.bodies_dropped).map(|job| job.id).collect()
 }
 
 #[tokio::test]
-async fn a_job_that_kommo_refused_before_it_took_it_loses_its_bodies_like_any_other() {
+async fn a_job_delivered_after_a_refusal_loses_its_bodies_like_any_other() {
     let home = Home::new();
     let store = home.serve().await;
     let mut all = BTreeSet::new();
@@ -55,7 +56,7 @@ async fn a_job_that_kommo_refused_before_it_took_it_loses_its_bodies_like_any_ot
 }
 
 #[tokio::test]
-async fn a_job_without_bodies_keeps_all_else() {
+async fn a_job_without_bodies_keeps_everything_else() {
     let home = Home::new();
     let store = home.serve().await;
     let id = delivered(&home, &store, 7).await;

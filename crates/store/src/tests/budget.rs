@@ -1,8 +1,8 @@
-//! What an account may have unfinished, and how it is known.
+//! The budget for unfinished jobs, and the counts behind it.
 
 use super::*;
 
-/// A request of `account` with about `bytes`.
+/// Returns a request of `account` with about `bytes` bytes.
 pub(crate) fn sized(home: &Home, account: i64, bytes: usize) -> NewJob {
     let mut request = home.request();
     request.request.account_id = AccountId(account);
@@ -19,7 +19,7 @@ pub(crate) fn over(limit: u64) -> Result<Accepted, StoreError> {
 }
 
 #[tokio::test]
-async fn after_a_restart_and_after_a_crash_it_is_known_without_a_look_at_the_jobs() {
+async fn a_restart_and_a_crash_know_the_bytes_without_reading_the_jobs() {
     let home = Home::new();
     let store = home.serve().await;
     let id = accept(&store, sized(&home, 7, 98)).await;
@@ -31,7 +31,7 @@ async fn after_a_restart_and_after_a_crash_it_is_known_without_a_look_at_the_job
         }
         let store = home.serve().await;
         store.maintenance().set_budget(limit(150));
-        assert_eq!(store.jobs().accept(sized(&home, 7, 98), PATIENCE).await, over(150));
+        assert_eq!(store.jobs().accept(sized(&home, 7, 98), COMMIT_TIMEOUT).await, over(150));
         assert_eq!(store.0.budgets.unfinished(), [(7, 100)].into());
         store.close().await;
     }
@@ -41,14 +41,14 @@ async fn after_a_restart_and_after_a_crash_it_is_known_without_a_look_at_the_job
 }
 
 #[tokio::test]
-async fn what_an_observer_cancels_no_longer_counts_after_the_next_poll() {
+async fn jobs_cancelled_by_an_observer_stop_counting_at_the_next_poll() {
     let home = Home::new();
     let store = home.serve().await;
     store.maintenance().set_budget(limit(150));
     let id = accept(&store, sized(&home, 7, 98)).await;
     let observer = home.open(Role::Observer).await.unwrap();
     observer.jobs().cancel(id).await.unwrap();
-    assert_eq!(store.jobs().accept(sized(&home, 7, 98), PATIENCE).await, over(150));
+    assert_eq!(store.jobs().accept(sized(&home, 7, 98), COMMIT_TIMEOUT).await, over(150));
     store.0.reload().await;
-    assert!(store.jobs().accept(sized(&home, 7, 98), PATIENCE).await.is_ok());
+    assert!(store.jobs().accept(sized(&home, 7, 98), COMMIT_TIMEOUT).await.is_ok());
 }

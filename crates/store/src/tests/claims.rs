@@ -1,4 +1,4 @@
-//! Who gets which job, and in which order.
+//! Which claim gets which jobs, and in which order.
 
 use super::*;
 
@@ -38,7 +38,7 @@ async fn a_worker_gets_the_whole_request_under_a_lease() {
 }
 
 #[tokio::test]
-async fn oldest_first_up_to_the_limit_and_no_job_twice() {
+async fn a_claim_gets_the_oldest_jobs_up_to_the_limit_and_no_job_twice() {
     let home = Home::new();
     let store = home.serve().await;
     let mut ids = Vec::new();
@@ -53,7 +53,7 @@ async fn oldest_first_up_to_the_limit_and_no_job_twice() {
 }
 
 #[tokio::test]
-async fn many_claims_at_once_share_the_jobs_out() {
+async fn concurrent_claims_share_the_jobs() {
     let home = Home::new();
     let store = home.serve().await;
     for _ in 0..40 {
@@ -73,13 +73,13 @@ async fn each_lane_has_its_own_jobs() {
     let store = home.serve().await;
     let ours = home.queued(&store).await;
     let theirs = accept(&store, NewJob { handler: handler("other"), ..home.request() }).await;
-    assert_eq!(claim(&store, "nobody", 9).await, []);
+    assert_eq!(claim(&store, "unknown", 9).await, []);
     assert_eq!(claim(&store, "other", 9).await, [theirs]);
     assert_eq!(claim(&store, "greet", 9).await, [ours]);
 }
 
 #[tokio::test]
-async fn a_retry_is_claimed_when_it_is_due_with_a_higher_number() {
+async fn a_retry_is_claimed_when_it_is_due_with_a_higher_fence() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.running(&store).await;
@@ -115,7 +115,7 @@ async fn overdue_jobs_of_any_handler_are_claimed_whether_due_or_not() {
 }
 
 #[tokio::test]
-async fn overdue_jobs_do_not_hold_up_those_that_can_still_be_answered() {
+async fn overdue_jobs_do_not_delay_jobs_that_can_still_be_answered() {
     let home = Home::new();
     let store = home.serve().await;
     let overdue = [home.queued(&store).await, home.queued(&store).await];
@@ -127,7 +127,7 @@ async fn overdue_jobs_do_not_hold_up_those_that_can_still_be_answered() {
 }
 
 #[tokio::test]
-async fn the_sender_gets_what_it_needs_under_a_lease() {
+async fn the_sender_gets_the_whole_delivery_under_a_lease() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.waiting(&store).await;
@@ -155,7 +155,7 @@ async fn the_sender_gets_what_it_needs_under_a_lease() {
 }
 
 #[tokio::test]
-async fn first_tries_and_retries_take_turns_at_being_first() {
+async fn first_tries_precede_retries_unless_the_claim_prefers_retries() {
     let home = Home::new();
     let store = home.serve().await;
     let mut retries = Vec::new();
@@ -179,7 +179,7 @@ async fn first_tries_and_retries_take_turns_at_being_first() {
     assert_eq!(rest, [retries[2], firsts[2]]);
 }
 
-/// A retry of a job that is received now, due at once.
+/// Adds a job that is received now, and that waits for a retry that is due at once.
 pub(crate) async fn retried(home: &Home, store: &Store) -> JobId {
     let job = home.delivering(store).await;
     let id = job.id;
@@ -202,7 +202,7 @@ async fn a_job_is_young_for_a_minute() {
 }
 
 #[tokio::test]
-async fn the_longest_due_of_a_claim_are_of_the_kind_whose_turn_it_is_then_of_the_other() {
+async fn the_longest_due_jobs_start_with_the_kind_that_the_claim_prefers() {
     let home = Home::new();
     let store = home.serve().await;
     let retry = retried(&home, &store).await;
@@ -224,7 +224,7 @@ async fn the_longest_due_of_a_claim_are_of_the_kind_whose_turn_it_is_then_of_the
 }
 
 #[tokio::test]
-async fn deliveries_of_another_origin_stay() {
+async fn deliveries_to_another_origin_are_not_claimed() {
     let home = Home::new();
     let store = home.serve().await;
     home.waiting(&store).await;

@@ -1,9 +1,9 @@
-//! Many operations share one transaction, and one bad one does not spoil the others.
+//! Many operations share one transaction, and a bad one does not affect the others.
 
 use super::*;
 
 #[tokio::test]
-async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing() {
+async fn a_failed_commit_answers_with_an_error_and_changes_nothing() {
     let home = Home::new();
     let store = home.serve().await;
     let (worker, sender) = (home.running(&store).await, home.delivering(&store).await);
@@ -11,7 +11,7 @@ async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing()
     let request = home.request();
     let refuses = store.maintenance().commit_refusal().await;
     refuses.store(true, Ordering::SeqCst);
-    let refused = store.jobs().accept(request.clone(), PATIENCE).await;
+    let refused = store.jobs().accept(request.clone(), COMMIT_TIMEOUT).await;
     assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
     let deliver = AfterHandler::Deliver(prepared("hi"));
     assert!(store.jobs().handled(handled(worker, deliver)).await.is_err());
@@ -25,10 +25,10 @@ async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing()
 }
 
 #[tokio::test]
-async fn a_writer_that_is_gone_is_noticed() {
+async fn the_end_of_the_writer_is_noticed() {
     let home = Home::new();
     let store = home.serve().await;
     store.0.abort_writer();
-    tokio::time::timeout(PATIENCE, store.ended()).await.expect("nobody noticed");
+    tokio::time::timeout(COMMIT_TIMEOUT, store.ended()).await.expect("the store did not notice");
     assert_eq!(store.probe().await, Err(StoreError::Closed));
 }

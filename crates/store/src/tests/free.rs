@@ -1,9 +1,9 @@
-//! Claims that are over, because their owner died or did not finish in time.
+//! Claims that end because their owner died or did not finish in time.
 
 use super::*;
 
 #[tokio::test]
-async fn what_was_under_way_at_a_crash_goes_on_at_once() {
+async fn jobs_under_way_at_a_crash_resume_at_once() {
     let home = Home::new();
     let store = home.serve().await;
     let delivering = home.delivering(&store).await;
@@ -50,7 +50,7 @@ async fn crashes_in_a_row_are_counted_until_a_handler_reports() {
 }
 
 #[tokio::test]
-async fn a_lease_is_over_when_its_time_has_come_and_not_before() {
+async fn a_lease_ends_at_its_end_and_not_before() {
     let home = Home::new();
     let store = home.serve().await;
     let (first, delivery) = (home.running(&store).await, home.delivering(&store).await);

@@ -1,21 +1,21 @@
-//! The fast path: who is free gets the job from memory, and the store knows it as claimed.
+//! The fast path: a free worker or sender gets the job from memory, already claimed in the store.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
 
-/// A room that takes `room` jobs; counts the places that were given back.
+/// A room with free permits. It counts the permits and keeps the jobs that it takes.
 pub(crate) struct Room<J> {
     pub(crate) free: AtomicUsize,
     asked: AtomicUsize,
     taken: Mutex<Vec<J>>,
 }
 
-/// Gives the place back unless the job came.
-struct Place<J: Send + 'static>(Option<Arc<Room<J>>>);
+/// Gives the permit back unless the job arrives.
+struct HeldPermit<J: Send + 'static>(Option<Arc<Room<J>>>);
 
-impl<J: Send + 'static> Drop for Place<J> {
+impl<J: Send + 'static> Drop for HeldPermit<J> {
     fn drop(&mut self) {
         if let Some(room) = &self.0 {
             room.free.fetch_add(1, Ordering::SeqCst);
@@ -34,9 +34,9 @@ impl<J: Send + 'static> Room<J> {
             room.asked.fetch_add(1, Ordering::SeqCst);
             let free = |free: usize| free.checked_sub(1);
             room.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).ok()?;
-            let mut place = Place(Some(room.clone()));
+            let mut permit = HeldPermit(Some(room.clone()));
             let take = Box::new(move |job| {
-                let room = place.0.take().unwrap();
+                let room = permit.0.take().unwrap();
                 room.taken.lock().unwrap().push(job);
             });
             Some(Slot { lease: LEASE, take })
@@ -53,7 +53,7 @@ impl<J: Send + 'static> Room<J> {
 }
 
 #[tokio::test]
-async fn a_free_worker_gets_the_accepted_job_as_it_would_have_claimed_it() {
+async fn a_free_worker_gets_the_accepted_job_as_a_claim_would_return_it() {
     let home = Home::new();
     let store = home.serve().await;
     let room = Room::with(1);
@@ -83,7 +83,7 @@ async fn a_free_worker_gets_the_accepted_job_as_it_would_have_claimed_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_handed_over_for_a_duplicate() {
+async fn a_duplicate_is_not_handed_over() {
     let home = Home::new();
     let store = home.serve().await;
     let room = Room::with(2);
@@ -91,7 +91,7 @@ async fn nothing_is_handed_over_for_a_duplicate() {
     let request = home.request();
     accept(&store, request.clone()).await;
     let again = NewJob { idempotency_key: request.idempotency_key, ..home.request() };
-    store.jobs().accept(again, PATIENCE).await.unwrap();
+    store.jobs().accept(again, COMMIT_TIMEOUT).await.unwrap();
     store.probe().await.unwrap();
     assert_eq!((room.taken().len(), room.free()), (1, 1));
 }
@@ -125,18 +125,22 @@ async fn no_job_is_overtaken_within_a_batch() {
     };
     let other = NewJob { handler: handler("other"), ..home.request() };
     let (first, second, third, fourth, ()) = tokio::join!(
-        store.jobs().accept(home.request(), PATIENCE),
-        store.jobs().accept(home.request(), PATIENCE),
-        store.jobs().accept(other, PATIENCE),
-        store.jobs().accept(home.request(), PATIENCE),
+        store.jobs().accept(home.request(), COMMIT_TIMEOUT),
+        store.jobs().accept(home.request(), COMMIT_TIMEOUT),
+        store.jobs().accept(other, COMMIT_TIMEOUT),
+        store.jobs().accept(home.request(), COMMIT_TIMEOUT),
         release
     );
     assert!([first, second, third, fourth].iter().all(Result::is_ok));
-    assert_eq!(room.asked.load(Ordering::SeqCst), 2, "once a lane: its later jobs wait behind the first");
+    assert_eq!(
+        room.asked.load(Ordering::SeqCst),
+        2,
+        "once for each lane: later jobs wait behind the first one"
+    );
 }
 
 #[tokio::test]
-async fn a_free_sender_gets_the_delivery_with_the_next_number() {
+async fn a_free_sender_gets_the_delivery_with_the_next_fence() {
     let home = Home::new();
     let store = home.serve().await;
     let room = Room::with(1);
@@ -174,7 +178,7 @@ async fn a_free_sender_gets_the_delivery_with_the_next_number() {
 }
 
 #[tokio::test]
-async fn a_retry_and_a_stale_report_hand_nothing_over() {
+async fn retries_and_stale_reports_hand_over_nothing() {
     let home = Home::new();
     let store = home.serve().await;
     let room = Room::with(1);

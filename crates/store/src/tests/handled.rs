@@ -1,4 +1,4 @@
-//! What a worker's report makes of a job.
+//! The effect of a worker's report on a job.
 
 use super::*;
 
@@ -29,7 +29,7 @@ async fn a_completion_is_stored_and_due_at_once() {
 }
 
 #[tokio::test]
-async fn a_fallback_says_why() {
+async fn a_fallback_stores_its_reason() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.running(&store).await;
@@ -70,7 +70,7 @@ async fn a_retry_waits_and_the_history_grows() {
 }
 
 #[tokio::test]
-async fn handing_back_charges_nothing_and_forgets_crashes() {
+async fn handing_back_charges_nothing_and_resets_crashes() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.running(&store).await;

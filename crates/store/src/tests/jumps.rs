@@ -1,4 +1,4 @@
-//! The machine's clock is set, by hours: schedules and leases go on by the time that passes, and the log says so.
+//! Someone sets the machine's clock by hours: schedules and leases follow the elapsed time, and the log reports it.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const HOURS: Duration = Duration::from_secs(3 * 3_600);
 pub(crate) const DAYS: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// The ways in which the clock is set.
+/// Returns the times to which tests set the clock.
 pub(crate) fn jumps() -> [Timestamp; 2] {
     [START + HOURS, START - HOURS]
 }
 
-/// A store that is kept while time passes.
+/// Runs the maintenance of a store while time passes.
 pub(crate) struct Kept<'h> {
     home: &'h Home,
     ticks: Ticks,
@@ -32,7 +32,7 @@ impl<'h> Kept<'h> {
     }
 }
 
-/// Lets maintenance see `seconds` pass.
+/// Runs maintenance while `seconds` pass.
 pub(crate) async fn keep(home: &Home, store: &Store, retention: impl Into<Retention>, seconds: u32) {
     Kept::start(home, store, retention).pass(seconds).await;
 }
@@ -59,7 +59,7 @@ async fn a_clock_set_back_keeps_no_lease() {
 }
 
 #[tokio::test]
-async fn what_waits_is_due_as_before_the_clock_was_set() {
+async fn setting_the_clock_does_not_change_when_waiting_jobs_are_due() {
     for set in jumps() {
         let home = Home::new();
         let store = home.serve().await;
@@ -68,7 +68,7 @@ async fn what_waits_is_due_as_before_the_clock_was_set() {
         assert_eq!(
             store.jobs().claim_overdue(9, LEASE).await.unwrap().len(),
             0,
-            "its time to answer is not over"
+            "its time to answer has not ended"
         );
         let later = home.queued(&store).await;
         let claimed = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap();
@@ -82,7 +82,7 @@ async fn what_waits_is_due_as_before_the_clock_was_set() {
 }
 
 #[tokio::test]
-async fn a_retry_comes_after_its_backoff_however_the_clock_was_set_meanwhile() {
+async fn a_retry_waits_for_its_backoff_however_the_clock_is_set() {
     for set in jumps() {
         let home = Home::new();
         let store = home.serve().await;
@@ -94,7 +94,7 @@ async fn a_retry_comes_after_its_backoff_however_the_clock_was_set_meanwhile() {
         home.pass(Duration::from_secs(8));
         assert_eq!(due_deliveries(&store).await, []);
         let State::Delivering { due_at, .. } = stored_job(&store, id).await.state else { panic!() };
-        assert_eq!(due_at, home.now() + Duration::from_secs(1), "people see it by the calendar");
+        assert_eq!(due_at, home.now() + Duration::from_secs(1), "the calendar's time is displayed");
         home.pass(Duration::from_secs(1));
         assert_eq!(due_deliveries(&store).await.len(), 1);
         store.close().await;
@@ -102,7 +102,7 @@ async fn a_retry_comes_after_its_backoff_however_the_clock_was_set_meanwhile() {
 }
 
 #[tokio::test]
-async fn what_a_command_beside_the_bridge_retries_is_due_at_once_after_the_clock_was_set() {
+async fn a_retry_by_an_observer_is_due_at_once_after_the_clock_was_set() {
     for set in jumps() {
         let home = Home::new();
         let store = home.serve().await;
@@ -110,7 +110,7 @@ async fn what_a_command_beside_the_bridge_retries_is_due_at_once_after_the_clock
         let mut kept = Kept::start(&home, &store, DAYS);
         home.clock.set(set);
         kept.pass(2).await;
-        // Another process has the calendar in common with the bridge, and not where its steady clock starts.
+        // Another process shares the calendar with the bridge, but its steady clock started at another time.
         let own = ManualClock::new(home.now());
         let observer = Store::open(&home.url(), Role::Observer, own.clock()).await.unwrap();
         observer.jobs().retry(dead).await.unwrap();
@@ -120,7 +120,7 @@ async fn what_a_command_beside_the_bridge_retries_is_due_at_once_after_the_clock
 }
 
 #[tokio::test]
-async fn a_start_after_the_clock_was_set_back_finds_what_waits() {
+async fn a_start_after_the_clock_was_set_back_finds_waiting_jobs() {
     let home = Home::new();
     let store = home.serve().await;
     home.waiting(&store).await;
@@ -132,7 +132,7 @@ async fn a_start_after_the_clock_was_set_back_finds_what_waits() {
 }
 
 #[tokio::test]
-async fn starts_after_the_clock_was_set_take_no_time_to_answer_and_add_none() {
+async fn starts_after_the_clock_was_set_do_not_change_the_time_to_answer() {
     for set in jumps() {
         let home = Home::new();
         let store = home.serve().await;
@@ -151,9 +151,9 @@ async fn starts_after_the_clock_was_set_take_no_time_to_answer_and_add_none() {
     }
 }
 
-/// It is down for an hour. The customer waited meanwhile; the bridge did not try.
+/// The bridge is down for an hour. The customer waits in that time, but the bridge does not try.
 #[tokio::test]
-async fn the_time_between_two_processes_counts_for_the_customer_and_for_no_time_budget() {
+async fn downtime_counts_as_waiting_but_not_in_the_time_budget() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;
@@ -173,13 +173,14 @@ async fn the_time_between_two_processes_counts_for_the_customer_and_for_no_time_
     assert_eq!(store.jobs().claim_overdue(9, LEASE).await.unwrap().len(), 1);
     let [job] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!(job.waiting_since, START);
-    assert_eq!(job.delivery.failing_since, Some(START + HOUR), "it has failed for 5 s");
+    assert_eq!(job.delivery.failing_since, Some(START + HOUR), "it has been failing for 5 s");
     assert_eq!(job.delivery.refused_at, Some(START + HOUR + Duration::from_secs(1)));
 }
 
-/// A refusal that is still to come would be newer than all that the account takes, and pause it again and again.
+/// A refusal in the future would be newer than any call that the account accepts, and would pause the account again and
+/// again.
 #[tokio::test]
-async fn a_refusal_is_not_still_to_come_when_an_operator_retries_after_the_clock_was_set_back() {
+async fn a_retry_after_the_clock_was_set_back_has_no_refusal_in_the_future() {
     for end in [AfterDelivery::Dead { answer_lost: false }, AfterDelivery::Gone] {
         let home = Home::new();
         let store = home.serve().await;
@@ -227,7 +228,7 @@ async fn people_see_each_moment_of_a_job_by_the_calendar() {
     assert_eq!(all().await, expected);
 }
 
-/// What was logged since the last look, as far as it is about the clock.
+/// Takes the log lines about the clock since the last call.
 fn taken(log: &test_log::CollectedLog) -> Vec<String> {
     let lines = log.with("clock");
     log.clear();

@@ -1,10 +1,10 @@
-//! What the store does on its own: deletions, leases, and what other processes changed.
+//! Maintenance: deletions, leases, and changes by other processes.
 
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-/// A store that keeps itself, and whose clock goes on second by second.
+/// A store with running maintenance, and a clock that advances second by second.
 pub(crate) struct Kept {
     pub(crate) stop: CancellationToken,
     pub(crate) task: tokio::task::JoinHandle<()>,
@@ -26,7 +26,7 @@ impl Kept {
     }
 }
 
-/// Lets time pass until `done`; the rhythm of maintenance is then part of what is tested.
+/// Lets time pass until `done`. The intervals of maintenance are thus part of the test.
 pub(crate) async fn until(home: &Home, store: &Store, mut done: impl AsyncFnMut() -> bool) {
     let rounds = async {
         while !done().await {
@@ -34,11 +34,11 @@ pub(crate) async fn until(home: &Home, store: &Store, mut done: impl AsyncFnMut(
             store.probe().await.unwrap();
         }
     };
-    tokio::time::timeout(PATIENCE, rounds).await.expect("it never happened");
+    tokio::time::timeout(COMMIT_TIMEOUT, rounds).await.expect("the condition was never met");
 }
 
 #[tokio::test]
-async fn leases_that_ran_out_are_freed() {
+async fn expired_leases_are_freed() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.running(&store).await;
@@ -49,7 +49,7 @@ async fn leases_that_ran_out_are_freed() {
 }
 
 #[tokio::test]
-async fn the_owner_sees_what_an_observer_changed() {
+async fn the_owner_sees_changes_by_an_observer() {
     let home = Home::new();
     let store = home.serve().await;
     let (dead, queued) = (home.dead(&store).await, home.queued(&store).await);

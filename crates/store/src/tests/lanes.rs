@@ -1,9 +1,9 @@
-//! What the rooms know of the store without asking it.
+//! What the rooms know about the store without querying it.
 
 use super::*;
 
 #[tokio::test]
-async fn a_lane_is_due_as_long_as_jobs_wait_in_it() {
+async fn a_lane_is_due_while_jobs_wait_in_it() {
     let home = Home::new();
     let store = home.serve().await;
     assert_eq!(store.work().due(home.now()).len(), 0);
@@ -20,7 +20,7 @@ async fn a_lane_is_due_as_long_as_jobs_wait_in_it() {
 }
 
 #[tokio::test]
-async fn a_claim_learns_when_the_next_job_of_its_lane_is_due() {
+async fn a_claim_finds_when_the_next_job_of_its_lane_is_due() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.running(&store).await;
@@ -37,7 +37,7 @@ async fn a_claim_learns_when_the_next_job_of_its_lane_is_due() {
 }
 
 #[tokio::test]
-async fn the_sender_knows_first_tries_and_retries_of_each_origin() {
+async fn delivery_lanes_know_first_tries_and_retries_of_each_origin() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;
@@ -54,7 +54,7 @@ async fn the_sender_knows_first_tries_and_retries_of_each_origin() {
 }
 
 #[tokio::test]
-async fn the_deadline_is_that_of_the_job_that_waits_longest() {
+async fn the_deadline_is_that_of_the_longest_waiting_job() {
     let home = Home::new();
     let store = home.serve().await;
     assert_eq!(store.work().deadline(), None);
@@ -101,7 +101,7 @@ async fn every_change_that_makes_a_job_due_wakes_its_room() {
 }
 
 #[tokio::test]
-async fn what_comes_behind_a_claim_in_its_transaction_is_not_forgotten() {
+async fn jobs_added_after_a_claim_in_its_transaction_are_kept() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.dead(&store).await;
@@ -117,7 +117,7 @@ async fn what_comes_behind_a_claim_in_its_transaction_is_not_forgotten() {
 }
 
 #[tokio::test]
-async fn what_is_read_from_the_store_is_what_memory_knew() {
+async fn reloaded_lanes_match_the_lanes_in_memory() {
     let home = Home::new();
     let store = home.serve().await;
     for name in ["a", "b", "c"] {

@@ -1,4 +1,4 @@
-//! What a list costs: no bodies, a bounded page, bounded time, and few at once.
+//! The cost of a list: no bodies, a bounded page, bounded time, and few at a time.
 
 use super::*;
 
@@ -13,7 +13,7 @@ pub(crate) async fn jobs(home: &Home, store: &Store, number: u64) -> Vec<JobId> 
 }
 
 #[tokio::test]
-async fn a_list_waits_for_its_turn_and_not_for_long() {
+async fn a_list_waits_for_its_turn_for_a_limited_time() {
     let home = Home::new();
     let store = home.serve().await;
     let filter = JobFilter { limit: 9, ..JobFilter::default() };

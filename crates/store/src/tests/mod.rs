@@ -1,11 +1,12 @@
-//! Behaviour of the public face, whatever engine is behind it: no test here names a table, a file or SQL. Each store is in a
+//! Tests of the public face, independent of the engine: no test here names a table, a file or SQL. Each store is in a
 //! folder of its own, and its clock moves only when a test moves it.
 //!
-//! To run these tests, a second engine provides what `sqlite::testing` does: `url_in`, the URL of a new store; `Ticks`, one
-//! step of maintenance at a time; and these methods of its `Engine` (`store.0`): `moment` and `clock`; the writer
-//! held (`hold`, `gathered`), killed (`die`) or panicking (`abort_writer`); each chore of maintenance alone (`free_leases`,
-//! `reload`, `note_time`, `delete_finished`, `drop_bodies_before`, `move_keys`, `move_some_keys`, `forget_keys`); and the
-//! bytes that it counts (`stored_bytes`, `budgets`). What only one engine has is tested beside that engine.
+//! To run these tests, a second engine must provide what `sqlite::testing` provides: `url_in`, the URL of a new store;
+//! `Ticks`, one step of maintenance at a time; and these methods of its `Engine` (`store.0`): `moment` and `clock`;
+//! holding the writer (`hold`, `gathered`), killing it (`die`) and making it panic (`abort_writer`); each task of
+//! maintenance alone (`free_leases`, `reload`, `note_time`, `delete_finished`, `drop_bodies_before`, `move_keys`,
+//! `move_some_keys`, `forget_keys`); and the bytes that it counts (`stored_bytes`, `budgets`). Tests that fit only one
+//! engine are beside that engine.
 
 pub(crate) mod accept;
 pub(crate) mod accounts;
@@ -47,20 +48,20 @@ pub(crate) use std::sync::Arc;
 pub(crate) use tokio::sync::oneshot;
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-/// Shorter than a request has to be answered, so that a job whose lease ran out is not overdue.
+/// Shorter than the time to answer of a request, so that a job with an expired lease is not overdue.
 pub(crate) const LEASE: Duration = Duration::from_secs(40);
 /// How long a test waits for a commit before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const ORIGIN: &str = "https://one.kommo.com";
 
-/// A folder with a store, and the time in it.
+/// A folder with a store, and the store's clock.
 pub(crate) struct Home {
     pub(crate) folder: TempDir,
     pub(crate) clock: ManualClock,
     pub(crate) serial: AtomicU64,
 }
 
-/// Claims all deliveries that are due.
+/// Claims all due deliveries.
 pub(crate) async fn due_deliveries(store: &Store) -> Vec<DeliveringJob> {
     store.jobs().claim_deliveries(ORIGIN.into(), 100, LongestDue::default(), LEASE).await.unwrap()
 }
@@ -83,7 +84,7 @@ impl Home {
         self.clock.clock().steady()
     }
 
-    /// The calendar is `now`, and the next process starts its steady clock there.
+    /// Sets the calendar to `now`, where the next process starts its steady clock.
     pub(crate) fn restart(&self, now: Timestamp) {
         self.clock.restart(now);
     }
@@ -100,7 +101,7 @@ impl Home {
         self.open(Role::Owner).await.unwrap()
     }
 
-    /// A request that differs from all others of this home.
+    /// Returns a request that differs from all others of this home.
     pub(crate) fn request(&self) -> NewJob {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         NewJob {
@@ -119,19 +120,19 @@ impl Home {
         }
     }
 
-    /// A job in `queued`.
+    /// Adds a job in `queued`.
     pub(crate) async fn queued(&self, store: &Store) -> JobId {
         accept(store, self.request()).await
     }
 
-    /// A job in `running`, and its claim.
+    /// Adds a job in `running`. Returns its claim.
     pub(crate) async fn running(&self, store: &Store) -> RunningJob {
         let id = self.queued(store).await;
         let claimed = store.jobs().claim_work("greet".into(), 100, LEASE).await.unwrap();
         claimed.into_iter().find(|job| job.id == id).unwrap()
     }
 
-    /// A job in `delivering` that no one has claimed.
+    /// Adds an unclaimed job in `delivering`.
     pub(crate) async fn waiting(&self, store: &Store) -> JobId {
         let job = self.running(store).await;
         let id = job.id;
@@ -140,13 +141,13 @@ impl Home {
         id
     }
 
-    /// A job in `delivering`, and its claim.
+    /// Adds a job in `delivering`. Returns its claim.
     pub(crate) async fn delivering(&self, store: &Store) -> DeliveringJob {
         let id = self.waiting(store).await;
         due_deliveries(store).await.into_iter().find(|job| job.id == id).unwrap()
     }
 
-    /// A job in `dead`.
+    /// Adds a job in `dead`.
     pub(crate) async fn dead(&self, store: &Store) -> JobId {
         let job = self.delivering(store).await;
         let id = job.id;
@@ -162,7 +163,7 @@ pub(crate) fn handler(name: &str) -> HandlerName {
     name.parse().unwrap()
 }
 
-/// Where the bot of a request waits; each serial number is another wait.
+/// Returns the URL at which the bot of a request waits. Each serial number gives another URL.
 pub(crate) fn return_url(origin: &str, serial: u64) -> ReturnUrl {
     format!("{origin}/api/v4/salesbot/12/continue/34_{serial}").parse().unwrap()
 }
@@ -174,7 +175,7 @@ pub(crate) fn prepared(reply: &str) -> PreparedCompletion {
 
 pub(crate) async fn accept(store: &Store, job: NewJob) -> JobId {
     let id = job.id;
-    assert_eq!(store.jobs().accept(job, PATIENCE).await.unwrap(), Accepted { id, duplicate: false });
+    assert_eq!(store.jobs().accept(job, COMMIT_TIMEOUT).await.unwrap(), Accepted { id, duplicate: false });
     id
 }
 
@@ -183,24 +184,24 @@ pub(crate) fn attempt(stage: Stage, number: u32, result: AttemptResult) -> Attem
     Attempt { stage, number, started_at: START, duration, result, status: None, error: None }
 }
 
-/// A worker's report that charges an attempt.
+/// Returns a worker's report that charges an attempt.
 pub(crate) fn handled(job: RunningJob, next: AfterHandler) -> HandlerReport {
     let attempt = attempt(Stage::Handler, job.attempts + 1, AttemptResult::Ok);
     HandlerReport { attempt: Some(attempt), next, error: None, job }
 }
 
-/// A report of the sender that charges an attempt.
+/// Returns a report of the sender that charges an attempt.
 pub(crate) fn sent(job: DeliveringJob, next: AfterDelivery) -> DeliveryReport {
     let attempt = attempt(Stage::Delivery, job.attempts + 1, AttemptResult::Ok);
     DeliveryReport { attempt: Some(attempt), next, error: None, job }
 }
 
-/// What is too old that finished before `at`, in a store that was served since [`START`].
+/// Returns the cutoff for jobs that finished before `at`, in a store that was served since [`START`].
 pub(crate) fn cutoff(at: Timestamp) -> Cutoff {
     Cutoff { calendar: at, service: ServiceTime::from_millis(at.as_millis() - START.as_millis()) }
 }
 
-/// What is over by now.
+/// Returns the cutoff for everything that has expired by now.
 pub(crate) fn over(store: &Store) -> Cutoff {
     store.0.moment().cutoff(Duration::ZERO)
 }
@@ -221,13 +222,13 @@ pub(crate) async fn count(store: &Store, state: StateName) -> u64 {
     store.jobs().stats().await.unwrap().jobs[&state]
 }
 
-/// Stops the writer; what is asked from now on shares one transaction, carried out after the answer's `send`.
+/// Holds the writer. Operations sent from now on share one transaction, which runs after a `send` on the returned sender.
 pub(crate) async fn hold(store: &Store) -> oneshot::Sender<()> {
     store.0.hold().await
 }
 
-/// Waits until `operations` wait in front of the writer. More than a hundred have to be sent `unconstrained`,
-/// because tokio counts a place as taken before it is filled.
+/// Waits until `operations` operations wait for the writer. More than a hundred must be sent `unconstrained`, because
+/// tokio counts a slot of the channel as taken before it is filled.
 pub(crate) async fn gathered(store: &Store, operations: usize) {
     store.0.gathered(operations).await;
 }

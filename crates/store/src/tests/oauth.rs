@@ -1,4 +1,4 @@
-//! What is kept for OAuth beside the accounts: pairs, codes, links that were used, calls that wait.
+//! The OAuth data apart from the accounts: pairs, codes, used links, pending calls.
 
 use super::*;
 use crate::{CodeLimits, Pair};
@@ -28,7 +28,7 @@ async fn pairs_are_stored_once_and_found_again() {
 }
 
 #[tokio::test]
-async fn a_call_waits_from_its_first_day_on_until_it_is_settled() {
+async fn a_call_waits_from_its_arrival_until_it_is_settled() {
     let home = Home::new();
     let store = home.serve().await;
     let note = async |pending| store.oauth().note_revocation(key(7), pending).await.unwrap();
@@ -36,7 +36,7 @@ async fn a_call_waits_from_its_first_day_on_until_it_is_settled() {
         let all = store.oauth().pending_revocations().await.unwrap();
         all.first().map(|one| (one.since, one.is_first))
     };
-    assert!(note(true).await, "the first one");
+    assert!(note(true).await, "the first call");
     assert_eq!(waiting().await, Some((START, true)));
     home.clock.advance(MINUTE);
     assert!(!note(true).await);
@@ -45,8 +45,8 @@ async fn a_call_waits_from_its_first_day_on_until_it_is_settled() {
     assert!(!note(false).await && waiting().await.is_none());
     note(true).await;
     assert_eq!(waiting().await, Some((START + MINUTE, false)));
-    assert!(store.oauth().note_revocation(key(8), false).await.unwrap(), "of another account");
-    // What a removed account said does not wait, and is remembered.
+    assert!(store.oauth().note_revocation(key(8), false).await.unwrap(), "a call of another account");
+    // Removing an account settles its pending call, but the call stays known.
     store.accounts().remove(key(7)).await.unwrap();
     assert!(waiting().await.is_none() && !note(false).await);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// One job in each state.
+/// Adds one job in each state.
 pub(crate) async fn one_of_each(home: &Home, store: &Store) -> Vec<(StateName, JobId)> {
     let mut jobs = vec![(StateName::Dead, home.dead(store).await)];
     for (state, next) in
@@ -25,7 +25,7 @@ pub(crate) async fn one_of_each(home: &Home, store: &Store) -> Vec<(StateName, J
 }
 
 #[tokio::test]
-async fn an_unknown_job_is_named() {
+async fn the_error_names_an_unknown_job() {
     let home = Home::new();
     let store = home.serve().await;
     let id = JobId::new(START, 1);

@@ -1,9 +1,9 @@
-//! Fallbacks: they are found by themselves, and counted by handler and reason.
+//! Fallbacks: a list can find them, and statistics count them by handler and reason.
 
 use super::*;
 use crate::FallbackCount;
 
-/// A job whose bot gets the fallback.
+/// Adds a job whose bot gets the fallback.
 async fn fallen_back(home: &Home, store: &Store, reason: FallbackReason) -> JobId {
     let job = home.running(store).await;
     let id = job.id;
@@ -14,7 +14,7 @@ async fn fallen_back(home: &Home, store: &Store, reason: FallbackReason) -> JobI
 }
 
 #[tokio::test]
-async fn every_reason_is_stored_and_read_again() {
+async fn every_reason_is_read_as_it_was_stored() {
     let home = Home::new();
     let store = home.serve().await;
     for reason in FallbackReason::ALL {
@@ -28,7 +28,7 @@ async fn every_reason_is_stored_and_read_again() {
 }
 
 #[tokio::test]
-async fn a_list_shows_fallbacks_or_answers_alone() {
+async fn a_list_can_show_only_fallbacks_or_only_answers() {
     let home = Home::new();
     let store = home.serve().await;
     let answered = home.waiting(&store).await;

@@ -1,12 +1,12 @@
-//! Random lives of a store, held against a simple model of it: a property test, so that a life that goes
-//! wrong is cut down to the few steps that matter.
+//! A property test: random lives of a store, compared with a simple model. A failing life is reduced to the few steps
+//! that matter.
 //!
-//! A life is a list of events ([`steps`]): operations of any kind, many in one transaction or each in its own, time that
-//! passes, a clock that is set, crashes, people at another process. [`life`] carries them out on a real store and on
-//! the [`model`], and after each event everything that the store shows has to be what the model says.
+//! A life is a list of events ([`steps`]): operations of any kind, many in one transaction or each in its own, elapsed
+//! time, changes of the clock, crashes, operators at another process. [`life`] runs them on a real store and on the
+//! [`model`]. After each event, everything that the store shows must match the model.
 //!
-//! A failure prints the shortest life that fails, and a line `cc …` with its seed. To live it again, put that line into
-//! the file that the failure names, or begin at a seed of one's own: `PROPTEST_RNG_SEED=7 cargo test random`.
+//! A failure prints the shortest failing life, and a line `cc …` with its seed. To reproduce it, put that line into the
+//! file that the failure names, or choose a seed: `PROPTEST_RNG_SEED=7 cargo test random`.
 
 mod check;
 mod known;
@@ -19,7 +19,7 @@ use life::Life;
 use proptest::prelude::*;
 use steps::Event;
 
-/// Each life is worth so many cases of a test without a disk.
+/// One life counts as this many cases of a test without a disk.
 const CASES_A_LIFE: u32 = 24;
 
 fn config() -> ProptestConfig {
@@ -31,7 +31,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_store_does_what_the_model_does(events in prop::collection::vec(steps::event(), 1..40)) {
+    fn the_store_behaves_like_the_model(events in prop::collection::vec(steps::event(), 1..40)) {
         live(events);
     }
 }

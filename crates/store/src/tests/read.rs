@@ -19,7 +19,7 @@ async fn the_oldest_queued_job_is_known() {
 }
 
 #[tokio::test]
-async fn the_oldest_queued_job_is_known_behind_any_number_of_jobs_with_less_time() {
+async fn the_oldest_queued_job_is_known_despite_jobs_with_less_time() {
     let home = Home::new();
     let store = home.serve().await;
     let slow = NewJob { answer_by: home.steady() + Duration::from_secs(7_200), ..home.request() };
@@ -33,7 +33,7 @@ async fn the_oldest_queued_job_is_known_behind_any_number_of_jobs_with_less_time
 }
 
 #[tokio::test]
-async fn how_long_the_oldest_job_has_waited_is_known_after_the_clock_was_set() {
+async fn the_wait_of_the_oldest_job_is_known_after_the_clock_was_set() {
     for hours in [3, -3] {
         let home = Home::new();
         let store = home.serve().await;
@@ -48,7 +48,7 @@ async fn how_long_the_oldest_job_has_waited_is_known_after_the_clock_was_set() {
 }
 
 #[tokio::test]
-async fn attempts_are_in_their_order_though_the_clock_was_set_back_between_them() {
+async fn attempts_stay_in_order_if_the_clock_is_set_back_between_them() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;

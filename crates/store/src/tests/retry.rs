@@ -1,4 +1,4 @@
-//! What an operator's retry makes of a job.
+//! The effect of an operator's retry on a job.
 
 use super::operator::one_of_each;
 use super::*;
@@ -21,7 +21,7 @@ pub(crate) fn fallback(reply: &str) -> PreparedCompletion {
 }
 
 #[tokio::test]
-async fn dead_gone_and_waiting_jobs_are_due_at_once_and_no_others() {
+async fn a_retry_makes_only_dead_gone_and_waiting_jobs_due() {
     let home = Home::new();
     let store = home.serve().await;
     for (name, id) in one_of_each(&home, &store).await {
@@ -35,7 +35,7 @@ async fn dead_gone_and_waiting_jobs_are_due_at_once_and_no_others() {
             };
             assert_eq!(due_at, home.now());
         } else {
-            let allowed = "only a job that is dead or gone, or that waits to be delivered, can be retried";
+            let allowed = "only a job that is dead, gone or waiting for delivery can be retried";
             assert_eq!(result, Err(StoreError::WrongState { id, state: name, allowed }));
             assert_eq!(state(&store, id).await, name);
         }
@@ -45,7 +45,7 @@ async fn dead_gone_and_waiting_jobs_are_due_at_once_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_waiting_job_is_sent_now_and_one_that_is_on_its_way_is_left_alone() {
+async fn a_retry_sends_a_waiting_job_now_and_refuses_one_under_way() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;
@@ -82,7 +82,7 @@ async fn a_retry_restarts_the_time_budget_and_remembers_a_lost_answer_and_a_refu
 }
 
 #[tokio::test]
-async fn a_gone_job_that_is_retried_forgets_a_lost_answer() {
+async fn retrying_a_gone_job_clears_its_lost_answer() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;
@@ -96,7 +96,7 @@ async fn a_gone_job_that_is_retried_forgets_a_lost_answer() {
 }
 
 #[tokio::test]
-async fn a_goto_that_is_added_to_what_the_handler_returned_is_no_second_completion() {
+async fn adding_a_goto_to_the_handlers_completion_stores_no_second_one() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;
@@ -112,7 +112,7 @@ async fn a_goto_that_is_added_to_what_the_handler_returned_is_no_second_completi
 }
 
 #[tokio::test]
-async fn a_handler_that_returned_nothing_has_nothing_to_send() {
+async fn a_retry_with_the_handlers_completion_fails_if_there_is_none() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.running(&store).await;

@@ -1,4 +1,4 @@
-//! What a report of the sender makes of a job.
+//! The effect of a report of the sender on a job.
 
 use super::*;
 
@@ -12,7 +12,7 @@ async fn claim(store: &Store) -> DeliveringJob {
 }
 
 #[tokio::test]
-async fn an_end_is_final_and_keeps_what_was_sent() {
+async fn a_final_state_keeps_the_sent_completion() {
     let home = Home::new();
     let store = home.serve().await;
     let finished_at = home.now();
@@ -40,7 +40,7 @@ async fn an_end_is_final_and_keeps_what_was_sent() {
 }
 
 #[tokio::test]
-async fn a_retry_waits_and_remembers_how_it_went() {
+async fn a_retry_waits_and_remembers_its_failures() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;
@@ -83,7 +83,7 @@ async fn waiting_for_the_account_charges_nothing_and_keeps_the_place() {
 }
 
 #[tokio::test]
-async fn something_else_is_sent_at_once() {
+async fn a_replaced_completion_is_due_at_once() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;
@@ -102,7 +102,7 @@ async fn something_else_is_sent_at_once() {
 }
 
 #[tokio::test]
-async fn success_keeps_the_last_error_of_before() {
+async fn success_keeps_the_earlier_error() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;
@@ -117,7 +117,7 @@ async fn success_keeps_the_last_error_of_before() {
 }
 
 #[tokio::test]
-async fn what_was_refused_with_its_account_is_due_when_the_account_goes_on_and_nothing_else_is() {
+async fn only_deliveries_refused_with_their_account_are_due_when_it_resumes() {
     let home = Home::new();
     let store = home.serve().await;
     let later = home.now() + Duration::from_secs(3_600);
@@ -135,5 +135,5 @@ async fn what_was_refused_with_its_account_is_due_when_the_account_goes_on_and_n
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
     let job = claim(&store).await;
     assert_eq!((job.id, job.delivery), (jobs[0], refused));
-    assert_eq!(store.jobs().release_refused(ORIGIN.into()).await, Ok(0), "it is under way");
+    assert_eq!(store.jobs().release_refused(ORIGIN.into()).await, Ok(0), "the delivery is under way");
 }

@@ -1,4 +1,4 @@
-//! Who lost its claim changes nothing, and leaves no trace.
+//! A report on a lost claim changes nothing and leaves no trace.
 
 use super::*;
 
@@ -8,7 +8,7 @@ async fn lose_leases(home: &Home, store: &Store) {
 }
 
 #[tokio::test]
-async fn a_worker_that_lost_its_lease() {
+async fn the_report_of_a_worker_without_its_lease_is_stale() {
     let home = Home::new();
     let store = home.serve().await;
     let old = home.running(&store).await;
@@ -25,7 +25,7 @@ async fn a_worker_that_lost_its_lease() {
 }
 
 #[tokio::test]
-async fn a_worker_whose_job_another_one_has() {
+async fn the_report_of_a_worker_is_stale_after_another_claim() {
     let home = Home::new();
     let store = home.serve().await;
     let old = home.running(&store).await;
@@ -41,7 +41,7 @@ async fn a_worker_whose_job_another_one_has() {
 }
 
 #[tokio::test]
-async fn two_claims_that_report_in_one_batch() {
+async fn only_the_newer_of_two_claims_in_one_batch_is_written() {
     let home = Home::new();
     let store = home.serve().await;
     let old = home.running(&store).await;
@@ -63,7 +63,7 @@ async fn two_claims_that_report_in_one_batch() {
 }
 
 #[tokio::test]
-async fn a_sender_that_lost_its_lease() {
+async fn the_report_of_a_sender_without_its_lease_is_stale() {
     let home = Home::new();
     let store = home.serve().await;
     let old = home.delivering(&store).await;
@@ -81,7 +81,7 @@ async fn a_sender_that_lost_its_lease() {
 }
 
 #[tokio::test]
-async fn a_report_on_a_job_that_was_cancelled() {
+async fn a_report_on_a_cancelled_job_is_stale() {
     let home = Home::new();
     let store = home.serve().await;
     let (running, delivering) = (home.running(&store).await, home.delivering(&store).await);
@@ -99,7 +99,7 @@ async fn a_report_on_a_job_that_was_cancelled() {
 }
 
 #[tokio::test]
-async fn a_report_that_comes_after_its_lease_and_before_the_next_claim() {
+async fn a_report_on_a_freed_claim_is_stale() {
     let home = Home::new();
     let store = home.serve().await;
     let (running, delivering) = (home.running(&store).await, home.delivering(&store).await);

@@ -1,8 +1,8 @@
-//! Which jobs a later one with the same `return_url` supersedes, and what an operator may still do with them.
+//! Which jobs a later job with the same `return_url` supersedes, and what an operator may still do with them.
 
 use super::*;
 
-/// Another request of the bot that made the first one.
+/// Returns another request of the bot that made the first one.
 pub(crate) fn again(home: &Home) -> NewJob {
     let mut request = home.request();
     request.request.return_url = return_url(ORIGIN, 0);
@@ -10,7 +10,7 @@ pub(crate) fn again(home: &Home) -> NewJob {
 }
 
 #[tokio::test]
-async fn of_many_dead_jobs_the_superseded_ones_are_left_alone_unless_forced() {
+async fn superseded_dead_jobs_are_skipped_unless_forced() {
     let home = Home::new();
     let store = home.serve().await;
     let superseded = home.dead(&store).await;
@@ -23,7 +23,7 @@ async fn of_many_dead_jobs_the_superseded_ones_are_left_alone_unless_forced() {
         assert_eq!(state(&store, dead).await, StateName::Delivering);
     }
     let none = RetriedDead::default();
-    assert_eq!(store.jobs().retry_dead(Some(handler("nobody")), false).await, Ok(none));
+    assert_eq!(store.jobs().retry_dead(Some(handler("unknown")), false).await, Ok(none));
     assert_eq!(store.jobs().retry_dead(None, true).await, Ok(RetriedDead { retried: 1, superseded: 0 }));
     assert_eq!(state(&store, superseded).await, StateName::Delivering);
 }

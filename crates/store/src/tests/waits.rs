@@ -1,4 +1,4 @@
-//! What deliveries wait for, as the owner tells it to commands beside it.
+//! The waits of deliveries, which the owner stores for the commands beside it.
 
 use model::{ALL_ACCOUNTS, AccountWait, WaitCause};
 
@@ -12,7 +12,7 @@ pub(crate) fn wait(cause: WaitCause) -> AccountWait {
 }
 
 #[tokio::test]
-async fn every_wait_comes_back_as_it_was_written_until_it_ends_or_the_bridge_starts() {
+async fn a_wait_is_stored_until_it_ends_or_the_bridge_starts() {
     let home = Home::new();
     let store = home.serve().await;
     for cause in WaitCause::ALL {
@@ -31,7 +31,7 @@ async fn every_wait_comes_back_as_it_was_written_until_it_ends_or_the_bridge_sta
 }
 
 #[tokio::test]
-async fn an_account_is_asked_for_once_however_often_it_is_resumed() {
+async fn resuming_an_account_several_times_tries_it_once() {
     let home = Home::new();
     let store = home.serve().await;
     let observer = home.open(Role::Observer).await.unwrap();

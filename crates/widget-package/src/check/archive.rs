@@ -1,4 +1,4 @@
-//! The zip itself: its entries, how they are named and packed, and the encoding of what is text.
+//! Checks the zip itself: its entries, their names and compression, and the encoding of text files.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -7,37 +7,41 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::Findings;
 
-/// How the archive itself is called in a finding.
+/// The name of the archive itself in a finding.
 const ARCHIVE: &str = "widget.zip";
-/// The most entries that are looked at.
+/// The maximum number of entries.
 const MAX_ENTRIES: usize = 500;
-/// The most bytes of one entry, unpacked: a zip can claim to hold anything.
+/// The maximum size of one unpacked entry, in bytes. Protects against zip bombs.
 const MAX_ENTRY_BYTES: u64 = 4 * 1024 * 1024;
-/// The most bytes of all entries together: many small ones can fill a memory too.
+/// The maximum size of all unpacked entries together, in bytes. Protects against many small entries.
 const MAX_UNPACKED_BYTES: u64 = 8 * 1024 * 1024;
-/// The mark that some editors put before UTF-8.
+/// The byte order mark that some editors write before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The files of a package by their names.
+/// The files of a package by name.
 #[derive(Debug)]
 pub(in super::super) struct Files(BTreeMap<String, Vec<u8>>);
 
 impl Files {
-    /// Reads a zip; none if it is no zip.
+    /// Reads a zip; `None` if it is not a zip or exceeds a limit.
     pub(super) fn read(archive: &[u8], findings: &mut Findings) -> Option<Self> {
         let mut zip = match ZipArchive::new(Cursor::new(archive)) {
             Ok(zip) => zip,
             Err(error) => {
-                findings.add(ARCHIVE, format!("is no zip: {error}"));
+                findings.add(ARCHIVE, format!("is not a zip: {error}"));
                 return None;
             }
         };
         if zip.len() > MAX_ENTRIES {
-            findings.add(ARCHIVE, format!("has {} entries; {MAX_ENTRIES} at most", zip.len()));
+            findings.add(ARCHIVE, format!("has {} entries (limit: {MAX_ENTRIES})", zip.len()));
             return None;
         }
-        // Of entries with the same name only the last one is seen below.
-        findings.unless(!zip.has_duplicate_names(), ARCHIVE, "has two entries of the same name: remove one");
+        // The loop below sees only the last of several entries with the same name.
+        findings.unless(
+            !zip.has_duplicate_names(),
+            ARCHIVE,
+            "has two entries with the same name: remove one",
+        );
         let mut files = Self(BTreeMap::new());
         let mut left = MAX_UNPACKED_BYTES;
         for at in 0..zip.len() {
@@ -53,17 +57,17 @@ impl Files {
         if files.get("manifest.json").is_none()
             && let Some(inner) = files.0.keys().find(|name| name.ends_with("/manifest.json"))
         {
-            findings.add(inner, "must be at the root of the archive: pack the files, not their folder");
+            findings.add(inner, "must be at the root of the zip: pack the files, not their folder");
         }
         Some(files)
     }
 
-    /// The bytes of a file.
+    /// The content of a file.
     pub(in super::super) fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.get(name).map(Vec::as_slice)
     }
 
-    /// Reads one entry, and says how many bytes of it were unpacked.
+    /// Reads one entry and returns the number of unpacked bytes.
     fn take(
         &mut self,
         zip: &mut ZipArchive<Cursor<&[u8]>>,
@@ -72,7 +76,7 @@ impl Files {
     ) -> zip::result::ZipResult<u64> {
         let mut entry = zip.by_index(at)?;
         let Ok(name) = String::from_utf8(entry.name_raw().to_vec()) else {
-            findings.add(ARCHIVE, format!("entry {} has a name that is no UTF-8", at + 1));
+            findings.add(ARCHIVE, format!("entry {} has a name that is not UTF-8", at + 1));
             return Ok(0);
         };
         for complaint in wrong_name(&name) {
@@ -82,16 +86,24 @@ impl Files {
             return Ok(0);
         }
         let known = [CompressionMethod::Stored, CompressionMethod::Deflated];
-        findings.unless(known.contains(&entry.compression()), &name, "must be deflated or stored");
+        findings.unless(
+            known.contains(&entry.compression()),
+            &name,
+            "must be compressed with deflate or not at all",
+        );
         let mut bytes = Vec::new();
         entry.by_ref().take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes)?;
         let unpacked = bytes.len() as u64;
         if unpacked > MAX_ENTRY_BYTES {
-            findings.add(&name, format!("has more than {MAX_ENTRY_BYTES} bytes"));
+            findings.add(&name, format!("has more than {MAX_ENTRY_BYTES} bytes unpacked"));
             return Ok(unpacked);
         }
         if [".json", ".js"].iter().any(|ending| name.ends_with(ending)) {
-            findings.unless(!bytes.starts_with(BOM), &name, "begins with a byte order mark: save it without");
+            findings.unless(
+                !bytes.starts_with(BOM),
+                &name,
+                "begins with a byte order mark: save it without one",
+            );
             findings.unless(std::str::from_utf8(&bytes).is_ok(), &name, "must be UTF-8");
         }
         self.0.insert(name, bytes);
@@ -102,10 +114,10 @@ impl Files {
 fn wrong_name(name: &str) -> Vec<&'static str> {
     let mut wrong = Vec::new();
     if name.contains('\\') {
-        wrong.push("must have forward slashes in its name");
+        wrong.push("must use forward slashes in its name");
     }
     if name.starts_with('/') || name.split('/').any(|part| part == "..") {
-        wrong.push("must be named from the root of the archive on");
+        wrong.push("must have a path relative to the root of the zip, without `..`");
     }
     if name.split(['/', '\\']).any(|part| part.starts_with('.') && part != "..")
         || name.starts_with("__MACOSX")

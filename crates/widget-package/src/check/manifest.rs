@@ -1,4 +1,4 @@
-//! The manifest: each key that Kommo wants, with a value that it takes.
+//! Checks the manifest: each key that Kommo requires must have a valid value.
 
 use serde_json::{Map, Value as Json};
 
@@ -8,20 +8,20 @@ use crate::locale::Locale;
 use crate::version::Version;
 
 const FILE: &str = "manifest.json";
-/// What the settings page of a widget knows.
+/// The types of settings on a widget's settings page.
 const SETTING_TYPES: [&str; 5] = ["text", "pass", "custom", "users", "users_lp"];
-/// What the bot designer knows.
+/// The types of fields in the bot designer.
 const FIELD_TYPES: [&str; 3] = ["text", "numeric", "url"];
-/// Keys of `salesbot_designer` that are no block.
+/// Keys of `salesbot_designer` that are not blocks.
 const NO_BLOCKS: [&str; 2] = ["logo", "conditions"];
 
-/// Checks the manifest, and says which languages it lists.
+/// Checks the manifest and returns the languages that it lists.
 pub(super) fn check(manifest: &Json, files: &Files, findings: &mut Findings) -> Vec<Locale> {
     let mut wrong = |holds: bool, message: &str| findings.unless(holds, FILE, message);
     let widget = &manifest["widget"];
     wrong(widget.is_object(), "`widget` must be an object");
     for key in ["name", "description", "short_description"] {
-        wrong(is_key(&widget[key]), &format!("`widget.{key}` must name a text as section.key"));
+        wrong(is_key(&widget[key]), &format!("`widget.{key}` must be the key of a text, like section.key"));
     }
     let version = widget["version"].as_str().and_then(|text| text.parse::<Version>().ok());
     wrong(version.is_some(), "`widget.version` must be three numbers, like \"1.0.0\"");
@@ -31,7 +31,7 @@ pub(super) fn check(manifest: &Json, files: &Files, findings: &mut Findings) -> 
     let contact = |key: &str| widget["support"][key].as_str().is_some_and(|text| !text.is_empty());
     wrong(contact("link") || contact("email"), "`widget.support` must have a link or an email");
     for key in ["code", "secret_key"] {
-        wrong(widget.get(key).is_none(), &format!("`widget.{key}` must be absent: the account gives it"));
+        wrong(widget.get(key).is_none(), &format!("`widget.{key}` must be absent: the account assigns it"));
     }
     for place in ["settings", "salesbot_designer"] {
         let listed = manifest["locations"].as_array().is_some_and(|list| list.iter().any(|one| one == place));
@@ -40,7 +40,10 @@ pub(super) fn check(manifest: &Json, files: &Files, findings: &mut Findings) -> 
     let settings = manifest["settings"].as_object();
     wrong(settings.is_some_and(|settings| !settings.is_empty()), "`settings` must have at least one setting");
     for (key, setting) in settings.into_iter().flatten() {
-        wrong(is_key(&setting["name"]), &format!("`settings.{key}.name` must name a text as section.key"));
+        wrong(
+            is_key(&setting["name"]),
+            &format!("`settings.{key}.name` must be the key of a text, like section.key"),
+        );
         let types = SETTING_TYPES.join(", ");
         wrong(
             is_one_of(&setting["type"], &SETTING_TYPES),
@@ -53,27 +56,30 @@ pub(super) fn check(manifest: &Json, files: &Files, findings: &mut Findings) -> 
     locales
 }
 
-/// The blocks of `salesbot_designer`: their codes and what they are.
+/// The blocks of `salesbot_designer` with their codes.
 pub(super) fn blocks_of(manifest: &Json) -> impl Iterator<Item = (&String, &Json)> {
     let designer = manifest["salesbot_designer"].as_object();
     designer.into_iter().flatten().filter(|(code, _)| !NO_BLOCKS.contains(&code.as_str()))
 }
 
 fn blocks(manifest: &Json, wrong: &mut impl FnMut(bool, &str)) {
-    wrong(blocks_of(manifest).next().is_some(), "`salesbot_designer` must have a block");
+    wrong(blocks_of(manifest).next().is_some(), "`salesbot_designer` must have at least one block");
     for (code, block) in blocks_of(manifest) {
-        let name = format!("`salesbot_designer.{code}.name` must name a text as section.key");
+        let name = format!("`salesbot_designer.{code}.name` must be the key of a text, like section.key");
         wrong(is_key(&block["name"]), &name);
         let settings = block["settings"].as_object();
         wrong(settings.is_some(), &format!("`salesbot_designer.{code}.settings` must be an object"));
         for (key, setting) in settings.into_iter().flatten() {
             let path = format!("salesbot_designer.{code}.settings.{key}");
-            wrong(is_key(&setting["name"]), &format!("`{path}.name` must name a text as section.key"));
+            wrong(
+                is_key(&setting["name"]),
+                &format!("`{path}.name` must be the key of a text, like section.key"),
+            );
             wrong(
                 is_one_of(&setting["type"], &FIELD_TYPES),
                 &format!("`{path}.type` must be one of {}", FIELD_TYPES.join(", ")),
             );
-            wrong(setting["default_value"].is_string(), &format!("`{path}.default_value` must be a text"));
+            wrong(setting["default_value"].is_string(), &format!("`{path}.default_value` must be a string"));
             wrong(setting["manual"].is_boolean(), &format!("`{path}.manual` must be true or false"));
         }
     }
@@ -87,24 +93,33 @@ fn locales(widget: &Json, wrong: &mut impl FnMut(bool, &str)) -> Vec<Locale> {
         match one.as_str().and_then(|code| code.parse::<Locale>().ok()) {
             Some(locale) if !locales.contains(&locale) => locales.push(locale),
             Some(locale) => wrong(false, &format!("`widget.locale` lists {locale} twice")),
-            None => wrong(false, &format!("`widget.locale` lists {one}, which is no language of Kommo")),
+            None => {
+                let known = Locale::ALL.map(Locale::code).join(", ");
+                wrong(
+                    false,
+                    &format!("`widget.locale` lists the unknown language {one} (expected one of: {known})"),
+                );
+            }
         }
     }
     locales
 }
 
-/// A tour is whole or absent: anything else is refused without a reason.
+/// Checks the tour, which must be complete or absent: Kommo refuses an incomplete one without a reason.
 fn tour(manifest: &Json, locales: &[Locale], files: &Files, wrong: &mut impl FnMut(bool, &str)) {
     let Some(tour) = manifest.get("tour") else { return };
-    wrong(tour["is_tour"] == true, "`tour.is_tour` must be true, or `tour` absent");
-    wrong(is_key(&tour["tour_description"]), "`tour.tour_description` must name a text as section.key");
+    wrong(tour["is_tour"] == true, "`tour.is_tour` must be true, or `tour` must be absent");
+    wrong(
+        is_key(&tour["tour_description"]),
+        "`tour.tour_description` must be the key of a text, like section.key",
+    );
     for locale in locales {
         let pictures = tour["tour_images"][locale.code()].as_array().map(Vec::as_slice).unwrap_or_default();
         let there = |picture: &Json| {
             picture.as_str().is_some_and(|name| files.get(name.trim_start_matches('/')).is_some())
         };
         let fits = !pictures.is_empty() && pictures.iter().all(there);
-        wrong(fits, &format!("`tour.tour_images.{locale}` must list pictures that are in the archive"));
+        wrong(fits, &format!("`tour.tour_images.{locale}` must list images that are in the zip"));
     }
 }
 
@@ -116,7 +131,7 @@ fn is_one_of(value: &Json, allowed: &[&str]) -> bool {
     value.as_str().is_some_and(|text| allowed.contains(&text))
 }
 
-/// What a person who changes nothing in the bot designer gives to the script.
+/// The parameters that the script gets if the user changes nothing in the bot designer.
 pub(super) fn defaults_of(block: &Json) -> Json {
     let settings = block["settings"].as_object();
     let defaults: Map<String, Json> = settings

@@ -1,5 +1,5 @@
-//! Holds the finished bytes of a package against what Kommo asks of one, as far as that can be seen without
-//! Kommo: it reads the zip back, decodes the pictures, looks every text up, and runs the script.
+//! Checks the finished bytes of a package against Kommo's rules, as far as possible without Kommo: reads the zip
+//! back, decodes the images, looks up every text, and runs the script.
 
 mod archive;
 mod manifest;
@@ -17,12 +17,12 @@ use super::version::Version;
 
 pub(super) use archive::Files;
 
-/// Something that Kommo would refuse, or that would not work.
+/// A fault that Kommo would refuse, or that would break the block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The file in the package; `widget.zip` for the archive itself.
     pub file: String,
-    /// What is wrong, and what Kommo wants.
+    /// What is wrong, and what Kommo requires.
     pub message: String,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What was found so far.
+/// The findings so far.
 #[derive(Debug, Default)]
 struct Findings(Vec<Finding>);
 
@@ -48,7 +48,7 @@ impl Findings {
     }
 }
 
-/// Everything that is wrong with a package; nothing if it can be uploaded.
+/// Checks a package. Returns everything that is wrong; empty if the package can be uploaded.
 pub fn check(archive: &[u8]) -> Vec<Finding> {
     let mut findings = Findings::default();
     let files = Files::read(archive, &mut findings);
@@ -63,18 +63,20 @@ pub fn check(archive: &[u8]) -> Vec<Finding> {
     findings.0
 }
 
-/// The version of a package, if it has a readable one.
+/// The version of a package; `None` if it cannot be read.
 pub fn version_of(archive: &[u8]) -> Option<Version> {
     let files = Files::read(archive, &mut Findings::default())?;
     let manifest = json(&files, "manifest.json", &mut Findings::default())?;
     manifest["widget"]["version"].as_str()?.parse().ok()
 }
 
-/// A file that must be there and be JSON.
+/// Reads a file that must exist and contain JSON.
 fn json(files: &Files, name: &str, findings: &mut Findings) -> Option<Json> {
     let Some(bytes) = files.get(name) else {
         findings.add(name, "is missing");
         return None;
     };
-    serde_json::from_slice(bytes).map_err(|error| findings.add(name, format!("is no JSON: {error}"))).ok()
+    serde_json::from_slice(bytes)
+        .map_err(|error| findings.add(name, format!("is not valid JSON: {error}")))
+        .ok()
 }

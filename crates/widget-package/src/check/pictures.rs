@@ -1,10 +1,10 @@
-//! The pictures: each is there, a PNG of exactly its size, and not too large for Kommo.
+//! Checks the images: each must exist, be a PNG with exact dimensions, and not exceed Kommo's size limit.
 
 use super::{Files, Findings};
 use crate::picture::png;
 use crate::pictures::{MAX_BYTES, SIZES};
 
-/// Checks all six.
+/// Checks all six images.
 pub(super) fn check(files: &Files, findings: &mut Findings) {
     for (name, width, height) in SIZES {
         let path = format!("images/{name}");
@@ -15,18 +15,19 @@ pub(super) fn check(files: &Files, findings: &mut Findings) {
         findings.unless(
             bytes.len() <= MAX_BYTES,
             &path,
-            format!("has {} bytes; {MAX_BYTES} at most", bytes.len()),
+            format!("has {} bytes (limit: {MAX_BYTES})", bytes.len()),
         );
-        // Its size first: a picture of another one is never unpacked, which could take any memory.
+        // Checks the dimensions first: decoding an image with others could take any amount of memory.
         match png::size(bytes) {
             Ok(size) if size == (width, height) => {
                 if let Err(error) = png::read(bytes) {
-                    findings.add(&path, format!("is no PNG: {error}"));
+                    findings.add(&path, format!("is not a valid PNG: {error}"));
                 }
             }
-            Ok((is_width, is_height)) => findings
-                .add(&path, format!("has {is_width}×{is_height} pixels; it must have {width}×{height}")),
-            Err(error) => findings.add(&path, format!("is no PNG: {error}")),
+            Ok((is_width, is_height)) => {
+                findings.add(&path, format!("has {is_width}×{is_height} pixels: must have {width}×{height}"))
+            }
+            Err(error) => findings.add(&path, format!("is not a valid PNG: {error}")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The script: runs it for each block as the bot designer does, and looks at what its callbacks return.
+//! Runs the script for each block as the bot designer does, and checks what its callbacks return.
 
 use serde_json::Value as Json;
 
@@ -7,9 +7,9 @@ use super::{Files, Findings, steps};
 use crate::engine::{self, Observed};
 
 const FILE: &str = "script.js";
-/// The callbacks that must say that all is well.
+/// The callbacks that must return true.
 const AGREE: [&str; 5] = ["init", "render", "bind_actions", "settings", "onSave"];
-/// Those that must be there, whatever they return.
+/// The other callbacks that must exist.
 const OTHERS: [&str; 3] = ["destroy", "salesbotDesignerSettings", "onSalesbotDesignerSave"];
 
 /// Checks the script with the defaults of each block.
@@ -51,7 +51,7 @@ fn observations(observed: &Observed, findings: &mut Findings) {
                 findings.add(FILE, format!("`onSalesbotDesignerSave` {complaint}"));
             }
         }
-        _ => findings.add(FILE, "`onSalesbotDesignerSave` must return a string of JSON"),
+        _ => findings.add(FILE, "`onSalesbotDesignerSave` must return JSON as a string"),
     }
 }
 

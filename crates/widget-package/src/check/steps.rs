@@ -1,15 +1,15 @@
-//! What a block makes of itself for the bot: steps that ask first, and that always leave by a declared exit.
-//! A wrong step number loops a bot for ever, and a step that ends without an exit leaves it standing.
+//! Checks the steps of a block: they must call the bridge first, and always leave by a declared exit. With a wrong step
+//! number a bot loops endlessly; with a step that ends without an exit it hangs.
 
 use serde_json::Value as Json;
 
 use crate::script::MAX_BYTES;
 
-/// What is wrong with `source`, the JSON of a block that declares the exits `codes`.
+/// The mistakes in `source`, the JSON of a block that declares the exits `codes`.
 pub(super) fn complaints(source: &str, codes: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
     if source.len() > MAX_BYTES {
-        wrong.push(format!("returns {} bytes; {MAX_BYTES} at most", source.len()));
+        wrong.push(format!("returns {} bytes (limit: {MAX_BYTES})", source.len()));
     }
     let Ok(Json::Array(steps)) = serde_json::from_str::<Json>(source) else {
         wrong.push("must return a JSON array of steps".to_owned());
@@ -38,7 +38,7 @@ pub(super) fn complaints(source: &str, codes: &[String]) -> Vec<String> {
     wrong
 }
 
-/// The first step asks, and goes on only where the answer is looked at.
+/// Checks that the first step calls the bridge and then goes to the step that evaluates the completion.
 fn request(steps: &[Json], wrong: &mut Vec<String>) {
     let Some(first) = steps.first() else { return };
     let (ask, next) = (&first["question"][0], &first["question"][1]);
@@ -52,7 +52,7 @@ fn request(steps: &[Json], wrong: &mut Vec<String>) {
     }
 }
 
-/// Shows every handler with its parameters, those within conditions too.
+/// Calls `show` for every handler with its parameters, including those within conditions.
 fn handlers(value: &Json, show: &mut impl FnMut(&str, &Json)) {
     match value {
         Json::Array(list) => list.iter().for_each(|value| handlers(value, show)),

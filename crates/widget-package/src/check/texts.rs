@@ -1,4 +1,4 @@
-//! The texts: a file for each language of the manifest, and in each of them every key that the manifest names.
+//! Checks the texts: each language of the manifest needs a file with every key that the manifest names.
 
 use serde_json::Value as Json;
 
@@ -6,7 +6,7 @@ use super::{Files, Findings, json};
 use crate::i18n::section_and_key;
 use crate::locale::Locale;
 
-/// Checks each language, and gives the texts of those that can be read.
+/// Checks each language, and returns the texts of those that can be read.
 pub(super) fn check(
     manifest: &Json,
     locales: &[Locale],
@@ -28,7 +28,7 @@ pub(super) fn check(
     all
 }
 
-/// Every text of the manifest that reads as a key, once.
+/// Collects every string of the manifest that has the form of a key, without duplicates.
 fn collect<'a>(value: &'a Json, keys: &mut Vec<(&'a str, &'a str)>) {
     match value {
         Json::String(text) => {

@@ -1,4 +1,4 @@
-//! What logos are taken, and what becomes of them.
+//! Which logos are accepted, and how they are fitted.
 
 use std::iter::repeat_n;
 
@@ -16,7 +16,7 @@ fn plain(width: u32, height: u32, colour: [u8; 4]) -> Vec<u8> {
     encoder::write(&picture).unwrap()
 }
 
-/// A PNG with four colours of 16 bits each.
+/// A PNG with 16 bits for each of red, green, blue and opacity.
 fn wide(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
@@ -28,7 +28,7 @@ fn wide(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[test]
-fn proportions_stay_and_the_rest_is_transparent() {
+fn logo_keeps_its_proportions_and_the_rest_is_transparent() {
     for (own, room, fits) in [
         ((100, 100), (400, 272), (272, 272)),
         ((200, 100), (400, 272), (400, 200)),
@@ -49,7 +49,7 @@ fn proportions_stay_and_the_rest_is_transparent() {
 }
 
 #[test]
-fn the_colour_of_what_is_transparent_does_not_bleed() {
+fn colour_of_transparent_pixels_does_not_bleed() {
     let mut picture = Picture::new((64, 64));
     for row in picture.pixels_mut().chunks_mut(64) {
         row.fill([255, 0, 0, 0]);
@@ -62,23 +62,23 @@ fn the_colour_of_what_is_transparent_does_not_bleed() {
 }
 
 #[test]
-fn a_large_picture_is_kept_small() {
+fn large_picture_is_reduced_when_it_is_read() {
     let logo = Logo::read(&plain(3_000, 1_500, [200, 10, 10, 255])).unwrap();
     assert_eq!(format!("{logo:?}"), "Logo(1024×512)");
     assert_eq!(logo.fit((84, 84)).row(42)[42], [200, 10, 10, 255]);
 }
 
 #[test]
-fn a_jpeg_is_read() {
+fn jpeg_is_read() {
     let [red, green, _, alpha] = Logo::read(JPEG).unwrap().fit((84, 84)).row(42)[42];
     assert!(red > 190 && green < 30 && alpha == 255, "{red} {green} {alpha}");
 }
 
 #[test]
-fn a_picture_of_a_telephone_is_turned_as_it_says() {
+fn exif_orientation_of_a_jpeg_is_applied() {
     let mut jpeg = JPEG.to_vec();
     assert_eq!(format!("{:?}", Logo::read(&jpeg).unwrap()), "Logo(100×50)");
-    // One entry in an EXIF block: orientation (0x0112) is 6, a quarter to the right.
+    // One entry in an EXIF block: orientation (0x0112) is 6, a quarter turn to the right.
     let exif = b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
     jpeg.splice(2..2, exif.iter().copied());
     assert_eq!(format!("{:?}", Logo::read(&jpeg).unwrap()), "Logo(50×100)");
@@ -99,11 +99,11 @@ fn a_picture_that_unpacks_to_too_much_is_refused_before_it_is_unpacked() {
         (&wide, 2_900, 2_900, true),
         (&narrow, 5_000, 5_000, true),
         (&narrow, 4_100, 4_100, true),
-        // Small enough, so it is read; and then its pixels are missing.
+        // Small enough to be read, but its pixels are missing.
         (&wide, 500, 500, false),
     ] {
         let mut png = png.clone();
-        // The first chunk, behind the signature, its length and its name, is width and height.
+        // The first chunk begins with width and height, after the signature, its length and its name.
         png[16..20].copy_from_slice(&width.to_be_bytes());
         png[20..24].copy_from_slice(&height.to_be_bytes());
         let sum = crc(&png[12..29]);
@@ -118,13 +118,12 @@ fn a_picture_that_unpacks_to_too_much_is_refused_before_it_is_unpacked() {
 }
 
 #[test]
-fn what_is_no_usable_picture_is_refused_with_its_reason() {
+fn unusable_pictures_are_refused_with_the_reason() {
     let png = plain(64, 64, [1, 2, 3, 255]);
-    for no_picture in [&b""[..], b"<svg/>", b"GIF89a................", b"hello"] {
-        assert_eq!(Logo::read(no_picture), Err(LogoError::Kind), "{no_picture:?}");
+    for other in [&b""[..], b"<svg/>", b"GIF89a................", b"hello"] {
+        assert_eq!(Logo::read(other), Err(LogoError::Kind), "{other:?}");
     }
-    for (damaged, why) in
-        [(&png[..png.len() / 2], "unexpected end of file"), (&JPEG[..20], "Format error decoding Jpeg: ")]
+    for (damaged, why) in [(&png[..png.len() / 2], "unexpected end of file"), (&JPEG[..20], "invalid JPEG: ")]
     {
         let Err(LogoError::Damaged(text)) = Logo::read(damaged) else { panic!("{why}") };
         assert!(text.contains(why), "{text}");

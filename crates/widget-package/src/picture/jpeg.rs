@@ -1,4 +1,4 @@
-//! JPEG, which is only read.
+//! Reads JPEG.
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -8,21 +8,21 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::packed::Unreadable;
 use super::{Orientation, Picture, Size, png};
 
-/// How each JPEG begins.
+/// The first bytes of every JPEG.
 pub(super) const SIGNATURE: &[u8] = b"\xff\xd8\xff";
 
-/// A JPEG whose head was read.
+/// A JPEG after reading its header.
 pub(super) struct File<'a> {
     bytes: &'a [u8],
     is_grey: bool,
 }
 
-/// Its size is for the caller to judge, so it is not limited here.
+/// The decoder's options. They do not limit the size, which the caller checks.
 fn options() -> DecoderOptions {
     DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX)
 }
 
-/// Reads the head.
+/// Reads the header.
 pub(super) fn open(bytes: &[u8]) -> Result<(File<'_>, Size, Orientation), Unreadable> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options());
     decoder.decode_headers()?;
@@ -35,7 +35,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<(File<'_>, Size, Orientation), Unread
 }
 
 impl File<'_> {
-    /// How many bytes the unpacked pixels take.
+    /// The size of the decoded pixels in bytes.
     pub(super) fn pixel_bytes(&self, (width, height): Size) -> u64 {
         u64::from(width) * u64::from(height) * if self.is_grey { 1 } else { 3 }
     }

@@ -1,4 +1,4 @@
-//! A picture in memory, and the way from a PNG or JPEG to it and back.
+//! A picture in memory, read from a PNG or JPEG and written as a PNG.
 
 mod jpeg;
 mod orientation;
@@ -13,7 +13,7 @@ pub(crate) use resize::Kernel;
 /// Width and height in pixels.
 pub(crate) type Size = (u32, u32);
 
-/// Pixels in rows, each of red, green, blue and opacity.
+/// Rows of pixels, each with red, green, blue and opacity.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Picture {
     size: Size,
@@ -26,7 +26,7 @@ impl Picture {
         Self { size, bytes: vec![0; area(size) * 4] }
     }
 
-    /// The picture of these bytes; `None` if they are not as many as `size` needs.
+    /// The picture with these bytes; `None` if their number does not match `size`.
     pub(crate) fn of(size: Size, bytes: Vec<u8>) -> Option<Self> {
         (bytes.len() == area(size) * 4).then_some(Self { size, bytes })
     }
@@ -47,14 +47,14 @@ impl Picture {
         self.bytes.as_chunks_mut().0
     }
 
-    /// The pixels of one row; an empty one beyond the last.
+    /// The pixels of one row; empty after the last row.
     pub(crate) fn row(&self, y: u32) -> &[[u8; 4]] {
         let width = length(self.size.0);
         let start = width * length(y);
         self.pixels().get(start..start + width).unwrap_or_default()
     }
 
-    /// Puts `other` into the middle of this picture. It must not be larger.
+    /// Copies `other` into the middle of this picture. `other` must not be larger.
     pub(crate) fn put_into_middle(&mut self, other: &Self) {
         let (width, height) = self.size;
         let left = length(width.saturating_sub(other.size.0) / 2);
@@ -69,12 +69,12 @@ impl Picture {
     }
 }
 
-/// How many pixels a picture of `size` has.
+/// The number of pixels in a picture of this size.
 fn area((width, height): Size) -> usize {
     length(width) * length(height)
 }
 
-/// A `u32` as an index: they fit on every machine that this is built for.
+/// A `u32` as an index. It fits on every supported platform.
 fn length(side: u32) -> usize {
     usize::try_from(side).unwrap_or(usize::MAX)
 }

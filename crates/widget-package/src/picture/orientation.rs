@@ -1,20 +1,20 @@
-//! How a camera was held: what EXIF data says of it, and turning a picture accordingly.
+//! The orientation of a camera, read from EXIF data, and turning a picture accordingly.
 
 use super::{Picture, length};
 
-/// The tag of the orientation, and the type of a number with 16 bits.
+/// The EXIF tag of the orientation, and the EXIF type of a 16-bit number.
 const ORIENTATION: u16 = 0x0112;
 const SHORT: u16 = 3;
 
-/// Which pixel of the stored picture is the first, as EXIF numbers it: 1 to 8.
+/// The orientation, as EXIF numbers it: 1 to 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Orientation(u8);
 
 impl Orientation {
-    /// As it is stored.
+    /// The orientation of a picture that needs no turning.
     pub(crate) const UPRIGHT: Self = Self(1);
 
-    /// Reads it from EXIF data; upright if they do not say.
+    /// Reads the orientation from EXIF data; upright if there is none.
     pub(crate) fn of_exif(exif: &[u8]) -> Self {
         read(exif).and_then(|number| u8::try_from(number).ok()).map_or(Self::UPRIGHT, |number| {
             if (1..=8).contains(&number) { Self(number) } else { Self::UPRIGHT }
@@ -22,7 +22,7 @@ impl Orientation {
     }
 }
 
-/// The first entry of the first directory that is an orientation.
+/// The value of the first orientation entry in the first directory.
 fn read(exif: &[u8]) -> Option<u16> {
     let order = exif.first_chunk()?;
     let is_little_endian = match order {
@@ -50,7 +50,7 @@ fn read(exif: &[u8]) -> Option<u16> {
 }
 
 impl Picture {
-    /// The picture as it is meant to be seen.
+    /// Turns the picture upright.
     pub(crate) fn turned(self, orientation: Orientation) -> Self {
         let (width, height) = self.size;
         let is_on_its_side = orientation.0 > 4;

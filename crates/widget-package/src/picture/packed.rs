@@ -1,8 +1,8 @@
-//! A picture's file, of which only the head was read: it says what unpacking it would take.
+//! An image file after reading only its header, which says how much memory decoding needs.
 
 use super::{Orientation, Picture, Size, jpeg, png};
 
-/// The file of a picture.
+/// An image file that is not decoded yet.
 pub(crate) struct Packed<'a> {
     file: File<'a>,
     size: Size,
@@ -16,10 +16,10 @@ enum File<'a> {
 }
 
 impl<'a> Packed<'a> {
-    /// Reads the head of a PNG or JPEG. Unpacking a PNG may take `memory` bytes beside the pixels.
+    /// Reads the header of a PNG or JPEG. Decoding a PNG may take `memory` bytes in addition to the pixels.
     ///
     /// # Errors
-    /// It is neither, or it is damaged.
+    /// The bytes are in neither format, or damaged.
     pub(crate) fn open(bytes: &'a [u8], memory: u64) -> Result<Self, Unreadable> {
         if bytes.starts_with(png::SIGNATURE) {
             let reader = png::open(bytes, memory)?;
@@ -39,20 +39,20 @@ impl<'a> Packed<'a> {
         self.size
     }
 
-    /// How many bytes its pixels take as they are stored.
+    /// The size of the decoded pixels in bytes, with the file's number of colours.
     pub(crate) fn pixel_bytes(&self) -> u64 {
         self.pixel_bytes
     }
 
-    /// How it was held. What [`unpack`](Self::unpack) gives is not turned.
+    /// The orientation of the camera. [`unpack`](Self::unpack) does not apply it.
     pub(crate) fn orientation(&self) -> Orientation {
         self.orientation
     }
 
-    /// Reads the pixels.
+    /// Decodes the pixels.
     ///
     /// # Errors
-    /// It is damaged.
+    /// The file is damaged.
     pub(crate) fn unpack(self) -> Result<Picture, Unreadable> {
         match self.file {
             File::Png(reader) => png::unpack(*reader),
@@ -61,31 +61,31 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// Why a picture cannot be read.
+/// Why an image file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
-    /// It is something else, or a kind of JPEG that hardly anyone makes.
-    #[error("The image format is not supported")]
+    /// It is in another format, or a rare kind of JPEG.
+    #[error("the image format is not supported")]
     Unsupported,
-    /// It does not end as it should.
+    /// It ends too early.
     #[error("{0}")]
     Io(#[source] std::io::Error),
-    /// It is no correct PNG.
-    #[error("Format error decoding Png: {0}")]
+    /// It is not a valid PNG.
+    #[error("invalid PNG: {0}")]
     Png(#[source] ::png::DecodingError),
-    /// It is no correct JPEG.
-    #[error("Format error decoding Jpeg: {0}")]
+    /// It is not a valid JPEG.
+    #[error("invalid JPEG: {0}")]
     Jpeg(#[source] zune_jpeg::errors::DecodeErrors),
-    /// It takes more memory than it may.
-    #[error("Memory limit exceeded")]
+    /// Decoding takes more memory than allowed.
+    #[error("decoding takes too much memory")]
     Memory,
-    /// It says to have more pixels than a picture can have.
-    #[error("Image size exceeds limit")]
+    /// Its header states more pixels than an image can have.
+    #[error("the image has too many pixels")]
     Dimensions,
 }
 
 impl Unreadable {
-    /// The pixels do not have the size that the head says.
+    /// The pixels do not have the size that the header states.
     pub(super) fn incomplete() -> Self {
         Self::Io(std::io::ErrorKind::UnexpectedEof.into())
     }

@@ -1,4 +1,4 @@
-//! PNG: reading every kind of it, and writing one that is as small as can be.
+//! Reads every kind of PNG, and writes small ones.
 
 use std::io::Cursor;
 
@@ -9,16 +9,16 @@ use png::{
 use super::packed::Unreadable;
 use super::{Picture, Size, area};
 
-/// How each PNG begins.
+/// The first bytes of every PNG.
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// The most memory that reading one of our own may take beside its pixels, in bytes.
+/// The memory limit for reading an image of a package, in addition to its pixels, in bytes.
 const MAX_MEMORY_BYTES: u64 = 512 * 1024 * 1024;
 
-/// A PNG whose head was read.
+/// A PNG after reading its header.
 pub(super) type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
 
-/// Reads the head. Palettes and pixels of few bits will be unpacked to 8 bits a colour, 16 bits stay.
+/// Reads the header. Decoding will expand palettes and low bit depths to 8 bits per colour, and keep 16 bits.
 pub(super) fn open(bytes: &[u8], memory: u64) -> Result<Reader<'_>, Unreadable> {
     let limits = Limits { bytes: usize::try_from(memory).unwrap_or(usize::MAX) };
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), limits);
@@ -26,7 +26,7 @@ pub(super) fn open(bytes: &[u8], memory: u64) -> Result<Reader<'_>, Unreadable> 
     Ok(decoder.read_info()?)
 }
 
-/// How many bytes the unpacked pixels take.
+/// The size of the decoded pixels in bytes.
 pub(super) fn pixel_bytes(reader: &Reader<'_>) -> u64 {
     let (width, height) = reader.info().size();
     let (colour, depth) = reader.output_color_type();
@@ -57,15 +57,15 @@ pub(super) fn unpack(mut reader: Reader<'_>) -> Result<Picture, Unreadable> {
     Picture::of(size, bytes).ok_or_else(Unreadable::incomplete)
 }
 
-/// Pixels of three colours, with full opacity.
+/// Adds full opacity to pixels of three colours.
 pub(super) fn opaque(bytes: &[u8]) -> Vec<u8> {
     bytes.as_chunks().0.iter().flat_map(|&[red, green, blue]| [red, green, blue, u8::MAX]).collect()
 }
 
-/// The size of a PNG, without unpacking it.
+/// The dimensions of a PNG, without decoding it.
 ///
 /// # Errors
-/// It is none, or it is damaged.
+/// The bytes are not a PNG, or damaged.
 pub(crate) fn size(bytes: &[u8]) -> Result<Size, Unreadable> {
     Ok(open(bytes, MAX_MEMORY_BYTES)?.info().size())
 }
@@ -73,17 +73,17 @@ pub(crate) fn size(bytes: &[u8]) -> Result<Size, Unreadable> {
 /// Reads a PNG.
 ///
 /// # Errors
-/// It is none, or it is damaged.
+/// The bytes are not a PNG, or damaged.
 pub(crate) fn read(bytes: &[u8]) -> Result<Picture, Unreadable> {
     unpack(open(bytes, MAX_MEMORY_BYTES)?)
 }
 
-/// The nearest of 256 values to one of 65,536.
+/// Scales a value from 16 to 8 bits, rounding to the nearest.
 fn narrowed(wide: u16) -> u8 {
     u8::try_from((u32::from(wide) + 128) / 257).unwrap_or(u8::MAX)
 }
 
-/// Writes a PNG. Takes its time for a small one; opacity is left out if each pixel is opaque.
+/// Writes a PNG with slow but strong compression, without opacity if every pixel is opaque.
 ///
 /// # Errors
 /// The picture has no pixels.

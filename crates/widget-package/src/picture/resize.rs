@@ -1,21 +1,21 @@
-//! Making a picture smaller or larger: first its columns, then its rows.
+//! Resizes a picture: first along columns, then along rows.
 //!
-//! Each new pixel is a weighted mean of those around its place. Where the picture gets smaller, the weights reach as much
-//! further, so that no old pixel is left out.
+//! Each new pixel is a weighted mean of the old pixels around its position. To shrink a picture, the weights reach
+//! further in proportion, so that every old pixel counts.
 
 use super::{Picture, Size, length};
 
-/// How the weights fall off.
+/// How the weights decrease with distance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kernel {
-    /// Straight down: soft, and quick.
+    /// Linear: soft and fast.
     Triangle,
     /// With a ring of negative weights: sharp.
     Lanczos3,
 }
 
 impl Kernel {
-    /// From how far away pixels count.
+    /// The distance at which the weights become 0.
     const fn reach(self) -> f32 {
         match self {
             Self::Triangle => 1.0,
@@ -37,13 +37,13 @@ fn sinc(at: f32) -> f32 {
     if at == 0.0 { 1.0 } else { at.sin() / at }
 }
 
-/// What one new pixel is made of: the first old one, and the weights from it on, which are 1 together.
+/// The weighted mean for one new pixel: the first old pixel, and the weights from there on, whose sum is 1.
 struct Mean {
     first: usize,
     weights: Vec<f32>,
 }
 
-/// The means of one side that goes from `old` pixels to `new`.
+/// The means for resizing one side from `old` to `new` pixels.
 fn means(old: u32, new: u32, kernel: Kernel) -> Vec<Mean> {
     let ratio = side(old) / side(new);
     let scale = ratio.max(1.0);
@@ -63,7 +63,7 @@ fn means(old: u32, new: u32, kernel: Kernel) -> Vec<Mean> {
 }
 
 impl Picture {
-    /// The same picture with `size`. Its colours have to be multiplied by their opacity.
+    /// Resizes the picture to `size`. Its colours must be premultiplied by opacity.
     pub(crate) fn resized(&self, size: Size, kernel: Kernel) -> Self {
         if size == self.size {
             return self.clone();
@@ -99,22 +99,22 @@ fn add(sum: &mut [f32; 4], pixel: [f32; 4], weight: f32) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is inside of 0..=255")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the value is within 0..=255")]
 fn channel(value: f32) -> u8 {
     value.clamp(0.0, 255.0).round() as u8
 }
 
-/// 0 for what is below it.
+/// The value as an index; 0 if it is negative.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "it is not negative, and no side is as long"
+    reason = "the value is not negative, and no side is that long"
 )]
 fn index(value: f32) -> usize {
     value.max(0.0) as usize
 }
 
-/// A number of pixels; no picture has so many that a `f32` could not hold it.
+/// A number of pixels as a `f32`, which holds every possible side.
 fn side(pixels: u32) -> f32 {
     place(length(pixels))
 }

@@ -1,8 +1,8 @@
-//! Pictures as they are read from each kind of file, turned and resized.
+//! Pictures read from each kind of file, turned and resized.
 
 use super::*;
 
-/// Six pixels in two rows, each with its own red.
+/// Six pixels in two rows, each with another red value.
 fn six() -> Picture {
     let pixels = (1..=6).flat_map(|red| [red, 0, 0, 255]).collect();
     Picture::of((3, 2), pixels).unwrap()
@@ -29,7 +29,7 @@ fn exif(is_little_endian: bool, tag: u16, orientation: u16) -> Vec<u8> {
 }
 
 #[test]
-fn picture_is_turned_as_exif_numbers_it() {
+fn picture_is_turned_by_each_exif_orientation() {
     for (number, expected) in [
         (1, &[&[1, 2, 3][..], &[4, 5, 6]][..]),
         (2, &[&[3, 2, 1], &[6, 5, 4]]),
@@ -50,7 +50,7 @@ fn picture_is_turned_as_exif_numbers_it() {
 }
 
 #[test]
-fn exif_that_does_not_say_is_upright() {
+fn exif_without_an_orientation_is_upright() {
     let whole = exif(false, 0x0112, 6);
     assert_ne!(Orientation::of_exif(&whole), Orientation::UPRIGHT);
     let other = exif(false, 0x0113, 6);
@@ -84,7 +84,7 @@ fn every_kind_of_png_is_read() {
 }
 
 #[test]
-fn what_is_written_reads_the_same() {
+fn written_png_reads_back_unchanged() {
     let mut transparent = six();
     transparent.pixels_mut()[4] = [9, 8, 7, 6];
     for picture in [six(), transparent] {
@@ -95,7 +95,7 @@ fn what_is_written_reads_the_same() {
 }
 
 #[test]
-fn resizing_keeps_a_plain_colour_and_the_mean() {
+fn resizing_keeps_plain_colours_and_the_mean() {
     let mut plain = Picture::new((40, 30));
     plain.pixels_mut().fill([12, 140, 90, 255]);
     let mut halves = Picture::new((40, 30));

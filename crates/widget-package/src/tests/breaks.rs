@@ -1,9 +1,9 @@
-//! Each rule of a package, broken: the check must find it, and say in which file.
+//! Breaks each rule of a package: the check must report it with the file.
 
 use super::*;
 use crate::check;
 
-/// A package's files after `change`, and what the check finds.
+/// What the check finds in a package after `change`.
 fn broken(change: impl FnOnce(&mut Files)) -> Vec<String> {
     let mut files = plain();
     change(&mut files);
@@ -15,22 +15,22 @@ fn assert_found(name: &str, found: &[String], said: &str) {
 }
 
 #[test]
-fn nothing_is_found_in_a_good_package_however_it_was_packed() {
+fn good_package_has_no_findings_even_if_repacked_with_other_files() {
     assert_eq!(broken(|_| {}), Vec::<String>::new());
     let more = broken(|files| {
         files.insert("style.css".to_owned(), b"p {}".to_vec());
         files.insert("i18n/de.json".to_owned(), b"{}".to_vec());
     });
-    assert_eq!(more, Vec::<String>::new(), "other files do no harm");
+    assert_eq!(more, Vec::<String>::new(), "other files are allowed");
 }
 
 #[test]
 fn each_rule_of_the_manifest_is_checked() {
     let cases: &[(&str, Json, &str)] = &[
         ("/widget", json!(null), "`widget` must be an object"),
-        ("/widget/name", json!("Greet"), "`widget.name` must name a text"),
-        ("/widget/description", json!(null), "`widget.description` must name a text"),
-        ("/widget/short_description", json!(1), "`widget.short_description` must name a text"),
+        ("/widget/name", json!("Greet"), "`widget.name` must be the key of a text"),
+        ("/widget/description", json!(null), "`widget.description` must be the key of a text"),
+        ("/widget/short_description", json!(1), "`widget.short_description` must be the key of a text"),
         ("/widget/version", json!("1.0"), "`widget.version`"),
         ("/widget/interface_version", json!(1), "`widget.interface_version` must be 2"),
         ("/widget/interface_version", json!("2"), "`widget.interface_version` must be 2"),
@@ -39,22 +39,26 @@ fn each_rule_of_the_manifest_is_checked() {
         ("/widget/support", json!({}), "`widget.support`"),
         ("/widget/support/link", json!(""), "`widget.support`"),
         ("/widget/locale", json!([]), "`widget.locale` must list"),
-        ("/widget/locale", json!(["en", "xx"]), "`widget.locale` lists \"xx\""),
+        ("/widget/locale", json!(["en", "xx"]), "`widget.locale` lists the unknown language \"xx\""),
         ("/widget/locale", json!(["en", "en"]), "`widget.locale` lists en twice"),
         ("/widget/locale", json!(["en", "ru"]), "i18n/ru.json: is missing"),
         ("/locations", json!(["settings"]), "`locations` must list salesbot_designer"),
         ("/locations", json!("settings"), "`locations` must list settings"),
         ("/settings", json!({}), "`settings` must have at least one"),
         ("/settings/note/type", json!("date"), "`settings.note.type` must be one of"),
-        ("/settings/note/name", json!("Note"), "`settings.note.name` must name a text"),
+        ("/settings/note/name", json!("Note"), "`settings.note.name` must be the key of a text"),
         ("/settings/note/name", json!("settings.other"), "has no text for `settings.other`"),
-        ("/salesbot_designer", json!({}), "`salesbot_designer` must have a block"),
+        ("/salesbot_designer", json!({}), "`salesbot_designer` must have at least one block"),
         ("/salesbot_designer/greet/name", json!(null), "`salesbot_designer.greet.name`"),
-        ("/salesbot_designer/greet/name", json!("Greet"), "`salesbot_designer.greet.name` must name a text"),
+        (
+            "/salesbot_designer/greet/name",
+            json!("Greet"),
+            "`salesbot_designer.greet.name` must be the key of a text",
+        ),
         (
             "/salesbot_designer/greet/settings/message/name",
             json!("Message"),
-            "settings.message.name` must name a text",
+            "settings.message.name` must be the key of a text",
         ),
         ("/salesbot_designer/greet/name", json!("salesbot.gone"), "has no text for `salesbot.gone`"),
         (
@@ -72,7 +76,7 @@ fn each_rule_of_the_manifest_is_checked() {
         (
             "/salesbot_designer/greet/settings/message/default_value",
             json!(1),
-            "default_value` must be a text",
+            "default_value` must be a string",
         ),
         (
             "/salesbot_designer/greet/settings/message/default_value",
@@ -91,7 +95,7 @@ fn each_rule_of_the_manifest_is_checked() {
 }
 
 #[test]
-fn what_must_be_absent_or_whole_is_found() {
+fn forbidden_keys_and_incomplete_tours_are_found() {
     let with = |place: &str, key: &str, value: Json| {
         broken(|files| {
             let mut manifest = json_of(files, "manifest.json");
@@ -113,11 +117,11 @@ fn what_must_be_absent_or_whole_is_found() {
         |name: &str| json!({ "en": [name], "es": [name], "pt": [name], "tr": [name], "id": [name] });
     let whole = |name: &str| json!({ "is_tour": true, "tour_images": pictures(name), "tour_description": "widget.description" });
     assert_eq!(with("", "tour", whole("/images/logo_main.png")), Vec::<String>::new());
-    assert_found("tour", &with("", "tour", whole("/images/gone.png")), "pictures that are in the archive");
+    assert_found("tour", &with("", "tour", whole("/images/gone.png")), "images that are in the zip");
 }
 
 #[test]
-fn a_field_of_a_block_lacks_nothing() {
+fn every_missing_key_of_a_field_is_found() {
     for key in ["name", "type", "default_value", "manual"] {
         let found = broken(|files| {
             let mut manifest = json_of(files, "manifest.json");
@@ -134,7 +138,7 @@ fn each_text_of_each_language_is_checked() {
     for (file, text, said) in [
         ("i18n/tr.json", &b"{}"[..], "i18n/tr.json: has no text for `widget.name`"),
         ("i18n/tr.json", b"[]", "has no text for `salesbot.field_message`"),
-        ("i18n/tr.json", b"{", "i18n/tr.json: is no JSON"),
+        ("i18n/tr.json", b"{", "i18n/tr.json: is not valid JSON"),
         ("i18n/id.json", br#"{"widget":{"name":" "}}"#, "i18n/id.json: has no text for `widget.name`"),
         ("i18n/id.json", b"\xef\xbb\xbf{}", "i18n/id.json: begins with a byte order mark"),
         ("manifest.json", b"{\"a\":\"\xff\"}", "manifest.json: must be UTF-8"),
@@ -153,27 +157,27 @@ fn each_missing_file_is_named() {
 }
 
 #[test]
-fn pictures_of_another_size_kind_or_weight_are_found() {
+fn images_of_wrong_dimensions_format_or_size_are_found() {
     let swap = |files: &mut Files, name: &str, bytes: Vec<u8>| drop(files.insert(name.to_owned(), bytes));
     let found = broken(|files| {
         let other = files["images/logo.png"].clone();
         swap(files, "images/logo_min.png", other);
     });
-    assert_found("size", &found, "images/logo_min.png: has 130×100 pixels; it must have 84×84");
+    assert_found("size", &found, "images/logo_min.png: has 130×100 pixels: must have 84×84");
     let found = broken(|files| swap(files, "images/logo.png", b"GIF89a".to_vec()));
-    assert_found("kind", &found, "images/logo.png: is no PNG");
+    assert_found("kind", &found, "images/logo.png: is not a valid PNG");
     let found = broken(|files| {
         let mut heavy = files["images/logo.png"].clone();
         heavy.resize(300 * 1024 + 1, 0);
         swap(files, "images/logo.png", heavy);
     });
-    assert_found("weight", &found, "images/logo.png: has 307201 bytes; 307200 at most");
+    assert_found("weight", &found, "images/logo.png: has 307201 bytes (limit: 307200)");
 }
 
 #[test]
-fn an_archive_that_was_packed_wrongly_is_found() {
+fn badly_packed_archives_are_found() {
     let found: Vec<String> = check(b"hello").iter().map(ToString::to_string).collect();
-    assert_found("no zip", &found, "widget.zip: is no zip");
+    assert_found("no zip", &found, "widget.zip: is not a zip");
     let found = broken(|files| {
         *files = files.iter().map(|(name, bytes)| (format!("widget/{name}"), bytes.clone())).collect();
     });
@@ -183,7 +187,7 @@ fn an_archive_that_was_packed_wrongly_is_found() {
         ("images/.hidden.png", "is a hidden file"),
         ("__MACOSX/x", "is a hidden file"),
         ("images\\a.png", "forward slashes"),
-        ("../evil.js", "from the root"),
+        ("../evil.js", "relative to the root"),
     ] {
         let found = broken(|files| drop(files.insert(name.to_owned(), Vec::new())));
         assert_found(name, &found, said);
@@ -193,7 +197,7 @@ fn an_archive_that_was_packed_wrongly_is_found() {
     let found = broken(|files| {
         files.extend((0..500).map(|number| (format!("{number}.txt"), Vec::new())));
     });
-    assert_found("many", &found, "500 at most");
+    assert_found("many", &found, "(limit: 500)");
     let found = broken(|files| {
         files.extend((0..9).map(|number| (format!("{number}.txt"), vec![0; 1024 * 1024])));
     });
@@ -201,20 +205,20 @@ fn an_archive_that_was_packed_wrongly_is_found() {
 }
 
 #[test]
-fn two_entries_of_one_name_are_found() {
+fn two_entries_with_the_same_name_are_found() {
     let mut files = plain();
     files.insert("script.jx".to_owned(), b"define(1);".to_vec());
     let twice = renamed(&packed(&files), b"script.jx", b"script.js");
     let found: Vec<String> = check(&twice).iter().map(ToString::to_string).collect();
-    assert_found("twice", &found, "widget.zip: has two entries of the same name");
+    assert_found("twice", &found, "widget.zip: has two entries with the same name");
 }
 
-/// The archive with other names of the same length: writers refuse to write a name twice.
+/// Renames an entry to another name of the same length. Needed because the zip writer refuses duplicate names.
 fn renamed(archive: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut bytes = archive.to_vec();
     let places: Vec<usize> =
         (0..=bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from)).collect();
-    assert_eq!(places.len(), 2, "at the entry and in the list of entries");
+    assert_eq!(places.len(), 2, "at the entry and in the central directory");
     for at in places {
         bytes[at..at + to.len()].copy_from_slice(to);
     }
@@ -222,11 +226,11 @@ fn renamed(archive: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_picture_of_another_size_is_not_unpacked() {
-    // The head of a picture that would take 14 GB, and nothing of it.
+fn image_of_wrong_dimensions_is_not_decoded() {
+    // Only the header of an image that would take 14 GB.
     let mut head = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\xea\x60\0\0\xea\x60\x08\x06\0\0\0".to_vec();
     head.extend(0x80d2_7542_u32.to_be_bytes());
     head.extend(b"\0\0\0\x0aIDAT");
     let found = broken(|files| drop(files.insert("images/logo.png".to_owned(), head)));
-    assert_found("size", &found, "images/logo.png: has 60000×60000 pixels; it must have 130×100");
+    assert_found("size", &found, "images/logo.png: has 60000×60000 pixels: must have 130×100");
 }

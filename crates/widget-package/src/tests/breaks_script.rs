@@ -1,9 +1,9 @@
-//! Each rule of the script, broken: the check runs it and must find that.
+//! Breaks each rule of the script: the check runs the script and must report it.
 
 use super::*;
 use crate::check;
 
-/// What the check finds after `from` was replaced in the script; it must be there.
+/// What the check finds after replacing `from`, which must occur, in the script.
 fn broken(from: &str, to: &str) -> Vec<String> {
     let mut files = plain();
     let script = String::from_utf8(files["script.js"].clone()).unwrap();
@@ -40,9 +40,9 @@ fn each_rule_of_the_script_is_checked() {
             "leaves by the exit \"fail\", which is not declared",
         ),
         ("onSalesbotDesignerSave: function", "save: function", "`onSalesbotDesignerSave` must be a function"),
-        ("return source;", "return stepsFor(params);", "must return a string of JSON"),
+        ("return source;", "return stepsFor(params);", "must return JSON as a string"),
         ("return source;", "return '{}';", "must return a JSON array"),
-        ("return source;", "return source + new Array(70000).join(' ');", "bytes; 65536 at most"),
+        ("return source;", "return source + new Array(70000).join(' ');", "bytes (limit: 65536)"),
         ("handler: 'widget_request'", "handler: 'show'", "must begin with a widget_request"),
         ("url: PACKAGE.url", "url: ''", "must begin with a widget_request"),
         ("data: dataFrom(params)", "data: 'x'", "must begin with a widget_request"),

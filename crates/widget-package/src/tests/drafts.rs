@@ -1,4 +1,4 @@
-//! From a description to a package, or to everything that is wrong with it.
+//! Validation of descriptions: accepted with defaults, or refused with every mistake.
 
 use super::*;
 use crate::{Field, Mistakes};
@@ -9,7 +9,7 @@ fn mistakes(draft: Draft) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn an_address_is_enough() {
+fn address_alone_is_enough() {
     let spec = spec(draft());
     assert_eq!((spec.name(), spec.version().to_string().as_str()), ("Greet", "1.0.0"));
     assert_eq!(
@@ -25,7 +25,7 @@ fn an_address_is_enough() {
 }
 
 #[test]
-fn each_mistake_is_named_with_its_option() {
+fn every_mistake_names_its_option() {
     let some = |text: &str| Some(text.to_owned());
     let long = |count: usize| Some("x".repeat(count));
     let cases: Vec<(Draft, &str, &str)> = vec![
@@ -48,28 +48,28 @@ fn each_mistake_is_named_with_its_option() {
         (Draft { support_link: some("example.com"), ..draft() }, "support-link", "https://"),
         (Draft { support_link: some("javascript:alert(1)"), ..draft() }, "support-link", "https://"),
         (Draft { support_link: some("https://u:p@example.com"), ..draft() }, "support-link", "https://"),
-        (Draft { locales: texts(&["de"]), ..draft() }, "locale", "`de` is no language of Kommo"),
+        (Draft { locales: texts(&["de"]), ..draft() }, "locale", "unknown language `de`"),
         (Draft { locales: texts(&["en", "es", "en"]), ..draft() }, "locale", "`en` is given twice"),
         (Draft { fields: texts(&["message"]), ..draft() }, "field", "`message` has no value"),
-        (Draft { fields: texts(&["a b=c"]), ..draft() }, "field", "`a b` has a key"),
+        (Draft { fields: texts(&["a b=c"]), ..draft() }, "field", "`a b` has an invalid key"),
         (Draft { fields: texts(&["a=1", "a=2"]), ..draft() }, "field", "`a` and `a` are the same field"),
         (Draft { fields: texts(&["a.b=1", "a=2"]), ..draft() }, "field", "a value and an object"),
         (Draft { fields: texts(&["a.b=1", "a_b=2"]), ..draft() }, "field", "cannot tell apart"),
         (Draft { exits: texts(&["silent"]), ..draft() }, "exit", "`silent` has no title"),
         (Draft { exits: texts(&["a=A", "a=B"]), ..draft() }, "exit", "`a` is given twice"),
         (Draft { version: some("1.0"), ..draft() }, "version", "like 1.0.0"),
-        (Draft { logo: Some(b"GIF89a".to_vec()), ..draft() }, "logo", "PNG or JPEG"),
+        (Draft { logo: Some(b"GIF89a".to_vec()), ..draft() }, "logo", "neither a PNG nor a JPEG"),
     ];
     for (draft, about, said) in cases {
-        let told = format!("{draft:?}");
+        let shown = format!("{draft:?}");
         let [(named, message)] =
-            <[_; 1]>::try_from(mistakes(draft)).unwrap_or_else(|all| panic!("{told}: {all:?}"));
-        assert!(named == about && message.contains(said), "{told}: --{named}: {message}");
+            <[_; 1]>::try_from(mistakes(draft)).unwrap_or_else(|all| panic!("{shown}: {all:?}"));
+        assert!(named == about && message.contains(said), "{shown}: --{named}: {message}");
     }
 }
 
 #[test]
-fn all_mistakes_are_told_at_once() {
+fn all_mistakes_are_reported_together() {
     let draft = Draft {
         url: "https://localhost/x".to_owned(),
         name: Some(String::new()),
@@ -80,15 +80,15 @@ fn all_mistakes_are_told_at_once() {
         support_email: Some("x".to_owned()),
         ..Draft::default()
     };
-    let told = draft.check().unwrap_err().to_string();
-    assert_eq!(told.lines().count(), 9, "{told}");
+    let report = draft.check().unwrap_err().to_string();
+    assert_eq!(report.lines().count(), 9, "{report}");
     for option in ["--url", "--name", "--locale", "--field", "--exit", "--version", "--support-email"] {
-        assert!(told.contains(&format!("{option}: ")), "{option} in\n{told}");
+        assert!(report.contains(&format!("{option}: ")), "{option} in\n{report}");
     }
 }
 
 #[test]
-fn limits_hold_at_their_very_edge() {
+fn limits_are_exact() {
     let fields = |count: usize| (0..count).map(|number| format!("f{number}=x")).collect::<Vec<_>>();
     assert_eq!(spec(Draft { fields: fields(50), ..draft() }).fields().len(), 50);
     assert_eq!(mistakes(Draft { fields: fields(51), ..draft() })[0].0, "field");
@@ -100,12 +100,12 @@ fn limits_hold_at_their_very_edge() {
     };
     let archive = build(&spec(Draft { fields: large(15), ..draft() })).unwrap();
     assert_eq!(crate::check(&archive), []);
-    let told = mistakes(Draft { fields: large(17), ..draft() });
-    assert!(told[0].1.contains("more than 64 KiB"), "{told:?}");
+    let found = mistakes(Draft { fields: large(17), ..draft() });
+    assert!(found[0].1.contains("larger than 64 KiB"), "{found:?}");
 }
 
 #[test]
-fn success_comes_first_and_fail_last_whatever_the_order() {
+fn success_is_the_first_exit_and_fail_the_last() {
     let draft = Draft { exits: texts(&["fail=No", "b=B", "a=A", "success=Yes"]), ..draft() };
     let spec = spec(draft);
     let exits: Vec<(&str, &str)> = spec.exits().iter().map(|exit| (exit.code(), spec.title(exit))).collect();

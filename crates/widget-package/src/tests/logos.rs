@@ -1,11 +1,11 @@
-//! The six pictures, as they are read back from a package.
+//! The six images, read back from a package.
 
 use super::*;
 use crate::check;
 use crate::picture::{Picture, png};
 
-/// As Kommo wants them.
-const WANTED: [(&str, u32, u32); 6] = [
+/// Kommo's requirements.
+const REQUIRED: [(&str, u32, u32); 6] = [
     ("logo.png", 130, 100),
     ("logo_main.png", 400, 272),
     ("logo_small.png", 108, 108),
@@ -23,7 +23,7 @@ fn pictures(draft: Draft) -> Vec<Picture> {
         assert_eq!(picture.size(), (width, height), "{name}");
         picture
     };
-    WANTED.map(read).into()
+    REQUIRED.map(read).into()
 }
 
 fn named(name: &str) -> Draft {
@@ -31,7 +31,7 @@ fn named(name: &str) -> Draft {
 }
 
 #[test]
-fn a_drawn_logo_fills_each_size_and_has_a_white_bubble_in_its_middle() {
+fn drawn_logo_fills_each_size_and_has_a_white_bubble() {
     for picture in pictures(named("Sales")) {
         let (width, height) = picture.size();
         assert!(picture.pixels().iter().all(|pixel| pixel[3] == 255), "opaque");
@@ -43,7 +43,7 @@ fn a_drawn_logo_fills_each_size_and_has_a_white_bubble_in_its_middle() {
 }
 
 #[test]
-fn the_colour_of_a_drawn_logo_belongs_to_the_name() {
+fn colour_of_a_drawn_logo_depends_on_the_name() {
     let corner = |name: &str| pictures(named(name))[0].pixels()[0];
     assert_eq!(corner("Sales"), corner("Sales"));
     let mut colours: Vec<_> = ["Sales", "Support", "Echo", "Greet"].map(corner).into();
@@ -53,7 +53,7 @@ fn the_colour_of_a_drawn_logo_belongs_to_the_name() {
 }
 
 #[test]
-fn an_own_logo_is_in_each_size_with_its_proportions() {
+fn supplied_logo_keeps_its_proportions_in_each_size() {
     let mut logo = Picture::new((600, 200));
     logo.pixels_mut().fill([12, 140, 90, 255]);
     let pictures = pictures(Draft { logo: Some(png::write(&logo).unwrap()), ..draft() });
@@ -61,7 +61,7 @@ fn an_own_logo_is_in_each_size_with_its_proportions() {
         let (width, height) = picture.size();
         let middle = usize::try_from(width / 2).unwrap();
         assert_eq!(picture.row(height / 2)[middle], [12, 140, 90, 255]);
-        // Three times as wide as high: bars at top and bottom, or at the sides of the widest.
+        // Three times as wide as high: transparent bars at top and bottom, or at the sides if the image is wider.
         let high = picture.pixels().iter().filter(|pixel| pixel[3] == 255).count();
         let expected = if width < 3 * height { width * width / 3 } else { 3 * height * height };
         let off = f64::from(u32::try_from(high).unwrap()) / f64::from(expected);
@@ -73,7 +73,7 @@ fn an_own_logo_is_in_each_size_with_its_proportions() {
 }
 
 #[test]
-fn a_photograph_of_noise_still_makes_a_package_that_kommo_takes() {
+fn package_with_a_noisy_logo_passes_the_check() {
     let mut random = fastrand::Rng::with_seed(3);
     let mut noise = Picture::new((800, 544));
     noise.bytes_mut().iter_mut().for_each(|channel| *channel = random.u8(..));

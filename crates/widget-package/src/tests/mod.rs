@@ -1,4 +1,4 @@
-//! The package as a whole: what is described goes in, and what Kommo would see comes out.
+//! Tests of whole packages: from the description to the files that Kommo sees.
 
 mod archive;
 mod breaks;
@@ -33,7 +33,7 @@ fn spec(draft: Draft) -> Spec {
     draft.check().unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
-/// Names and bytes of what a package holds.
+/// The names and contents of a package's files.
 type Files = BTreeMap<String, Vec<u8>>;
 
 fn unpacked(archive: &[u8]) -> Files {
@@ -61,7 +61,7 @@ fn files(draft: Draft) -> Files {
     unpacked(&build(&spec(draft)).unwrap())
 }
 
-/// The package of [`draft`]; made once, because its pictures take a while.
+/// The files of the package of [`draft`]. Built once, because the images take a while.
 fn plain() -> Files {
     static PLAIN: OnceLock<Files> = OnceLock::new();
     PLAIN.get_or_init(|| files(draft())).clone()
@@ -75,19 +75,19 @@ fn json_of(files: &Files, name: &str) -> Json {
     serde_json::from_slice(&files[name]).unwrap()
 }
 
-/// What the script of a package does with what a person wrote in the bot designer.
+/// Runs the script of a package with the values that a user entered in the bot designer.
 fn observe(draft: Draft, params: &Json) -> Observed {
     engine::observe(script_of(draft).as_bytes(), "greet", params, &json!({})).unwrap()
 }
 
-/// What the bot then runs.
+/// The steps that the bot then runs.
 fn saved(draft: Draft, params: &Json) -> Json {
     let observed = observe(draft, params);
     assert!(observed.thrown.is_empty(), "{:?}", observed.thrown);
     serde_json::from_str(observed.returned["onSalesbotDesignerSave"].as_str().unwrap()).unwrap()
 }
 
-/// What the bot then sends.
+/// The data that the bot then sends.
 fn data(draft: Draft, params: &Json) -> Json {
     saved(draft, params)[0]["question"][0]["params"]["data"].clone()
 }

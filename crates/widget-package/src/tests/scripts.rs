@@ -1,9 +1,9 @@
-//! What the bot runs, as the script says it when it is run.
+//! The steps that the script returns for a bot.
 
 use super::*;
 
 #[test]
-fn the_bot_asks_first_and_then_leaves_by_the_status() {
+fn bot_calls_the_bridge_first_and_then_leaves_by_the_status() {
     let draft = Draft {
         fields: texts(&["message={{message_text}}", "lead.id={{lead.id}}"]),
         exits: texts(&["silent=Nothing to say", "fail=No answer"]),
@@ -34,7 +34,7 @@ fn the_bot_asks_first_and_then_leaves_by_the_status() {
 }
 
 #[test]
-fn fields_nest_as_they_are_written() {
+fn fields_nest_by_their_paths() {
     for (fields, expected) in [
         (&[][..], json!({ "message": "{{message_text}}" })),
         (&["a=1", "b="], json!({ "a": "1", "b": "" })),
@@ -46,7 +46,7 @@ fn fields_nest_as_they_are_written() {
             &["a.b.c.d.e=deep", "a.b.x=less"],
             json!({ "a": { "b": { "c": { "d": { "e": "deep" } }, "x": "less" } } }),
         ),
-        // Names that every object of a script has by itself.
+        // Names that every JavaScript object already has.
         (
             &["constructor.name=1", "toString=2", "hasOwnProperty=3", "a.valueOf.b=4"],
             json!({ "constructor": { "name": "1" }, "toString": "2", "hasOwnProperty": "3",
@@ -59,7 +59,7 @@ fn fields_nest_as_they_are_written() {
 }
 
 #[test]
-fn no_text_from_outside_breaks_out_of_the_script() {
+fn no_text_of_a_description_becomes_code() {
     let nasty = [
         r#"say "hi" and 'bye' \ \" \u0041"#,
         "two\nlines\r\n\tand a tab",
@@ -90,7 +90,7 @@ fn no_text_from_outside_breaks_out_of_the_script() {
 }
 
 #[test]
-fn what_a_person_wrote_in_the_bot_designer_wins_over_the_default() {
+fn value_from_the_bot_designer_overrides_the_default() {
     let fields = texts(&["message={{message_text}}", "lead.id={{lead.id}}"]);
     let own = |params: Json| data(Draft { fields: fields.clone(), ..draft() }, &params);
     let sent = |message: &str, id: &str| json!({ "message": message, "lead": { "id": id } });
@@ -113,7 +113,7 @@ fn what_a_person_wrote_in_the_bot_designer_wins_over_the_default() {
 }
 
 #[test]
-fn the_callbacks_return_what_kommo_waits_for() {
+fn callbacks_return_the_values_that_kommo_expects() {
     let observed = observe(draft(), &json!({}));
     for name in ["init", "render", "bind_actions", "settings", "onSave"] {
         assert_eq!(observed.returned[name], json!(true), "{name}");
@@ -124,7 +124,7 @@ fn the_callbacks_return_what_kommo_waits_for() {
 }
 
 #[test]
-fn the_exits_have_titles_in_the_language_of_the_person() {
+fn exits_have_titles_in_the_users_language() {
     let draft =
         || Draft { locales: texts(&["es", "ru"]), exits: texts(&["silent=Nothing to say"]), ..draft() };
     let files = files(draft());
@@ -145,14 +145,14 @@ fn the_exits_have_titles_in_the_language_of_the_person() {
 }
 
 #[test]
-fn a_block_that_grew_too_long_is_not_saved() {
+fn block_over_the_size_limit_is_not_saved() {
     let length = |message: &str| {
         let observed = observe(draft(), &json!({ "message": message }));
         let source = observed.returned.get("onSalesbotDesignerSave").and_then(Json::as_str).map(str::len);
         source.ok_or_else(|| observed.thrown["onSalesbotDesignerSave"].clone())
     };
     let around = length("").unwrap();
-    // Letters of one to four bytes: it is bytes that count.
+    // Letters of one to four bytes, because the limit counts bytes.
     for letter in ["x", "é", "你", "👋"] {
         let many = (65_536 - around) / letter.len();
         let rest = "x".repeat(65_536 - around - many * letter.len());
@@ -163,7 +163,7 @@ fn a_block_that_grew_too_long_is_not_saved() {
 }
 
 #[test]
-fn the_script_is_written_for_old_browsers_too() {
+fn script_avoids_syntax_that_old_browsers_lack() {
     let text = script_of(draft());
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     for modern in ["=>", "let ", "const ", "`", "class ", "..."] {
@@ -172,7 +172,7 @@ fn the_script_is_written_for_old_browsers_too() {
 }
 
 #[test]
-fn a_script_that_goes_on_for_ever_is_stopped() {
+fn endless_and_invalid_scripts_are_stopped_with_the_reason() {
     for (script, said) in [
         ("while (true) {}", "interrupted"),
         ("function f() { return f() + 1; } f();", "stack"),

@@ -1,4 +1,4 @@
-//! The manifest, and its ties to the files of texts.
+//! The manifest, and the translation files that it refers to.
 
 use super::*;
 use crate::Locale;
@@ -7,7 +7,7 @@ use crate::check;
 const ALL: [&str; 6] = ["en", "es", "pt", "tr", "id", "ru"];
 
 #[test]
-fn the_manifest_says_all_that_kommo_asks_for() {
+fn manifest_has_every_key_that_kommo_requires() {
     let draft = Draft {
         locales: texts(&["en", "tr"]),
         fields: texts(&["site:url=https://x.example/", "lead.price:numeric={{lead.price}}"]),
@@ -44,7 +44,7 @@ fn the_manifest_says_all_that_kommo_asks_for() {
 }
 
 #[test]
-fn each_key_of_the_manifest_has_a_text_in_each_language() {
+fn every_key_of_the_manifest_has_a_text_in_every_language() {
     let draft = Draft {
         locales: texts(&ALL),
         fields: texts(&["message={{message_text}}", "lead.id={{lead.id}}", "host=example.com"]),
@@ -64,7 +64,7 @@ fn each_key_of_the_manifest_has_a_text_in_each_language() {
         ("salesbot", "exit_success"),
         ("salesbot", "exit_silent"),
         ("salesbot", "exit_fail"),
-        // A default that reads as a key stands for itself.
+        // The text of a default with the form of a key is the default itself.
         ("example", "com"),
     ];
     for locale in ALL {
@@ -86,7 +86,7 @@ fn each_key_of_the_manifest_has_a_text_in_each_language() {
 }
 
 #[test]
-fn a_package_has_texts_for_its_languages_and_no_others() {
+fn package_has_texts_only_for_its_languages() {
     let listed = |draft: Draft| {
         let files = files(draft);
         let texts: Vec<String> =
@@ -94,7 +94,7 @@ fn a_package_has_texts_for_its_languages_and_no_others() {
         (json_of(&files, "manifest.json")["widget"]["locale"].clone(), texts)
     };
     let (locales, files) = listed(draft());
-    assert_eq!(locales, json!(["en", "es", "pt", "tr", "id"]), "those of Kommo");
+    assert_eq!(locales, json!(["en", "es", "pt", "tr", "id"]), "the languages of Kommo");
     assert_eq!(files, ["en.json", "es.json", "id.json", "pt.json", "tr.json"]);
     let (locales, files) = listed(Draft { locales: texts(&["ru"]), ..draft() });
     assert_eq!((locales, files), (json!(["ru"]), texts(&["ru.json"])));
@@ -102,7 +102,7 @@ fn a_package_has_texts_for_its_languages_and_no_others() {
 }
 
 #[test]
-fn own_texts_stand_in_every_language() {
+fn supplied_texts_are_used_in_every_language() {
     let draft = Draft {
         name: Some(" Кофе & cake ".to_owned()),
         description: Some("First\nsecond".to_owned()),
@@ -123,7 +123,7 @@ fn own_texts_stand_in_every_language() {
 }
 
 #[test]
-fn a_handlers_name_becomes_the_code_and_the_name_of_its_block() {
+fn code_and_name_of_the_block_come_from_the_handler() {
     for (handler, block, name) in [
         ("greet", "greet", "Greet"),
         ("greet-new_people", "greet_new_people", "Greet new people"),

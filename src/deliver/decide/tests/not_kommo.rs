@@ -1,4 +1,4 @@
-//! What is done with a 404 that comes early, and with what is not Kommo's API.
+//! Decisions after an early 404, and after responses that are not from Kommo's API.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn a_404_within_three_seconds_of_the_request_is_retried_and_charges_nothing() {
                 let due_at = NOW + Duration::from_millis(delay);
                 assert_eq!(decision.next, AfterDelivery::Retry { due_at, delivery }, "{age} {outcome:?}");
                 assert_eq!((decision.result, decision.pause), (None, None), "{age} {outcome:?}");
-                // Only Kommo's own answer shows that the account takes calls.
+                // Only Kommo's own response shows that the account takes calls.
                 assert_eq!(
                     decision.account_is_fine,
                     matches!(outcome, AttemptOutcome::Called(CallOutcome::NotFound { .. }))
@@ -24,7 +24,7 @@ fn a_404_within_three_seconds_of_the_request_is_retried_and_charges_nothing() {
 }
 
 #[test]
-fn an_early_404_keeps_no_job_from_giving_up() {
+fn an_early_404_does_not_keep_a_job_from_giving_up() {
     let early = |since| {
         let delivery =
             Delivery { failures: 3, failing_since: Some(since), answer_lost: false, refused_at: None };
@@ -46,7 +46,7 @@ fn a_404_of_a_job_from_the_future_is_final() {
 }
 
 #[test]
-fn what_is_not_kommos_api_is_retried_and_a_success_of_it_notes_a_lost_answer() {
+fn a_response_that_is_not_kommos_is_retried_and_a_success_counts_as_a_lost_response() {
     for (status, lost) in [(404, false), (200, true), (206, true)] {
         let outcome = web_page(status);
         let decision = Case::default().decide(&outcome);
@@ -56,7 +56,7 @@ fn what_is_not_kommos_api_is_retried_and_a_success_of_it_notes_a_lost_answer() {
         assert_eq!((delivery.failures, delivery.answer_lost), (1, lost), "{status}");
         let error = decision.error.unwrap();
         assert!(error.contains(&status.to_string()) && error.contains("not Kommo's API"), "{error}");
-        // Not even after a lost answer does a 404 of something else say that the continue had arrived.
+        // Even after a lost response, a 404 of another server does not mean that the continue had arrived.
         let delivery = Delivery { failures: 9, failing_since: Some(NOW - HOUR), ..answer_was_lost() };
         let last = Case { delivery, ..Case::default() }.decide(&outcome);
         assert_eq!(last.next, AfterDelivery::Dead { answer_lost: true }, "{status}");

@@ -1,7 +1,8 @@
-//! Random days of two accounts, with answers that take their time: one job is always refused, or one account is for a
-//! while. Whatever the order: good jobs are held up once and are never charged for it, and the bad one ends.
+//! Random days of two accounts, with slow responses. Either one job is always refused, or one account refuses everything
+//! for a while. In any order of events: good jobs are delayed at most once and are never charged for it, and the bad job
+//! ends.
 //!
-//! No store and no socket: the jobs are a list, and the pace and the decisions are the real ones.
+//! Uses no store and no socket: the jobs are a list, but the pace and the decisions are the real ones.
 
 use proptest::prelude::*;
 
@@ -14,7 +15,7 @@ use model::clock::ManualClock;
 const ACCOUNTS: [&str; 2] = ["https://a.kommo.com", "https://b.kommo.com"];
 const TICK: Duration = Duration::from_millis(500);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20 * 60);
-/// The longest that the first pause, the rate and the answers can hold up one job.
+/// The longest delay of one job by the first pause, the rate and slow responses.
 const ONCE: Duration = Duration::from_secs(75);
 
 struct Played {
@@ -25,7 +26,7 @@ struct Played {
     delivery: Delivery,
     charged: u32,
     is_flying: bool,
-    /// When, and whether it was delivered.
+    /// When it ended, and whether it was delivered.
     ended: Option<(Timestamp, bool)>,
 }
 
@@ -33,12 +34,12 @@ struct Day {
     limiter: std::sync::Arc<CallLimiter>,
     clock: ManualClock,
     jobs: Vec<Played>,
-    /// Which of them have not ended.
+    /// The indexes of the jobs that have not ended.
     open: Vec<usize>,
-    /// When its answer comes, which job, what it says.
+    /// Per call in flight: when its response comes, the job's index, the status, and the permit.
     flying: Vec<(Timestamp, usize, u16, Permit)>,
     refusal: u16,
-    /// The first account refuses all, from and to.
+    /// The start and end of the time in which the first account refuses everything.
     outage: Option<(Timestamp, Timestamp)>,
 }
 
@@ -46,7 +47,7 @@ fn id(number: usize) -> JobId {
     JobId::new(Timestamp::from_millis(0), number as u128)
 }
 
-/// 403 is one without JSON, and 404 stands for one with JSON.
+/// 403 is a 403 without JSON; 404 stands for a 403 with JSON.
 fn answer(status: u16) -> AttemptOutcome {
     let (status, body) = match status {
         403 => (403, "<html>"),
@@ -88,7 +89,7 @@ impl Day {
         });
     }
 
-    /// Sends what may go. Jobs that were refused come last.
+    /// Sends what may go. Refused jobs come last.
     fn send(&mut self, latency: Duration) {
         self.open.retain(|job| self.jobs[*job].ended.is_none());
         let now = self.clock.now();
@@ -112,7 +113,7 @@ impl Day {
         }
     }
 
-    /// Reads the answers that are there.
+    /// Reads the responses that have arrived.
     fn read(&mut self) {
         let now = self.clock.now();
         let policy = HandlerPolicy::default();
@@ -174,7 +175,7 @@ impl Day {
         }
     }
 
-    /// Lets ticks pass; in each a job may come in. Latencies come in turn.
+    /// Lets `seconds` pass in ticks. A job may arrive in each tick; the latencies take turns.
     fn live(&mut self, seconds: u64, gaps: [u64; 2], bad_at: Option<u64>, latencies: &[u64]) {
         for tick in 0..seconds * 2 {
             for (account, gap) in gaps.into_iter().enumerate() {
@@ -201,7 +202,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(24), ..ProptestConfig::default() })]
 
     #[test]
-    fn a_bad_job_holds_up_its_account_once_and_no_other_and_ends(
+    fn a_bad_job_delays_its_account_once_and_no_other_and_ends(
         refusal in refusal(),
         gaps in [2..20_u64, 2..20_u64],
         bad_at in 0..100_u64,
@@ -214,25 +215,25 @@ proptest! {
         for job in day.jobs.iter().filter(|job| !job.is_bad && job.arrived < last) {
             let Some((ended, true)) = job.ended else { panic!("a good job is not delivered") };
             prop_assert_eq!(job.charged, 1, "a good job is charged for a bad one");
-            // More than its answer, and the rate.
+            // Longer than its response and the rate can take.
             if ended.since(job.arrived) > Duration::from_secs(8) {
-                prop_assert_eq!(job.account, 0, "another account is held up");
+                prop_assert_eq!(job.account, 0, "another account is delayed");
                 let (first, _) = held_up.unwrap_or((job.arrived, ended));
                 held_up = Some((first, ended));
             }
         }
         if let Some((first, last)) = held_up {
-            prop_assert!(last.since(first) <= ONCE, "held up more than once: {:?}", last.since(first));
+            prop_assert!(last.since(first) <= ONCE, "delayed more than once: {:?}", last.since(first));
         }
         let bad = day.jobs.iter().find(|job| job.is_bad).unwrap();
-        let Some((ended, false)) = bad.ended else { panic!("the bad job goes on") };
+        let Some((ended, false)) = bad.ended else { panic!("the bad job does not end") };
         let lived = ended.since(bad.arrived);
         prop_assert!(lived >= GIVE_UP_AFTER && lived < GIVE_UP_AFTER + ONCE * 4, "{lived:?}");
         prop_assert!(bad.charged > 10);
     }
 
     #[test]
-    fn an_outage_of_an_account_charges_none_of_its_jobs_and_holds_up_no_other(
+    fn an_outage_of_an_account_charges_no_job_and_delays_no_other_account(
         refusal in refusal(),
         gaps in [3..40_u64, 3..20_u64],
         from in 0..60_u64,
@@ -246,7 +247,7 @@ proptest! {
             let Some((ended, true)) = job.ended else { panic!("{refusal}: a job is not delivered") };
             prop_assert_eq!(job.charged, 1, "a job is charged for its account");
             let is_held_up = ended.since(job.arrived) > Duration::from_secs(8);
-            prop_assert!(job.account == 0 || !is_held_up, "another account is held up");
+            prop_assert!(job.account == 0 || !is_held_up, "another account is delayed");
         }
     }
 }

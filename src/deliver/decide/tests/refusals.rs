@@ -1,4 +1,4 @@
-//! What is done with a 401, 402 or 403 of a job, and of its account.
+//! Decisions after a 401, 402 or 403 that is about a job or about its account.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn refused(failing_since: Option<Timestamp>, refused_at: Timestamp) -> Delivery 
 }
 
 #[test]
-fn a_job_that_is_refused_while_the_account_takes_others_waits_alone_and_is_charged_until_it_gives_up() {
+fn a_job_that_is_refused_alone_waits_alone_and_is_charged_until_it_gives_up() {
     let account = AccountEvidence { taken_at: Some(NOW), refuses_others: false };
     let before = NOW - Duration::from_secs(1);
     for outcome in refusals() {
@@ -26,12 +26,12 @@ fn a_job_that_is_refused_while_the_account_takes_others_waits_alone_and_is_charg
             "{outcome:?}"
         );
 
-        // From then on it is known, also to a process that has seen no other job.
-        let (since, standing) = (NOW - HOUR, AccountEvidence::default());
+        // From then on it is known to be refused alone, even to a new process without evidence.
+        let (since, no_evidence) = (NOW - HOUR, AccountEvidence::default());
         let almost = refused(Some(since + Duration::from_millis(1)), before);
-        let again = Case { delivery: almost, account: standing, ..Case::default() }.decide(&outcome);
+        let again = Case { delivery: almost, account: no_evidence, ..Case::default() }.decide(&outcome);
         assert!(matches!(again.next, AfterDelivery::Retry { .. }) && again.pause.is_none(), "{outcome:?}");
-        let last = Case { delivery: refused(Some(since), before), account: standing, ..Case::default() };
+        let last = Case { delivery: refused(Some(since), before), account: no_evidence, ..Case::default() };
         let last = last.decide(&outcome);
         assert_eq!(
             (last.next, last.pause),
@@ -42,7 +42,7 @@ fn a_job_that_is_refused_while_the_account_takes_others_waits_alone_and_is_charg
 }
 
 #[test]
-fn an_outage_of_the_account_charges_no_job_and_forgets_no_refused_one() {
+fn an_outage_of_the_account_charges_no_job_and_remembers_refused_ones() {
     let account = AccountEvidence { taken_at: Some(NOW), refuses_others: true };
     let before = NOW - Duration::from_secs(1);
     for outcome in refusals() {
@@ -61,7 +61,7 @@ fn an_outage_of_the_account_charges_no_job_and_forgets_no_refused_one() {
             "{outcome:?}"
         );
     }
-    // Nor does its time begin again whenever its account has to wait for something else.
+    // Its time budget does not start again either when its account waits for another reason.
     let delivery = refused(Some(NOW - HOUR), before);
     for outcome in [status(429), AttemptOutcome::NoBearer(NoBearer::Unknown)] {
         let AfterDelivery::Wait { delivery: then, .. } =
@@ -74,7 +74,7 @@ fn an_outage_of_the_account_charges_no_job_and_forgets_no_refused_one() {
 }
 
 #[test]
-fn what_is_put_in_the_place_of_a_refused_completion_was_not_refused() {
+fn a_replaced_completion_starts_without_a_refusal() {
     let delivery = refused(Some(NOW), NOW);
     let case = Case { prepared: with_handlers(), delivery, ..Case::default() };
     let AfterDelivery::Replace { delivery, .. } = case.decide(&status(422)).next else { panic!() };
@@ -82,7 +82,7 @@ fn what_is_put_in_the_place_of_a_refused_completion_was_not_refused() {
 }
 
 #[test]
-fn who_alone_is_refused_again_waits_alone() {
+fn only_a_wait_becomes_a_retry_of_the_job_alone() {
     let decision = Case::default().decide(&status(403));
     let AfterDelivery::Wait { delivery, .. } = decision.next else { panic!() };
     let due_at = NOW + HOUR;

@@ -1,16 +1,16 @@
-//! What is sent in place of a completion that Kommo refuses.
+//! Decisions after Kommo refused a completion: what is sent instead.
 
 use super::*;
 
 #[test]
-fn too_few_on_data_alone_is_sent_once_more_with_goto() {
+fn too_few_for_data_alone_is_sent_again_with_a_goto() {
     let case = Case { goto: Some(Step::question(1)), ..Case::default() };
     let AfterDelivery::Replace { prepared, .. } = case.decide(&with_code(400, "TooFew")).next else {
         panic!()
     };
     assert_eq!((prepared.completion.is_data_alone(), prepared.outcome), (false, Outcome::Handler));
 
-    // Then it is not data alone any more, and the next refusal brings the fallback.
+    // The second completion is no longer data alone, so the next refusal leads to the fallback.
     let again = Case { prepared, goto: Some(Step::question(1)), ..Case::default() };
     let AfterDelivery::Replace { prepared, .. } = again.decide(&with_code(400, "TooFew")).next else {
         panic!()
@@ -22,7 +22,7 @@ fn too_few_on_data_alone_is_sent_once_more_with_goto() {
 }
 
 #[test]
-fn too_few_without_a_configured_goto_is_dead_and_says_what_to_set() {
+fn too_few_without_a_configured_goto_is_dead_and_names_the_key() {
     let decision = Case::default().decide(&with_code(400, "TooFew"));
     assert_eq!(
         (decision.next, decision.result),

@@ -1,4 +1,4 @@
-//! Lanes in the line, parked and freed; then any order of events against the simplest model.
+//! Lanes in the line, parking and freeing; and a property test of any order of events against a simple model.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(ms)
 }
 
-/// A queue in which these lanes are due, the first one longest.
+/// Returns a queue in which these lanes are due, the first one longest.
 fn due(lanes: &[&str]) -> LaneQueue {
     let mut queue = LaneQueue::default();
     for (ms, lane) in (0..).zip(lanes) {
@@ -26,28 +26,28 @@ fn due(lanes: &[&str]) -> LaneQueue {
     queue
 }
 
-/// What the next round finds, in its order. It claims for each of them and leaves its job.
+/// Runs a round that claims for each lane that it finds. Returns the lanes in order. The claimed jobs stay due.
 fn round(queue: &mut LaneQueue, elapsed: Duration) -> Vec<String> {
     queue.begin(NOW, elapsed);
     std::iter::from_fn(|| queue.take()).map(|lane| lane.to_string()).collect()
 }
 
 #[test]
-fn the_line_is_a_round() {
+fn the_line_is_round_robin() {
     let mut queue = due(&["a", "b", "c"]);
     assert_eq!(queue.take().as_deref(), Some("a"));
-    // It was served, and has more that is older than what the others have.
+    // It was just served, and its next job is older than the other lanes' jobs.
     queue.set("a", Some(at(0)));
     assert_eq!(round(&mut queue, secs(0)), ["b", "c", "a"]);
     assert_eq!(queue.take(), None);
 }
 
 #[test]
-fn lanes_that_are_freed_together_take_turns_whichever_has_the_older_jobs() {
+fn lanes_freed_by_one_event_take_turns_whatever_the_age_of_their_jobs() {
     let mut queue = due(&["backlog", "fresh"]);
     let mut served = Vec::new();
     for second in 0..4 {
-        // The first that asks uses up what both may have until the next second.
+        // The first lane uses up what both may send until the next second.
         for _ in 0..2 {
             let lane = queue.take().unwrap();
             if served.len() > second {
@@ -66,7 +66,7 @@ fn lanes_that_are_freed_together_take_turns_whichever_has_the_older_jobs() {
 }
 
 #[test]
-fn a_lane_that_is_put_back_stays_the_first() {
+fn a_lane_that_is_put_back_stays_first() {
     let mut queue = due(&["a", "b"]);
     queue.take();
     queue.put_back("a");
@@ -75,18 +75,18 @@ fn a_lane_that_is_put_back_stays_the_first() {
 }
 
 #[test]
-fn a_parked_lane_is_not_looked_at_before_its_time() {
+fn a_parked_lane_is_not_checked_before_its_time() {
     let mut queue = due(&["a"]);
     queue.take();
     queue.park("a", Some(secs(30)), secs(0));
-    assert!(!queue.add("a", at(0)), "a job more is no reason to look");
+    assert!(!queue.add("a", at(0)), "another job is not a reason to check a parked lane");
     assert_eq!(queue.next_poll(NOW, secs(10)), Some(secs(20)));
     assert!(round(&mut queue, Duration::from_millis(29_999)).is_empty());
     assert_eq!(round(&mut queue, secs(30)), ["a"]);
 }
 
 #[test]
-fn an_event_of_its_own_frees_a_parked_lane_and_that_of_another_does_not() {
+fn only_its_own_event_frees_a_parked_lane() {
     let mut queue = due(&["a"]);
     queue.take();
     queue.park("a", None, secs(0));
@@ -97,7 +97,7 @@ fn an_event_of_its_own_frees_a_parked_lane_and_that_of_another_does_not() {
 }
 
 #[test]
-fn an_event_between_asking_and_parking_is_not_missed() {
+fn an_event_between_asking_and_parking_is_noticed() {
     for until in [None, Some(secs(30))] {
         let mut queue = due(&["a"]);
         queue.take();
@@ -109,7 +109,7 @@ fn an_event_between_asking_and_parking_is_not_missed() {
 }
 
 #[test]
-fn a_lane_that_asks_under_another_name_hears_of_both() {
+fn a_lane_with_an_alias_is_freed_by_events_of_both_names() {
     for event in ["old", "new"] {
         let mut queue = due(&["old"]);
         queue.take();
@@ -121,7 +121,7 @@ fn a_lane_that_asks_under_another_name_hears_of_both() {
 }
 
 #[test]
-fn a_place_that_becomes_free_brings_back_the_lane_that_waits_longest_for_one() {
+fn a_free_permit_brings_back_the_lane_that_has_waited_longest_for_one() {
     let mut queue = due(&["a", "b"]);
     for lane in ["a", "b"] {
         queue.take();
@@ -135,14 +135,14 @@ fn a_place_that_becomes_free_brings_back_the_lane_that_waits_longest_for_one() {
 }
 
 #[test]
-fn a_lane_whose_claim_failed_is_looked_at_again() {
+fn a_lane_whose_claim_failed_joins_the_next_round() {
     let mut queue = due(&["a"]);
     queue.take();
     assert_eq!(round(&mut queue, secs(0)), ["a"]);
 }
 
 #[test]
-fn an_event_that_is_missed_costs_seconds_and_not_for_ever() {
+fn a_missed_event_delays_a_lane_by_seconds_only() {
     let mut queue = due(&["a", "b", "c"]);
     queue.take();
     queue.park("a", None, secs(0));
@@ -155,7 +155,7 @@ fn an_event_that_is_missed_costs_seconds_and_not_for_ever() {
 }
 
 #[test]
-fn what_the_store_knows_better_changes_when_a_lane_is_due_and_not_whether_it_can_go() {
+fn a_reload_changes_when_a_lane_is_due_but_does_not_unpark_it() {
     let mut queue = due(&["parked", "gone"]);
     queue.take();
     queue.park("parked", Some(secs(30)), secs(0));
@@ -175,7 +175,7 @@ enum Event {
     Replace(Vec<(usize, i64)>),
     Pass(u64),
     Freed(usize),
-    /// A round, and what is done with each lane that it takes.
+    /// A round, and what the room does with each lane that it takes.
     Round(Vec<Done>),
 }
 
@@ -218,15 +218,15 @@ fn done() -> impl Strategy<Value = Done> {
     ]
 }
 
-/// What a lane is, in the simplest words.
+/// A lane of the simple model.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     due: i64,
-    /// It is left alone until then, unless it is freed.
+    /// It is not checked until then, unless it is freed.
     parked: Option<u64>,
-    /// It waits for a place, so it may be left alone until then.
+    /// It waits for a permit, so it may stay unchecked until then.
     for_place: Option<u64>,
-    /// Another name that frees it.
+    /// Another name whose events free it.
     alias: Option<usize>,
 }
 
@@ -241,15 +241,15 @@ impl Known {
 }
 
 proptest! {
-    /// Each lane that is due and not parked is in the next round, and no lane that is parked is, but for those that wait for
-    /// a place: which of them is freed is the queue's to choose.
+    /// The next round contains each lane that is due and not parked, and no parked lane. The exception is lanes that wait
+    /// for a permit: the queue may choose which of them it frees.
     #[test]
-    fn a_round_finds_each_lane_that_may_go_and_none_that_is_parked(events in prop::collection::vec(event(), 1..60)) {
+    fn a_round_contains_every_lane_that_can_proceed_and_no_parked_lane(events in prop::collection::vec(event(), 1..60)) {
         let mut queue = LaneQueue::default();
         let mut model: BTreeMap<usize, Known> = BTreeMap::new();
         let mut elapsed = 0_u64;
         for event in events {
-            // The calendar goes with the time.
+            // The calendar advances with the elapsed time.
             let now = |elapsed: u64| at(i64::try_from(elapsed).unwrap());
             match event {
                 Event::Add(lane, due) => {
@@ -279,7 +279,7 @@ proptest! {
                 }
                 Event::Round(dones) => {
                     queue.begin(now(elapsed), Duration::from_millis(elapsed));
-                    // What is freed during the round is in the next one.
+                    // A lane freed during the round joins the next one.
                     let may_go = |known: &Known| {
                         known.due <= i64::try_from(elapsed).unwrap()
                             && known.parked.max(known.for_place).is_none_or(|until| until <= elapsed)
@@ -290,7 +290,7 @@ proptest! {
                     for done in dones {
                         let Some(lane) = queue.take() else { break };
                         let lane = LANES.iter().position(|name| **name == *lane).unwrap();
-                        prop_assert!(!taken.contains(&lane), "a lane comes twice in a round");
+                        prop_assert!(!taken.contains(&lane), "a lane appears twice in a round");
                         taken.push(lane);
                         let known = model.get(&lane).unwrap();
                         let is_parked = known.parked.is_some_and(|until| until > elapsed);
@@ -300,7 +300,7 @@ proptest! {
                             break;
                         }
                     }
-                    // What the round left is in the next one; this looks for what it would have missed.
+                    // Lanes that the round did not take are in the next one. This finds lanes that the round missed.
                     let rest: Vec<usize> = std::iter::from_fn(|| queue.take())
                         .map(|lane| LANES.iter().position(|name| **name == *lane).unwrap())
                         .collect();
@@ -322,7 +322,7 @@ fn free(model: &mut BTreeMap<usize, Known>, name: usize) {
     model.iter_mut().filter(concerned).for_each(|(_, known)| known.free());
 }
 
-/// Does it to both. Says whether the round ends with it.
+/// Applies the step to the queue and the model. Returns whether it ends the round.
 fn apply(
     queue: &mut LaneQueue,
     model: &mut BTreeMap<usize, Known>,
@@ -373,7 +373,7 @@ fn apply(
 }
 
 impl LaneQueue {
-    /// Each lane is just where its state says.
+    /// Whether each lane is in the collection of its state, and in no other.
     fn is_consistent(&self) -> bool {
         let count = |of: fn(&LaneState) -> bool| self.lanes.values().filter(|lane| of(&lane.state)).count();
         count(|state| matches!(state, LaneState::Later)) == self.later.len()

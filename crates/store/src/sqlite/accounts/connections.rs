@@ -1,28 +1,28 @@
-//! What changes connected accounts, one transaction each.
+//! The commands that change connected accounts.
 //!
-//! Tokens are renewed by one process at a time: whoever renews holds a lease, and its write names the
-//! generation that it renewed. A write that names another changes nothing.
+//! Only one process renews tokens at a time: it holds a lease, and its write names the generation that it renewed. A
+//! write that names another generation changes nothing.
 
 use sqlx::{Row, SqliteConnection};
 
 use model::{AccountKey, Timestamp};
 
-use crate::sqlite::accounts::oauth_commands::{settled, state_connected};
+use crate::sqlite::accounts::oauth_commands::{record_connected_account, settle_pending};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::single_row::{Update, insert_row};
 use crate::sqlite::write::statement::Values;
 use crate::{Leased, NewConnection, Renewal, Role, StoreError};
 
-/// An authorization connects the account: it becomes active, whatever it was. Gives its generation; `None` if it is known
-/// at an address that it may not be moved away from, and then nothing is changed.
+/// Connects an account after an authorization: it becomes active, whatever its state was. Answers with its generation.
+/// Answers `None` and changes nothing if the account is known at an address that it may not move away from.
 pub(crate) struct Connect {
     pub(crate) new: NewConnection,
     pub(crate) now: Timestamp,
 }
 
 insert_row! {
-    /// Its last value, behind those of the row, is the address that the account may be moved away from.
+    /// The last value, after those of the row, is the address that the account may move away from.
     const CONNECT, fn push_connection(new: &NewConnection, now: Timestamp);
     let NewConnection { key, origin, tokens, .. } = new;
     "INSERT INTO accounts" {
@@ -62,10 +62,10 @@ impl Command for Connect {
         let generation: Option<i64> =
             sqlx::query_scalar_with(CONNECT, values.checked()?).fetch_optional(&mut *connection).await?;
         let Some(generation) = generation else { return Ok(None) };
-        // Whatever was said of its disconnection before is older than this.
-        settled(connection, key).await?;
+        // Any announced disconnection is older than this connection.
+        settle_pending(connection, key).await?;
         if let Some(nonce) = *state {
-            state_connected(connection, nonce, key.account_id).await?;
+            record_connected_account(connection, nonce, key.account_id).await?;
         }
         Ok(Some(u64::try_from(generation).unwrap_or(0)))
     }
@@ -100,8 +100,8 @@ impl Command for LeaseRenewal {
         if let Some(until) = row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_millis)
             && until > self.steady
         {
-            // Nobody leases for longer. Who did has another clock, which ours might not reach for days: it gets what
-            // anybody gets, from now on.
+            // No lease is longer than `self.until`, so the holder's clock differs from ours, which might take days to
+            // reach `until`. Shorten the lease to the usual length from now.
             if until > self.until {
                 self.keep_until(connection, self.until).await?;
             }
@@ -142,8 +142,8 @@ impl LeaseRenewal {
     }
 }
 
-/// Ends the renewal of a generation. Gives the generation from now on; none if it was another one meanwhile, and then
-/// nothing is changed.
+/// Ends the renewal of a generation. Answers with the generation that is current from now on. Answers `None` and changes
+/// nothing if the generation has changed in the meantime.
 pub(crate) struct EndRenewal {
     pub(crate) key: AccountKey,
     pub(crate) generation: u64,
@@ -199,8 +199,9 @@ impl Command for EndRenewal {
     }
 }
 
-/// Kommo says that the account was disconnected. It is remembered even if it was never connected, because its
-/// requests are to be refused. Says whether it was done: not if the account has another generation than `seen` by now.
+/// Records that the account was disconnected in Kommo. The store remembers this even for an account that was never
+/// connected, because its requests must be refused. Answers `false` and changes nothing if `seen` is not the account's
+/// current generation.
 pub(crate) struct Revoke {
     pub(crate) key: AccountKey,
     /// `None` for an account that is not in the store.
@@ -224,12 +225,12 @@ impl Command for Revoke {
         .bind(self.seen.map(stored))
         .execute(&mut *connection)
         .await?;
-        settled(connection, &self.key).await?;
+        settle_pending(connection, &self.key).await?;
         Ok(done.rows_affected() == 1)
     }
 }
 
-/// Forgets an account. Says whether there was one.
+/// Deletes an account. Answers whether it existed.
 pub(crate) struct Remove {
     pub(crate) key: AccountKey,
 }
@@ -243,12 +244,12 @@ impl Command for Remove {
             .bind(&*self.key.client_uuid)
             .execute(&mut *connection)
             .await?;
-        settled(connection, &self.key).await?;
+        settle_pending(connection, &self.key).await?;
         Ok(done.rows_affected() == 1)
     }
 }
 
-/// Ends the leases of an owner that died in mid-renewal: its old tokens still work.
+/// Ends the leases of an owner that died during a renewal: the old tokens still work.
 pub(crate) struct FreeRenewals;
 
 impl Command for FreeRenewals {

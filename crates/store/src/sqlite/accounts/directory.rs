@@ -1,4 +1,4 @@
-//! Connected accounts. What is written here is encrypted already; the store does not know the key.
+//! Connected accounts. Tokens arrive here encrypted; the store does not know the key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,10 +65,10 @@ async fn all(pool: &SqlitePool) -> Result<Vec<AccountRecord>, StoreError> {
     )
     .fetch_all(pool)
     .await?;
-    // A row that the program cannot have written must not keep the others' tokens from being used.
+    // A damaged row must not prevent the use of other accounts' tokens.
     let (good, bad): (Vec<_>, Vec<_>) = rows.iter().map(record).partition(Result::is_ok);
     for error in bad.into_iter().filter_map(Result::err) {
-        tracing::error!(%error, "an account cannot be read; `accounts remove` and a new authorization fix it");
+        tracing::error!(%error, "an account cannot be read: run `accounts remove` and authorize it again");
     }
     Ok(good.into_iter().flatten().collect())
 }

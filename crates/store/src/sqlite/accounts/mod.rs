@@ -1,4 +1,4 @@
-//! Connected accounts, what is kept for OAuth beside them, and what their deliveries wait for.
+//! Connected accounts, their OAuth data, and the reasons why their deliveries wait.
 
 pub(crate) mod connections;
 pub(crate) mod directory;

@@ -1,5 +1,5 @@
-//! What is kept for OAuth beside the accounts themselves: pairs of account and address that tokens showed, codes that wait
-//! for a confirmation, links that were used, and calls that say that an account was disconnected.
+//! The OAuth data apart from the accounts: pairs of account and address seen in tokens, codes that await confirmation,
+//! used links, and calls that announce that an account was disconnected.
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;

@@ -1,4 +1,4 @@
-//! What changes the tables of OAuth beside the accounts, one transaction each.
+//! The commands that change the OAuth tables apart from the accounts.
 
 use sqlx::{Row, SqliteConnection};
 
@@ -32,7 +32,7 @@ impl Command for AddPairs {
     }
 }
 
-/// Keeps a code, and drops those whose time is over or for which there is no room.
+/// Stores a code, and deletes codes that have expired or exceed the limits.
 pub(crate) struct KeepCode {
     pub(crate) code: NewCode,
     pub(crate) limits: CodeLimits,
@@ -52,10 +52,10 @@ insert_row! {
     }
 }
 
-/// The oldest ones of one integration at one address, beyond a number of the newest ones.
+/// Deletes the oldest codes of one integration at one address, beyond a number of the newest.
 const DROP_OF_ORIGIN: &str = "DELETE FROM oauth_codes WHERE id IN (SELECT id FROM oauth_codes WHERE client_uuid = ? AND \
      origin = ? ORDER BY id DESC LIMIT -1 OFFSET ?)";
-/// The oldest one of the address that has most, if there are more than this number in all.
+/// Deletes the oldest code of the address with the most codes, if there are more than this number in total.
 const DROP_OF_FULLEST: &str = "DELETE FROM oauth_codes WHERE (SELECT count(*) FROM oauth_codes) > ?1 AND id = ( \
      SELECT min(id) FROM oauth_codes GROUP BY client_uuid, origin ORDER BY count(*) DESC, min(id) LIMIT 1)";
 
@@ -83,7 +83,7 @@ impl Command for KeepCode {
     }
 }
 
-/// Takes a code out of the store.
+/// Removes a code and answers with it.
 pub(crate) struct TakeCode {
     pub(crate) id: i64,
 }
@@ -120,7 +120,8 @@ impl Command for UseState {
         connection: &mut SqliteConnection,
         _: &mut PostCommit,
     ) -> Result<StateUse, StoreError> {
-        // A clock that is set back must not make a used link good again: a row outlives its link by the link's own life.
+        // A clock that is set back must not make a used link valid again. So a row stays for an hour, a link's lifetime,
+        // after its link has expired.
         let over = self.now.cutoff(std::time::Duration::from_secs(60 * 60));
         sqlx::query("DELETE FROM oauth_states WHERE expires_at < ? AND expires_service_at < ?")
             .bind(over.calendar.as_millis())
@@ -153,8 +154,8 @@ impl Command for UseState {
     }
 }
 
-/// The link led to this account.
-pub(crate) async fn state_connected(
+/// Records the account that a link connected.
+pub(crate) async fn record_connected_account(
     connection: &mut SqliteConnection,
     nonce: [u8; 16],
     account_id: AccountId,
@@ -167,7 +168,7 @@ pub(crate) async fn state_connected(
     Ok(())
 }
 
-/// Notes a call that says that an account was disconnected. Says whether it is the first one.
+/// Records a call that announces that an account was disconnected. Answers whether it is the first one.
 pub(crate) struct NoteRevocation {
     pub(crate) key: AccountKey,
     pub(crate) pending: bool,
@@ -193,7 +194,7 @@ impl Command for NoteRevocation {
             return Ok(true);
         }
         if self.pending {
-            // One that waits already goes on waiting since then.
+            // A call that already waits keeps the time since when it waits.
             sqlx::query(
                 "UPDATE revocation_calls SET pending_at = coalesce(pending_at, max(?, first_at + 1)) \
                  WHERE account_id = ? AND client_uuid = ?",
@@ -208,7 +209,7 @@ impl Command for NoteRevocation {
     }
 }
 
-/// No call for this account waits any longer.
+/// Settles the pending call of this account.
 pub(crate) struct SettleRevocation {
     pub(crate) key: AccountKey,
 }
@@ -217,12 +218,15 @@ impl Command for SettleRevocation {
     type Answer = ();
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
-        settled(connection, &self.key).await
+        settle_pending(connection, &self.key).await
     }
 }
 
-/// Settles what waits for this account.
-pub(crate) async fn settled(connection: &mut SqliteConnection, key: &AccountKey) -> Result<(), StoreError> {
+/// Clears the pending call of this account.
+pub(crate) async fn settle_pending(
+    connection: &mut SqliteConnection,
+    key: &AccountKey,
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE revocation_calls SET pending_at = NULL WHERE account_id = ? AND client_uuid = ?")
         .bind(key.account_id.0)
         .bind(&*key.client_uuid)

@@ -1,5 +1,5 @@
-//! Why deliveries of accounts wait, as the owner of the store knows it, and the accounts that an operator wants to be tried now:
-//! what a running bridge and commands beside it say to each other.
+//! What a running bridge and the commands beside it tell each other: why the deliveries of accounts wait, and which
+//! accounts an operator wants tried now.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Engine {
     }
 
     pub(crate) async fn take_resumes(&self) -> Result<Vec<Arc<str>>, StoreError> {
-        // Asked every few seconds: nearly always there is nothing to write.
+        // The bridge asks every few seconds, and there is rarely anything to write.
         let any = sqlx::query("SELECT 1 FROM account_resumes LIMIT 1").fetch_optional(&self.reading).await?;
         if any.is_none() {
             return Ok(Vec::new());
@@ -91,7 +91,7 @@ insert_row! {
                  since = excluded.since, until = excluded.until"
 }
 
-/// Writes what deliveries wait for.
+/// Stores why deliveries wait.
 struct WriteWaits(Vec<(Arc<str>, Option<AccountWait>)>);
 
 impl Command for WriteWaits {
@@ -114,7 +114,7 @@ impl Command for WriteWaits {
     }
 }
 
-/// Forgets what a dead owner knew: the first deliveries of this one find out again, and try every account.
+/// Deletes the waits of a dead owner: the first deliveries of this owner try every account and find out again.
 pub(crate) struct ForgetWaits;
 
 impl Command for ForgetWaits {
@@ -146,7 +146,7 @@ impl Command for AskResume {
     }
 }
 
-/// Takes out what is to be tried now.
+/// Removes the accounts that should be tried now, and answers with them.
 struct TakeResumes;
 
 impl Command for TakeResumes {

@@ -1,5 +1,4 @@
-//! The store's file and its folder as the file system has them: that they are there, and still will be
-//! after a power cut.
+//! Creates the store's file and folder, and makes sure that both survive a power cut.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -10,11 +9,11 @@ use rustix::fs::OFlags;
 
 const OWNER_FOLDER: u32 = 0o700;
 const OWNER_FILE: u32 = 0o600;
-/// A link fails to open, and nothing that is not a file can make the open wait.
+/// Opening a link fails, and opening anything other than a file does not block.
 #[allow(clippy::cast_possible_wrap, reason = "flags of `open`, as the system's own type has them")]
 const NOT_THROUGH_LINKS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits() as i32;
 
-/// The folder that holds `path`.
+/// Returns the folder that contains `path`.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
@@ -23,8 +22,8 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes `folder` and those above it that are missing, for their owner alone, whatever the umask. Their names are on the
-/// disk when it returns.
+/// Creates `folder` and its missing parents, accessible only to their owner, whatever the umask. Their names are on the
+/// disk when this returns.
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -35,7 +34,7 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
         made => {
             made?;
-            // The umask may have taken from the owner too.
+            // The umask may have removed permissions of the owner too.
             fs::set_permissions(folder, Permissions::from_mode(OWNER_FOLDER))?;
         }
     }
@@ -43,8 +42,8 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the file, if it is not there, for its owner alone, whatever the umask: it holds what customers wrote, and tokens.
-/// SQLite gives the same permissions to the files beside it. Nothing is made through a link.
+/// Creates the file if it does not exist, accessible only to its owner, whatever the umask: it contains customers'
+/// messages and tokens. SQLite gives the same permissions to the files beside it. Nothing is created through a link.
 pub(crate) fn make(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(OWNER_FILE).open(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && !path.is_symlink() => Ok(()),
@@ -52,9 +51,9 @@ pub(crate) fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens the file that is locked, and makes it if it is not there. What was at its path before is not followed, not cut
-/// and not locked unless it is a plain file with this one name; if it is ours, it is closed to others, because anyone who
-/// can open it can lock it.
+/// Opens the lock file, and creates it if it does not exist. It does not follow a link or truncate an existing file, and
+/// it rejects anything but a plain file with this one name. If the file is ours, it removes the access of others, because
+/// anyone who can open the file can lock it.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
@@ -66,7 +65,7 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
         .open(path)?;
     let there = file.metadata()?;
     if !there.is_file() || there.nlink() != 1 {
-        return Err(io::Error::other("it is not a plain file of this name alone: remove it"));
+        return Err(io::Error::other("it is not a plain file with a single name: remove it"));
     }
     if there.uid() == rustix::process::geteuid().as_raw() && there.mode() & 0o777 != OWNER_FILE {
         file.set_permissions(Permissions::from_mode(OWNER_FILE))?;
@@ -74,12 +73,12 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Brings the names in `folder` to the disk: a file that is synced is lost all the same, if its name is not.
+/// Syncs the names in `folder` to the disk: a synced file is lost in a power cut if its name is not synced.
 ///
-/// Some file systems cannot, and some folders may be written but not read: then it is left to the system, as SQLite
-/// does with its own files.
+/// Some file systems cannot do this, and some folders may be written but not read. Syncing is then left to the system, as
+/// SQLite does for its own files.
 pub(crate) fn sync_names(folder: &Path) {
     if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
-        tracing::debug!(%error, "the names in the store's folder could not be synced");
+        tracing::debug!(%error, "the store's folder could not be synced");
     }
 }

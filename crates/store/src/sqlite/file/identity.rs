@@ -1,8 +1,8 @@
-//! Whether the open files are still those at the store's path.
+//! Checks whether the open files are still those at the store's path.
 //!
-//! An open file outlives its name: after somebody deleted or replaced it, every commit succeeds and the next
-//! start finds nothing of it. So nothing is acknowledged while the names lead elsewhere. What was acknowledged
-//! before is worked off from the open files, and when the store is closed, they are written back.
+//! An open file outlives its name: after someone deletes or replaces it, every commit still succeeds, but the next start
+//! finds none of it. So the store acknowledges nothing while the path leads elsewhere. It continues to process what it
+//! acknowledged before from the open files, and writes them back when it is closed.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
@@ -17,43 +17,43 @@ use super::create;
 use super::path::with;
 use crate::{Cause, StoreError};
 
-/// Where the store is, and what was there when it was opened.
+/// The store's path, and the files that were there when it was opened.
 pub(crate) struct FileIdentity {
     path: PathBuf,
     file: Identity,
-    /// The files beside it, which SQLite makes at the first write.
+    /// The files beside it, which SQLite creates at the first write.
     beside: [(PathBuf, OnceLock<Identity>); 2],
-    told: AtomicBool,
+    is_logged: AtomicBool,
 }
 
-/// What makes a file the same file: its device and its number on it.
+/// A file's device and its number on that device, which identify the file.
 type Identity = (u64, u64);
 
 impl FileIdentity {
-    /// The store at `path`, which is open by now.
+    /// Records the identity of the store at `path`, which is already open.
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let beside = ["-wal", "-shm"].map(|ending| (with(path, ending), OnceLock::new()));
         let file = identity(&fs::metadata(path)?);
-        Ok(Self { path: path.to_owned(), file, beside, told: AtomicBool::new(false) })
+        Ok(Self { path: path.to_owned(), file, beside, is_logged: AtomicBool::new(false) })
     }
 
-    /// Where the store is.
+    /// Returns the store's path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether what is written now is found by the next start. Says in the log when that changes.
+    /// Checks whether the next start would find what is written now. Logs each change of the result.
     ///
     /// # Errors
-    /// [`StoreError::Moved`], with what a person can do.
+    /// [`StoreError::Moved`], with instructions for the operator.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let result = self.compare().map_err(|what| StoreError::Moved { what });
         match &result {
-            Err(error) if !self.told.swap(true, Ordering::Relaxed) => {
-                tracing::error!(%error, "requests are refused")
+            Err(error) if !self.is_logged.swap(true, Ordering::Relaxed) => {
+                tracing::error!(%error, "the bridge refuses requests")
             }
-            Ok(()) if self.told.swap(false, Ordering::Relaxed) => {
-                tracing::info!("the store's file is in its place again; requests are taken");
+            Ok(()) if self.is_logged.swap(false, Ordering::Relaxed) => {
+                tracing::info!("the store's file is back in its place; the bridge accepts requests again");
             }
             _ => {}
         }
@@ -75,7 +75,7 @@ impl FileIdentity {
                 }
                 (Err(error), Some(_)) => {
                     return Err(format!(
-                        "{shown} cannot be seen any more: {error}; {}",
+                        "{shown} can no longer be seen: {error}; {}",
                         paths::ownership(path)
                     ));
                 }
@@ -85,30 +85,30 @@ impl FileIdentity {
             if known.get().is_none()
                 && let Ok(there) = fs::metadata(path)
             {
-                // Two who find it at once find the same.
+                // Two threads that find the file at the same time record the same identity.
                 let _known_already = known.set(identity(&there));
             }
         }
         Ok(())
     }
 
-    /// Writes what the open files hold to where the next start looks; beside it, if something else is there. Does nothing
-    /// where the file is in its place: then closing it brings in what is beside it.
+    /// Writes the content of the open files to the path where the next start looks, or beside it if something else is
+    /// there. Does nothing if the file is in its place: closing it then checkpoints the log.
     pub(crate) async fn write_back(&self, connection: &mut SqliteConnection) {
         let target = match fs::metadata(&self.path) {
             Ok(there) if identity(&there) == self.file => return,
             Ok(_) => free_name(&self.path),
-            // A link that leads nowhere is not followed either: nothing is made through it.
+            // A dangling link is not followed either: nothing is created through a link.
             Err(_) if self.path.is_symlink() => free_name(&self.path),
             Err(_) => self.path.clone(),
         };
         let shown = target.display().to_string();
         match self.copy(connection, &target).await {
             Ok(()) => {
-                tracing::warn!(store = shown, "the store's file was gone; what was open is written there")
+                tracing::warn!(store = shown, "the store's file was gone; its content was written back")
             }
             Err(error) => {
-                tracing::error!(%error, store = shown, "the store's file was gone, and what was open cannot be written there: its jobs are lost")
+                tracing::error!(%error, store = shown, "the store's file was gone and its content cannot be written back: its jobs are lost")
             }
         }
     }
@@ -125,7 +125,7 @@ impl FileIdentity {
     }
 }
 
-/// Where nothing is yet: what was saved earlier is somebody's jobs too.
+/// Returns a name that does not exist yet. Files saved earlier contain jobs too, so they are not overwritten.
 fn free_name(path: &Path) -> PathBuf {
     let later = (1_u32..).map(|number| with(path, &format!(".saved.{number}")));
     let mut names = std::iter::once(with(path, ".saved")).chain(later);
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_saved_is_never_in_the_way_of_what_has_to_be_saved() {
+    fn a_saved_store_never_overwrites_an_earlier_one() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("bridge.db");
         for name in ["bridge.db.saved", "bridge.db.saved.1", "bridge.db.saved.2"] {

@@ -1,7 +1,7 @@
-//! How long the write-ahead log is, and what is done about it.
+//! The length of the write-ahead log, and the measures against its growth.
 //!
-//! The log restarts only when everyone who reads has gone on to what is in it. A foreign program that reads the database
-//! in one long transaction (a backup, a shell that was left open) keeps it from that, and it grows with each commit.
+//! The log can restart only when no reader still uses an older snapshot. A foreign program that reads the database in one
+//! long transaction (a backup, a forgotten shell) prevents that, and the log grows with each commit.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,20 +11,20 @@ use super::{path, proc_locks};
 use crate::StoreError;
 use crate::records::{LogState, MAX_LOG_BYTES};
 
-/// Pages in the log from which on it has to restart: 64 MiB.
+/// The number of pages above which the log should restart: 64 MiB.
 const LONG_LOG: i64 = 16_384;
-/// Pages that the writer may have to copy itself when it restarts the log: requests wait for that.
+/// The number of pages that the writer may copy itself when it restarts the log. Requests wait meanwhile.
 const FEW_PAGES: i64 = 1_024;
-/// What the writer does with the log after a checkpoint beside it.
+/// What the writer does with the log after a checkpoint on the other connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LogStep {
-    /// The next commit begins at its start. The file keeps its length.
+    /// Start over at the beginning of the log. The file keeps its length.
     Restart,
-    /// The same, and the file is cut.
+    /// The same, and truncate the file.
     Shrink,
 }
 
-/// What comes after a checkpoint that found `pages` in the log, of which `copied` are in the database, in a file of
+/// Decides what follows a checkpoint that found `pages` in the log, of which `copied` are in the database. The file has
 /// `bytes`.
 pub(crate) fn decide(pages: i64, copied: i64, bytes: u64) -> Option<LogStep> {
     if pages - copied > FEW_PAGES {
@@ -36,14 +36,14 @@ pub(crate) fn decide(pages: i64, copied: i64, bytes: u64) -> Option<LogStep> {
     (pages > LONG_LOG).then_some(LogStep::Restart)
 }
 
-/// Tells once that the log is too long, and once that it no longer is.
+/// Logs once when the log becomes too long, and once when it no longer is.
 #[derive(Default)]
 pub(crate) struct LogWatch {
     is_long: bool,
 }
 
 impl LogWatch {
-    /// Whether the log has become too long (`true`) or short again, if it has changed since the last call.
+    /// Returns whether the log has become too long (`true`) or short again, if that has changed since the last call.
     fn changes(&mut self, bytes: u64) -> Option<bool> {
         let is_long = bytes > if self.is_long { MAX_LOG_BYTES / 2 } else { MAX_LOG_BYTES };
         let changed = is_long != self.is_long;
@@ -51,7 +51,7 @@ impl LogWatch {
         changed.then_some(is_long)
     }
 
-    /// Logs what has changed about the log of the database at `path`.
+    /// Logs a change in the length of the log of the database at `path`.
     pub(crate) fn poll(&mut self, path: &Path) {
         let bytes = bytes_of(path);
         match self.changes(bytes) {
@@ -70,27 +70,27 @@ impl LogWatch {
     }
 }
 
-/// Why the log may grow while these processes read, and what to do. On some systems, and across containers, readers are not
-/// known.
+/// Explains why the log may grow while these processes read, and what to do. On some systems, and across containers, the
+/// readers are unknown.
 fn advice(readers: &BTreeSet<u32>) -> &'static str {
     if readers.is_empty() {
-        "the disk is slower than the writes, or a process that cannot be seen from here reads the database in one long \
-         transaction; if the log does not become short again, find that process and end it, or the disk fills up"
+        "the disk is slower than the writes, or a process that is not visible from here reads the database in one long \
+         transaction; if the log does not shrink, find that process and end it before the disk fills up"
     } else {
-        "another process reads the database in one long transaction; end it, or the disk fills up"
+        "another process reads the database in one long transaction; end it before the disk fills up"
     }
 }
 
-/// The log of the store of `url`.
+/// Returns the state of the log of the store at `url`.
 ///
 /// # Errors
-/// `url` is not one of a store.
+/// `url` names no file.
 pub(crate) fn log_state(url: &str) -> Result<LogState, StoreError> {
     let path = path::file_of(url)?;
     Ok(LogState { bytes: bytes_of(&path), readers: proc_locks::foreign_readers(&path) })
 }
 
-/// The length of the log beside `path`; 0 if there is none.
+/// Returns the length of the log beside `path` in bytes; 0 if there is none.
 pub(crate) fn bytes_of(path: &Path) -> u64 {
     fs::metadata(path::with(path, "-wal")).map_or(0, |log| log.len())
 }
@@ -100,16 +100,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_restarts_when_it_is_long_and_is_cut_when_it_was_too_long() {
+    fn a_long_log_restarts_and_a_too_long_one_is_also_truncated() {
         for (pages, copied, bytes, expected) in [
             (0, 0, 0, None),
             (LONG_LOG, LONG_LOG, 64 << 20, None),
             (LONG_LOG + 1, LONG_LOG + 1, 65 << 20, Some(LogStep::Restart)),
             (LONG_LOG + 1, LONG_LOG + 1 - FEW_PAGES, 65 << 20, Some(LogStep::Restart)),
-            // A reader holds it: the writer would copy all of it the moment that the reader goes.
+            // A reader holds it: the writer would have to copy all of it as soon as the reader ends.
             (60_000, 10_000, 240 << 20, None),
             (60_000, 60_000, 240 << 20, Some(LogStep::Shrink)),
-            // It has restarted meanwhile, but its file is as long as it was.
+            // The log has restarted in the meantime, but its file is still as long as before.
             (5, 5, 240 << 20, Some(LogStep::Shrink)),
             (5, 5, MAX_LOG_BYTES, None),
         ] {
@@ -118,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_is_blamed_only_if_there_is_one() {
+    fn advice_blames_a_reader_only_if_there_is_one() {
         assert!(advice(&[7].into()).starts_with("another process reads"));
         assert!(advice(&BTreeSet::new()).starts_with("the disk is slower"));
     }
 
     #[test]
-    fn each_change_is_told_once() {
+    fn each_change_of_the_log_is_reported_once() {
         let mut watch = LogWatch::default();
         for (bytes, expected) in [
             (0, None),

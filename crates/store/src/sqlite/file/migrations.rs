@@ -1,20 +1,21 @@
-//! The migrations, as a part of the program.
+//! The migrations, compiled into the program.
 //!
-//! They are listed by hand because sqlx's `migrate!` would compile sqlx and SQLite a second time, for the compiler. A test holds
-//! the list against the folder.
+//! The list is written by hand because sqlx's `migrate!` would compile sqlx and SQLite a second time, for the compiler. A
+//! test compares the list with the folder.
 
 use std::sync::LazyLock;
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-/// Number, description and text of each. The text of a released one never changes: stores remember its checksum.
+/// The number, description and text of each migration. The text of a released one never changes, because stores remember
+/// its checksum.
 const FILES: [(i64, &str, &str); 2] = [
     (1, "jobs", include_str!("../../../migrations/sqlite/0001_jobs.sql")),
     (2, "accounts", include_str!("../../../migrations/sqlite/0002_accounts.sql")),
 ];
 
-/// Brings a file to the schema of this program.
+/// Migrates a file to the schema of this program.
 pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let migration = |(version, description, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
@@ -29,7 +30,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_file_of_the_folder_is_listed_as_sqlx_reads_it() {
+    async fn the_list_of_migrations_matches_the_folder() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
         let read = Migrator::new(folder).await.unwrap();
         let all = |migrator: &Migrator| {

@@ -1,4 +1,5 @@
-//! The database file and those beside it: how they are made, opened, locked and recognised, and how long the log is.
+//! The database file and the files beside it: how they are created, opened, locked and recognised, and how long the log
+//! is.
 
 pub(crate) mod create;
 pub(crate) mod identity;

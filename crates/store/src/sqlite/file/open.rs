@@ -1,4 +1,4 @@
-//! Opening the store: the file, its owner, its schema.
+//! Opens a store: its file, its owner lock, its schema.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -13,41 +13,41 @@ use super::{create, owner_lock, schema};
 use crate::sqlite::error::{cannot_open, with_owner};
 use crate::{Role, StoreError};
 
-/// Room for the pages that a busy minute touches: idempotency keys are random, so each is in another page.
-/// Negative, as SQLite counts KiB; it is taken only as it is needed.
+/// The size of the page cache. It holds the pages that a busy minute touches: idempotency keys are random, so each one is
+/// on another page. Negative, because SQLite then counts in KiB. Memory is allocated only as needed.
 const CACHE_KIB: &str = "-16384";
 /// How long a statement waits for another process's lock.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// After a burst the log is cut back to this.
+/// After a burst, the log file is truncated to this length in bytes.
 const LOG_SIZE_LIMIT: i64 = 64 << 20;
 const MAX_READERS: u32 = 4;
 
-/// The connections to an opened store.
+/// The connections of an open store.
 pub(crate) struct Opened {
     pub(crate) writing: Writing,
     pub(crate) checkpoints: SqliteConnection,
     pub(crate) reading: SqlitePool,
 }
 
-/// The connection that writes, and what is held as long as it may.
+/// The connection that writes, and the resources that it needs for as long as it is open.
 pub(crate) struct Writing {
     pub(crate) connection: SqliteConnection,
-    /// Of the owner, who has to notice when somebody takes the file away.
+    /// Set for the owner, which must notice if someone deletes or moves the file.
     pub(crate) file: Option<Arc<FileIdentity>>,
-    /// Says who owns the store. It is kept here, because no one else may own it before the last write.
+    /// Marks the owner of the store. It is held until after the last write, so that no one else becomes the owner before.
     lock: Option<File>,
 }
 
 impl Writing {
-    /// Closes the connection, as the last one.
+    /// Closes the connection. It must be the last open one.
     pub(crate) async fn close(self) {
         let Self { mut connection, file, lock } = self;
         if let Some(file) = file {
             file.write_back(&mut connection).await;
         }
-        // The last connection brings the log into the database, and only this one may write.
+        // The last connection to close checkpoints the log, and only this connection may write.
         if let Err(error) = connection.close().await {
-            tracing::warn!(%error, "the store was not closed cleanly; it recovers when it is opened again");
+            tracing::warn!(%error, "the store was not closed cleanly; it recovers at the next start");
         }
         drop(lock);
     }
@@ -60,7 +60,7 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
     let failed = |error: sqlx::Error| StoreError::from(error).at(&path);
     let no_store = |why: &str| StoreError::NotAStore { path: shown.clone(), why: why.into() };
     if path.is_symlink() {
-        return Err(no_store("it is a link that leads nowhere: set store.url to the file itself"));
+        return Err(no_store("it is a dangling link: set store.url to the file itself"));
     }
     if path.is_dir() {
         return Err(no_store("it is a folder: set store.url to a file in it"));
@@ -68,18 +68,19 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
     let lock = match role {
         Role::Owner => {
             let folder = create::folder_of(&path);
-            create::make_folder(folder)
-                .map_err(|error| cannot_open(&path, format!("its folder cannot be made: {error}"), error))?;
+            create::make_folder(folder).map_err(|error| {
+                cannot_open(&path, format!("its folder cannot be created: {error}"), error)
+            })?;
             let lock = owner_lock::own(&path)?;
             create::make(&path)
-                .map_err(|error| cannot_open(&path, format!("it cannot be made: {error}"), error))?;
-            // A start that was cut off may have made them and not come this far.
+                .map_err(|error| cannot_open(&path, format!("it cannot be created: {error}"), error))?;
+            // An interrupted start may have created them without syncing their names.
             create::sync_names(create::folder_of(folder));
             create::sync_names(folder);
             Some(lock)
         }
         Role::Observer if !path.exists() => {
-            let text = "there is no such file; `serve` makes it, and store.url says where it is";
+            let text = "there is no such file: start `serve`, which creates it, or correct store.url";
             return Err(StoreError::Open { path: shown, why: with_owner(&path, text).into() });
         }
         Role::Observer => None,
@@ -87,11 +88,11 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
     let mut options = SqliteConnectOptions::new()
         .filename(&path)
         .create_if_missing(role == Role::Owner)
-        // We acknowledge after COMMIT, so COMMIT has to mean "on the disk".
+        // The store acknowledges after COMMIT, so COMMIT must mean "on the disk".
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
-        // Checkpoints are made on a connection of their own, beside the commits and not inside them.
+        // Checkpoints run on a separate connection, beside the commits and not inside them.
         .pragma("wal_autocheckpoint", "0")
         .pragma("journal_size_limit", LOG_SIZE_LIMIT.to_string())
         .pragma("temp_store", "memory")
@@ -99,9 +100,9 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         .disable_statement_logging();
     if role == Role::Owner {
         if path.exists() && schema::is_foreign(&options).await.map_err(failed)? {
-            return Err(no_store("it is the database of another program: set store.url to another file"));
+            return Err(no_store("it is another program's database: set store.url to another file"));
         }
-        // The file remembers it. An observer must not change a file before it knows that it is a store.
+        // The file stores this mode. An observer must not change a file before it knows that it is a store.
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
     schema::migrate(&options, role, &path).await?;

@@ -1,4 +1,4 @@
-//! The lock beside the database that says who owns it.
+//! The lock file beside the database, which marks the owner.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -9,10 +9,10 @@ use super::path::lock_path;
 use super::{create, proc_locks};
 use crate::{Cause, StoreError};
 
-/// Between the two tries to become the owner.
+/// The delay between the two attempts to take the lock.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
 
-/// Takes the lock beside the database. The system frees it when the process ends, however it ends.
+/// Takes the lock beside the database. The system releases it when the process ends, however it ends.
 pub(crate) fn own(path: &Path) -> Result<File, StoreError> {
     let lock = lock_path(path);
     let cannot = |error: std::io::Error| StoreError::Open {
@@ -21,7 +21,7 @@ pub(crate) fn own(path: &Path) -> Result<File, StoreError> {
     };
     let mut file = create::open_lock(&lock).map_err(cannot)?;
     let locked = file.try_lock().or_else(|_| {
-        // A command that looks whether a bridge runs holds it for a moment.
+        // A command that checks whether a bridge is running holds the lock for a moment.
         std::thread::sleep(LOCK_RETRY);
         file.try_lock()
     });
@@ -29,7 +29,7 @@ pub(crate) fn own(path: &Path) -> Result<File, StoreError> {
         if let TryLockError::Error(error) = error {
             return Err(cannot(error));
         }
-        // What the file says may be of an owner who ended since: the system knows better, if it tells.
+        // The note in the file may be that of an earlier owner. The system's answer takes precedence, if it has one.
         let holder = proc_locks::holder(&lock).map(|pid| format!("process {pid}"));
         let owner = holder.or_else(|| noted(&mut file)).unwrap_or_else(|| "another process".to_owned());
         return Err(StoreError::InUse { path: path.display().to_string(), owner });
@@ -40,7 +40,7 @@ pub(crate) fn own(path: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
-/// What the owner wrote into the lock.
+/// Returns the note that the owner wrote into the lock file.
 fn noted(file: &mut File) -> Option<String> {
     let mut note = String::new();
     file.take(64).read_to_string(&mut note).ok()?;

@@ -1,4 +1,4 @@
-//! Where a store's file is, and the names of the files beside it.
+//! The path of a store's file, and the names of the files beside it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,15 +9,15 @@ pub(crate) fn is_there(url: &str) -> Result<bool, StoreError> {
     Ok(path(url)?.exists())
 }
 
-/// The absolute path of the file that `url` names.
+/// Returns the absolute path of the file that `url` names.
 ///
 /// # Errors
-/// It names none.
+/// `url` names no file.
 pub(crate) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
     path(url).map(resolved)
 }
 
-/// The file behind a link: whatever name it is opened by, its lock lies beside it. The path is absolute.
+/// Resolves links, so that the lock is in the same place whatever name the store is opened by. Returns an absolute path.
 fn resolved(path: PathBuf) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| paths::absolute(&path))
 }
@@ -26,14 +26,14 @@ fn path(url: &str) -> Result<PathBuf, StoreError> {
     paths::of_sqlite(url).map_err(|why| StoreError::Url(Cause::of(why)))
 }
 
-/// The file beside `path` whose name has this `ending`.
+/// Returns `path` with `ending` appended to its name.
 pub(crate) fn with(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-/// The file beside the database that its owner holds locked.
+/// Returns the path of the lock file beside the database.
 pub(crate) fn lock_path(path: &Path) -> PathBuf {
     with(path, ".lock")
 }

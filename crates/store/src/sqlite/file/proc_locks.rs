@@ -1,5 +1,5 @@
-//! Who holds a lock on a file, as Linux tells it in `/proc/locks`: to everyone, and also of processes that may not be
-//! looked into. Other systems do not tell.
+//! Finds the holders of file locks in Linux's `/proc/locks`. Every user can read that file, and it also lists processes
+//! of other users. On other systems the holders are unknown.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,17 +8,17 @@ use std::path::Path;
 
 use super::path::{file_of, lock_path, with};
 
-/// The bytes of `-shm` that a connection of SQLite locks while it reads in a transaction.
+/// The bytes of the `-shm` file that a SQLite connection locks during a read transaction.
 const READ_MARKS: std::ops::RangeInclusive<u64> = 123..=127;
 
 /// One line of `/proc/locks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Lock {
     kind: Kind,
-    /// 0 for a process that is not of this container.
+    /// 0 for a process outside this container.
     pid: u32,
     file: FileNumber,
-    /// Its first byte.
+    /// The first locked byte.
     start: u64,
 }
 
@@ -28,7 +28,7 @@ enum Kind {
     Posix,
 }
 
-/// What the kernel calls a file.
+/// The kernel's identification of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileNumber {
     major: u32,
@@ -53,28 +53,29 @@ impl FileNumber {
     }
 }
 
-/// The process that holds the lock of the store at `path`; `None` if it cannot be told, or there is none.
+/// Returns the process that holds a lock on the file at `path`; `None` if there is none or it is unknown.
 pub(crate) fn holder(path: &Path) -> Option<u32> {
     let file = FileNumber::of(path).ok()?;
     let mut held = locks().into_iter().filter(|lock| lock.kind == Kind::Flock && lock.file == file);
     held.find(|lock| lock.pid != 0).map(|lock| lock.pid)
 }
 
-/// The id of the process that serves the store of `url` on this machine; `None` if there is none, or it cannot be told.
+/// Returns the id of the process that serves the store at `url` on this machine; `None` if there is none or it is
+/// unknown.
 ///
-/// Unlike an attempt to lock it, the look disturbs no one who is about to.
+/// Unlike an attempt to take the lock, this does not get in the way of a process that is about to take it.
 pub(crate) fn owner(url: &str) -> Option<u32> {
     holder(&lock_path(&file_of(url).ok()?))
 }
 
-/// Whether a bridge serves the store of `url`; `None` if that cannot be found out.
+/// Whether a bridge serves the store at `url`; `None` if that cannot be determined.
 pub(crate) fn is_served(url: &str) -> Option<bool> {
     let path = lock_path(&file_of(url).ok()?);
     if holder(&path).is_some() {
         return Some(true);
     }
-    // The kernel's list leaves out processes of other containers. A shared lock for a moment finds these too; it is tried only
-    // where no owner is known, and a bridge that starts at this very moment tries its own lock twice.
+    // The kernel's list omits processes of other containers. Taking a shared lock for a moment detects these too. This is
+    // tried only if the owner is unknown, and a bridge that is just starting tries to take its own lock twice.
     match fs::File::open(&path) {
         Ok(file) => match file.try_lock_shared() {
             Ok(()) => Some(false),
@@ -86,7 +87,7 @@ pub(crate) fn is_served(url: &str) -> Option<bool> {
     }
 }
 
-/// The processes that read the database at `path` in a transaction at this moment, except this one and the owner.
+/// Returns the processes with an open read transaction on the database at `path`, except this one and the owner.
 pub(crate) fn foreign_readers(path: &Path) -> BTreeSet<u32> {
     let Ok(file) = FileNumber::of(&with(path, "-shm")) else {
         return BTreeSet::new();
@@ -103,7 +104,8 @@ fn locks() -> Vec<Lock> {
     text.lines().filter_map(parse).collect()
 }
 
-/// `6: FLOCK  ADVISORY  WRITE 26738 fe:00:10076165 0 EOF`. A line with `->` is of one who waits for the lock.
+/// Parses a line such as `6: FLOCK  ADVISORY  WRITE 26738 fe:00:10076165 0 EOF`. A line with `->` belongs to a process
+/// that waits for the lock.
 fn parse(line: &str) -> Option<Lock> {
     let mut words = line.split_whitespace().skip(1);
     let kind = match words.next()? {
@@ -126,13 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_owner_is_who_holds_the_lock_and_not_who_once_did() {
+    fn the_owner_is_the_current_holder_of_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
-        assert_eq!((owner(&url), is_served(&url)), (None, Some(false)), "nothing was ever there");
+        assert_eq!((owner(&url), is_served(&url)), (None, Some(false)), "the store does not exist");
         let path = folder.path().join("bridge.db.lock");
         fs::write(&path, format!("process {}\n", std::process::id())).unwrap();
-        assert_eq!(owner(&url), None, "the note is old");
+        assert_eq!(owner(&url), None, "the note is from an earlier owner");
         let held = fs::File::open(&path).unwrap();
         assert_eq!((owner(&url), is_served(&url)), (None, Some(false)), "it is open, but not locked");
         held.try_lock().unwrap();
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lines_of_the_kernel_are_read() {
+    fn lines_of_proc_locks_are_parsed() {
         let file = FileNumber { major: 0xfe, minor: 1, inode: 10_076_165 };
         for (line, expected) in [
             (

@@ -1,8 +1,8 @@
-//! How much room the disk has for the store: what is free, and what the store takes already.
+//! The room that the disk has for the store: the free space, plus the space that the store already takes.
 
 use std::path::Path;
 
-/// The room for the store at `path`, in bytes; `None` if the system does not say.
+/// Returns the room for the store at `path` in bytes; `None` if the system cannot tell.
 pub(crate) fn room(path: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(super::create::folder_of(path)).ok()?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
@@ -16,13 +16,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_room_counts_what_the_store_takes_already() {
+    fn the_room_includes_the_space_that_the_store_takes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bridge.db");
         let empty = room(&path).unwrap();
         assert!(empty > 0);
         let file = std::fs::File::create(&path).unwrap();
-        // A file with a hole takes nothing from the disk, so the room grows by its length.
+        // A sparse file takes no space on the disk, so the room grows by its length.
         file.set_len(empty).unwrap();
         assert!(room(&path).unwrap() > empty);
         assert_eq!(room(Path::new("/nowhere/bridge.db")), None);

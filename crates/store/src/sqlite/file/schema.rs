@@ -1,4 +1,4 @@
-//! The schema: the owner brings it up to date, an observer has to find its own.
+//! The schema: the owner migrates it, and an observer requires the current version.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::migrations::MIGRATIONS;
 use crate::sqlite::error::cannot_open;
 use crate::{Cause, Role, StoreError};
 
-/// What the first migration writes into the file's head.
+/// The application id that the first migration writes into the file's header.
 const APPLICATION_ID: i64 = 1_396_851_271;
 
 pub(crate) async fn migrate(
@@ -36,18 +36,18 @@ pub(crate) async fn migrate(
     result
 }
 
-/// Whether the file is a database that holds something, but not ours.
+/// Whether the file is a database with content that is not ours.
 pub(crate) async fn is_foreign(options: &SqliteConnectOptions) -> Result<bool, sqlx::Error> {
     let mut connection = options.connect().await?;
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await?;
-    // The list of migrations alone is what a first start leaves that is killed before it has made anything else.
+    // A first start that is killed early leaves only the table of migrations.
     let things = "SELECT count(*) FROM sqlite_schema WHERE tbl_name <> '_sqlx_migrations'";
     let things: i64 = sqlx::query_scalar(things).fetch_one(&mut connection).await?;
     connection.close().await?;
     Ok(things > 0 && id != APPLICATION_ID)
 }
 
-/// An observer changes no schema, so it must find the one that it knows.
+/// Checks that the schema is the one that this program knows, because an observer does not migrate.
 async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
     let path = || shown.to_owned();
     let applied: Vec<(i64, Vec<u8>)> =
@@ -56,7 +56,8 @@ async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
             .await
             .map_err(|error| {
                 let error = StoreError::from(error);
-                let text = format!("it is no store of this program ({error})");
+                let text =
+                    format!("it is not a store of this program, so set store.url to another file ({error})");
                 StoreError::NotAStore { path: path(), why: Cause::with(text, error) }
             })?;
     for (version, checksum) in &applied {
@@ -69,7 +70,7 @@ async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
         }
     }
     if applied.len() < MIGRATIONS.iter().count() {
-        let why = "its schema is older than this program; `serve` brings it up to date";
+        let why = "its schema is older than this program: start `serve`, which migrates it";
         return Err(StoreError::Open { path: path(), why: why.into() });
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What one transaction carries out.
+//! The operations of one transaction.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,8 +10,8 @@ use crate::sqlite::write::command::QueuedCommand;
 use crate::sqlite::write::message::{Accept, Message, Reply, answer};
 use crate::{StoreError, Written};
 
-/// Operations by kind, in the order in which a transaction carries them out: commands last, because
-/// claims then see what the same transaction made due.
+/// Operations by kind, in the order in which a transaction carries them out. Commands come last, so that claims see the
+/// jobs that the same transaction made due.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) accepts: Vec<Accept>,
@@ -21,7 +21,7 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Sorts an operation in; gives back what is not part of a transaction.
+    /// Adds an operation to its list. Returns a step of the log, which is not part of a transaction.
     pub(crate) fn add(&mut self, operation: Message) -> Option<LogStep> {
         match operation {
             Message::Accept(accept) => self.accepts.push(*accept),
@@ -42,7 +42,7 @@ impl Batch {
         self.accepts.len()
     }
 
-    /// Drops the requests whose callers have their 503 already.
+    /// Drops the requests whose callers no longer wait: they have already answered 503.
     pub(crate) fn drop_late(&mut self, now: impl Fn() -> Instant) {
         for late in self.accepts.extract_if(.., |accept| accept.drop_after < now()) {
             answer(late.reply, Err(StoreError::Timeout));
@@ -62,7 +62,7 @@ impl Batch {
     }
 
     pub(crate) fn fail(self, error: &StoreError) {
-        tracing::warn!(%error, operations = self.len(), "nothing could be written");
+        tracing::warn!(%error, operations = self.len(), "the transaction failed; none of its operations was written");
         self.accepts.into_iter().for_each(|accept| answer(accept.reply, Err(error.clone())));
         self.handled.into_iter().for_each(|(_, reply)| answer(reply, Err(error.clone())));
         self.sent.into_iter().for_each(|(_, reply)| answer(reply, Err(error.clone())));

@@ -1,4 +1,4 @@
-//! The one task that writes, what waits in front of it, and what goes into one transaction.
+//! The one task that writes, the queue in front of it, and the batches that it writes.
 
 pub(crate) mod batch;
 pub(crate) mod queue;

@@ -1,8 +1,8 @@
-//! What waits for the writer, and what of it goes into the next transaction.
+//! The operations that wait for the writer, and the choice of the next transaction.
 //!
-//! Requests come first, whatever waits before them: their callers wait for an answer, and have two seconds. All else waits
-//! for no one's patience, and a transaction takes only so much of it, because the requests that come meanwhile have to wait
-//! for its end.
+//! Requests come first, whatever waits in front of them: their callers wait for an answer, for at most two seconds. The
+//! other operations are less urgent. A transaction takes a limited number of them, because requests that arrive in the
+//! meantime wait for it to end.
 
 use std::collections::VecDeque;
 
@@ -10,14 +10,15 @@ use super::batch::Batch;
 use crate::sqlite::file::log::LogStep;
 use crate::sqlite::write::message::Message;
 
-/// Operations that may wait here; further ones wait in front, in the channel.
+/// The maximum number of operations in the queue. Further ones wait in the channel.
 pub(crate) const MAX_QUEUED: usize = 4_096;
-/// The most requests in one transaction.
+/// The maximum number of requests in one transaction.
 const MAX_ACCEPTS: usize = 512;
-/// The most of all else: more in one transaction makes it hardly cheaper, and longer for those who come meanwhile.
+/// The maximum number of other operations in one transaction. More would save little, and would delay newly arriving
+/// requests.
 const MAX_OTHERS: usize = 256;
 
-/// Operations in the order in which they came, requests apart.
+/// Operations in order of arrival, with requests in a queue of their own.
 #[derive(Default)]
 pub(crate) struct Queue {
     accepts: VecDeque<Message>,
@@ -40,7 +41,7 @@ impl Queue {
         }
     }
 
-    /// The next transaction, and what is done with the log after it.
+    /// Returns the next transaction, and the step of the log that follows it.
     pub(crate) fn batch(&mut self) -> (Batch, Option<LogStep>) {
         let (mut batch, mut log) = (Batch::default(), None);
         let accepts = self.accepts.drain(..self.accepts.len().min(MAX_ACCEPTS));
@@ -61,19 +62,19 @@ mod tests {
     use crate::sqlite::jobs::accept::deadline;
     use crate::sqlite::write::command::Queued;
     use crate::sqlite::write::message::Accept;
-    use crate::tests::{Home, PATIENCE};
+    use crate::tests::{COMMIT_TIMEOUT, Home};
 
     fn command() -> Message {
         Message::Command(Queued::new(ForgetWaits).0)
     }
 
     fn accept() -> Message {
-        let (job, drop_after) = (Home::new().request(), deadline(PATIENCE));
+        let (job, drop_after) = (Home::new().request(), deadline(COMMIT_TIMEOUT));
         Message::Accept(Box::new(Accept { job, known: None, drop_after, reply: oneshot::channel().0 }))
     }
 
     #[test]
-    fn requests_go_before_all_that_came_earlier_and_a_transaction_takes_only_so_much_else() {
+    fn requests_precede_earlier_operations_and_a_transaction_limits_both() {
         let mut queue = Queue::default();
         (0..300).for_each(|_| queue.push(command()));
         (0..600).for_each(|_| queue.push(accept()));

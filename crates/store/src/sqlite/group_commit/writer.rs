@@ -1,8 +1,8 @@
 //! The one task that writes.
 //!
-//! It takes whatever is waiting, of any kind, carries it out in one transaction and answers each after
-//! COMMIT. There is no timer: while one commit is on its way to the disk, the next batch gathers. So
-//! a lone request waits for one commit, and a thousand share one.
+//! It takes all waiting operations, of any kind, carries them out in one transaction, and answers each caller after
+//! COMMIT. There is no timer: while one commit is on its way to the disk, the next batch gathers. So a lone request waits
+//! for one commit, and a thousand requests share one.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +27,7 @@ use crate::sqlite::write::transaction::Transaction;
 use crate::time::{Moment, StoreClock};
 use crate::{Accepted, StoreError, Written};
 
-/// What the writer works with.
+/// The resources of the writer.
 pub(crate) struct Writer {
     pub(crate) writing: Writing,
     pub(crate) keys: Arc<Keys>,
@@ -37,7 +37,7 @@ pub(crate) struct Writer {
     pub(crate) clock: Arc<StoreClock>,
 }
 
-/// What a transaction did, to be told after COMMIT.
+/// The results of a transaction, for its callers after COMMIT.
 struct Done {
     accepts: Vec<Stored>,
     handled: Vec<Handled>,
@@ -48,7 +48,7 @@ struct Done {
 }
 
 impl Writer {
-    /// Writes until every sender of operations is gone; the connection is then to be closed last.
+    /// Writes until every sender of operations is gone. The caller then closes the returned connection as the last one.
     pub(crate) async fn run(mut self, mut operations: mpsc::Receiver<Message>) -> Writing {
         let mut queue = Queue::default();
         loop {
@@ -56,7 +56,7 @@ impl Writer {
                 let Some(operation) = operations.recv().await else { return self.writing };
                 queue.push(operation);
             }
-            // Whoever can run now may have something to write too: the answers to the last batch have just gone out.
+            // The callers of the last batch have just been answered. Letting them run first often brings more to write.
             tokio::task::yield_now().await;
             while queue.len() < MAX_QUEUED
                 && let Ok(operation) = operations.try_recv()
@@ -80,17 +80,18 @@ impl Writer {
                 return;
             }
         }
-        let begun = self.clock.elapsed();
+        let started_at = self.clock.elapsed();
         let result = self.transaction(&mut batch).await.map_err(|error| self.named(error));
-        metrics::histogram!("bridge_commit_seconds").record((self.clock.elapsed() - begun).as_secs_f64());
-        metrics::histogram!("bridge_commit_operations").record(precise(batch.len()));
+        metrics::histogram!("bridge_commit_seconds")
+            .record((self.clock.elapsed() - started_at).as_secs_f64());
+        metrics::histogram!("bridge_commit_operations").record(as_f64(batch.len()));
         match result {
             Ok(done) => self.complete(batch, done),
-            // One bad operation must not take the others with it.
+            // One bad operation must not make the others fail.
             Err(error) if batch.len() > 1 && !error.concerns_all() => {
-                let mut hopeless = None;
+                let mut fatal = None;
                 for mut single in batch.singles() {
-                    if let Some(error) = &hopeless {
+                    if let Some(error) = &fatal {
                         single.fail(error);
                         continue;
                     }
@@ -99,7 +100,7 @@ impl Writer {
                         Err(error) => {
                             let error = self.named(error);
                             single.fail(&error);
-                            hopeless = Some(error).filter(StoreError::concerns_all);
+                            fatal = Some(error).filter(StoreError::concerns_all);
                         }
                     }
                 }
@@ -108,26 +109,26 @@ impl Writer {
         }
     }
 
-    /// The error with the file that it is about.
+    /// Adds the path of the file to the error.
     fn named(&self, error: StoreError) -> StoreError {
         self.writing.file.as_ref().map_or(error.clone(), |file| error.named(file.path()))
     }
 
-    /// Whether requests that are stored now are found again; asked only where there are some.
+    /// Checks whether the next start would find requests that are stored now; skipped if there are none.
     fn check_file(&self, accepts: usize) -> Result<(), StoreError> {
         self.writing.file.as_ref().filter(|_| accepts > 0).map_or(Ok(()), |file| file.check())
     }
 
     async fn transaction(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
-        let result = self.inside(batch).await;
+        let result = self.run_batch(batch).await;
         if result.is_err() {
-            // It fails where nothing is left to roll back.
+            // This fails if there is nothing left to roll back.
             let _rolled_back_already = sqlx::query("ROLLBACK").execute(&mut self.writing.connection).await;
         }
         result
     }
 
-    async fn inside(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
+    async fn run_batch(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
         let Self { writing, keys, budgets, clock, work, delivery } = self;
         let mut transaction = Transaction::begin(&mut writing.connection, clock);
         accept::find(&mut transaction, &mut batch.accepts, keys).await?;
@@ -152,7 +153,7 @@ impl Writer {
     }
 
     fn complete(&self, batch: Batch, done: Done) {
-        // Once more: only what is at its path after the commit is on a disk that the next start reads.
+        // Checked again after the commit: the next start finds the requests only if the file is still at its path.
         let there = self.check_file(done.accepts.len());
         for (Accept { job, reply, .. }, stored) in batch.accepts.into_iter().zip(done.accepts) {
             let accepted = match &stored {
@@ -178,7 +179,7 @@ impl Writer {
         for ((_, reply), written) in batch.sent.into_iter().zip(done.sent) {
             answer(reply, Ok(written));
         }
-        // Before the answers to claims, so that the claimer sees what the claim learnt.
+        // This comes before the answers to claims, so that claimers see what their claims found.
         done.post_commit.apply_after_commit(
             &self.keys,
             &self.budgets,
@@ -191,10 +192,11 @@ impl Writer {
         }
     }
 
-    /// It waits for no one: somebody who reads for long (a backup, a person's shell) would hold up all writes.
+    /// Restarts the log without waiting for readers: a long reader (a backup, an operator's shell) would hold up all
+    /// writes.
     async fn checkpoint(&mut self, step: LogStep) {
         if let Err(error) = self.restart_log(step).await {
-            tracing::warn!(%error, "the write-ahead log could not be brought into the database; it grows until it can");
+            tracing::warn!(%error, "the write-ahead log could not restart; it grows until it can");
         }
     }
 
@@ -205,14 +207,14 @@ impl Writer {
         };
         sqlx::query("PRAGMA busy_timeout = 0").execute(&mut self.writing.connection).await?;
         let restarted = sqlx::query(checkpoint).execute(&mut self.writing.connection).await;
-        let patience = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
-        sqlx::query(AssertSqlSafe(patience)).execute(&mut self.writing.connection).await?;
+        let reset_timeout = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
+        sqlx::query(AssertSqlSafe(reset_timeout)).execute(&mut self.writing.connection).await?;
         restarted?;
         Ok(())
     }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a batch has hundreds of operations, not 2^52")]
-fn precise(operations: usize) -> f64 {
+fn as_f64(operations: usize) -> f64 {
     operations as f64
 }

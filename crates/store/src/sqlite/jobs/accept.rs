@@ -1,8 +1,8 @@
-//! Storing what comes in.
+//! Stores incoming requests.
 //!
-//! A request is new if its idempotency key is: only then it gets a job, and the key goes in with it.
-//! A job for which a worker is free goes in as `running`, so that it is not claimed by another statement. A new request
-//! that its account's budget does not allow is refused, and leaves neither a job nor a key.
+//! A request is new if its idempotency key is new. Only then does it become a job, and the same transaction stores the
+//! key. If a worker is free, the job is inserted as `running`, so that claiming it needs no other statement. A new
+//! request that its account's budget does not allow is refused, and leaves neither a job nor a key.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -27,20 +27,20 @@ use crate::{Accepted, StoreError};
 
 /// What the transaction did with one request.
 pub(crate) enum Stored {
-    /// It is a job now; with a slot it is claimed already.
+    /// It is now a job. If there is a slot, a worker has already claimed it.
     New(Option<Slot<RunningJob>>),
-    /// It was known.
+    /// Its key was already known.
     Duplicate(JobId),
-    /// It is new, and its account has used up its budget.
+    /// It is new, but its account has used up its budget.
     Refused(OverBudget),
 }
 
-/// A row of a new job.
+/// The row of a new job.
 struct NewRow<'a> {
     job: &'a NewJob,
     /// `data` as JSON.
     data: String,
-    /// Set if a worker has it already.
+    /// Set if a worker has already claimed the job.
     lease_until: Option<Timestamp>,
 }
 
@@ -70,7 +70,7 @@ rows_statement! {
     ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
 }
 
-/// Finds which of `accepts` came before.
+/// Finds which of `accepts` are already known.
 pub(crate) async fn find(
     transaction: &mut Transaction<'_>,
     accepts: &mut [Accept],
@@ -88,7 +88,7 @@ fn key(job: &NewJob) -> Key {
     (job.request.account_id.0, job.idempotency_key.clone())
 }
 
-/// Stores those of `accepts` that are new and within `budgets`; the results are in the same order.
+/// Stores the new requests among `accepts` that `budgets` allow. The results are in the same order.
 pub(crate) async fn apply(
     transaction: &mut Transaction<'_>,
     accepts: &[Accept],
@@ -97,7 +97,7 @@ pub(crate) async fn apply(
     lanes: &Lanes<RunningJob>,
 ) -> Result<Vec<Stored>, StoreError> {
     let moment = transaction.moment;
-    let (results, rows) = sort(accepts, budgets, lanes, moment.steady);
+    let (results, rows) = decide(accepts, budgets, lanes, moment.steady);
     let new = accepts.iter().zip(&results).filter(|(_, stored)| matches!(stored, Stored::New(_)));
     keys::append(keys, transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job))).await?;
 
@@ -118,8 +118,8 @@ pub(crate) async fn apply(
     Ok(results)
 }
 
-/// What becomes of each of `accepts`, and the rows of those that are jobs from now on.
-fn sort<'a>(
+/// Decides about each of `accepts`, and returns the rows of the new jobs.
+fn decide<'a>(
     accepts: &'a [Accept],
     budgets: &Budgets,
     lanes: &Lanes<RunningJob>,
@@ -132,7 +132,7 @@ fn sort<'a>(
     for Accept { job, known, .. } in accepts {
         let stored = match (known, first.entry(key(job))) {
             (Some(first), _) => Stored::Duplicate(*first),
-            // The same request may be twice in one transaction.
+            // The same request may occur twice in one transaction.
             (None, Entry::Occupied(first)) => Stored::Duplicate(*first.get()),
             (None, Entry::Vacant(place)) => {
                 let data = job.request.data.to_string();
@@ -158,7 +158,7 @@ async fn insert(transaction: &mut Transaction<'_>, rows: &[NewRow<'_>]) -> Resul
     transaction.add(&JOBS, rows, |new, row| push_job(new, moment, row)).await
 }
 
-/// The job as the worker gets it that was free when it came in, in the transaction of this moment.
+/// Returns the job for the worker that was free when the transaction at `moment` stored it.
 pub(crate) fn running(job: NewJob, moment: Moment) -> RunningJob {
     RunningJob {
         id: job.id,
@@ -186,7 +186,7 @@ impl Engine {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a caller's patience is real time, whatever the clock shows")]
+#[allow(clippy::disallowed_methods, reason = "callers wait in real time, whatever the clock shows")]
 pub(crate) fn deadline(within: Duration) -> Instant {
     Instant::now() + within
 }

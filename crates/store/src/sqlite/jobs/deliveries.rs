@@ -1,4 +1,4 @@
-//! Where deliveries wait.
+//! The origins for which deliveries wait.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Engine {
 pub(crate) const WAITING: &str =
     "SELECT count(*) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?";
 
-/// What is under way is as much as there are places for, so it is read once.
+/// Deliveries under way are limited by the permits, so one scan reads them all.
 pub(crate) const WITH_DELIVERIES: &str = "SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM jobs \
      WHERE state = 'delivering' AND lease_until IS NULL AND origin = value) \
      OR value IN (SELECT origin FROM jobs WHERE lease_until IS NOT NULL AND state = 'delivering')";

@@ -1,10 +1,10 @@
-//! Handing out deliveries: which jobs of a lane go first.
+//! Claims deliveries: which jobs of a lane go first.
 //!
-//! A job of the last minute goes before all older ones, because its customer still waits for the bot; else the backlog of an
-//! account that was connected after hours would hold up its fresh jobs. Within an age first tries go before retries. Some
-//! jobs of a claim are those that have been due longest, so that neither the old ones nor the retries starve. A job that
-//! Kommo refused, maybe for its account's sake, goes after all others, because it may be refused for its own sake; but among
-//! the longest due its turn is before the retries', so that it does not starve either.
+//! Jobs of the last minute precede all older jobs, because their customers still wait for the bot. Otherwise the backlog
+//! of an account that is connected after hours would hold up its fresh jobs. Within an age group, first tries precede
+//! retries. Some jobs of a claim are those that have been due longest, so that neither old jobs nor retries starve. A job
+//! that Kommo refused, perhaps only because of its account, comes after all others, because Kommo may refuse the job
+//! itself. Among the jobs due longest it precedes retries, so that it does not starve either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,8 @@ pub(crate) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
      SELECT min(due_at) FROM jobs \
      WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?1 AND delivery_rank = 2)";
 
-/// Of the lane `?2`, what is due at `?3`, up to `?4`: by rank, from the highest if `?5` is 1, else from the lowest.
+/// Claims jobs of the lane `?2` that are due at `?3`, at most `?4`, by rank: from the highest if `?5` is 1, otherwise
+/// from the lowest.
 pub(crate) fn longest_due() -> String {
     deliver(&[
         Part::longest_due("delivery_rank = 2 * ?5"),
@@ -41,7 +42,7 @@ pub(crate) fn longest_due() -> String {
     ])
 }
 
-/// Of the lane `?2`, what is due at `?3`, up to `?4`: first what was received after `?5`.
+/// Claims jobs of the lane `?2` that are due at `?3`, at most `?4`: first those received after `?5`.
 pub(crate) fn young_first() -> String {
     deliver(&[
         Part::oldest("delivery_rank = 0 AND waiting_since > ?5"),
@@ -52,7 +53,7 @@ pub(crate) fn young_first() -> String {
     ])
 }
 
-/// Some jobs of a lane in the order of an index.
+/// Some jobs of a lane, in the order of an index.
 struct Part {
     which: &'static str,
     order: &'static str,
@@ -76,7 +77,7 @@ impl Part {
     }
 }
 
-/// SQLite walks the parts of a UNION ALL one after the other, and stops where the limit is reached.
+/// Joins the parts with UNION ALL: SQLite reads them one after the other, and stops at the limit.
 fn deliver(parts: &[Part]) -> String {
     let parts: Vec<String> = parts.iter().map(Part::select).collect();
     let select = parts.join(" UNION ALL ");
@@ -86,7 +87,7 @@ fn deliver(parts: &[Part]) -> String {
     )
 }
 
-/// Deliveries to one origin that are due.
+/// Claims due deliveries to one origin.
 pub(crate) struct ClaimDeliveries {
     pub(crate) origin: Arc<str>,
     pub(crate) limit: usize,
@@ -107,11 +108,11 @@ impl Command for ClaimDeliveries {
         let LongestDue { jobs, retries_first } = self.longest_due;
         if jobs > 0 {
             let rank = i64::from(retries_first);
-            rows = self.some(connection, longest_due(), jobs.min(self.limit), rank).await?;
+            rows = self.claim(connection, longest_due(), jobs.min(self.limit), rank).await?;
         }
         if rows.len() < self.limit {
             let young = (self.now - YOUNG).as_millis();
-            rows.extend(self.some(connection, young_first(), self.limit - rows.len(), young).await?);
+            rows.extend(self.claim(connection, young_first(), self.limit - rows.len(), young).await?);
         }
         let next: Option<i64> =
             sqlx::query_scalar(NEXT_DELIVERY).bind(&*self.origin).fetch_one(connection).await?;
@@ -121,7 +122,7 @@ impl Command for ClaimDeliveries {
 }
 
 impl ClaimDeliveries {
-    async fn some(
+    async fn claim(
         &self,
         connection: &mut SqliteConnection,
         sql: String,

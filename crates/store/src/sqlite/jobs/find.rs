@@ -1,4 +1,4 @@
-//! Jobs by the beginning of their ids. Each look is a range of the primary key, however many jobs there are.
+//! Finds jobs by the first digits of their ids. Each lookup is a range of the primary key, however many jobs there are.
 
 use sqlx::{Row, SqlitePool};
 use uuid::Uuid;
@@ -8,11 +8,11 @@ use model::{JobId, JobPrefix};
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 
-/// An error names so many matches of a prefix.
+/// The maximum number of matches that an error lists.
 const MAX_MATCHES: usize = 5;
 
 pub(crate) const MATCHES: &str = "SELECT id FROM jobs WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?";
-/// The jobs next to an id, before and behind it.
+/// Selects the jobs directly before and after an id.
 pub(crate) const NEIGHBOURS: &str =
     "SELECT (SELECT max(id) FROM jobs WHERE id < ?1), (SELECT min(id) FROM jobs WHERE id > ?1)";
 

@@ -1,13 +1,13 @@
-//! Which requests are known: the idempotency keys.
+//! Finds and stores idempotency keys, by which the store knows repeated requests.
 //!
-//! Keys are random, so in a table that is sorted by them each new one changes a page of its own; that alone was
-//! more than half of all that the bridge wrote to the disk. Therefore a new key is appended to `recent_keys`, in the
-//! transaction of its job, and remembered here. When enough of them have gathered, maintenance moves them into
-//! `idempotency_keys` in the order of that table: many to a page, and without those that are over by then.
+//! Keys are random, so in a table sorted by key, each new key changes a different page. That alone caused more than half
+//! of the bridge's writes to the disk. So the transaction of a job appends its key to `recent_keys`, and this process
+//! remembers it. Once enough keys have gathered, maintenance moves them into `idempotency_keys` in that table's order:
+//! many to a page, and without keys that have expired by then.
 //!
-//! What it promises: a key is known from the commit of its job until its token is over, through any crash, because
-//! at each moment it stands in one of the two tables; and no longer, wherever it still stands. A token is over when both the
-//! calendar and the service time say so: a calendar that is set forward and back must not make a second job.
+//! The guarantee: a key is known from the commit of its job until its token expires, but no longer. It survives any
+//! crash, because at each moment it is in one of the two tables. A token has expired when both the calendar and the
+//! service time say so: setting the calendar forward and back must not create a second job.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ rows_statement! {
     ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
 }
 
-/// The first job of each of `asked` that is known; in the same order.
+/// Returns the first job of each key in `asked`, or `None` if the key is not known; in the same order.
 pub(crate) async fn find(
     keys: &Keys,
     transaction: &mut Transaction<'_>,
@@ -75,7 +75,7 @@ pub(crate) async fn find(
     Ok(found)
 }
 
-/// Writes the keys of `jobs`, none of which is known.
+/// Writes the keys of `jobs`, all of which are new.
 pub(crate) async fn append(
     keys: &Keys,
     transaction: &mut Transaction<'_>,
@@ -93,7 +93,7 @@ pub(crate) async fn append(
     Ok(())
 }
 
-/// Reads what has not been moved, at start.
+/// Reads the keys that have not been moved, at start.
 pub(crate) struct LoadKeys(pub(crate) std::sync::Arc<Keys>);
 
 impl Command for LoadKeys {

@@ -1,6 +1,7 @@
-//! Reading the lanes and the accounts' bytes from the store: at start, and now and then for what another process changed.
+//! Reads the lanes and the accounts' bytes from the store: at start, and periodically to pick up changes by other
+//! processes.
 //!
-//! It runs inside the writer's transaction, so that what it finds is never older than what memory knows.
+//! This runs inside the writer's transaction, so that the result is never older than what is in memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::sqlite::write::account_bytes;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 
-/// Jumps from lane to lane along the index, so that its cost grows with the lanes and not with the jobs.
+/// Jumps from lane to lane along the index, so the cost grows with the number of lanes and not of jobs.
 pub(crate) const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT min(handler) FROM jobs WHERE state = 'queued' \
      UNION ALL \
@@ -24,7 +25,7 @@ pub(crate) const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT name, (SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = name) FROM lane \
      WHERE name IS NOT NULL";
 
-/// As [`WORK`], for the sender: the earliest of all ranks.
+/// Like [`WORK`], for the sender: the earliest of all ranks.
 pub(crate) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
      UNION ALL \
@@ -59,10 +60,10 @@ impl Command for ReloadLanes {
     }
 }
 
-/// Reads all lanes if another connection has changed the file since `seen`: reading them costs as much as there are lanes,
-/// and what the writer changes itself it tells them. Gives what is seen now.
+/// Reads all lanes if another connection has changed the file since `seen`. Reading costs as much as there are lanes, and
+/// the writer itself reports its own changes to them. Answers with the version that is seen now.
 pub(crate) struct ReloadLanesIfChanged {
-    /// What the last one gave; `None` reads in any case.
+    /// The answer of the previous command; `None` to read in any case.
     pub(crate) seen: Option<i64>,
 }
 

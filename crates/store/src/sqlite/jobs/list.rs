@@ -1,9 +1,9 @@
-//! Listing jobs, newest first, in bounded time and memory.
+//! Lists jobs, newest first, in bounded time and memory.
 //!
-//! A list reads no body, unless it searches for a text. Where a filter skips jobs, the list looks through one window of jobs
-//! after the other until the page is full or its time is over; the page then says where to go on, and whether the search
-//! stopped early. Of unfinished and dead jobs the windows hold no others ([`Source`]). Only two lists run at a time, so that
-//! connections are left for reading single jobs and the statistics.
+//! A list reads bodies only if it searches for a text. If a filter skips jobs, the list scans one window of jobs after
+//! another until the page is full or its time is over. The page then says where to continue, and whether the search
+//! stopped early. For unfinished and dead jobs, the windows contain only jobs in that state ([`Source`]). Only two lists
+//! run at a time, so that connections remain for reading single jobs and statistics.
 
 use std::time::Duration;
 
@@ -19,26 +19,26 @@ use crate::sqlite::jobs::list_source::Source;
 use crate::sqlite::jobs::rows::{self, SUMMARY};
 use crate::{JobFilter, Page, StoreError};
 
-/// Lists that run at once.
+/// The maximum number of lists that run at the same time.
 pub(crate) const MAX_CONCURRENT_LISTS: usize = 2;
-/// How long a further list waits for a permit.
+/// How long another list waits for a permit.
 const LIST_PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Jobs that a page looks through first, and at most, before it looks at the time.
+/// The first and the largest size of a window, in jobs. The list checks the time after each window.
 const WINDOW_JOBS: (i64, i64) = (32, 4_096);
-/// A window that takes less is followed by a larger one.
+/// A window that takes less time is followed by a larger one.
 const SHORT_WINDOW: Duration = Duration::from_millis(50);
-/// What a job takes beside its texts, roughly, in a page.
+/// The approximate bytes that a job takes on a page, apart from its texts.
 const JOB_BYTES: usize = 512;
 
-/// What a page may cost.
+/// The limits on the cost of a page.
 pub(crate) struct Bounds<'b> {
-    /// Jobs that it looks through when a filter matches few of them.
+    /// The maximum number of jobs to scan if a filter matches few of them.
     pub(crate) scan: i64,
-    /// Bytes of its texts, and one job more.
+    /// The bytes after which the page is full. The last job may exceed them.
     pub(crate) bytes: usize,
-    /// After that it begins no further window.
+    /// The time after which no further window begins.
     pub(crate) time: Duration,
-    /// The time.
+    /// The elapsed time.
     pub(crate) elapsed: &'b (dyn Fn() -> Duration + Send + Sync),
 }
 
@@ -82,7 +82,7 @@ pub(crate) async fn page(
     let (mut filter, at_once) = (filter.clone(), finds_at_once(filter));
     filter.limit = filter.limit.max(1);
     let mut window = match source {
-        // Each window costs a look at the whole index, so the first one should fill the page.
+        // Each window costs a scan of the whole index, so the first one should fill the page.
         Source::Indexes(_) => i64::from(filter.limit).clamp(WINDOW_JOBS.0, WINDOW_JOBS.1),
         _ => WINDOW_JOBS.0,
     };
@@ -93,7 +93,7 @@ pub(crate) async fn page(
         let size = window.min(left);
         let oldest = if at_once { None } else { window_end(pool, source, filter.before, size).await? };
         let last = filling.fill(pool, source, &filter, oldest, bounds.bytes).await?;
-        // Full, or at the end of all jobs.
+        // The page is full, or the list has reached the oldest job.
         if last.is_some() || oldest.is_none() {
             return Ok(Page { jobs: filling.jobs, next: last, stopped: false });
         }
@@ -108,7 +108,7 @@ pub(crate) async fn page(
     }
 }
 
-/// Whether the list skips no row: it has no condition, or an index in its own order.
+/// Whether the list skips no rows: it has no condition, or an index in its own order.
 fn finds_at_once(filter: &JobFilter) -> bool {
     let JobFilter { state, handler, account_id, outcome, text, before: _, limit: _ } = filter;
     matches!((state, outcome), (None | Some(StateName::Dead), None) | (None, Some(OutcomeName::Fallback)))
@@ -120,13 +120,13 @@ fn finds_at_once(filter: &JobFilter) -> bool {
 /// A page that is not full yet.
 struct Filling {
     jobs: Vec<JobSummary>,
-    /// Also those that cannot be read.
+    /// The number of rows read, including those that cannot be decoded.
     rows: u32,
     bytes: usize,
 }
 
 impl Filling {
-    /// Adds what `filter` finds down to `oldest`. Gives the last job once the page is full.
+    /// Adds the jobs that `filter` matches, down to `oldest`. Returns the last job once the page is full.
     async fn fill(
         &mut self,
         pool: &SqlitePool,
@@ -136,7 +136,7 @@ impl Filling {
         most: usize,
     ) -> Result<Option<JobId>, StoreError> {
         let mut query = select(source, filter, filter.limit - self.rows, oldest);
-        // One by one: a page must not hold more than it shows.
+        // Rows are read one by one, so that the page holds no more than it shows.
         let mut found = query.build().fetch(pool);
         while let Some(row) = found.try_next().await? {
             self.rows += 1;
@@ -172,23 +172,23 @@ pub(crate) fn select(
         sql.push(")");
     }
     if let Some(state) = filter.state {
-        // Written out, because a partial index is only used where its condition is in the statement.
+        // Written as a literal, because SQLite uses a partial index only if its condition is in the statement.
         sql.push(format!(" AND state = '{state}'"));
     }
     if let Some(outcome) = filter.outcome {
-        // Written out for the same reason; and `jobs_dead` finds fewer where both would do.
+        // A literal for the same reason. If both indexes fit, `jobs_dead` has fewer entries.
         let column = if filter.state == Some(StateName::Dead) { "+outcome" } else { "outcome" };
         sql.push(format!(" AND {column} = '{}'", outcome.as_str()));
     }
     if let Some(handler) = &filter.handler {
-        // With a plus no index is used: that of the queue would have to be sorted as a whole.
+        // The plus prevents the use of the queue's index, which SQLite would have to sort as a whole.
         sql.push(" AND +handler = ").push_bind(handler.as_str().to_owned());
     }
     if let Some(AccountId(account)) = filter.account_id {
         sql.push(" AND account_id = ").push_bind(account);
     }
     if let Some(text) = &filter.text {
-        // The body comes last: it alone may be long to read.
+        // The body comes last, because only it may be long to read.
         sql.push(" AND (instr(return_url, ").push_bind(text.clone());
         sql.push(") OR instr(coalesce(last_error, ''), ").push_bind(text.clone()).push(")");
         if let Ok(number) = text.parse::<i64>() {
@@ -196,7 +196,7 @@ pub(crate) fn select(
         }
         if let Ok(prefix) = text.parse::<JobPrefix>() {
             let (first, last) = prefix.range();
-            // With a plus it is a condition of each row, as the others are, and not a range to search in.
+            // The plus makes this a condition on each row, like the others, and not a range to search in.
             sql.push(" OR +id BETWEEN ").push_bind(first.as_uuid()).push(" AND ").push_bind(last.as_uuid());
         }
         sql.push(" OR instr(coalesce(data, ''), ").push_bind(text.clone()).push("))");
@@ -205,7 +205,7 @@ pub(crate) fn select(
     sql
 }
 
-/// The last row of a window of `size` rows, and one more; none if it reaches to the last of all.
+/// Returns the last job of a window of `size` + 1 jobs; `None` if fewer remain.
 async fn window_end(
     pool: &SqlitePool,
     source: Source,

@@ -1,8 +1,8 @@
-//! Where the ids of a list come from.
+//! Chooses the source of the ids of a list.
 //!
-//! Most jobs are finished. A search for the few that are not must not look through the others, so it takes their ids from the
-//! partial index that the queue or the sender has anyway: no index has to be kept for lists alone. Such an index is not in
-//! the order of ids, so each window costs a look at all its entries, which is quick up to [`MAX_ENTRIES`].
+//! Most jobs are finished. A search for the few unfinished ones must not scan the others, so it takes their ids from the
+//! partial index that the queue or the sender needs anyway. So no index exists for lists alone. Such an index is not in
+//! the order of ids: each window scans all its entries, which is fast up to [`MAX_ENTRIES`].
 
 use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 
@@ -10,22 +10,22 @@ use model::{JobId, StateName};
 
 use crate::StoreError;
 
-/// Beyond that a list looks through the newest jobs of all states: those of this state are many among them.
+/// With more entries, a list scans the newest jobs of all states, because many of them are in this state.
 const MAX_ENTRIES: i64 = 1_000_000;
 
-/// Where the ids of a list come from.
+/// The source of the ids of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// No job is in this state.
     Nothing,
     /// All jobs.
     All,
-    /// These partial indexes, each with its condition; together they hold every job of the state, and each once.
+    /// These partial indexes, each with its condition. Together they contain every job of the state exactly once.
     Indexes(&'static [(&'static str, &'static str)]),
 }
 
 impl Source {
-    /// For a list of jobs in `state`, of which there are `jobs`.
+    /// Chooses the source for a list of jobs in `state`, of which there are `jobs`.
     pub(crate) const fn choose(state: StateName, jobs: i64) -> Self {
         match state {
             _ if jobs <= 0 => Self::Nothing,
@@ -38,13 +38,13 @@ impl Source {
                 ("jobs_undelivered", "state = 'delivering' AND lease_until IS NULL"),
                 ("jobs_leased", "lease_until IS NOT NULL AND state = 'delivering'"),
             ]),
-            // Its index is in the order of ids: the planner takes it for the list itself.
+            // This index is in the order of ids, so the planner uses it for the list itself.
             StateName::Dead => Self::Indexes(&[("jobs_dead", "state = 'dead'")]),
             StateName::Delivered | StateName::Gone | StateName::Cancelled => Self::All,
         }
     }
 
-    /// The source for a list of jobs in `state`.
+    /// Returns the source for a list of jobs in `state`.
     pub(crate) async fn of(pool: &SqlitePool, state: Option<StateName>) -> Result<Self, StoreError> {
         let Some(state) = state else { return Ok(Self::All) };
         let count = sqlx::query("SELECT jobs FROM job_counts WHERE state = ?").bind(state.as_str());
@@ -52,7 +52,7 @@ impl Source {
         Ok(Self::choose(state, jobs))
     }
 
-    /// Adds a SELECT of its ids before `before` and from `oldest` on.
+    /// Adds a SELECT of the ids before `before` and from `oldest` on.
     pub(crate) fn push(self, sql: &mut QueryBuilder<Sqlite>, before: Option<JobId>, oldest: Option<JobId>) {
         let all = [("", "true")];
         let parts = if let Self::Indexes(parts) = self { parts } else { &all };

@@ -1,4 +1,4 @@
-//! The table of jobs: what goes in, who gets what, what is reported, and what people see of it.
+//! The table of jobs: requests, claims, reports, operator actions, and lists.
 
 pub(crate) mod accept;
 pub(crate) mod deliveries;

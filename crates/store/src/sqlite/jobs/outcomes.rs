@@ -1,4 +1,4 @@
-//! How recent jobs turned out: how many bots got their handler's answer, and why the others got the fallback.
+//! Counts the outcomes of recent jobs: how many bots got their handler's answer, and why the others got the fallback.
 
 use sqlx::Row;
 
@@ -7,7 +7,7 @@ use model::{JobId, Timestamp, UnknownFallbackReason};
 use crate::sqlite::engine::Engine;
 use crate::{FallbackCount, RecentOutcomes, StoreError};
 
-/// The most jobs that are looked at: the newest. So a look costs the same however many there are.
+/// The maximum number of jobs to count, the newest. It bounds the cost, however many jobs there are.
 pub(crate) const MAX_SAMPLED_JOBS: u32 = 10_000;
 
 impl Engine {
@@ -47,7 +47,7 @@ impl Engine {
     }
 }
 
-/// Ids begin with the time of receipt, so this walks the newest rows of the table and no others.
+/// Ids begin with the time of receipt, so this reads only the newest rows of the table.
 pub(crate) const RECENT: &str = "SELECT handler, outcome, fallback_reason, count(*) FROM ( \
      SELECT handler, outcome, fallback_reason FROM jobs WHERE id >= ?1 ORDER BY id DESC LIMIT 0 + ?2) \
      GROUP BY handler, outcome, fallback_reason";

@@ -1,4 +1,4 @@
-//! Looking at one job, and at the numbers. Reads go to connections of their own and never wait for the writer.
+//! Reads single jobs and statistics. Reads use connections of their own and never wait for the writer.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use crate::sqlite::write::account_bytes;
 use crate::time::StoreClock;
 use crate::{Stats, StoreError};
 
-/// One job with its attempts, oldest first.
+/// Returns one job with its attempts, oldest first.
 pub(crate) async fn job(
     pool: &SqlitePool,
     id: JobId,
 ) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
-    // Of one moment: a job must not be told without the attempt that brought it where it is.
+    // One snapshot for both queries: a job's state must match its attempts.
     let mut moment = pool.begin().await?;
     let sql = format!("SELECT {COLUMNS}, data IS NULL AS bodies_dropped FROM jobs WHERE id = ?");
     let found = sqlx::query(AssertSqlSafe(sql)).bind(id.as_uuid()).fetch_optional(&mut *moment).await?;
     let Some(row) = found else { return Ok(None) };
-    // The handler's come first in the life of a job, whatever the calendar said meanwhile.
+    // Attempts of the handler come before those of the delivery, whatever the calendar showed.
     let attempts = sqlx::query(
         "SELECT stage, number, started_at, duration_ms, result, status, error FROM attempts \
          WHERE job_id = ? ORDER BY stage DESC, number",
@@ -68,7 +68,7 @@ fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
 
 pub(crate) const OLDEST_QUEUED: &str = "SELECT min(waiting_since) FROM jobs WHERE state = 'queued'";
 
-/// Counts.
+/// Returns the numbers of jobs and bytes.
 pub(crate) async fn stats(pool: &SqlitePool, clock: &StoreClock) -> Result<Stats, StoreError> {
     let mut jobs: BTreeMap<StateName, u64> = StateName::ALL.into_iter().map(|state| (state, 0)).collect();
     for row in sqlx::query("SELECT state, jobs FROM job_counts").fetch_all(pool).await? {

@@ -1,7 +1,7 @@
-//! Writing down what workers and the sender did.
+//! Writes the reports of workers and of the sender.
 //!
-//! Every write names the state and the fencing number that it comes from; one that names an old claim
-//! changes nothing, keeps no attempt, and its reporter is told so.
+//! Every write names the state and the fencing number of the claim that it reports on. A write for an old claim changes
+//! nothing and keeps no attempt, and its reporter learns this.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -26,9 +26,9 @@ use crate::{StoreError, Written};
 
 /// What the transaction did with a worker's report.
 pub(crate) enum Handled {
-    /// Written; with a slot the sender has claimed the delivery already.
+    /// It was written. If there is a slot, the sender has already claimed the delivery.
     Done(Option<Slot<DeliveringJob>>),
-    /// Nothing changed.
+    /// The claim was old, so nothing changed.
     Stale,
 }
 
@@ -123,10 +123,10 @@ rows_statement! {
     ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
 }
 
-/// The attempts of one transaction, to be kept when all of its reports are written.
+/// The attempts of one transaction. They are stored after all of its reports are written.
 pub(crate) type Charged<'r> = Vec<(JobId, &'r Attempt)>;
 
-/// Writes the reports of workers; the results are in the same order.
+/// Writes the reports of workers. The results are in the same order.
 pub(crate) async fn handled<'r>(
     transaction: &mut Transaction<'_>,
     charged: &mut Charged<'r>,
@@ -181,7 +181,7 @@ pub(crate) async fn handled<'r>(
     Ok(results)
 }
 
-/// The delivery as the sender gets it that was free when its completion was stored.
+/// Returns the delivery for the sender that was free when the transaction stored its completion.
 pub(crate) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
     let HandlerReport { job, next: AfterHandler::Deliver(prepared), attempt, .. } = report else {
         return None;
@@ -204,7 +204,7 @@ pub(crate) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
     })
 }
 
-/// Writes the reports of the sender; the results are in the same order.
+/// Writes the reports of the sender. The results are in the same order.
 pub(crate) async fn sent<'r>(
     transaction: &mut Transaction<'_>,
     charged: &mut Charged<'r>,
@@ -232,7 +232,7 @@ pub(crate) async fn sent<'r>(
             }
         }
         if let AfterDelivery::Replace { prepared, .. } = next {
-            // What the handler returned stays beside its fallback, and there was nothing there before.
+            // The handler's completion stays beside its fallback. Nothing was there before.
             let stays =
                 matches!((job.prepared.outcome, prepared.outcome), (Outcome::Handler, Outcome::Fallback(_)));
             let replaced = if stays { 0 } else { length(&job.prepared) };
@@ -243,7 +243,7 @@ pub(crate) async fn sent<'r>(
     Ok(results)
 }
 
-/// The state that a delivery goes to, and when it is due again if that is no end.
+/// Returns the next state of a delivery, and when it is due again; `None` if the state is final.
 fn next_state(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateName, Option<Timestamp>) {
     match next {
         AfterDelivery::Delivered => (StateName::Delivered, None),
@@ -251,7 +251,7 @@ fn next_state(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (Sta
         AfterDelivery::Dead { .. } => (StateName::Dead, None),
         AfterDelivery::Retry { due_at, .. } => (StateName::Delivering, Some(*due_at)),
         AfterDelivery::Replace { .. } => (StateName::Delivering, Some(now)),
-        // It did nothing wrong, so it goes back to where its age puts it.
+        // The wait is not the job's fault, so it keeps the place that its age gives it.
         AfterDelivery::Wait { keeps_place: true, .. } => {
             (StateName::Delivering, Some(job.waiting_since.min(now)))
         }
@@ -259,7 +259,7 @@ fn next_state(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (Sta
     }
 }
 
-/// The bytes that a completion adds to its job.
+/// Returns the bytes that a completion adds to its job.
 fn length(prepared: &PreparedCompletion) -> i64 {
     signed(prepared.completion.as_json().len())
 }
@@ -278,8 +278,8 @@ fn fallback_reason(prepared: Option<&PreparedCompletion>) -> Option<&'static str
 
 type Claim = (JobId, Fence);
 
-/// The claims that were written. The rows name only their jobs; but if two claims of one job report in one
-/// batch, the later one is the one.
+/// Returns the claims that were written. The rows name only their jobs. If two claims of one job report in the same
+/// batch, the later claim is the written one.
 fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<HashSet<Claim>, StoreError> {
     let mut latest: HashMap<JobId, Fence> = HashMap::with_capacity(rows.len());
     for (id, fence) in reported {
@@ -293,7 +293,7 @@ fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<H
     Ok(written)
 }
 
-/// Keeps the attempts as history.
+/// Stores the attempts as history.
 pub(crate) async fn keep(transaction: &mut Transaction<'_>, charged: &Charged<'_>) -> Result<(), StoreError> {
     transaction.add(&ATTEMPTS, charged, |(id, attempt), row| push_attempt(*id, attempt, row)).await
 }

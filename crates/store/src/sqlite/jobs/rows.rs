@@ -1,5 +1,5 @@
-//! From a row to the model. A row that the program cannot have written is an error that names table,
-//! column and id; it never stops the rows beside it.
+//! Converts rows to the model. A row that the program cannot have written is an error that names the table, column and
+//! id. It never affects other rows.
 
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteRow;
@@ -20,11 +20,11 @@ pub(crate) const COLUMNS: &str = "id, state, handler, account_id, return_url, en
      failing_since, refused_at, answer_lost, tried, superseded_by, completion, handler_completion, outcome, fallback_reason, last_error, \
      finished_at";
 
-/// The columns that [`summary`] reads. No body is among them, and none is read for them.
+/// The columns that [`summary`] reads. Reading them reads no body.
 pub(crate) const SUMMARY: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, received_at, due_at, \
      handler_attempts, delivery_attempts, outcome, fallback_reason, last_error, finished_at, data IS NULL AS bodies_dropped";
 
-/// What there is of a job: needs the columns of [`job`] and of [`summary`].
+/// Reads a job, whole or without bodies. It needs the columns of [`job`] and of [`summary`].
 pub(crate) fn record(row: &SqliteRow) -> Result<JobRecord, StoreError> {
     if row.try_get("bodies_dropped")? {
         summary(row).map(JobRecord::WithoutBodies)
@@ -33,7 +33,7 @@ pub(crate) fn record(row: &SqliteRow) -> Result<JobRecord, StoreError> {
     }
 }
 
-/// The job without its bodies.
+/// Reads a job without its bodies.
 pub(crate) fn summary(row: &SqliteRow) -> Result<JobSummary, StoreError> {
     let row = JobRow::new(row)?;
     Ok(JobSummary {
@@ -54,7 +54,7 @@ pub(crate) fn summary(row: &SqliteRow) -> Result<JobSummary, StoreError> {
     })
 }
 
-/// The whole record.
+/// Reads a whole job.
 pub(crate) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
     let row = JobRow::new(row)?;
     Ok(Job {
@@ -71,7 +71,7 @@ pub(crate) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
     })
 }
 
-/// What a worker gets.
+/// Reads the job for a worker.
 pub(crate) fn running(row: &SqliteRow) -> Result<RunningJob, StoreError> {
     let row = JobRow::new(row)?;
     Ok(RunningJob {
@@ -88,7 +88,7 @@ pub(crate) fn running(row: &SqliteRow) -> Result<RunningJob, StoreError> {
     })
 }
 
-/// What the sender gets.
+/// Reads the job for the sender.
 pub(crate) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
     let row = JobRow::new(row)?;
     Ok(DeliveringJob {
@@ -114,9 +114,9 @@ pub(crate) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
     })
 }
 
-/// Reads the rows that can be read and reports those that cannot.
+/// Reads the rows, and logs those that cannot be read.
 pub(crate) fn readable<T>(rows: &[SqliteRow], read: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Vec<T> {
-    let report = |error: &StoreError| tracing::error!(%error, "a job cannot be read; it is left as it is");
+    let report = |error: &StoreError| tracing::error!(%error, "a job cannot be read and is left unchanged");
     rows.iter().filter_map(|row| read(row).inspect_err(report).ok()).collect()
 }
 
@@ -145,7 +145,7 @@ impl<'r> JobRow<'r> {
     }
 
     fn needed<T>(&self, column: &'static str, value: Option<T>) -> Result<T, StoreError> {
-        value.ok_or_else(|| self.corrupt(column, "it is NULL, which this state does not allow"))
+        value.ok_or_else(|| self.corrupt(column, "NULL is not allowed in this state"))
     }
 
     fn number(&self, column: &'static str) -> Result<u32, StoreError> {
@@ -186,7 +186,7 @@ impl<'r> JobRow<'r> {
                     .map_err(|error: UnknownFallbackReason| self.corrupt("fallback_reason", error))?;
                 Ok(Some(Outcome::Fallback(reason)))
             }
-            Some(_) => Err(self.corrupt("outcome", "it is neither handler nor fallback")),
+            Some(_) => Err(self.corrupt("outcome", "unknown outcome (expected one of: handler, fallback)")),
         }
     }
 

@@ -1,12 +1,12 @@
-//! Which jobs a new one supersedes: those that came earlier with the same `return_url`.
+//! Marks the jobs that a new job supersedes: the earlier ones with the same `return_url`.
 //!
-//! Kommo uses a `return_url` again within one session, so a new request with it says that its bot has gone on. A late, repeated
-//! continue of an older job would then answer the new question. The older job keeps its first continue; what comes after
-//! that is for the sender and for [`retry`](crate::sqlite::jobs::operator::retry) to decide.
+//! Kommo reuses a `return_url` within one session. A new request with the same URL means that its bot has moved on. A
+//! late, repeated continue of an older job would then answer the new question. The older job keeps its first continue.
+//! The sender and [`retry`](crate::sqlite::jobs::operator::retry) decide about repetitions.
 //!
-//! The new job marks the older ones, and not the older one the new job: only then may the index hold few jobs. An index of
-//! all jobs by `return_url` would change a page of its own for almost every request. Jobs are compared by their arrival and
-//! not by their ids, because the clock may have been set back.
+//! A new job marks the older ones, instead of an older job looking up newer ones before a repetition. That keeps the
+//! index small: an index of all jobs by `return_url` would change a different page for almost every request. Jobs are
+//! compared by order of arrival and not by id, because the clock may have been set back.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,9 +16,9 @@ use crate::StoreError;
 use crate::sqlite::write::statement::{RowsStatement, Values};
 use crate::sqlite::write::transaction::Transaction;
 
-/// Marks what is unfinished with the `return_url` of a new job. It runs before the new jobs go in.
+/// Marks unfinished jobs with the `return_url` of a new job. It runs before the new jobs are inserted.
 ///
-/// Two statements, because SQLite walks all jobs for one that joins a union.
+/// This and [`ENDED`] are two statements, because SQLite scans all jobs if a statement joins a union.
 pub(crate) const UNFINISHED: RowsStatement = RowsStatement {
     before: "WITH new (id, return_url) AS (VALUES ",
     width: 2,
@@ -26,7 +26,7 @@ pub(crate) const UNFINISHED: RowsStatement = RowsStatement {
             AND jobs.finished_at IS NULL AND jobs.superseded_by IS NULL",
 };
 
-/// Marks what an operator may retry, likewise.
+/// Likewise marks the jobs that an operator may retry.
 pub(crate) const ENDED: RowsStatement = RowsStatement {
     before: "WITH new (id, return_url) AS (VALUES ",
     width: 2,
@@ -41,7 +41,8 @@ pub(crate) const WITHIN: RowsStatement = RowsStatement {
     after: ") UPDATE jobs SET superseded_by = older.newer FROM older WHERE jobs.id = older.id",
 };
 
-/// Marks the older jobs of each `return_url` of `new`, which is not stored yet: the first job of each is the next one.
+/// Marks the older jobs of each `return_url` in `new`, which is not stored yet. The first new job with that URL
+/// supersedes them.
 pub(crate) async fn older(transaction: &mut Transaction<'_>, new: &[&NewJob]) -> Result<(), StoreError> {
     let mut seen = HashSet::with_capacity(new.len());
     let first = new.iter().copied().filter(|job| seen.insert(job.request.return_url.as_str()));
@@ -53,7 +54,7 @@ pub(crate) async fn older(transaction: &mut Transaction<'_>, new: &[&NewJob]) ->
     transaction.add(&ENDED, &first, push).await
 }
 
-/// Marks those of `new`, which is stored by now, whose `return_url` comes again later in it.
+/// Marks those jobs of `new`, which is already stored, whose `return_url` occurs again later in `new`.
 pub(crate) async fn within(transaction: &mut Transaction<'_>, new: &[&NewJob]) -> Result<(), StoreError> {
     let pairs = pairs(new.iter().map(|job| (job.id, job.request.return_url.as_str())));
     if pairs.is_empty() {
@@ -65,7 +66,7 @@ pub(crate) async fn within(transaction: &mut Transaction<'_>, new: &[&NewJob]) -
     transaction.add(&WITHIN, &pairs, push).await
 }
 
-/// Each job whose URL comes again, with the next job that has it.
+/// Returns each job whose URL occurs again, with the next job that has it.
 fn pairs<'a>(jobs: impl ExactSizeIterator<Item = (JobId, &'a str)>) -> Vec<(JobId, JobId)> {
     if jobs.len() < 2 {
         return Vec::new();
@@ -80,14 +81,14 @@ mod tests {
     use model::Timestamp;
 
     #[test]
-    fn of_the_jobs_of_one_transaction_each_is_superseded_by_the_next_with_its_url() {
+    fn within_a_transaction_each_job_is_superseded_by_the_next_one_with_its_url() {
         let [a, b, c, d] = [1, 2, 3, 4].map(|number| JobId::new(Timestamp::from_millis(0), number));
         for (urls, expected) in [
             (vec![], vec![]),
             (vec![(a, "x")], vec![]),
             (vec![(a, "x"), (b, "y")], vec![]),
             (vec![(a, "x"), (b, "y"), (c, "x"), (d, "x")], vec![(a, c), (c, d)]),
-            // By arrival, whatever their ids are.
+            // In order of arrival, whatever the ids.
             (vec![(d, "x"), (a, "x")], vec![(d, a)]),
         ] {
             assert_eq!(pairs(urls.clone().into_iter()), expected, "{urls:?}");

@@ -1,7 +1,7 @@
-//! Handing out work: one statement finds the jobs, marks them and raises their fencing numbers.
+//! Claims work: one statement finds the jobs, marks them and raises their fencing numbers.
 //!
-//! Each claim also learns when the next job of its lane is due, in the same transaction, so that what
-//! [`Lanes`](crate::lanes::Lanes) knows is never older than the claim.
+//! In the same transaction, each claim also finds when the next job of its lane is due, so that
+//! [`Lanes`](crate::lanes::Lanes) is never behind the claim.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 
-// `LIMIT 0 + ?`: SQLite plans a statement anew whenever a bare parameter of a LIMIT is bound, which costs as much as the
+// `LIMIT 0 + ?`: binding a bare parameter of a LIMIT makes SQLite plan the statement again, which costs as much as the
 // claim itself.
 //
-// Jobs whose time to answer is over are left to `OVERDUE`: else a backlog of them would hold up the fresh ones.
+// Jobs whose time to answer is over are left to `OVERDUE`; otherwise a backlog of them would hold up fresh jobs.
 pub(crate) const DUE: &str = "SELECT id FROM jobs \
      WHERE state = 'queued' AND handler = ?2 AND due_at <= ?3 AND answer_by > ?3 ORDER BY due_at LIMIT 0 + ?4";
 pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?";
@@ -48,7 +48,7 @@ impl Engine {
     }
 }
 
-/// Jobs of one handler that are due, and whose time to answer is not over.
+/// Claims due jobs of one handler whose time to answer is not over.
 pub(crate) struct ClaimWork {
     pub(crate) handler: Arc<str>,
     pub(crate) limit: usize,
@@ -76,7 +76,7 @@ impl Command for ClaimWork {
     }
 }
 
-/// Jobs of any handler whose time to answer is over.
+/// Claims jobs of any handler whose time to answer is over.
 pub(crate) struct ClaimOverdue {
     pub(crate) limit: usize,
     pub(crate) now: Timestamp,
@@ -123,7 +123,7 @@ async fn started(
     Ok(())
 }
 
-/// RETURNING gives rows in no particular order.
+/// Sorts the jobs by age, because RETURNING has no particular order.
 pub(crate) fn by_age<J>(mut jobs: Vec<J>, waiting_since: impl Fn(&J) -> Timestamp) -> Vec<J> {
     jobs.sort_by_key(waiting_since);
     jobs

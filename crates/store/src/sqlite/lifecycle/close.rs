@@ -1,4 +1,4 @@
-//! Finishes what is under way and closes the file.
+//! Finishes the writes under way and closes the file.
 
 use sqlx::Connection;
 
@@ -10,7 +10,7 @@ impl Engine {
         if self.role == Role::Owner
             && let Err(error) = self.note_time().await
         {
-            tracing::debug!(%error, "the time of the end was not written; the next start takes the last one that was");
+            tracing::debug!(%error, "could not store the time of the shutdown; the next start uses the last stored time");
         }
         lock(&self.operations).take();
         let writer = lock(&self.writer).take();
@@ -21,7 +21,7 @@ impl Engine {
         };
         let checkpoints = lock(&self.checkpoints).take();
         if let Some(checkpoints) = checkpoints {
-            // It never writes, so nothing of it can be lost.
+            // This connection never writes, so a failed close loses nothing.
             let _unclosed = checkpoints.close().await;
         }
         self.reading.close().await;

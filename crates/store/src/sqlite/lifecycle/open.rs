@@ -17,16 +17,16 @@ use crate::sqlite::write::known_keys::Keys;
 use crate::time::StoreClock;
 use crate::{Role, StoreError};
 
-/// Operations that may wait for the writer; further ones wait in front.
+/// The maximum number of operations in the writer's channel. Further senders wait.
 const MAX_QUEUED_MESSAGES: usize = 4_096;
 
 impl Engine {
-    /// Whether there is something to open at `url`.
+    /// Whether a store exists at `url`.
     pub(crate) fn is_there(url: &str) -> Result<bool, StoreError> {
         path::is_there(url)
     }
 
-    /// Opens `url`. As the owner it first frees what a dead owner held, so that all of it goes on at once.
+    /// Opens `url`. An owner first frees the claims of a dead owner, so that all of its work resumes at once.
     pub(crate) async fn open(url: &str, role: Role, clock: Clock) -> Result<Self, StoreError> {
         let opened = open::open(url, role).await?;
         let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));

@@ -1,4 +1,4 @@
-//! What the owner of a store does before anything else.
+//! Recovery: the first thing that the owner of a store does.
 
 use crate::StoreError;
 use crate::sqlite::accounts::{connections, waits};
@@ -7,14 +7,14 @@ use crate::sqlite::jobs::{keys, lane_reload};
 use crate::sqlite::maintenance::{leases, service_time};
 
 impl Engine {
-    /// Takes over from the last owner: its schedule by the clock of this process, its claims freed, its keys known. So all of
-    /// its work goes on at once.
+    /// Takes over from the last owner: moves its schedule to the clock of this process, frees its claims, and loads its
+    /// keys. So all of its work resumes at once.
     pub(crate) async fn recover(&self) -> Result<(), StoreError> {
         if let Some(behind) = self.execute(service_time::BeginService(self.time.clone())).await? {
             let by_seconds = behind.as_secs();
             tracing::warn!(
                 by_seconds,
-                "the machine's clock is behind the last time of this store; jobs that wait are due by the new time"
+                "the machine's clock is behind the last time in this store; moved the schedule of waiting jobs to the new time"
             );
         }
         let freed = self.execute(leases::FreeLeases { until: None, now: self.moment().steady }).await?;
@@ -25,7 +25,7 @@ impl Engine {
         self.execute(connections::FreeRenewals).await?;
         self.execute(waits::ForgetWaits).await?;
         self.execute(lane_reload::ReloadLanes).await?;
-        // By now the files beside the store are there, and are known from before the first request.
+        // By now the files beside the store exist, so they are recorded before the first request.
         self.check_file()
     }
 }

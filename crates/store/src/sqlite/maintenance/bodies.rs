@@ -1,11 +1,11 @@
-//! Dropping the bodies of old jobs to make room: those of accounts beyond `budget.stored`, and those older than
+//! Drops the bodies of old jobs to make room: those of accounts beyond `budget.stored`, and those older than
 //! `store.body_retention`.
 //!
 //! Only delivered and cancelled jobs lose their bodies, oldest first; their rows stay until `store.retention`. Dead and gone
 //! jobs keep theirs, because an operator may need them. SQLite reuses the pages that become free.
 //!
-//! There is no index by account: every finished job would have to write a page of it. Maintenance walks along the index of
-//! finished jobs instead, in windows, on a connection that only reads, and remembers how far it has come.
+//! There is no index by account, because every finished job would have to write one of its pages. Instead, maintenance
+//! walks along the index of finished jobs, in windows, on a read-only connection, and remembers its position.
 
 use std::collections::HashMap;
 
@@ -23,20 +23,21 @@ use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::RowsStatement;
 use crate::time::Cutoff;
 
-/// Finished jobs that one look passes.
+/// The maximum number of finished jobs that one scan reads.
 pub(crate) const WINDOW_JOBS: i64 = 2_000;
-/// Jobs that one look finds.
+/// The maximum number of jobs that one scan finds.
 const MAX_FOUND: i64 = 500;
-/// Jobs whose bodies one transaction drops: it must not hold up those who wait to be acknowledged.
+/// The maximum number of jobs whose bodies one transaction drops. It bounds the time for which requests wait.
 const MAX_DROPPED_JOBS: usize = 64;
-/// Looks in one tick of maintenance, and bytes that it drops: between ticks it brings in the log and hears a stop.
+/// The maximum numbers of scans and of dropped bytes in one tick of maintenance. Between ticks it checkpoints the log and
+/// notices a stop.
 const SCANS_PER_TICK: u32 = 20;
 const MAX_TICK_BYTES: i64 = 32 << 20;
 
-/// A position in the order of finished jobs: behind this one.
+/// A position in the order of finished jobs: directly after this job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
-    /// By the service time.
+    /// The end of the job by the service time.
     service_at: i64,
     finished_at: i64,
     id: Uuid,
@@ -45,20 +46,20 @@ pub(crate) struct Position {
 impl Position {
     const START: Self = Self { service_at: i64::MIN, finished_at: i64::MIN, id: Uuid::nil() };
 
-    /// The position right before all that finished when this one did.
+    /// Returns the position before all jobs that finished at the same time as this one.
     const fn before(self) -> Self {
         Self { service_at: self.service_at, ..Self::START }
     }
 }
 
-/// How far maintenance has come. It begins at the oldest job again with each start.
+/// How far the walks have come. Each start begins again with the oldest job.
 #[derive(Debug)]
 pub(crate) struct Walked {
-    /// Everything before it is as old as `store.body_retention` allows, and has no bodies.
+    /// Up to here, all jobs are older than `store.body_retention` and have no bodies.
     aged: Position,
-    /// Where the first job is that was passed over because the calendar does not call it old yet: the next walk begins there.
+    /// The first job that was skipped because it is too young by the calendar. The next walk begins there.
     too_young: Option<Position>,
-    /// Everything before it has no bodies, of each account that was beyond `budget.stored`.
+    /// For each account that was beyond `budget.stored`: up to here, its jobs have no bodies.
     accounts: HashMap<i64, Position>,
 }
 
@@ -76,12 +77,12 @@ struct Droppable {
     bytes: i64,
 }
 
-/// What one look along the finished jobs found.
+/// The result of one scan of finished jobs.
 struct Scan {
     found: Vec<Droppable>,
-    /// The first that is too young by the calendar alone.
+    /// The first job that is too young by the calendar but not by the service time.
     too_young: Option<Position>,
-    /// Where the next look begins; `None` at the end.
+    /// Where the next scan begins; `None` at the end.
     next: Option<Position>,
 }
 
@@ -89,7 +90,7 @@ pub(crate) const WINDOW_END: &str = "SELECT finished_service_at, finished_at, id
      WHERE finished_service_at >= ?1 AND (finished_service_at, finished_at, id) > (?1, ?2, ?3) \
      ORDER BY finished_service_at, finished_at, id LIMIT 1 OFFSET 0 + ?4";
 
-/// `?7`: the accounts as a JSON list; NULL for all.
+/// `?7` is a JSON list of accounts; NULL for all.
 pub(crate) const DROPPABLE: &str = concat!(
     "SELECT finished_service_at, finished_at, id, account_id, ",
     body_bytes!(),
@@ -100,7 +101,8 @@ pub(crate) const DROPPABLE: &str = concat!(
      ORDER BY finished_service_at, finished_at, id LIMIT 0 + ?8"
 );
 
-/// Finds what may be dropped behind `from` and before `before`, of these accounts or of all; without `before`, however young.
+/// Finds droppable jobs after `from` that finished before `before`, of these accounts or of all; without `before`, of any
+/// age.
 async fn scan(
     pool: &SqlitePool,
     from: Position,
@@ -156,7 +158,7 @@ async fn scan(
 }
 
 impl Engine {
-    /// Drops bodies of jobs that finished before `before`. Says whether there may be more.
+    /// Drops bodies of jobs that finished before `before`. Returns whether there may be more.
     pub(crate) async fn drop_aged(&self, walked: &mut Walked, before: Cutoff) -> Result<bool, StoreError> {
         let mut bytes = 0;
         for _ in 0..SCANS_PER_TICK {
@@ -176,7 +178,8 @@ impl Engine {
         Ok(true)
     }
 
-    /// Drops bodies of accounts that have more than `budget.stored` or the disk allows, until they have a little less.
+    /// Drops bodies of accounts that have more than `budget.stored` or the disk allows, until they are somewhat below
+    /// that.
     pub(crate) async fn drop_beyond_budget(&self, walked: &mut Walked) -> Result<(), StoreError> {
         let totals = account_bytes::totals(&self.reading).await?;
         let share = self.budgets.limits().share(totals.stored, totals.accounts);
@@ -213,7 +216,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives the bytes of `jobs`.
+    /// Drops the bodies of `jobs`. Returns their bytes.
     async fn drop_bodies(&self, reason: &'static str, jobs: &[Droppable]) -> Result<i64, StoreError> {
         let (mut rest, mut dropped) = (jobs, 0);
         while !rest.is_empty() {
@@ -235,12 +238,12 @@ impl Walked {
     }
 }
 
-/// How many of `jobs`, at least one, go into the next transaction.
+/// Returns how many of `jobs` go into the next transaction; at least one.
 fn chunk(jobs: &[Droppable]) -> usize {
     first(&jobs[..jobs.len().min(MAX_DROPPED_JOBS)], CHUNK_BYTES)
 }
 
-/// How many of `jobs` have `most` bytes together; at least one, if there is one.
+/// Returns how many of the first `jobs` have at most `most` bytes together; at least one, unless there are none.
 fn first(jobs: &[Droppable], most: i64) -> usize {
     let mut bytes = 0_i64;
     let fits = |job: &&Droppable| {
@@ -257,7 +260,7 @@ pub(crate) const DROP_BODIES: RowsStatement = RowsStatement {
             AND jobs.state IN ('delivered', 'cancelled') AND jobs.data IS NOT NULL RETURNING jobs.id",
 };
 
-/// Drops the bodies of these jobs; answers how many had some.
+/// Drops the bodies of these jobs. Answers with how many jobs had some.
 struct DropBodies {
     jobs: Vec<Droppable>,
 }
@@ -277,7 +280,7 @@ impl Command for DropBodies {
             .await?;
         let found: HashMap<Uuid, &Droppable> = self.jobs.iter().map(|job| (job.position.id, job)).collect();
         for row in &rows {
-            // A finished job does not change until its bodies are dropped, so these are the bytes that were found.
+            // A finished job does not change until its bodies are dropped, so the bytes found are still right.
             if let Some(job) = found.get(&row.try_get::<Uuid, _>(0)?) {
                 post_commit.bytes.dropped(job.account, job.bytes);
             }
@@ -291,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transaction_drops_few_jobs_or_few_bytes_and_at_least_one() {
+    fn a_transaction_drops_a_bounded_number_of_jobs_and_bytes_but_at_least_one_job() {
         let job = |bytes| Droppable { position: Position::START, account: 7, bytes };
         for (jobs, expected) in [
             (vec![job(10); 100], MAX_DROPPED_JOBS),

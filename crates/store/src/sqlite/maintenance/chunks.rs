@@ -1,8 +1,9 @@
-//! How much maintenance does at once.
+//! How much work maintenance does at a time.
 
-/// Rows that one transaction deletes: it must not hold up those who wait to be acknowledged.
+/// The maximum number of rows that one transaction deletes. It bounds the time for which requests wait.
 pub(crate) const CHUNK_ROWS: i64 = 500;
-/// Bytes of bodies that one transaction deletes or drops, unless it is those of one job: each of their pages has to be read.
+/// The maximum bytes of bodies that one transaction deletes or drops, unless a single job has more. SQLite has to read
+/// each of their pages.
 pub(crate) const CHUNK_BYTES: i64 = 2 << 20;
-/// Chunks that are deleted in one tick: between ticks the log is brought in, and a stop is heard.
+/// The maximum number of chunks deleted in one tick. Between ticks, maintenance checkpoints the log and notices a stop.
 pub(crate) const CHUNKS_PER_TICK: u32 = 20;

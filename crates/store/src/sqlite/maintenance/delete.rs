@@ -1,4 +1,4 @@
-//! What keeps the store in order: freeing what a dead process held, and deleting what no one needs.
+//! Deletes finished jobs and expired keys.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::{Cutoff, Moment};
 use crate::{Retention, StoreError};
 
-/// What is deleted next, in the order of the index.
+/// Selects the jobs to delete next, in the order of the index.
 pub(crate) const OLDEST_FINISHED: &str = concat!(
     "SELECT id, finished_service_at, finished_at, state, account_id, ",
     body_bytes!(),
     " FROM jobs WHERE finished_service_at < ?1 AND finished_at < ?2 \
      ORDER BY finished_service_at, finished_at, id LIMIT 0 + ?3"
 );
-/// All that [`OLDEST_FINISHED`] found, up to the row `?1`, `?2`, `?3`.
+/// Deletes all jobs that [`OLDEST_FINISHED`] found, up to the row `?1`, `?2`, `?3`.
 pub(crate) const DELETE_FINISHED: &str = "DELETE FROM jobs WHERE finished_service_at <= ?1 \
      AND (finished_service_at, finished_at, id) <= (?1, ?2, ?3) AND finished_at < ?4";
-/// What one transaction of [`DeleteFinished`] did.
+/// The result of one transaction of [`DeleteFinished`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Deleted {
     pub(crate) jobs: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Deleted {
     pub(crate) more: bool,
 }
 
-/// Deletes finished jobs, with their attempts; at most [`CHUNK_ROWS`], and fewer where their bodies are large.
+/// Deletes finished jobs with their attempts: at most [`CHUNK_ROWS`], and fewer if their bodies are large.
 pub(crate) struct DeleteFinished {
     pub(crate) before: Cutoff,
 }
@@ -83,7 +83,8 @@ impl Command for DeleteFinished {
 }
 
 impl Engine {
-    /// Deletes what is over, up to [`CHUNKS_PER_TICK`] of each kind; says whether there may be more.
+    /// Deletes jobs and keys that are old enough, up to [`CHUNKS_PER_TICK`] chunks of each, and drops old bodies. Returns
+    /// whether there may be more.
     pub(crate) async fn delete(
         &self,
         walked: &mut Walked,
@@ -96,7 +97,7 @@ impl Engine {
             jobs = jobs && self.execute(DeleteFinished { before }).await?.more;
             keys = keys && self.execute(ForgetKeys { now: over }).await? == CHUNK_ROWS.unsigned_abs();
         }
-        // Where bodies may stay as long as their jobs, they went with them.
+        // If bodies may stay as long as their jobs, they were deleted with the jobs.
         let bodies =
             retention.bodies < retention.jobs && self.drop_aged(walked, now.cutoff(retention.bodies)).await?;
         Ok(jobs || keys || bodies)

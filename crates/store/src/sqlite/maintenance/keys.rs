@@ -1,4 +1,4 @@
-//! Moves idempotency keys to where they stay, and forgets those whose tokens are over.
+//! Moves idempotency keys to their final table, and deletes those of expired tokens.
 
 use sqlx::SqliteConnection;
 
@@ -11,13 +11,14 @@ use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::rows_statement;
 use crate::time::Cutoff;
 
-/// Keys that one transaction moves: it must not hold up those who wait to be acknowledged.
+/// The maximum number of keys that one transaction moves. It bounds the time for which requests wait.
 const MAX_MOVED_KEYS: usize = 512;
-/// Rows of `recent_keys` that one transaction deletes; they lie together, so they are cheap.
+/// The maximum number of rows of `recent_keys` that one transaction deletes. They are adjacent, so deleting them is
+/// cheap.
 const MAX_DROPPED_ROWS: i64 = 4_096;
 
 rows_statement! {
-    const SETTLE, fn push_key(key: &Key, known: &Known);
+    const INSERT_MOVED, fn push_key(key: &Key, known: &Known);
     let (account, text) = key;
     "INSERT INTO idempotency_keys (" {
         "account_id" => *account,
@@ -32,7 +33,7 @@ rows_statement! {
             expires_service_at = excluded.expires_service_at"
 }
 
-/// Moves some keys; answers with the last of them, or none where there were none left.
+/// Moves some keys. Answers with the last one; `None` if none were left.
 pub(crate) struct MoveKeys {
     pub(crate) keys: std::sync::Arc<Keys>,
     pub(crate) after: Option<Key>,
@@ -50,12 +51,12 @@ impl Command for MoveKeys {
         let mut next = self.keys.next(self.after.as_ref(), MAX_MOVED_KEYS);
         let last = next.last().map(|(key, _)| key.clone());
         next.retain(|(_, known)| !known.is_over(self.now));
-        SETTLE.run(connection, &next, |(key, known), row| push_key(key, known, row)).await?;
+        INSERT_MOVED.run(connection, &next, |(key, known), row| push_key(key, known, row)).await?;
         Ok(last)
     }
 }
 
-/// Deletes rows of `recent_keys` up to `until`, whose keys have been moved; says whether some are left.
+/// Deletes rows of `recent_keys` up to `until`, whose keys have been moved. Answers whether any are left.
 pub(crate) struct DropMovedKeys {
     pub(crate) until: i64,
 }
@@ -78,7 +79,7 @@ pub(crate) const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (accoun
      SELECT account_id, key FROM idempotency_keys WHERE expires_service_at < ?1 AND expires_at < ?2 \
      ORDER BY expires_service_at LIMIT 0 + ?3)";
 
-/// Forgets idempotency keys whose tokens are over by now, by both clocks; at most [`CHUNK_ROWS`].
+/// Deletes idempotency keys whose tokens have expired by both clocks, at most [`CHUNK_ROWS`]. Answers with how many.
 pub(crate) struct ForgetKeys {
     pub(crate) now: Cutoff,
 }
@@ -98,7 +99,7 @@ impl Command for ForgetKeys {
 }
 
 impl Engine {
-    /// Moves the idempotency keys to where they stay, if at least `least` of them have gathered.
+    /// Moves the idempotency keys to their final table, if at least `least` keys have gathered.
     pub(crate) async fn move_keys(&self, now: Cutoff, least: usize) -> Result<(), StoreError> {
         let keys = &self.keys;
         if !keys.gathered(least) {

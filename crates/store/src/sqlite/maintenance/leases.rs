@@ -1,4 +1,4 @@
-//! Frees claims whose lease is over.
+//! Frees claims with an expired lease.
 
 use sqlx::{Row, SqliteConnection};
 
@@ -16,12 +16,11 @@ pub(crate) const FREE_DELIVERING: &str = "UPDATE jobs \
      SET due_at = ?1, lease_until = NULL, fence = fence + 1, answer_lost = 1, tried = 1 \
      WHERE lease_until <= ?2 AND state = 'delivering' RETURNING origin";
 
-/// Frees claims whose lease is over; at start all of them, because their owner is dead.
+/// Frees claims with an expired lease; at start it frees all claims, because their owner is dead. Answers with how many.
 ///
-/// No attempt is charged, but a job that was running counts a crash. A delivery that was on its way
-/// may have arrived.
+/// No attempt is charged, but a running job counts a crash. A delivery that was under way may have arrived.
 pub(crate) struct FreeLeases {
-    /// Leases up to this moment; `None` for all.
+    /// Frees leases that end up to this moment; `None` frees all.
     pub(crate) until: Option<Timestamp>,
     /// When the jobs are due again.
     pub(crate) now: Timestamp,

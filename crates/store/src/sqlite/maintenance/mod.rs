@@ -1,4 +1,4 @@
-//! What keeps the store in order without being asked: checkpoints, leases, deletions, dropped bodies, the service time.
+//! Periodic maintenance: checkpoints, leases, deletions, dropped bodies, the service time.
 
 pub(crate) mod bodies;
 mod checkpoints;

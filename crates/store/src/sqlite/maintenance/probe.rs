@@ -1,4 +1,4 @@
-//! Finds out whether the store can be written, and would be found again.
+//! Tests whether the store can be written and would be found again.
 
 use sqlx::SqliteConnection;
 
@@ -7,7 +7,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 
-/// Writes as much as a large request does: it needs the same room on the disk, and changes no job.
+/// Writes as many bytes as a large request does, so it needs the same room on the disk. It changes no job.
 pub(crate) struct Probe;
 
 impl Command for Probe {
@@ -20,7 +20,7 @@ impl Command for Probe {
 }
 
 impl Engine {
-    /// Writes something that changes nothing.
+    /// Writes the probe, and checks that the file is still at its path.
     pub(crate) async fn probe(&self) -> Result<(), StoreError> {
         self.execute(Probe).await?;
         self.check_file()

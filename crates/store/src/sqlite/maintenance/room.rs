@@ -1,4 +1,4 @@
-//! The budgets of the accounts, and the room that the disk has for them.
+//! The budgets of the accounts, and the room on the disk for them.
 
 use model::Budget;
 
@@ -11,7 +11,7 @@ impl Engine {
         self.budgets.set(budget);
     }
 
-    /// Measures the room of the disk, which may allow an account less than its budget. Logs when that begins and when it
+    /// Measures the room on the disk, which may allow an account less than its budget. Logs when that begins and when it
     /// ends.
     pub(crate) fn measure_room(&self) {
         let Some(room) = self.file.as_ref().and_then(|file| room(file.path())) else { return };
@@ -20,14 +20,14 @@ impl Engine {
                 room,
                 unfinished = limits.unfinished,
                 stored = limits.stored,
-                "the disk is small: each account gets a share of it in place of its budget (bytes)"
+                "the disk is too small for the budgets; each account gets a share of the disk instead (sizes in bytes)"
             ),
-            Some((_, false)) => tracing::info!("the disk has room for the budget of an account again"),
+            Some((_, false)) => tracing::info!("the disk has room for the budgets again"),
             None => {}
         }
     }
 
-    /// The length of the write-ahead log in bytes; 0 for an observer.
+    /// Returns the length of the write-ahead log in bytes; 0 for an observer.
     pub(crate) fn log_bytes(&self) -> u64 {
         self.file.as_ref().map_or(0, |file| log::bytes_of(file.path()))
     }

@@ -1,4 +1,4 @@
-//! What the store does on its own, once a second and more rarely.
+//! The schedule of maintenance: the work of each second, and the less frequent work.
 
 use std::time::Duration;
 
@@ -16,12 +16,11 @@ use crate::sqlite::write::known_keys::GATHERED_KEYS;
 use crate::time::Moment;
 use crate::{Retention, StoreError};
 
-/// The log is brought into the database this often. Commits wait for the disk while that is synced, so it
-/// has to be little each time.
+/// The interval of checkpoints. Commits wait for the disk while a checkpoint syncs, so each one must be small.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
-/// The rhythm of all else.
+/// The interval of all other work.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
-/// Ticks between looks at leases and lanes, the fallback behind the wake-ups.
+/// Ticks between polls of leases and lanes, the fallback for missed wake-ups.
 const POLL_TICKS: u64 = 5;
 /// Ticks between deletions.
 const DELETE_TICKS: u64 = 60;
@@ -34,11 +33,11 @@ fn log_jump(jump: &Jump) {
     tracing::warn!(
         by_seconds,
         direction,
-        "the machine's clock was set, or the machine slept; schedules and time budgets go on by the time that passes"
+        "the machine's clock was set, or the machine slept; schedules and time budgets follow the elapsed time"
     );
 }
 
-/// What failed in one tick.
+/// The failures of one tick.
 #[derive(Default)]
 struct Failed {
     first: Option<StoreError>,
@@ -46,7 +45,7 @@ struct Failed {
 }
 
 impl Failed {
-    /// The result of a step, if it did not fail.
+    /// Returns the result of a step, or records its failure.
     fn note<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
         let error = match result {
             Ok(done) => return Some(done),
@@ -59,28 +58,28 @@ impl Failed {
 
     fn log(self) {
         if let Some(error) = self.first {
-            tracing::warn!(%error, steps = self.steps, "the store's maintenance failed; it is tried again");
+            tracing::warn!(%error, steps = self.steps, "the store's maintenance failed; it will be retried");
         }
     }
 }
 
-/// What is done once a second, and what it has to remember.
+/// The work of each second, and its state.
 pub(crate) struct Schedule {
     retention: Retention,
     tick: u64,
-    /// Deletions are due, or there was more to delete than one step takes.
+    /// Whether deletions are due, or the last step left more to delete.
     delete: bool,
-    /// The moment is to be written down.
+    /// Whether the current moment has to be stored.
     note: bool,
     walked: Walked,
     calendar: CalendarWatch,
-    /// What the last poll of the lanes saw.
+    /// The version of the file that the last poll of the lanes saw.
     seen: Option<i64>,
     log: LogWatch,
 }
 
 impl Schedule {
-    /// Begins with the calendar as it is now.
+    /// Creates a schedule that starts with the current calendar.
     pub(crate) fn new(store: &Engine, retention: Retention) -> Self {
         store.measure_room();
         Self {
@@ -95,7 +94,7 @@ impl Schedule {
         }
     }
 
-    /// Does what is due after another [`TICK_INTERVAL`].
+    /// Does the work that is due after another [`TICK_INTERVAL`].
     pub(crate) async fn step(&mut self, store: &Engine) {
         self.tick += 1;
         if let Some(file) = &store.file {
@@ -106,14 +105,14 @@ impl Schedule {
         let now = store.moment();
         self.delete |= self.tick.is_multiple_of(DELETE_TICKS);
         self.note |= self.tick.is_multiple_of(DELETE_TICKS) || jump.is_some();
-        // Each alone: what fails again and again must not keep the others from their work.
+        // Each step runs on its own, so that one that keeps failing does not block the others.
         let mut failed = Failed::default();
         if self.note {
             self.note = failed.note(store.note_time().await).is_none();
         }
         if self.tick.is_multiple_of(POLL_TICKS) {
             store.measure_room();
-            // Now and then in any case, for whatever was missed.
+            // Once in a while the poll reads the lanes unconditionally, in case a change was missed.
             let seen = self.seen.filter(|_| !self.delete);
             self.seen = failed.note(store.poll(now, seen).await).flatten();
         }
@@ -135,7 +134,7 @@ impl Engine {
         let mut schedule = Schedule::new(self, retention);
         let mut ticked = self.clock().elapsed();
         while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT_INTERVAL)).await.is_some() {
-            // It goes into the log even if no request and no probe comes.
+            // This logs a moved file even if no request and no probe comes.
             let _logged = self.check_file();
             if let Some(connection) = &mut connection.borrowed {
                 self.checkpoint(connection).await;
@@ -147,11 +146,11 @@ impl Engine {
         }
     }
 
-    /// Frees leases that ran out, and reads the lanes if another process changed something since `seen`.
+    /// Frees expired leases, and reads the lanes if another process has changed something since `seen`.
     async fn poll(&self, now: Moment, seen: Option<i64>) -> Result<Option<i64>, StoreError> {
         let freed = self.execute(FreeLeases { until: Some(now.steady), now: now.steady }).await?;
         if freed > 0 {
-            tracing::warn!(jobs = freed, "leases ran out; the jobs go on from where they were");
+            tracing::warn!(jobs = freed, "leases expired; their jobs continue from where they were");
         }
         self.execute(ReloadLanesIfChanged { seen }).await
     }

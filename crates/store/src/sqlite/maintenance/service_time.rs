@@ -1,4 +1,4 @@
-//! The service time from one process to the next, and what a start does with the time in between.
+//! Carries the service time from one process to the next, and moves schedules across the time between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::{Moment, ServiceTime, StoreClock, between, is_jump};
 
-/// How much the service time may have grown since it was last written, for one who reads it beside the bridge.
+/// How far the service time may have advanced since it was last written, for a process that reads it beside the bridge.
 const MAX_UNWRITTEN: Duration = Duration::from_secs(120);
 
 const SELECT: &str = "SELECT service_at, steady_at, calendar_at FROM service";
@@ -21,11 +21,11 @@ const SELECT: &str = "SELECT service_at, steady_at, calendar_at FROM service";
 pub(crate) const FINISHED_LAST: &str =
     "SELECT max(finished_service_at) FROM jobs WHERE finished_service_at IS NOT NULL";
 
-/// What the last moment was that is written down.
+/// The last stored moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Noted {
     service: ServiceTime,
-    /// The steady clock and the calendar then; `None` if no bridge has served the store yet.
+    /// The steady clock and the calendar at that moment; `None` if no bridge has served the store yet.
     clocks: Option<(Timestamp, Timestamp)>,
 }
 
@@ -41,7 +41,7 @@ impl Noted {
     }
 }
 
-/// Writes down which moment it is.
+/// Stores the current moment.
 pub(crate) struct NoteTime {
     pub(crate) moment: Moment,
 }
@@ -61,49 +61,51 @@ impl Command for NoteTime {
     }
 }
 
-/// By how much the moments of unfinished jobs move at a start, in milliseconds.
+/// By how many milliseconds a start moves the times of unfinished jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shift {
-    /// What is promised to a customer who waits: `due_at`, `answer_by`, `waiting_since`. The time between the two processes
-    /// counts, as far as the calendar shows any.
+    /// The shift of promises to a waiting customer: `due_at`, `answer_by`, `waiting_since`. The time between the two
+    /// processes counts as waiting, as far as the calendar shows it.
     promises: i64,
-    /// What counts the time in which the bridge tried: `failing_since`, `refused_at`. The time between does not count.
+    /// The shift of times that measure how long the bridge has tried: `failing_since`, `refused_at`. The time between the
+    /// two processes does not count.
     budgets: i64,
-    /// By how much the calendar is behind what it was when the last process ended.
+    /// By how much the calendar is behind its time at the end of the last process.
     behind: i64,
 }
 
-/// Decides from the last moment that was written, by the clocks of that process, and from now, by those of this one.
+/// Computes the shift from the last stored moment, by the clocks of the last process, and from `now`, by the clocks of
+/// this one.
 fn shift((steady, calendar): (Timestamp, Timestamp), now: Moment) -> Shift {
     let down = between(calendar, now.calendar);
     let budgets = between(steady, now.steady);
     Shift { promises: budgets.saturating_sub(down.max(0)), budgets, behind: down.min(0).saturating_neg() }
 }
 
-/// What waits for a worker.
+/// Jobs that wait for a worker.
 pub(crate) const SHIFT_QUEUED: &str = "UPDATE jobs SET due_at = due_at + ?1, answer_by = answer_by + ?1, \
      waiting_since = waiting_since + ?1 WHERE state = 'queued'";
-/// What waits for the sender.
+/// Jobs that wait for the sender.
 pub(crate) const SHIFT_WAITING: &str = "UPDATE jobs SET due_at = due_at + ?1, answer_by = answer_by + ?1, \
      waiting_since = waiting_since + ?1 WHERE state = 'delivering' AND lease_until IS NULL";
-/// What was under way.
+/// Jobs that were under way.
 pub(crate) const SHIFT_LEASED: &str = "UPDATE jobs SET due_at = due_at + ?1, answer_by = answer_by + ?1, \
      waiting_since = waiting_since + ?1 WHERE lease_until IS NOT NULL";
-/// What may be retried: a refusal must not lie in the future then.
+/// Jobs that may be retried: their refusal must not be in the future then.
 pub(crate) const SHIFT_DEAD: &str = "UPDATE jobs SET waiting_since = waiting_since + ?1, refused_at = refused_at + ?1 \
      WHERE state = 'dead'";
-/// Deliveries that have failed or were refused.
+/// Waiting deliveries that have failed or were refused.
 pub(crate) const SHIFT_FAILING: &str = "UPDATE jobs SET failing_since = failing_since + ?1, refused_at = refused_at + ?1 \
      WHERE state = 'delivering' AND lease_until IS NULL AND delivery_rank > 0";
-/// The same of those that were under way.
+/// Deliveries under way that have failed or were refused.
 pub(crate) const SHIFT_FAILING_LEASED: &str = "UPDATE jobs SET failing_since = failing_since + ?1, \
      refused_at = refused_at + ?1 WHERE lease_until IS NOT NULL AND delivery_rank > 0";
 
-/// Begins to serve: the service time goes on from where it was, and the schedule moves to the steady clock of this process.
-/// Gives by how much the calendar is behind what the last process saw, if it is.
+/// Begins to serve: continues the service time, and moves the schedule to the steady clock of this process. Answers with
+/// how far the calendar is behind the last process, if it is.
 ///
-/// It looks at all that waits, so it is only for the start; [`FreeLeases`](crate::sqlite::maintenance::delete::FreeLeases) and
-/// [`ReloadLanes`](crate::sqlite::jobs::lane_reload::ReloadLanes) have to follow.
+/// It reads all waiting jobs, so it is for the start only. [`FreeLeases`](crate::sqlite::maintenance::leases::FreeLeases)
+/// and [`ReloadLanes`](crate::sqlite::jobs::lane_reload::ReloadLanes) have to follow.
 pub(crate) struct BeginService(pub(crate) Arc<StoreClock>);
 
 impl Command for BeginService {
@@ -115,7 +117,7 @@ impl Command for BeginService {
         post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let noted = Noted::read(&sqlx::query(SELECT).fetch_one(&mut *connection).await?)?;
-        // A process that was killed has finished jobs since it wrote its time for the last time.
+        // A killed process may have finished jobs after it last stored its time.
         let finished: Option<i64> = sqlx::query_scalar(FINISHED_LAST).fetch_one(&mut *connection).await?;
         let served = noted.service.max(ServiceTime::from_millis(finished.unwrap_or(i64::MIN)));
         self.0.serve_from(served);
@@ -132,8 +134,8 @@ impl Command for BeginService {
     }
 }
 
-/// Sets the clocks of a process beside the bridge: its schedule is the owner's, and what it finishes counts as finished no
-/// earlier than by the owner's service time.
+/// Sets the clocks of a process beside the bridge. It uses the owner's schedule, and a service time that is not behind
+/// the owner's.
 pub(crate) async fn follow(pool: &SqlitePool, clock: &StoreClock) -> Result<(), StoreError> {
     let noted = Noted::read(&sqlx::query(SELECT).fetch_one(pool).await?)?;
     clock.serve_from(noted.service + MAX_UNWRITTEN);
@@ -144,7 +146,7 @@ pub(crate) async fn follow(pool: &SqlitePool, clock: &StoreClock) -> Result<(), 
 }
 
 impl Engine {
-    /// Writes down how long the store has been served, and by which clocks.
+    /// Stores how long the store has been served, and by which clocks.
     pub(crate) async fn note_time(&self) -> Result<(), StoreError> {
         self.execute(NoteTime { moment: self.moment() }).await
     }
@@ -157,15 +159,15 @@ mod tests {
     const HOUR: i64 = 3_600_000;
 
     #[test]
-    fn a_start_moves_promises_by_what_the_calendar_jumped_and_budgets_over_the_time_between() {
+    fn a_start_moves_promises_by_the_jump_of_the_calendar_and_budgets_also_by_the_downtime() {
         let at = Timestamp::from_millis;
-        // The last process: its steady clock and its calendar at its end. This one: its calendar, where its steady clock
-        // starts.
+        // For the last process: its steady clock and its calendar at its end. For this process: its calendar, where its
+        // steady clock starts.
         for (what, steady, calendar, now, promises, budgets, behind) in [
-            ("at once", 9 * HOUR, 9 * HOUR, 9 * HOUR, 0, 0, 0),
+            ("restarted at once", 9 * HOUR, 9 * HOUR, 9 * HOUR, 0, 0, 0),
             ("down for two hours", 9 * HOUR, 9 * HOUR, 11 * HOUR, 0, 2 * HOUR, 0),
             (
-                "set back by three hours meanwhile",
+                "set back by three hours in between",
                 9 * HOUR,
                 9 * HOUR,
                 6 * HOUR,
@@ -176,7 +178,7 @@ mod tests {
             ("set forward by five hours before", 9 * HOUR, 14 * HOUR, 14 * HOUR, 5 * HOUR, 5 * HOUR, 0),
             ("and down for an hour", 9 * HOUR, 14 * HOUR, 15 * HOUR, 5 * HOUR, 6 * HOUR, 0),
             ("set back by five hours before", 9 * HOUR, 4 * HOUR, 4 * HOUR, -5 * HOUR, -5 * HOUR, 0),
-            ("and by one more meanwhile", 9 * HOUR, 4 * HOUR, 3 * HOUR, -6 * HOUR, -6 * HOUR, HOUR),
+            ("and by one more hour in between", 9 * HOUR, 4 * HOUR, 3 * HOUR, -6 * HOUR, -6 * HOUR, HOUR),
         ] {
             let now = Moment { calendar: at(now), steady: at(now), service: ServiceTime::default() };
             let expected = Shift { promises, budgets, behind };

@@ -1,12 +1,13 @@
-//! Deliveries whose account was never connected: they end as `dead` once they are older than `store.retention`.
+//! Gives up deliveries to accounts that were never connected: they become `dead` once they are older than
+//! `store.retention`.
 //!
-//! A job whose account is unknown waits without a charge, because the account may be connected at any time. If that never
-//! happens, the job would stay for good, and so would its bytes. So maintenance gives it up after the time for which a finished
-//! job would be kept. No attempt is charged. An operator can connect the account and retry the job; else the retention deletes
-//! it like any dead job.
+//! A job of an unknown account waits without a charge, because the account may be connected at any time. If that never
+//! happens, the job and its bytes would stay forever. So maintenance gives it up after the time for which a finished job
+//! would be kept. No attempt is charged. An operator can connect the account and retry the job; otherwise the retention
+//! deletes it like any dead job.
 //!
-//! Maintenance looks along the index of young deliveries, lane by lane, on a connection that only reads. The writer then gets
-//! few jobs at a time, and passes over those that were claimed meanwhile.
+//! Maintenance scans the index of young deliveries, lane by lane, on a read-only connection. The writer then gets a few
+//! jobs at a time, and skips those that were claimed in the meantime.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::rows_statement;
 use crate::time::Moment;
 
-/// The lanes of the sender: jumps from one to the next along the index.
+/// Selects the lanes of the sender by jumping from one to the next along the index.
 pub(crate) const LANES: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
      UNION ALL \
@@ -34,7 +35,7 @@ pub(crate) const LANES: &str = "WITH RECURSIVE lane (name) AS ( \
      AND origin > lane.name) FROM lane WHERE lane.name IS NOT NULL) \
      SELECT name FROM lane WHERE name IS NOT NULL";
 
-/// What has waited since before `?2` in a lane, but for accounts that are known, a JSON list.
+/// Selects jobs of a lane that have waited since before `?2`, except those of known accounts, a JSON list.
 pub(crate) const OLD: &str = "SELECT id, account_id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
      AND origin = ?1 AND delivery_rank IN (0, 1, 2) AND waiting_since < ?2 \
      AND account_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 0 + ?4";
@@ -57,7 +58,7 @@ rows_statement! {
     )
 }
 
-/// A delivery that is given up.
+/// A delivery to give up.
 #[derive(Clone, Copy, Debug)]
 struct Unclaimed {
     id: Uuid,
@@ -69,13 +70,13 @@ impl Engine {
         let _first_counts = self.is_known.set(Arc::new(is_known));
     }
 
-    /// Gives up deliveries that have waited for longer than `retention` by the steady clock, if their account is not known; up to [`CHUNKS_PER_TICK`]
-    /// transactions, and the rest the next time.
+    /// Gives up deliveries of unknown accounts that have waited longer than `retention` by the steady clock. Runs up to
+    /// [`CHUNKS_PER_TICK`] transactions and leaves the rest for the next time.
     pub(crate) async fn end_unclaimed(&self, now: Moment, retention: Duration) -> Result<(), StoreError> {
         let Some(is_known) = self.is_known.get() else { return Ok(()) };
         let before = now.steady - retention;
         let why = format!(
-            "its account was not connected within store.retention ({} s) of its receipt: connect the account, then retry the job",
+            "the account was not connected within store.retention ({} s) of the job's receipt: connect the account, then retry the job",
             retention.as_secs()
         );
         let mut left = CHUNKS_PER_TICK;
@@ -125,7 +126,7 @@ impl Engine {
     }
 }
 
-/// `delivering → dead`, for those that no one has claimed since they were found; answers how many.
+/// Moves deliveries to `dead`, except those claimed since they were found. Answers with how many.
 struct GiveUp {
     jobs: Vec<Unclaimed>,
     now: Moment,

@@ -1,5 +1,5 @@
-//! For tests: a store in a state that only time or a failing disk would bring about.
-#![allow(clippy::unwrap_used, reason = "only tests get here")]
+//! For tests: brings a store into a state that otherwise takes time or a failing disk.
+#![allow(clippy::unwrap_used, reason = "only tests use this")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +36,7 @@ impl Engine {
     }
 }
 
-/// Lets COMMIT fail at its very end for as long as the flag is set.
+/// Makes COMMIT fail at its very end while the flag is set.
 struct RefuseCommits(Arc<AtomicBool>);
 
 impl Command for RefuseCommits {
@@ -49,7 +49,7 @@ impl Command for RefuseCommits {
     }
 }
 
-/// More dead jobs like one.
+/// Adds dead jobs like this one.
 struct CopyDead {
     id: JobId,
     copies: i64,

@@ -1,5 +1,5 @@
-//! What the tests of the public face need of an engine beside the handles: its writer held or killed, single steps of its
-//! maintenance, and what it keeps in memory. Every engine offers the same.
+//! What tests of the public face need of an engine beyond the handles: holding or killing its writer, single steps of its
+//! maintenance, and its state in memory. Every engine offers the same.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,18 +23,19 @@ use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Cutoff;
 use crate::{Retention, StoreError};
 
-/// The file of a store in `folder`.
+/// Returns the file of a store in `folder`.
 pub(crate) fn file_in(folder: &Path) -> PathBuf {
     folder.join("bridge.db")
 }
 
-/// The URL of a store in `folder`.
+/// Returns the URL of a store in `folder`.
 pub(crate) fn url_in(folder: &Path) -> String {
     format!("sqlite:{}", file_in(folder).display())
 }
 
 impl Engine {
-    /// Stops the writer; what is asked from now on shares one transaction, carried out after the answer's `send`.
+    /// Holds the writer. Operations sent from now on share one transaction, which runs after a `send` on the returned
+    /// sender.
     pub(crate) async fn hold(&self) -> oneshot::Sender<()> {
         let (reached, is_reached) = oneshot::channel();
         let (open, is_open) = oneshot::channel();
@@ -45,8 +46,8 @@ impl Engine {
         open
     }
 
-    /// Waits until `operations` wait in front of the writer. More than a hundred have to be sent `unconstrained`,
-    /// because tokio counts a place as taken before it is filled.
+    /// Waits until `operations` operations wait for the writer. More than a hundred must be sent `unconstrained`, because
+    /// tokio counts a slot of the channel as taken before it is filled.
     pub(crate) async fn gathered(&self, operations: usize) {
         let sender = lock(&self.operations).clone().unwrap();
         while sender.max_capacity() - sender.capacity() < operations {
@@ -54,7 +55,7 @@ impl Engine {
         }
     }
 
-    /// Waits until the writer has taken all that waits in front of it.
+    /// Waits until the writer has taken all operations from its channel.
     pub(crate) async fn taken(&self) {
         let sender = lock(&self.operations).clone().unwrap();
         while sender.capacity() < sender.max_capacity() {
@@ -62,7 +63,7 @@ impl Engine {
         }
     }
 
-    /// As a kill: nothing is handed back, and nothing is closed.
+    /// Ends the writer like a kill: nothing is handed back, and nothing is closed.
     pub(crate) async fn die(&self) {
         lock(&self.operations).take();
         let writer = lock(&self.writer).take();
@@ -71,12 +72,12 @@ impl Engine {
         }
     }
 
-    /// As a panic of the writer.
+    /// Ends the writer like a panic.
     pub(crate) fn abort_writer(&self) {
         lock(&self.writer).as_ref().unwrap().abort();
     }
 
-    /// Frees leases up to `until`, or all of them; returns how many.
+    /// Frees leases up to `until`, or all of them. Returns how many.
     pub(crate) async fn free_leases(
         &self,
         until: Option<Timestamp>,
@@ -90,17 +91,17 @@ impl Engine {
         self.execute(ReloadLanes).await.unwrap();
     }
 
-    /// One transaction that deletes finished jobs; returns how many.
+    /// Deletes finished jobs in one transaction. Returns how many.
     pub(crate) async fn delete_finished(&self, before: Cutoff) -> Result<u64, StoreError> {
         self.execute(DeleteFinished { before }).await.map(|deleted| deleted.jobs)
     }
 
-    /// Forgets idempotency keys whose tokens are over; returns how many.
+    /// Deletes idempotency keys of expired tokens. Returns how many.
     pub(crate) async fn forget_keys(&self, now: Cutoff) -> Result<u64, StoreError> {
         self.execute(ForgetKeys { now }).await
     }
 
-    /// Begins to move idempotency keys to where they stay, and is cut off. Returns whether there were any.
+    /// Begins to move idempotency keys and stops halfway. Returns whether there were any.
     pub(crate) async fn move_some_keys(&self, now: Cutoff) -> bool {
         let keys = self.keys.clone();
         keys.gathered(1) && self.execute(MoveKeys { keys, after: None, now }).await.unwrap().is_some()
@@ -111,7 +112,7 @@ impl Engine {
         self.drop_aged(&mut Walked::default(), before).await.unwrap();
     }
 
-    /// The bytes of each account's unfinished jobs and of all its jobs, as they are stored.
+    /// Returns the stored bytes of each account: of its unfinished jobs, and of all its jobs.
     pub(crate) async fn stored_bytes(&self) -> BTreeMap<i64, (u64, u64)> {
         let sql = "SELECT account_id, unfinished, stored FROM account_bytes WHERE stored > 0";
         let rows: Vec<(i64, i64, i64)> = sqlx::query_as(sql).fetch_all(&self.reading).await.unwrap();
@@ -121,7 +122,7 @@ impl Engine {
         rows.into_iter().map(bytes).collect()
     }
 
-    /// Any SQL inside the writer's transaction, on the writer's connection.
+    /// Runs any SQL inside the writer's transaction, on the writer's connection.
     pub(crate) async fn sql(&self, sql: impl Into<String>) -> Result<(), StoreError> {
         self.execute(Sql(sql.into())).await
     }
@@ -154,7 +155,7 @@ impl Command for Sql {
     }
 }
 
-/// Maintenance that takes a step whenever a test says so.
+/// Maintenance that takes a step only when a test asks for one.
 pub(crate) struct Ticks {
     engine: Arc<Engine>,
     schedule: Schedule,
@@ -165,7 +166,7 @@ impl Ticks {
         Self { engine: engine.clone(), schedule: Schedule::new(engine, retention) }
     }
 
-    /// Does what is due after another second.
+    /// Does the work that is due after another second.
     pub(crate) async fn tick(&mut self) {
         self.schedule.step(&self.engine).await;
     }

@@ -1,4 +1,4 @@
-//! For tests: failures on demand, and steps of what otherwise happens on its own.
+//! For tests: failures on demand, and single steps of background work.
 
 mod faults;
 #[cfg(test)]

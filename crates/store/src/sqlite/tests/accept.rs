@@ -1,9 +1,9 @@
-//! What is acknowledged is on the disk, once.
+//! Acknowledged requests are on the disk, exactly once.
 
 use super::*;
 
 #[tokio::test]
-async fn is_on_the_disk_when_it_returns() {
+async fn an_accepted_request_is_on_the_disk() {
     let home = Home::new();
     let store = home.serve().await;
     let request = home.request();
@@ -22,7 +22,7 @@ async fn is_on_the_disk_when_it_returns() {
 }
 
 #[tokio::test]
-async fn knows_a_request_again_in_the_same_batch() {
+async fn a_repeated_request_in_the_same_batch_is_a_duplicate() {
     let home = Home::new();
     let store = home.serve().await;
     let (first, mut again) = (home.request(), home.request());
@@ -34,21 +34,24 @@ async fn knows_a_request_again_in_the_same_batch() {
         gathered(&store, 2).await;
         open.send(()).unwrap();
     };
-    let (first, again, ()) =
-        tokio::join!(store.jobs().accept(first, PATIENCE), store.jobs().accept(again, PATIENCE), release);
+    let (first, again, ()) = tokio::join!(
+        store.jobs().accept(first, COMMIT_TIMEOUT),
+        store.jobs().accept(again, COMMIT_TIMEOUT),
+        release
+    );
     assert_eq!(first, Ok(Accepted { id, duplicate: false }));
     assert_eq!(again, Ok(Accepted { id, duplicate: true }));
     assert_eq!(home.number("SELECT count(*) FROM jobs").await, 1);
 }
 
 #[tokio::test]
-async fn drops_what_waited_too_long_for_the_lock_of_another_process() {
+async fn a_request_that_waits_too_long_for_another_process_is_dropped() {
     let home = Home::new();
     let store = home.serve().await;
     let request = home.request();
     let mut raw = home.raw().await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut raw).await.unwrap();
-    // The writer takes it out of the channel in time, and then waits in BEGIN.
+    // The writer takes the request from the channel in time, and then waits in BEGIN.
     let accepting = tokio::spawn({
         let (store, request) = (store.clone(), request.clone());
         async move { store.jobs().accept(request, Duration::from_millis(300)).await }
@@ -59,7 +62,7 @@ async fn drops_what_waited_too_long_for_the_lock_of_another_process() {
     assert_eq!(store.jobs().get(request.id).await, Ok(None));
 }
 
-/// A key is in memory alone until its commit, then in one table, then in the other; it is known in each of them.
+/// A key is only in memory until its commit, then in one table, then in the other. It is known at each stage.
 #[tokio::test]
 async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_between() {
     let home = Home::new();
@@ -72,7 +75,7 @@ async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_betw
         for request in &requests {
             let again = NewJob { idempotency_key: request.idempotency_key.clone(), ..home.request() };
             let known = Ok(Accepted { id: request.id, duplicate: true });
-            assert_eq!(store.jobs().accept(again, PATIENCE).await, known);
+            assert_eq!(store.jobs().accept(again, COMMIT_TIMEOUT).await, known);
         }
     };
     still_known(&store).await;
@@ -80,7 +83,7 @@ async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_betw
     store = home.serve().await;
     still_known(&store).await;
 
-    // The process dies when some are moved.
+    // The process dies after it has moved some of the keys.
     assert!(store.0.move_some_keys(over(&store)).await);
     assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 512);
     still_known(&store).await;
@@ -100,7 +103,7 @@ async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_betw
 }
 
 #[tokio::test]
-async fn keys_that_are_over_when_they_are_moved_are_forgotten() {
+async fn keys_that_have_expired_before_the_move_are_deleted() {
     let home = Home::new();
     let store = home.serve().await;
     let (short, mut long) = (home.request(), home.request());
@@ -112,5 +115,8 @@ async fn keys_that_are_over_when_they_are_moved_are_forgotten() {
     assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 1);
     accept(&store, NewJob { id: home.request().id, ..short }).await;
     let again = NewJob { idempotency_key: long.idempotency_key.clone(), ..home.request() };
-    assert_eq!(store.jobs().accept(again, PATIENCE).await, Ok(Accepted { id: long.id, duplicate: true }));
+    assert_eq!(
+        store.jobs().accept(again, COMMIT_TIMEOUT).await,
+        Ok(Accepted { id: long.id, duplicate: true })
+    );
 }

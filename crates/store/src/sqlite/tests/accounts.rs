@@ -1,10 +1,10 @@
-//! Connected accounts: who may renew, which write counts, what the schema refuses.
+//! Connected accounts: which process may renew, which writes take effect, what the schema refuses.
 
 use super::*;
 use crate::tests::accounts::{connect, key, only};
 
 #[tokio::test]
-async fn a_revoked_account_has_no_tokens_and_may_be_one_that_was_never_connected() {
+async fn revoking_deletes_tokens_and_works_for_accounts_that_were_never_connected() {
     let home = Home::new();
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;
@@ -19,7 +19,7 @@ async fn a_revoked_account_has_no_tokens_and_may_be_one_that_was_never_connected
 }
 
 #[tokio::test]
-async fn every_check_of_an_account_bites() {
+async fn every_check_of_an_account_rejects_bad_rows() {
     let home = Home::new();
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;
@@ -42,7 +42,7 @@ async fn every_check_of_an_account_bites() {
         (7, "obtained_at = NULL"),
         (7, "expires_at = NULL"),
         (7, "renewing_until = 1"),
-        (7, "renewing_until = 1, renewing_by = 'nobody'"),
+        (7, "renewing_until = 1, renewing_by = 'unknown'"),
         (8, "reason = NULL"),
         (8, "state = 'active', reason = NULL"),
         (8, "renewing_until = 1, renewing_by = 'owner'"),
@@ -55,7 +55,7 @@ async fn every_check_of_an_account_bites() {
 }
 
 #[tokio::test]
-async fn a_damaged_account_is_left_out_and_hides_no_other() {
+async fn a_damaged_account_is_left_out_and_the_others_are_listed() {
     let home = Home::new();
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;

@@ -1,4 +1,4 @@
-//! What is deleted by its age goes when the calendar and the service time both call it too old.
+//! Deletions by age happen once both the calendar and the service time have passed the age.
 
 use super::*;
 use crate::sqlite::maintenance::bodies::{WINDOW_JOBS, Walked};
@@ -6,24 +6,24 @@ use crate::tests::jumps::{DAYS, HOUR, HOURS, keep};
 use crate::{CodeLimits, NewCode, SealedCode, StateUse};
 
 #[tokio::test]
-async fn a_valid_token_makes_no_second_job_though_the_clock_is_set_forward_and_back() {
+async fn setting_the_clock_forward_and_back_creates_no_second_job() {
     let home = Home::new();
     let mut store = home.serve().await;
     let request = home.request();
     let id = accept(&store, request.clone()).await;
     let again = || NewJob { idempotency_key: request.idempotency_key.clone(), ..home.request() };
-    // In memory, then in its table, then after a restart.
+    // The key is in memory, then in its table, then loaded after a restart.
     for round in 0..3 {
         home.clock.set(home.now() + HOURS);
         assert_eq!(
-            store.jobs().accept(again(), PATIENCE).await,
+            store.jobs().accept(again(), COMMIT_TIMEOUT).await,
             Ok(Accepted { id, duplicate: true }),
             "{round}"
         );
         keep(&home, &store, DAYS, 65).await;
         home.clock.set(home.now() - HOURS);
         assert_eq!(
-            store.jobs().accept(again(), PATIENCE).await,
+            store.jobs().accept(again(), COMMIT_TIMEOUT).await,
             Ok(Accepted { id, duplicate: true }),
             "{round}"
         );
@@ -34,7 +34,7 @@ async fn a_valid_token_makes_no_second_job_though_the_clock_is_set_forward_and_b
 }
 
 #[tokio::test]
-async fn jobs_and_bodies_go_when_both_clocks_call_them_too_old() {
+async fn jobs_and_bodies_are_deleted_when_both_clocks_consider_them_too_old() {
     let home = Home::new();
     let store = home.serve().await;
     let deliver = async || {
@@ -47,11 +47,11 @@ async fn jobs_and_bodies_go_when_both_clocks_call_them_too_old() {
         async |id| store.jobs().get(id).await.unwrap().map(|(record, _)| record.whole().is_some());
     let retention = Retention { jobs: 4 * HOUR, bodies: 2 * HOUR };
     let mut walked = Walked::default();
-    // By the calendar that is set back then, the first one finishes three hours after the second one.
+    // The calendar is set back here, so by it the first job finishes three hours after the second one.
     let first = deliver().await;
     home.clock.set(START - HOURS);
     let second = deliver().await;
-    // So many without bodies that a walk needs more than one look.
+    // Enough jobs without bodies that a walk needs more than one scan.
     let others = WINDOW_JOBS + 7;
     home.run(&format!(
         "UPDATE job_counts SET jobs = jobs + {others} WHERE state = 'cancelled'; \
@@ -82,19 +82,19 @@ async fn jobs_and_bodies_go_when_both_clocks_call_them_too_old() {
 }
 
 #[tokio::test]
-async fn the_time_of_service_goes_on_over_restarts_and_loses_no_finished_job_to_a_kill() {
+async fn the_service_time_survives_restarts_and_kills() {
     let home = Home::new();
     let store = home.serve().await;
     home.pass(HOUR);
     store.close().await;
-    // While no bridge runs, the calendar goes on alone.
+    // While no bridge runs, only the calendar advances.
     home.restart(home.now() + DAYS);
     let store = home.serve().await;
     assert_eq!(store.0.moment().service, ServiceTime::from_millis(3_600_000));
     home.pass(HOUR);
     home.dead(&store).await;
     home.pass(HOUR);
-    // Killed: it is not written down when.
+    // The process is killed, so it does not store the time of its end.
     store.0.die().await;
     home.restart(home.now());
     let store = home.serve().await;
@@ -102,13 +102,13 @@ async fn the_time_of_service_goes_on_over_restarts_and_loses_no_finished_job_to_
     keep(&home, &store, DAYS, 65).await;
     assert!(
         home.number("SELECT service_at FROM service").await > 2 * 3_600_000,
-        "it is written once a minute"
+        "the time is stored once a minute"
     );
 }
 
-/// Codes and used links are few; each is needed until both clocks call it over.
+/// Codes and used links are few. Each is needed until it has expired by both clocks.
 #[tokio::test]
-async fn a_code_and_a_used_link_are_kept_though_the_clock_is_set_forward_and_back() {
+async fn setting_the_clock_forward_and_back_keeps_codes_and_used_links() {
     let home = Home::new();
     let store = home.serve().await;
     let code = |origin: &str| NewCode {
@@ -126,7 +126,7 @@ async fn a_code_and_a_used_link_are_kept_though_the_clock_is_set_forward_and_bac
     home.clock.set(START + DAYS);
     store.oauth().keep_code(code("https://two.kommo.com"), limits).await.unwrap();
     assert_eq!(used(2, 1).await, StateUse::Granted);
-    assert_eq!(store.oauth().kept_codes().await.unwrap().len(), 2, "Kommo takes both");
+    assert_eq!(store.oauth().kept_codes().await.unwrap().len(), 2, "Kommo accepts both");
     home.clock.set(START);
     assert_eq!(used(1, 2).await, StateUse::OtherCode);
     home.clock.set(START + DAYS);

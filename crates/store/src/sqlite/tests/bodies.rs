@@ -1,4 +1,4 @@
-//! Which bodies are dropped, and when; what stays; and that their room is used again.
+//! Which bodies are dropped, when, what stays, and the reuse of their space.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,7 @@ use crate::tests::bodies::{bare, delivered, finished};
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[tokio::test]
-async fn beyond_the_budget_the_oldest_delivered_and_cancelled_jobs_lose_their_bodies_and_no_request_is_refused()
- {
+async fn beyond_the_budget_the_oldest_ended_jobs_lose_their_bodies_and_requests_are_accepted() {
     let home = Home::new();
     let store = home.serve().await;
     let dead = finished(&home, &store, 7, Some(AfterDelivery::Dead { answer_lost: false })).await;
@@ -24,13 +23,13 @@ async fn beyond_the_budget_the_oldest_delivered_and_cancelled_jobs_lose_their_bo
     let second = finished(&home, &store, 7, None).await;
     let third = delivered(&home, &store, 7).await;
     let fourth = delivered(&home, &store, 7).await;
-    // Six jobs with a little more than a thousand bytes.
+    // Six jobs of slightly more than a thousand bytes.
     store.maintenance().set_budget(Budget { stored: 4_800, ..Budget::default() });
     let mut walked = Walked::default();
     store.0.drop_beyond_budget(&mut walked).await.unwrap();
     assert_eq!(bare(&store).await, [first, second].into());
     store.0.drop_beyond_budget(&mut walked).await.unwrap();
-    assert_eq!(bare(&store).await, [first, second].into(), "no more than has to be");
+    assert_eq!(bare(&store).await, [first, second].into(), "no more than necessary");
 
     let fifth = delivered(&home, &store, 7).await;
     store.maintenance().set_budget(Budget { stored: 1, ..Budget::default() });
@@ -40,17 +39,17 @@ async fn beyond_the_budget_the_oldest_delivered_and_cancelled_jobs_lose_their_bo
     for id in [dead, gone] {
         assert!(
             store.jobs().get(id).await.unwrap().unwrap().0.whole().is_some(),
-            "a person may want to read it"
+            "an operator may want to read it"
         );
     }
     assert_eq!(home.number("SELECT sum(stored) FROM account_bytes WHERE account_id = 8").await, 0);
     delivered(&home, &store, 7).await;
     store.jobs().retry(dead).await.unwrap();
-    assert_eq!(count(&store, StateName::Delivering).await, 1, "what was not dropped can be delivered again");
+    assert_eq!(count(&store, StateName::Delivering).await, 1, "a job with its bodies can be delivered again");
 }
 
 #[tokio::test]
-async fn the_walk_passes_any_number_of_other_jobs_and_each_once() {
+async fn the_walk_skips_any_number_of_other_jobs_and_visits_each_once() {
     let home = Home::new();
     let store = home.serve().await;
     let others = 2 * WINDOW_JOBS + 7;
@@ -69,7 +68,7 @@ async fn the_walk_passes_any_number_of_other_jobs_and_each_once() {
 }
 
 #[tokio::test]
-async fn bodies_go_before_their_jobs_when_they_may_stay_less_long() {
+async fn bodies_are_dropped_before_their_jobs_if_their_retention_is_shorter() {
     let home = Home::new();
     let store = home.serve().await;
     let dead = finished(&home, &store, 7, Some(AfterDelivery::Dead { answer_lost: false })).await;
@@ -89,7 +88,7 @@ async fn bodies_go_before_their_jobs_when_they_may_stay_less_long() {
                 store.probe().await.unwrap();
             }
         };
-        tokio::time::timeout(PATIENCE, rounds).await.expect("it never happened");
+        tokio::time::timeout(COMMIT_TIMEOUT, rounds).await.expect("the condition was never met");
     };
     until(&|bare, _| bare.len() == 2).await;
     assert_eq!(bare(&store).await, old.into());
@@ -104,7 +103,7 @@ async fn bodies_go_before_their_jobs_when_they_may_stay_less_long() {
 }
 
 #[tokio::test]
-async fn the_room_of_dropped_bodies_is_used_again_and_the_file_does_not_grow() {
+async fn the_space_of_dropped_bodies_is_reused_and_the_file_does_not_grow() {
     let home = Home::new();
     let store = home.serve().await;
     let big = async || {
@@ -123,11 +122,11 @@ async fn the_room_of_dropped_bodies_is_used_again_and_the_file_does_not_grow() {
         pages.push(home.number("PRAGMA page_count").await);
     }
     let (early, late) = (pages[1], pages[9]);
-    assert!(late <= early + 4, "{pages:?}: ten bodies take the room of one");
+    assert!(late <= early + 4, "{pages:?}: ten bodies take the space of one");
 }
 
 #[tokio::test]
-async fn a_transaction_deletes_no_more_bytes_than_others_can_wait_for() {
+async fn a_transaction_deletes_a_bounded_number_of_bytes() {
     let home = Home::new();
     let store = home.serve().await;
     let bytes = usize::try_from(CHUNK_BYTES).unwrap() * 2 / 5;

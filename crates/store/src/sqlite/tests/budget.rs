@@ -1,4 +1,4 @@
-//! What an account may have unfinished, and how it is known.
+//! The budget for unfinished jobs, and the counts behind it.
 
 use super::*;
 use crate::tests::budget::{limit, over, sized};
@@ -11,7 +11,7 @@ async fn table(home: &Home, account: i64) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn of_the_requests_in_one_transaction_those_beyond_the_budget_are_refused() {
+async fn requests_beyond_the_budget_are_refused_within_one_transaction() {
     let home = Home::new();
     let store = home.serve().await;
     store.maintenance().set_budget(limit(1_000));
@@ -20,7 +20,7 @@ async fn of_the_requests_in_one_transaction_those_beyond_the_budget_are_refused(
         gathered(&store, 5).await;
         open.send(()).unwrap();
     };
-    let ask = |account, bytes| store.jobs().accept(sized(&home, account, bytes), PATIENCE);
+    let ask = |account, bytes| store.jobs().accept(sized(&home, account, bytes), COMMIT_TIMEOUT);
     let (first, second, third, fourth, fifth, ()) =
         tokio::join!(ask(7, 598), ask(7, 598), ask(8, 598), ask(7, 398), ask(8, 2_000), release);
     assert!(first.is_ok() && third.is_ok() && fourth.is_ok());
@@ -31,11 +31,11 @@ async fn of_the_requests_in_one_transaction_those_beyond_the_budget_are_refused(
 }
 
 #[tokio::test]
-async fn a_finished_job_gives_its_bytes_back_and_a_retried_one_takes_them_again() {
+async fn finishing_a_job_frees_its_bytes_and_retrying_it_takes_them_again() {
     let home = Home::new();
     let store = home.serve().await;
     store.maintenance().set_budget(limit(1));
-    let ask = async || store.jobs().accept(sized(&home, 7, 10), PATIENCE).await;
+    let ask = async || store.jobs().accept(sized(&home, 7, 10), COMMIT_TIMEOUT).await;
     for next in [AfterDelivery::Delivered, AfterDelivery::Gone, AfterDelivery::Dead { answer_lost: false }] {
         let delivering = home.delivering(&store).await;
         assert_eq!(ask().await, over(1), "{next:?}");
@@ -50,14 +50,14 @@ async fn a_finished_job_gives_its_bytes_back_and_a_retried_one_takes_them_again(
 }
 
 #[tokio::test]
-async fn a_store_whose_bytes_are_wrong_is_written_all_the_same() {
+async fn wrong_byte_counts_do_not_prevent_writes() {
     let home = Home::new();
     let store = home.serve().await;
     let id = accept(&store, sized(&home, 7, 98)).await;
     home.run("UPDATE account_bytes SET unfinished = 1, stored = 1").await;
     store.jobs().cancel(id).await.unwrap();
     assert_eq!(table(&home, 7).await, (0, 1));
-    assert!(store.jobs().accept(sized(&home, 7, 98), PATIENCE).await.is_ok());
+    assert!(store.jobs().accept(sized(&home, 7, 98), COMMIT_TIMEOUT).await.is_ok());
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn many_accounts_in_one_transaction_are_all_counted() {
     let home = Home::new();
     let store = home.serve().await;
     let open = hold(&store).await;
-    let asked = (0..20).map(|account| store.jobs().accept(sized(&home, account, 8), PATIENCE));
+    let asked = (0..20).map(|account| store.jobs().accept(sized(&home, account, 8), COMMIT_TIMEOUT));
     let release = async {
         gathered(&store, 20).await;
         open.send(()).unwrap();

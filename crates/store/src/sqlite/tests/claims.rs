@@ -1,4 +1,4 @@
-//! Who gets which job, and in which order.
+//! Which claim gets which jobs, and in which order.
 
 use super::*;
 use crate::tests::claims::{claim_deliveries, retried};
@@ -28,7 +28,7 @@ async fn young_jobs_go_before_old_ones_first_tries_before_retries_and_refused_on
     assert_eq!(order[5..], [old_retry, refused]);
 }
 
-/// As [`retried`], beside jobs that wait and stay where they are.
+/// Like [`retried`], beside waiting jobs that stay where they are.
 async fn retried_beside(home: &Home, store: &Store) -> JobId {
     let id = home.waiting(store).await;
     home.run(&format!(
@@ -40,7 +40,7 @@ async fn retried_beside(home: &Home, store: &Store) -> JobId {
 }
 
 #[tokio::test]
-async fn among_the_longest_due_a_refused_job_has_the_turn_of_the_retries() {
+async fn a_refused_job_precedes_retries_if_the_claim_prefers_retries() {
     let home = Home::new();
     let store = home.serve().await;
     let retry = retried(&home, &store).await;

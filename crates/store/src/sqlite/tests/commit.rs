@@ -1,4 +1,4 @@
-//! Many operations share one transaction, and one bad one does not spoil the others.
+//! Many operations share one transaction, and a bad one does not affect the others.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -8,7 +8,7 @@ use tokio::task::unconstrained;
 use super::*;
 use crate::sqlite::engine::lock;
 
-/// Counts the commits of the writer's connection, from its own transaction on.
+/// Counts the commits of the writer's connection, starting with its own transaction.
 struct CountCommits(Arc<AtomicUsize>);
 
 impl Command for CountCommits {
@@ -32,7 +32,7 @@ async fn commits(store: &Store) -> Arc<AtomicUsize> {
 }
 
 #[tokio::test]
-async fn what_waits_together_is_committed_together() {
+async fn waiting_operations_share_one_commit() {
     let home = Home::new();
     let store = home.serve().await;
     let (worker, sender) = (home.running(&store).await, home.delivering(&store).await);
@@ -52,12 +52,16 @@ async fn what_waits_together_is_committed_together() {
         release
     );
     assert_eq!((handled, sent), (Ok(Written::Done), Ok(Written::Done)));
-    assert_eq!((accepted.len(), claimed.unwrap().len()), (300, 301), "claims see what came with them");
-    assert_eq!(commits.load(Ordering::SeqCst), 2, "theirs and that of the gate");
+    assert_eq!(
+        (accepted.len(), claimed.unwrap().len()),
+        (300, 301),
+        "claims see the requests of their own transaction"
+    );
+    assert_eq!(commits.load(Ordering::SeqCst), 2, "their commit and that of the gate");
 }
 
 #[tokio::test]
-async fn more_than_a_batch_takes_as_many_transactions_as_it_needs() {
+async fn more_operations_than_a_batch_holds_take_several_transactions() {
     let home = Home::new();
     let store = home.serve().await;
     let commits = commits(&store).await;
@@ -70,16 +74,16 @@ async fn more_than_a_batch_takes_as_many_transactions_as_it_needs() {
     let (accepted, ()) = tokio::join!(accepts, release);
     assert_eq!(accepted.len(), 1_100);
     assert_eq!(count(&store, StateName::Queued).await, 1_100);
-    assert_eq!(commits.load(Ordering::SeqCst), 1 + 3, "that of the gate, and theirs");
+    assert_eq!(commits.load(Ordering::SeqCst), 1 + 3, "the commit of the gate, and theirs");
 }
 
 #[tokio::test]
-async fn one_bad_operation_does_not_take_the_others_with_it() {
+async fn one_bad_operation_does_not_make_the_others_fail() {
     let home = Home::new();
     let store = home.serve().await;
     let running = home.running(&store).await;
     let (running_id, bad) = (running.id, home.request());
-    // An id that is there already: SQLite refuses the whole statement.
+    // A duplicate id makes SQLite refuse the whole statement.
     let bad = NewJob { id: running_id, ..bad };
     let (good, cancelled) = (home.request(), home.queued(&store).await);
     let good_id = good.id;
@@ -89,8 +93,8 @@ async fn one_bad_operation_does_not_take_the_others_with_it() {
         open.send(()).unwrap();
     };
     let (bad, good, reported, gone, broken, ()) = tokio::join!(
-        store.jobs().accept(bad, PATIENCE),
-        store.jobs().accept(good, PATIENCE),
+        store.jobs().accept(bad, COMMIT_TIMEOUT),
+        store.jobs().accept(good, COMMIT_TIMEOUT),
         store.jobs().handled(handled(running, AfterHandler::Deliver(prepared("hi")))),
         store.jobs().cancel(cancelled),
         store.0.sql("UPDATE nothing SET x = 1"),
@@ -106,7 +110,7 @@ async fn one_bad_operation_does_not_take_the_others_with_it() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_refused_changes_nothing_that_rooms_see() {
+async fn a_failed_batch_changes_no_lanes() {
     let home = Home::new();
     let store = home.serve().await;
     store
@@ -114,14 +118,14 @@ async fn a_batch_that_is_refused_changes_nothing_that_rooms_see() {
         .sql("CREATE TEMP TRIGGER no BEFORE UPDATE ON main.job_counts BEGIN SELECT raise(ABORT, 'no'); END")
         .await
         .unwrap();
-    let refused = store.jobs().accept(home.request(), PATIENCE).await;
+    let refused = store.jobs().accept(home.request(), COMMIT_TIMEOUT).await;
     assert_eq!(refused, Err(StoreError::Database("no".into())));
     assert_eq!(store.work().due(home.now()).len(), 0);
     assert_eq!((store.work().deadline(), home.number("SELECT count(*) FROM jobs").await), (None, 0));
 }
 
 #[tokio::test]
-async fn restarting_the_log_waits_for_no_reader() {
+async fn restarting_the_log_does_not_wait_for_readers() {
     let home = Home::new();
     let store = home.serve().await;
     home.queued(&store).await;
@@ -135,12 +139,12 @@ async fn restarting_the_log_waits_for_no_reader() {
         .await
         .unwrap();
     store.0.taken().await;
-    // Less than the writer would wait for the reader.
+    // This is less than the time for which the writer would wait for a reader.
     let accepted = store.jobs().accept(home.request(), Duration::from_secs(4)).await;
     assert!(accepted.is_ok(), "{accepted:?}");
 }
 
-/// What the writer's connection says of a setting.
+/// Reads a setting of the writer's connection.
 struct Setting(&'static str);
 
 impl Command for Setting {
@@ -163,10 +167,10 @@ async fn a_commit_is_synced_before_it_is_acknowledged() {
     for (setting, expected) in [("synchronous", "2"), ("journal_mode", "wal")] {
         assert_eq!(store.0.execute(Setting(setting)).await.unwrap(), expected, "{setting}: 2 is FULL");
     }
-    // A checkpoint has to sync the database before the log starts again from its beginning.
+    // A checkpoint must sync the database before the log starts over.
     let mut checkpoints = lock(&store.0.checkpoints).take().unwrap();
     let synchronous = sqlx::query_scalar::<_, i64>("PRAGMA synchronous").fetch_one(&mut checkpoints).await;
-    assert_eq!(synchronous.unwrap(), 2, "of checkpoints");
+    assert_eq!(synchronous.unwrap(), 2, "on the connection for checkpoints");
 }
 
 /// Moves the store's file away inside the transaction.
@@ -185,7 +189,7 @@ impl Command for MoveAway {
 }
 
 #[tokio::test]
-async fn a_commit_into_a_file_that_was_moved_away_meanwhile_is_not_acknowledged() {
+async fn a_commit_is_not_acknowledged_if_the_file_was_moved_during_it() {
     let home = Home::new();
     let store = home.serve().await;
     home.queued(&store).await;
@@ -196,13 +200,13 @@ async fn a_commit_into_a_file_that_was_moved_away_meanwhile_is_not_acknowledged(
         gathered(&store, 2).await;
         open.send(()).unwrap();
     };
-    // The file is in its place when the transaction begins, and not when it has committed.
+    // The file is in its place when the transaction begins, but not after the commit.
     let moved = MoveAway { from: from.clone(), to: to.clone() };
     let (accepted, moved, ()) =
-        tokio::join!(store.jobs().accept(request.clone(), PATIENCE), store.0.execute(moved), release);
+        tokio::join!(store.jobs().accept(request.clone(), COMMIT_TIMEOUT), store.0.execute(moved), release);
     assert_eq!(moved, Ok(()));
     assert!(matches!(accepted, Err(StoreError::Moved { .. })), "{accepted:?}");
     std::fs::rename(to, from).unwrap();
-    let again = store.jobs().accept(request.clone(), PATIENCE).await;
-    assert_eq!(again, Ok(Accepted { id: request.id, duplicate: true }), "its caller comes again");
+    let again = store.jobs().accept(request.clone(), COMMIT_TIMEOUT).await;
+    assert_eq!(again, Ok(Accepted { id: request.id, duplicate: true }), "the caller repeats the request");
 }

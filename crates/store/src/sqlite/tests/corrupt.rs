@@ -1,8 +1,8 @@
-//! A row that the program cannot have written is reported, and stops no one else.
+//! A row that the program cannot have written is reported, and does not affect other rows.
 
 use super::*;
 
-/// Writes what no statement of the store would write.
+/// Writes values that no statement of the store would write.
 async fn damage(home: &Home, id: JobId, change: &str) {
     let mut raw = home.raw().await;
     sqlx::query("PRAGMA ignore_check_constraints = ON").execute(&mut raw).await.unwrap();
@@ -17,7 +17,7 @@ async fn list(store: &Store) -> Vec<JobId> {
 }
 
 #[tokio::test]
-async fn is_named_by_table_column_and_id() {
+async fn a_damaged_row_is_named_by_table_column_and_id() {
     let home = Home::new();
     let store = home.serve().await;
     let table: &[(&str, &str)] = &[
@@ -28,7 +28,7 @@ async fn is_named_by_table_column_and_id() {
         ("due_at", "due_at = NULL"),
         ("completion", "completion = '[]'"),
         ("completion", "completion = NULL"),
-        ("outcome", "outcome = 'nobody'"),
+        ("outcome", "outcome = 'unknown'"),
         ("fallback_reason", "outcome = 'fallback'"),
         ("fallback_reason", "outcome = 'fallback', fallback_reason = 'bad luck'"),
         ("handler_attempts", "handler_attempts = -1"),
@@ -43,14 +43,14 @@ async fn is_named_by_table_column_and_id() {
         };
         assert_eq!((named, job), (column, &id.to_string()), "{change}");
         let listed = list(&store).await;
-        // A list reads no bodies, and does not say more of a job than is true.
+        // A list reads no bodies, so it does not notice damage in them.
         let is_listed = matches!(*column, "data" | "completion" | "due_at");
         assert!(listed.contains(&good) && listed.contains(&id) == is_listed, "{change}");
     }
 }
 
 #[tokio::test]
-async fn a_worker_gets_the_jobs_beside_it() {
+async fn a_worker_gets_the_other_jobs_despite_a_damaged_row() {
     let home = Home::new();
     let store = home.serve().await;
     let bad = [home.queued(&store).await, home.queued(&store).await];
@@ -63,7 +63,7 @@ async fn a_worker_gets_the_jobs_beside_it() {
 }
 
 #[tokio::test]
-async fn the_sender_gets_the_deliveries_beside_it() {
+async fn the_sender_gets_the_other_deliveries_despite_a_damaged_row() {
     let home = Home::new();
     let store = home.serve().await;
     let (bad, good) = (home.waiting(&store).await, home.waiting(&store).await);
@@ -73,13 +73,13 @@ async fn the_sender_gets_the_deliveries_beside_it() {
 }
 
 #[tokio::test]
-async fn it_takes_a_turn_and_then_waits_for_a_person_under_its_lease() {
+async fn a_damaged_job_is_claimed_once_and_then_stays_leased() {
     let home = Home::new();
     let store = home.serve().await;
     let (bad, good) = (home.queued(&store).await, home.queued(&store).await);
     damage(&home, bad, "crashes = -1").await;
     assert_eq!(store.jobs().claim_work("greet".into(), 1, LEASE).await, Ok(vec![]));
-    assert_eq!(store.work().due(home.now()), ["greet".into()], "there is more to get");
+    assert_eq!(store.work().due(home.now()), ["greet".into()], "more jobs are due");
     let claimed = store.jobs().claim_work("greet".into(), 1, LEASE).await.unwrap();
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [good]);
     store.jobs().cancel(bad).await.unwrap();

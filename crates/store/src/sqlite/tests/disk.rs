@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 
-/// Fails as it is told, and counts how often it was tried.
+/// Fails with a given error, and counts the attempts.
 struct Fails(StoreError, Arc<AtomicUsize>);
 
 impl Command for Fails {
@@ -16,14 +16,14 @@ impl Command for Fails {
     }
 }
 
-/// From now on the file cannot grow.
+/// Prevents the file from growing.
 async fn fill(store: &Store) {
-    // SQLite takes the present size for any smaller number.
+    // SQLite replaces any smaller number by the current size.
     store.0.sql("PRAGMA max_page_count = 1").await.unwrap();
 }
 
 async fn make_room(store: &Store) {
-    // A report that is tried again may share the transaction, and then takes this with it once more.
+    // A retried report may share this transaction; the command then runs a second time.
     while store.0.sql("PRAGMA max_page_count = 1000000").await == Err(StoreError::Full) {}
 }
 
@@ -34,13 +34,13 @@ fn big(home: &Home) -> NewJob {
 }
 
 #[tokio::test]
-async fn nothing_is_acknowledged_while_it_is_full_and_all_works_afterwards() {
+async fn a_full_disk_acknowledges_nothing_and_writes_resume_when_it_has_room() {
     let home = Home::new();
     let store = home.serve().await;
     let request = big(&home);
     fill(&store).await;
     for _ in 0..3 {
-        assert_eq!(store.jobs().accept(request.clone(), PATIENCE).await, Err(StoreError::Full));
+        assert_eq!(store.jobs().accept(request.clone(), COMMIT_TIMEOUT).await, Err(StoreError::Full));
     }
     assert_eq!(store.jobs().get(request.id).await, Ok(None));
     make_room(&store).await;
@@ -59,8 +59,8 @@ async fn a_full_disk_refuses_the_whole_batch_at_once() {
         open.send(()).unwrap();
     };
     let (first, second, probe, ()) = tokio::join!(
-        store.jobs().accept(big(&home), PATIENCE),
-        store.jobs().accept(big(&home), PATIENCE),
+        store.jobs().accept(big(&home), COMMIT_TIMEOUT),
+        store.jobs().accept(big(&home), COMMIT_TIMEOUT),
         store.probe(),
         release
     );
@@ -68,7 +68,7 @@ async fn a_full_disk_refuses_the_whole_batch_at_once() {
 }
 
 #[tokio::test]
-async fn reports_insist_until_there_is_room() {
+async fn reports_are_retried_until_the_disk_has_room() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.running(&store).await;
@@ -80,7 +80,7 @@ async fn reports_insist_until_there_is_room() {
         async move { store.jobs().handled(report).await }
     });
     for _ in 0..5 {
-        assert_eq!(store.jobs().accept(big(&home), PATIENCE).await, Err(StoreError::Full));
+        assert_eq!(store.jobs().accept(big(&home), COMMIT_TIMEOUT).await, Err(StoreError::Full));
         home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
     }
     assert!(!writing.is_finished());
@@ -95,7 +95,7 @@ async fn reports_insist_until_there_is_room() {
 }
 
 #[tokio::test]
-async fn what_cannot_succeed_is_not_tried_one_by_one() {
+async fn operations_are_not_tried_one_by_one_on_a_full_disk() {
     let home = Home::new();
     let store = home.serve().await;
     let tries = Arc::new(AtomicUsize::new(0));
@@ -109,5 +109,9 @@ async fn what_cannot_succeed_is_not_tried_one_by_one() {
     let (first, second, third, ()) =
         tokio::join!(fails(broken.clone()), fails(StoreError::Full), fails(StoreError::Full), release);
     assert_eq!((first, second, third), (Err(broken), Err(StoreError::Full), Err(StoreError::Full)));
-    assert_eq!(tries.load(Ordering::SeqCst), 3, "the batch, the broken one alone, the first full one");
+    assert_eq!(
+        tries.load(Ordering::SeqCst),
+        3,
+        "the batch, the failing one alone, the first one on the full disk"
+    );
 }

@@ -1,10 +1,10 @@
-//! The fast path: who is free gets the job from memory, and the store knows it as claimed.
+//! The fast path: a free worker or sender gets the job from memory, already claimed in the store.
 
 use super::*;
 use crate::tests::hand_over::Room;
 
 #[tokio::test]
-async fn the_place_is_given_back_if_the_transaction_fails() {
+async fn a_failed_transaction_gives_the_permit_back() {
     let home = Home::new();
     let store = home.serve().await;
     let room = Room::with(1);
@@ -15,7 +15,7 @@ async fn the_place_is_given_back_if_the_transaction_fails() {
         .await
         .unwrap();
     let request = home.request();
-    let refused = store.jobs().accept(request.clone(), PATIENCE).await;
+    let refused = store.jobs().accept(request.clone(), COMMIT_TIMEOUT).await;
     assert_eq!(refused, Err(StoreError::Database("no".into())));
     assert_eq!((room.taken().len(), room.free()), (0, 1));
     store.0.sql("DROP TRIGGER no").await.unwrap();

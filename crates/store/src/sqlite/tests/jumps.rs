@@ -1,12 +1,12 @@
-//! The machine's clock is set, by hours: schedules and leases go on by the time that passes, and the log says so.
+//! Someone sets the machine's clock by hours: schedules and leases follow the elapsed time, and the log reports it.
 
 use super::*;
 use crate::tests::hand_over::Room;
 use crate::tests::jumps::{DAYS, HOURS, Kept, jumps};
 
-/// Every way to get a claim: from the store and from memory, of a worker and of the sender.
+/// Covers every way to get a claim: from the store and from memory, by a worker and by the sender.
 #[tokio::test]
-async fn a_claim_lasts_as_long_as_it_says_after_the_clock_was_set() {
+async fn a_lease_keeps_its_length_after_the_clock_was_set() {
     for set in jumps() {
         let home = Home::new();
         let store = home.serve().await;
@@ -32,13 +32,13 @@ async fn a_claim_lasts_as_long_as_it_says_after_the_clock_was_set() {
     }
 }
 
-/// The machine's clock is set by hours while the bridge runs, and the bridge starts again.
+/// The machine's clock is set by hours while the bridge runs, and then the bridge restarts.
 #[tokio::test]
-async fn a_start_moves_each_moment_of_the_jobs_that_go_on_or_may_be_retried() {
+async fn a_start_moves_the_times_of_unfinished_and_retriable_jobs() {
     type Moments = (String, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
     let home = Home::new();
     let store = home.serve().await;
-    // In this order, because each claims what is due.
+    // The order matters, because each step claims the due jobs.
     home.dead(&store).await;
     home.delivering(&store).await;
     home.waiting(&store).await;
@@ -60,12 +60,16 @@ async fn a_start_moves_each_moment_of_the_jobs_that_go_on_or_may_be_retried() {
     for (before, after) in before.into_iter().zip(moments().await) {
         let (state, waiting_since, answer_by, failing_since, refused_at) = before;
         let expected = match &*state {
-            // It is finished: no one waits for an answer, and a retry starts the time again.
+            // It is finished: no one waits for an answer, and a retry restarts the time budget.
             "dead" => (later(waiting_since), answer_by, failing_since, later(refused_at)),
             _ => (later(waiting_since), later(answer_by), later(failing_since), later(refused_at)),
         };
         assert_eq!((after.1, after.2, after.3, after.4), expected, "{state}");
     }
     let noted = home.number("SELECT steady_at FROM service").await;
-    assert_eq!(noted, home.steady().as_millis(), "a kill from now on moves nothing a second time");
+    assert_eq!(
+        noted,
+        home.steady().as_millis(),
+        "after a kill, the next start does not move the times again"
+    );
 }

@@ -1,4 +1,4 @@
-//! What the store does on its own: deletions, leases, and what other processes changed.
+//! Maintenance: deletions, leases, and changes by other processes.
 
 use super::*;
 use crate::sqlite::maintenance::bodies::Walked;
@@ -11,7 +11,7 @@ async fn attempts_left(home: &Home) -> i64 {
 }
 
 #[tokio::test]
-async fn finished_jobs_go_with_their_attempts_when_their_time_is_over() {
+async fn finished_jobs_are_deleted_with_their_attempts_after_the_retention() {
     let home = Home::new();
     let store = home.serve().await;
     let (old, unfinished) = (home.dead(&store).await, home.waiting(&store).await);
@@ -45,7 +45,7 @@ async fn the_retention_deletes_in_chunks_until_all_are_gone() {
 }
 
 #[tokio::test]
-async fn what_fails_again_and_again_keeps_no_other_maintenance_from_its_work() {
+async fn a_step_that_keeps_failing_does_not_block_other_maintenance() {
     let home = Home::new();
     let store = home.serve().await;
     let refuse = "BEGIN SELECT RAISE(ABORT, 'refused'); END";
@@ -62,7 +62,7 @@ async fn what_fails_again_and_again_keeps_no_other_maintenance_from_its_work() {
 }
 
 #[tokio::test]
-async fn the_log_is_brought_into_the_database() {
+async fn maintenance_checkpoints_the_log() {
     let home = Home::new();
     let store = home.serve().await;
     home.queued(&store).await;
@@ -72,19 +72,19 @@ async fn the_log_is_brought_into_the_database() {
         request.request.data = "x".repeat(4_096).into();
         accept(&store, request).await;
     }
-    assert_eq!(std::fs::metadata(home.file()).unwrap().len(), before, "no commit waits for a checkpoint");
+    assert_eq!(std::fs::metadata(home.file()).unwrap().len(), before, "commits do not wait for a checkpoint");
     let kept = Kept::start(&store, Duration::from_secs(3_600));
     until(&home, &store, async || std::fs::metadata(home.file()).unwrap().len() > before).await;
     kept.stop().await;
 }
 
 #[tokio::test]
-async fn maintenance_that_was_cut_off_can_be_started_again() {
+async fn aborted_maintenance_can_run_again() {
     let home = Home::new();
     let store = home.serve().await;
     home.dead(&store).await;
     for _ in 0..2 {
-        // A panic drops it in mid-work as well.
+        // A panic drops the future at an await point as well.
         let kept = Kept::start(&store, Duration::from_secs(3_600));
         home.pass(Duration::from_secs(1));
         store.probe().await.unwrap();
@@ -99,7 +99,7 @@ async fn maintenance_that_was_cut_off_can_be_started_again() {
 }
 
 #[tokio::test]
-async fn a_heap_of_finished_jobs_is_deleted_bit_by_bit() {
+async fn many_finished_jobs_are_deleted_in_steps() {
     let home = Home::new();
     let store = home.serve().await;
     home.dead(&store).await;
@@ -115,7 +115,7 @@ async fn a_heap_of_finished_jobs_is_deleted_bit_by_bit() {
     home.run("UPDATE job_counts SET jobs = 1000000 WHERE state = 'cancelled'").await;
     let left = async || home.number("SELECT count(*) FROM jobs WHERE state = 'cancelled'").await;
     let delete = async || store.0.delete(&mut Walked::default(), store.0.moment(), LEASE.into()).await;
-    assert_eq!(delete().await, Ok(true), "there is more");
+    assert_eq!(delete().await, Ok(true), "there is more to delete");
     assert_eq!(left().await, 7);
     assert_eq!(delete().await, Ok(false));
     assert_eq!(left().await, 0);

@@ -1,4 +1,4 @@
-//! What a list costs: no bodies, a bounded page, bounded time, and few at once.
+//! The cost of a list: no bodies, a bounded page, bounded time, and few at a time.
 
 use std::sync::atomic::AtomicU32;
 
@@ -7,7 +7,7 @@ use crate::sqlite::jobs::list::{self, Bounds};
 use crate::sqlite::jobs::list_source::Source;
 use crate::tests::lists::jobs;
 
-/// All pages of a list that is read within `bounds`; gives the jobs of each.
+/// Reads all pages of a list within `bounds`. Returns the jobs of each page.
 async fn pages(store: &Store, mut filter: JobFilter, bounds: &Bounds<'_>) -> Vec<Vec<JobId>> {
     let mut pages = Vec::new();
     loop {
@@ -21,7 +21,7 @@ async fn pages(store: &Store, mut filter: JobFilter, bounds: &Bounds<'_>) -> Vec
 }
 
 #[tokio::test]
-async fn nothing_of_a_job_lies_behind_its_bodies() {
+async fn bodies_are_the_last_columns_of_a_job() {
     let home = Home::new();
     let _store = home.serve().await;
     let mut raw = home.raw().await;
@@ -40,23 +40,23 @@ async fn a_page_is_bounded_by_the_bytes_of_its_texts() {
     let ids = jobs(&home, &store, 5).await;
     home.run("UPDATE jobs SET last_error = replace(hex(zeroblob(20000)), '00', 'xx')").await;
     let elapsed = || Duration::ZERO;
-    let bounds = Bounds { scan: 100, bytes: 100_000, time: PATIENCE, elapsed: &elapsed };
+    let bounds = Bounds { scan: 100, bytes: 100_000, time: COMMIT_TIMEOUT, elapsed: &elapsed };
     let filter = JobFilter { limit: 100, ..JobFilter::default() };
     let found = pages(&store, filter, &bounds).await;
     assert_eq!(
         found.iter().map(Vec::len).collect::<Vec<_>>(),
         [3, 2],
-        "a page ends once it is over the bound"
+        "a page ends once it exceeds the bound"
     );
     assert_eq!(found.concat(), ids);
 }
 
 #[tokio::test]
-async fn a_search_ends_when_its_time_is_over_and_goes_on_without_gap_or_repeat() {
+async fn a_search_stops_in_time_and_continues_without_gaps_or_repeats() {
     let home = Home::new();
     let store = home.serve().await;
     let ids = jobs(&home, &store, 200).await;
-    // Each look at the clock costs 0.4 s.
+    // Each reading of the clock advances it by 0.4 s.
     let looks = AtomicU32::new(0);
     let elapsed = || Duration::from_millis(400) * looks.fetch_add(1, Ordering::SeqCst);
     let bounds = Bounds { scan: 10_000, bytes: 1 << 20, time: Duration::from_secs(1), elapsed: &elapsed };
@@ -65,15 +65,15 @@ async fn a_search_ends_when_its_time_is_over_and_goes_on_without_gap_or_repeat()
     {
         let filter = JobFilter { text: Some(text.into()), limit: 500, ..JobFilter::default() };
         let found = pages(&store, filter, &bounds).await;
-        assert!(found.len() > 2, "{text}: it was never over");
+        assert!(found.len() > 2, "{text}: the time never ran out");
         assert_eq!(found.concat(), expected, "{text}");
     }
     let quick = Bounds { elapsed: &|| Duration::ZERO, ..bounds };
     let filter = JobFilter { text: Some("Ann".into()), limit: 500, ..JobFilter::default() };
-    assert_eq!(pages(&store, filter, &quick).await, [ids], "where there is time, it is one page");
+    assert_eq!(pages(&store, filter, &quick).await, [ids], "with enough time, there is one page");
 }
 
-/// So many delivered jobs that a list does not look through all of them at once, all younger than `job`.
+/// Adds delivered jobs, all younger than `job`: too many for one scan of a list.
 async fn many_more(home: &Home, store: &Store, job: JobId) {
     let mut raw = home.raw().await;
     let names: Vec<String> =
@@ -92,7 +92,7 @@ async fn many_more(home: &Home, store: &Store, job: JobId) {
 }
 
 #[tokio::test]
-async fn the_few_jobs_of_a_state_are_found_at_once_behind_many_others() {
+async fn a_few_jobs_of_a_state_are_found_at_once_among_many_others() {
     let home = Home::new();
     let store = home.serve().await;
     let dead = home.dead(&store).await;
@@ -108,9 +108,9 @@ async fn the_few_jobs_of_a_state_are_found_at_once_behind_many_others() {
     let queued = home.queued(&store).await;
     many_more(&home, &store, delivered_id).await;
 
-    // A list that looked through the others would end before it comes to these.
+    // A list that scanned the other jobs would stop before it reached these.
     let elapsed = || Duration::ZERO;
-    let bounds = Bounds { scan: 20_000, bytes: 1 << 20, time: PATIENCE, elapsed: &elapsed };
+    let bounds = Bounds { scan: 20_000, bytes: 1 << 20, time: COMMIT_TIMEOUT, elapsed: &elapsed };
     let page = async |filter: &JobFilter| list::page(&store.0.reading, filter, &bounds).await.unwrap();
     for (state, expected) in [
         (StateName::Queued, vec![queued]),
@@ -132,7 +132,7 @@ async fn the_few_jobs_of_a_state_are_found_at_once_behind_many_others() {
         assert_eq!(page(&other).await, Page { jobs: Vec::new(), next: None, stopped: false });
     }
 
-    // What has no index takes a second look, and says so.
+    // A filter without an index takes a second page, and the first one says so.
     let mut filter = JobFilter { state: Some(StateName::Gone), limit: 9, ..JobFilter::default() };
     let first = page(&filter).await;
     assert!(first.jobs.is_empty() && first.stopped && first.next.is_some());

@@ -1,15 +1,15 @@
-//! The write-ahead log behind a reader that does not end.
+//! The write-ahead log with a reader that does not end.
 
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::file::MAX_LOG_BYTES;
 
-/// What one write adds to the log.
+/// The bytes that one write adds to the log.
 const PIECE: u64 = 16 << 20;
 
 #[tokio::test]
-async fn a_log_that_a_foreign_reader_holds_grows_and_is_cut_when_the_reader_is_gone() {
+async fn a_log_held_by_a_foreign_reader_is_truncated_after_the_reader_ends() {
     let home = Home::new();
     let store = home.serve().await;
     let stop = CancellationToken::new();
@@ -29,7 +29,7 @@ async fn a_log_that_a_foreign_reader_holds_grows_and_is_cut_when_the_reader_is_g
         let write = sqlx::query("INSERT INTO bulk VALUES (zeroblob(?))").bind(PIECE.cast_signed());
         write.execute(&mut raw).await.unwrap();
     }
-    // Seconds pass, and the reader is still there: requests are stored, and the log stays long.
+    // Seconds pass while the reader is still there: requests are stored, and the log stays long.
     for _ in 0..5 {
         home.pass(Duration::from_secs(1));
         home.queued(&store).await;
@@ -38,13 +38,13 @@ async fn a_log_that_a_foreign_reader_holds_grows_and_is_cut_when_the_reader_is_g
 
     sqlx::query("COMMIT").execute(&mut reader).await.unwrap();
     let shrinks = async {
-        // A commit alone would leave 64 MiB of it.
+        // A commit alone would leave 64 MiB of the file.
         while store.maintenance().log_bytes() > 1 << 20 {
             home.pass(Duration::from_secs(1));
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, shrinks).await.expect("the log was never cut");
+    tokio::time::timeout(COMMIT_TIMEOUT, shrinks).await.expect("the log was never truncated");
     home.queued(&store).await;
     stop.cancel();
     task.await.unwrap();

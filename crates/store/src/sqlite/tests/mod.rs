@@ -1,5 +1,4 @@
-//! What only SQLite has: its files, its schema, its plans, its statements one by one, and rows that the program cannot have
-//! written.
+//! Tests of what is specific to SQLite: its files, schema, query plans, single statements, and damaged rows.
 
 mod accept;
 mod accounts;
@@ -44,9 +43,9 @@ impl Home {
         testing::file_in(self.folder.path())
     }
 
-    /// A connection that knows nothing of the store's rules, except those of the schema.
+    /// Opens a connection that enforces none of the store's rules except the schema.
     async fn raw(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new().filename(self.file()).busy_timeout(PATIENCE);
+        let options = SqliteConnectOptions::new().filename(self.file()).busy_timeout(COMMIT_TIMEOUT);
         SqliteConnection::connect_with(&options).await.unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! What is kept for OAuth beside the accounts: pairs, codes, links that were used, calls that wait.
+//! The OAuth data apart from the accounts: pairs, codes, used links, pending calls.
 
 use super::*;
 use crate::tests::oauth::{LIMITS, MINUTE, key};
@@ -16,14 +16,14 @@ async fn keep(home: &Home, store: &Store, origin: &str, filler: u8) {
     store.oauth().keep_code(code, LIMITS).await.unwrap();
 }
 
-/// The first letters of the addresses that codes are kept for, newest first.
+/// Returns the first letters of the addresses of the stored codes, newest first.
 async fn kept(store: &Store) -> String {
     let kept = store.oauth().kept_codes().await.unwrap();
     kept.iter().map(|code| code.origin.trim_start_matches("https://").chars().next().unwrap()).collect()
 }
 
 #[tokio::test]
-async fn codes_are_few_and_one_address_does_not_use_up_the_places_of_others() {
+async fn codes_are_limited_and_one_address_does_not_displace_others() {
     let home = Home::new();
     let store = home.serve().await;
     for filler in 0..9 {
@@ -32,12 +32,16 @@ async fn codes_are_few_and_one_address_does_not_use_up_the_places_of_others() {
     keep(&home, &store, "b", 10).await;
     assert_eq!(kept(&store).await, "baaa");
     let ids: Vec<i64> = store.oauth().kept_codes().await.unwrap().iter().map(|code| code.id).collect();
-    assert_eq!(store.oauth().take_code(ids[1]).await.unwrap().unwrap().code, vec![8; 41], "the newest stay");
-    assert!(store.oauth().take_code(ids[1]).await.unwrap().is_none(), "a code is taken once");
+    assert_eq!(
+        store.oauth().take_code(ids[1]).await.unwrap().unwrap().code,
+        vec![8; 41],
+        "the newest codes stay"
+    );
+    assert!(store.oauth().take_code(ids[1]).await.unwrap().is_none(), "a code can be taken only once");
     for origin in ["a", "c", "d"] {
         keep(&home, &store, origin, 11).await;
     }
-    assert_eq!(kept(&store).await, "dcaba", "the address that had most gave a place");
+    assert_eq!(kept(&store).await, "dcaba", "the address with the most codes lost one");
     home.clock.advance(MINUTE * 20);
     assert_eq!(kept(&store).await, "");
     keep(&home, &store, "e", 12).await;
@@ -45,13 +49,13 @@ async fn codes_are_few_and_one_address_does_not_use_up_the_places_of_others() {
 }
 
 #[tokio::test]
-async fn a_link_is_good_for_one_code_and_remembers_what_it_connected() {
+async fn a_link_accepts_one_code_and_remembers_the_account() {
     let home = Home::new();
     let store = home.serve().await;
     let until = home.clock.now() + MINUTE * 60;
     let used = async |store: &Store, code| store.oauth().use_state([1; 16], [code; 32], until).await.unwrap();
     assert_eq!(used(&store, 1).await, StateUse::Granted);
-    assert_eq!(used(&store, 1).await, StateUse::Granted, "it connected nothing yet");
+    assert_eq!(used(&store, 1).await, StateUse::Granted, "it has connected no account yet");
     assert_eq!(used(&store, 2).await, StateUse::OtherCode);
     let tokens = SealedTokens {
         key_id: "0123456789abcdef".into(),
@@ -67,7 +71,7 @@ async fn a_link_is_good_for_one_code_and_remembers_what_it_connected() {
     let store = home.serve().await;
     assert_eq!(used(&store, 1).await, StateUse::Connected(AccountId(7)));
     assert_eq!(used(&store, 2).await, StateUse::OtherCode);
-    // Long after the link's end its row is gone, and a clock that is set back a little finds it still.
+    // Long after the link has expired, its row is deleted; if the clock is set back a little, the row is still there.
     home.clock.advance(MINUTE * 119);
     assert_eq!(used(&store, 2).await, StateUse::OtherCode);
     home.clock.advance(MINUTE * 2);
@@ -76,7 +80,7 @@ async fn a_link_is_good_for_one_code_and_remembers_what_it_connected() {
 }
 
 #[tokio::test]
-async fn every_check_of_these_tables_bites() {
+async fn every_check_of_the_oauth_tables_rejects_bad_rows() {
     let home = Home::new();
     let store = home.serve().await;
     keep(&home, &store, "a", 1).await;

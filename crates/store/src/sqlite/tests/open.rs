@@ -1,4 +1,4 @@
-//! Who may open what, and what a person reads if it cannot be.
+//! Which process may open what, and the errors if it cannot.
 
 use super::*;
 use crate::sqlite::jobs::operator::cancel::Cancel;
@@ -9,7 +9,7 @@ async fn refused(url: &str, role: Role) -> StoreError {
 }
 
 #[tokio::test]
-async fn makes_the_file_and_its_folders() {
+async fn opening_creates_the_file_and_its_folders() {
     let home = Home::new();
     let file = home.folder.path().join("a/b/bridge.db");
     let store = Store::open(&format!("sqlite:{}", file.display()), Role::Owner, home.clock.clock()).await;
@@ -18,20 +18,20 @@ async fn makes_the_file_and_its_folders() {
 }
 
 #[tokio::test]
-async fn what_was_stored_is_there_after_a_close() {
+async fn stored_jobs_are_there_after_a_close() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.dead(&store).await;
     let before = store.jobs().get(id).await.unwrap();
     store.close().await;
     store.close().await;
-    assert!(!home.folder.path().join("bridge.db-wal").exists(), "the log is brought in");
+    assert!(!home.folder.path().join("bridge.db-wal").exists(), "the log is checkpointed");
     let store = home.serve().await;
     assert_eq!(store.jobs().get(id).await.unwrap(), before);
 }
 
 #[tokio::test]
-async fn one_owner_at_a_time() {
+async fn a_store_has_one_owner_at_a_time() {
     let home = Home::new();
     let store = home.serve().await;
     let error = home.open(Role::Owner).await.err().unwrap();
@@ -61,7 +61,7 @@ async fn no_other_process_owns_it_before_the_last_write() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn another_name_of_the_file_is_the_same_store() {
+async fn a_link_to_the_file_opens_the_same_store() {
     let home = Home::new();
     let _store = home.serve().await;
     let link = home.folder.path().join("link.db");
@@ -71,13 +71,13 @@ async fn another_name_of_the_file_is_the_same_store() {
 }
 
 #[tokio::test]
-async fn an_observer_reads_and_moves_jobs_beside_the_owner() {
+async fn an_observer_reads_and_changes_jobs_beside_the_owner() {
     let home = Home::new();
     let store = home.serve().await;
     let (dead, queued, running) =
         (home.dead(&store).await, home.queued(&store).await, home.running(&store).await);
     let observer = home.open(Role::Observer).await.unwrap();
-    assert_eq!(state(&observer, running.id).await, StateName::Running, "an observer frees nothing");
+    assert_eq!(state(&observer, running.id).await, StateName::Running, "an observer does not free claims");
     assert_eq!(
         observer.jobs().list(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().jobs.len(),
         3
@@ -91,7 +91,7 @@ async fn an_observer_reads_and_moves_jobs_beside_the_owner() {
 }
 
 #[tokio::test]
-async fn an_observer_makes_no_file() {
+async fn an_observer_creates_no_file() {
     let home = Home::new();
     let error = home.open(Role::Observer).await.err().unwrap().to_string();
     assert!(error.contains("bridge.db") && error.contains("there is no such file"), "{error}");
@@ -99,19 +99,19 @@ async fn an_observer_makes_no_file() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_made() {
+async fn a_folder_that_cannot_be_created_is_an_error() {
     let home = Home::new();
     std::fs::write(home.folder.path().join("file"), "").unwrap();
     let url = format!("sqlite:{}/file/below/bridge.db", home.folder.path().display());
     let error = refused(&url, Role::Owner).await.to_string();
-    assert!(error.contains("its folder cannot be made"), "{error}");
+    assert!(error.contains("its folder cannot be created"), "{error}");
     let (place, we) = (home.folder.path().display(), rustix::process::geteuid().as_raw());
     assert!(error.contains(&format!("; {place}/file belongs to user {we} (mode ")), "{error}");
     assert!(error.ends_with(&format!(", and this process runs as user {we}")), "{error}");
 }
 
 #[tokio::test]
-async fn a_folder_in_place_of_the_file() {
+async fn a_folder_in_place_of_the_file_is_an_error() {
     let home = Home::new();
     std::fs::create_dir(home.file()).unwrap();
     let error = refused(&home.url(), Role::Owner).await.to_string();
@@ -119,7 +119,7 @@ async fn a_folder_in_place_of_the_file() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database() {
+async fn a_file_that_is_not_a_database_is_an_error() {
     for role in [Role::Owner, Role::Observer] {
         let home = Home::new();
         std::fs::write(home.file(), "It was a dark and stormy night. ".repeat(99)).unwrap();
@@ -129,7 +129,7 @@ async fn a_file_that_is_no_database() {
 }
 
 #[tokio::test]
-async fn a_database_of_another_program_is_left_as_it_is() {
+async fn a_database_of_another_program_is_not_changed() {
     let home = Home::new();
     let options = SqliteConnectOptions::new().filename(home.file()).create_if_missing(true);
     let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
@@ -137,14 +137,14 @@ async fn a_database_of_another_program_is_left_as_it_is() {
     raw.close().await.unwrap();
     let before = std::fs::read(home.file()).unwrap();
     let error = refused(&home.url(), Role::Observer).await.to_string();
-    assert!(error.contains("no store of this program"), "{error}");
+    assert!(error.contains("it is not a store of this program"), "{error}");
     let error = refused(&home.url(), Role::Owner).await.to_string();
     assert!(error.contains("another program"), "{error}");
     assert!(std::fs::read(home.file()).unwrap() == before);
 }
 
 #[tokio::test]
-async fn a_newer_store_is_not_touched() {
+async fn a_newer_store_is_not_changed() {
     let home = Home::new();
     home.serve().await.close().await;
     home.run(
@@ -170,7 +170,7 @@ async fn a_store_from_before_the_first_release_is_refused() {
 }
 
 #[tokio::test]
-async fn an_older_store_is_for_its_owner_to_bring_up_to_date() {
+async fn only_an_owner_migrates_an_older_store() {
     let home = Home::new();
     home.serve().await.close().await;
     home.run("DELETE FROM _sqlx_migrations").await;
@@ -189,7 +189,7 @@ async fn an_error_names_the_absolute_path_of_a_relative_one() {
 }
 
 #[tokio::test]
-async fn urls_that_name_no_file() {
+async fn urls_that_name_no_file_are_errors() {
     for url in
         ["", "sqlite:", "postgres://user:secret@host/db", "bridge.db", "sqlite::memory:", "sqlite://:memory:"]
     {
@@ -205,7 +205,7 @@ async fn urls_that_name_no_file() {
 }
 
 #[tokio::test]
-async fn a_new_store_is_for_its_owner_alone() {
+async fn a_new_store_is_accessible_only_to_its_user() {
     use std::os::unix::fs::PermissionsExt;
 
     let home = Home::new();
@@ -217,9 +217,9 @@ async fn a_new_store_is_for_its_owner_alone() {
     }
 }
 
-/// The list of migrations is made before the first of them runs, in a transaction of its own.
+/// The table of migrations is created before the first migration runs, in a separate transaction.
 #[tokio::test]
-async fn what_a_first_start_left_that_was_killed_is_gone_on_with() {
+async fn a_start_completes_a_store_that_a_killed_first_start_left() {
     let home = Home::new();
     home.serve().await.close().await;
     let left = Home::new();

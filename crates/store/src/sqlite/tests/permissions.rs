@@ -1,4 +1,4 @@
-//! Whose the files of a store are, and what is not followed to make them.
+//! The owner and permissions of a store's files, and the links that are not followed.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -16,7 +16,7 @@ async fn opened(path: &Path) -> Result<Store, StoreError> {
 }
 
 #[tokio::test]
-async fn what_the_bridge_makes_is_its_owners_alone() {
+async fn files_and_folders_are_created_for_their_owner_only() {
     let home = Home::new();
     let store = home.folder.path().join("a/b/bridge.db");
     let open = opened(&store).await.unwrap();
@@ -35,7 +35,7 @@ async fn what_the_bridge_makes_is_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn a_lock_that_others_could_hold_is_closed_to_them() {
+async fn others_lose_access_to_an_existing_lock_file() {
     let home = Home::new();
     let lock = home.folder.path().join("bridge.db.lock");
     fs::write(&lock, "process 1\n").unwrap();
@@ -45,7 +45,7 @@ async fn a_lock_that_others_could_hold_is_closed_to_them() {
 }
 
 #[tokio::test]
-async fn nothing_is_made_or_cut_through_a_link_in_place_of_the_lock() {
+async fn a_link_in_place_of_the_lock_is_not_followed() {
     for hard in [false, true] {
         let home = Home::new();
         let (precious, lock) =
@@ -59,23 +59,23 @@ async fn nothing_is_made_or_cut_through_a_link_in_place_of_the_lock() {
         let error = home.open(Role::Owner).await.err().unwrap().to_string();
         assert!(error.contains("bridge.db.lock"), "{error}");
         assert_eq!(fs::read_to_string(&precious).unwrap(), "data");
-        assert!(!home.file().exists(), "the store was made without its lock");
+        assert!(!home.file().exists(), "the store was created without its lock");
     }
 }
 
 #[tokio::test]
-async fn a_link_that_leads_nowhere_makes_no_store() {
+async fn a_dangling_link_creates_no_store() {
     let home = Home::new();
     let target = home.folder.path().join("elsewhere.db");
     symlink(&target, home.file()).unwrap();
     let error = home.open(Role::Owner).await.err().unwrap();
     assert!(matches!(error, StoreError::NotAStore { .. }), "{error}");
-    assert!(error.to_string().contains("leads nowhere"), "{error}");
-    assert_eq!(fs::read_dir(home.folder.path()).unwrap().count(), 1, "something was made");
+    assert!(error.to_string().contains("dangling link"), "{error}");
+    assert_eq!(fs::read_dir(home.folder.path()).unwrap().count(), 1, "something was created");
 }
 
 #[tokio::test]
-async fn a_link_to_a_store_leads_to_it_and_its_lock_lies_beside_the_file() {
+async fn a_store_opened_through_a_link_has_its_lock_beside_the_file() {
     let home = Home::new();
     home.serve().await.close().await;
     let link = home.folder.path().join("link.db");
@@ -85,7 +85,7 @@ async fn a_link_to_a_store_leads_to_it_and_its_lock_lies_beside_the_file() {
 }
 
 #[tokio::test]
-async fn what_is_saved_at_the_stop_does_not_go_through_a_link_in_place_of_the_store() {
+async fn saving_at_the_stop_does_not_follow_a_link_in_place_of_the_store() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.queued(&store).await;
@@ -93,7 +93,7 @@ async fn what_is_saved_at_the_stop_does_not_go_through_a_link_in_place_of_the_st
     let target = home.folder.path().join("elsewhere.db");
     symlink(&target, home.file()).unwrap();
     store.close().await;
-    assert!(!target.exists(), "it was made through the link");
+    assert!(!target.exists(), "it was created through the link");
     let saved = home.folder.path().join("bridge.db.saved");
     assert_eq!(mode(&saved), 0o600);
     let saved = opened(&saved).await.unwrap();
@@ -101,10 +101,10 @@ async fn what_is_saved_at_the_stop_does_not_go_through_a_link_in_place_of_the_st
     saved.close().await;
 }
 
-/// Another user's `flock -s` on a lock that was open to all: the message names who holds it now.
+/// Another user may run `flock -s` on a lock file that was open to all. The message names the current holder.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn who_holds_the_lock_is_named_and_not_who_once_did() {
+async fn the_error_names_the_current_holder_of_the_lock() {
     let home = Home::new();
     let lock = home.folder.path().join("bridge.db.lock");
     fs::write(&lock, "process 999999999\n").unwrap();

@@ -1,4 +1,4 @@
-//! Each statement that is run again and again finds its rows by the index made for it, however many there are.
+//! Each frequent statement finds its rows by the index made for it, however many rows there are.
 
 use super::*;
 use crate::sqlite::jobs::list_source::Source;
@@ -9,7 +9,7 @@ use crate::sqlite::jobs::{
 };
 use crate::sqlite::maintenance::{bodies, delete, keys as moved_keys, leases, service_time, unclaimed};
 
-/// The plan, one line a step.
+/// Returns the query plan, one line for each step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
     let sql = format!("EXPLAIN QUERY PLAN {sql}");
     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(raw).await.unwrap();
@@ -97,7 +97,7 @@ async fn hot_statements_never_scan_and_never_sort() {
 }
 
 #[tokio::test]
-async fn a_start_looks_at_no_finished_job() {
+async fn a_start_reads_no_finished_jobs() {
     let home = Home::new();
     let _store = home.serve().await;
     let mut raw = home.raw().await;
@@ -120,7 +120,7 @@ async fn a_start_looks_at_no_finished_job() {
 }
 
 #[tokio::test]
-async fn lists_are_read_in_their_own_order() {
+async fn lists_need_no_sorting() {
     let home = Home::new();
     let _store = home.serve().await;
     let mut raw = home.raw().await;
@@ -141,7 +141,7 @@ async fn lists_are_read_in_their_own_order() {
 }
 
 #[tokio::test]
-async fn a_list_of_fallbacks_passes_over_no_other_job() {
+async fn a_list_of_fallbacks_reads_no_other_jobs() {
     let home = Home::new();
     let _store = home.serve().await;
     let mut raw = home.raw().await;
@@ -153,7 +153,7 @@ async fn a_list_of_fallbacks_passes_over_no_other_job() {
 }
 
 #[tokio::test]
-async fn a_list_of_unfinished_jobs_looks_at_no_finished_ones() {
+async fn a_list_of_unfinished_jobs_reads_no_finished_ones() {
     let home = Home::new();
     let _store = home.serve().await;
     let mut raw = home.raw().await;
@@ -180,7 +180,7 @@ async fn a_list_of_unfinished_jobs_looks_at_no_finished_ones() {
 }
 
 #[tokio::test]
-async fn recent_outcomes_are_counted_from_the_newest_jobs_alone() {
+async fn recent_outcomes_read_only_the_newest_jobs() {
     let home = Home::new();
     let _store = home.serve().await;
     let plan = plan(&mut home.raw().await, outcomes::RECENT).await;
@@ -188,7 +188,7 @@ async fn recent_outcomes_are_counted_from_the_newest_jobs_alone() {
 }
 
 #[tokio::test]
-async fn what_walks_an_index_stops_early() {
+async fn walks_along_an_index_stop_early() {
     let home = Home::new();
     let _store = home.serve().await;
     let mut raw = home.raw().await;

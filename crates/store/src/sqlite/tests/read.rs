@@ -4,16 +4,16 @@ use super::*;
 use crate::sqlite::jobs::list::{self, Bounds};
 use crate::tests::read::filter;
 
-/// Bounded by the number of jobs alone.
-fn looks(scan: i64) -> Bounds<'static> {
-    Bounds { scan, bytes: usize::MAX, time: PATIENCE, elapsed: &|| Duration::ZERO }
+/// Returns bounds on the number of scanned jobs only.
+fn scan_bounds(scan: i64) -> Bounds<'static> {
+    Bounds { scan, bytes: usize::MAX, time: COMMIT_TIMEOUT, elapsed: &|| Duration::ZERO }
 }
 
-/// All pages, and how many there were.
+/// Reads all pages. Returns their jobs and the number of pages.
 async fn all(store: &Store, mut filter: JobFilter, scan: i64) -> (Vec<JobId>, usize) {
     let (mut ids, mut pages) = (Vec::new(), 0);
     loop {
-        let page = list::page(&store.0.reading, &filter, &looks(scan)).await.unwrap();
+        let page = list::page(&store.0.reading, &filter, &scan_bounds(scan)).await.unwrap();
         pages += 1;
         assert!(page.jobs.len() <= usize::try_from(filter.limit.max(1)).unwrap());
         ids.extend(page.jobs.iter().map(|job| job.id));
@@ -24,7 +24,7 @@ async fn all(store: &Store, mut filter: JobFilter, scan: i64) -> (Vec<JobId>, us
     }
 }
 
-/// Thirty jobs, newest first; each third is cancelled.
+/// Adds thirty jobs, every third one cancelled. Returns them newest first.
 async fn thirty(home: &Home, store: &Store) -> Vec<JobId> {
     let mut ids = Vec::new();
     for number in 0..30 {
@@ -43,7 +43,7 @@ async fn thirty(home: &Home, store: &Store) -> Vec<JobId> {
 }
 
 fn every(ids: &[JobId], wanted: impl Fn(usize) -> bool) -> Vec<JobId> {
-    // The list is newest first, the numbers count from the oldest.
+    // The list is newest first, but the numbers count from the oldest.
     (0..30).rev().filter(|number| wanted(*number)).map(|number| ids[29 - number]).collect()
 }
 
@@ -58,7 +58,7 @@ async fn pages_show_each_job_once_newest_first() {
 }
 
 #[tokio::test]
-async fn filters_find_their_jobs_behind_any_number_of_others() {
+async fn filters_find_their_jobs_among_any_number_of_others() {
     let home = Home::new();
     let store = home.serve().await;
     let ids = thirty(&home, &store).await;
@@ -76,13 +76,13 @@ async fn filters_find_their_jobs_behind_any_number_of_others() {
         assert_eq!(all(&store, dead, scan).await.0, []);
     }
     let pages = async |state| all(&store, JobFilter { state, ..filter(100) }, 5).await.1;
-    assert_eq!(pages(Some(StateName::Cancelled)).await, 6, "a window at a time");
-    assert_eq!(pages(Some(StateName::Gone)).await, 1, "there are none, and the counts say so");
-    assert_eq!(pages(None).await, 1, "nothing has to be passed over");
+    assert_eq!(pages(Some(StateName::Cancelled)).await, 6, "one window at a time");
+    assert_eq!(pages(Some(StateName::Gone)).await, 1, "the counts show that there are none");
+    assert_eq!(pages(None).await, 1, "no job has to be skipped");
 }
 
 #[tokio::test]
-async fn text_is_looked_for_in_url_data_error_and_id() {
+async fn text_is_searched_in_url_data_error_and_id() {
     let home = Home::new();
     let store = home.serve().await;
     let ids = thirty(&home, &store).await;
@@ -121,7 +121,7 @@ async fn a_lead_and_an_account_are_found_by_number_and_a_job_by_its_first_digits
         ("31000009".to_owned(), Vec::new()),
         (ids[1].short(12), vec![ids[1]]),
         (ids[1].short(8).to_uppercase(), vec![ids[1]]),
-        // It is in the ids, but they do not begin with it.
+        // The ids contain it, but do not begin with it.
         (ids[1].to_string()[9..16].to_owned(), Vec::new()),
     ] {
         let filter = JobFilter { text: Some(text.clone()), ..filter(100) };

@@ -1,10 +1,10 @@
-//! What an operator's retry makes of a job.
+//! The effect of an operator's retry on a job.
 
 use super::*;
 use crate::sqlite::jobs::operator::retry::RetryDead;
 use crate::tests::retry::{claim, fallback, retried, sending};
 
-/// A job whose completion Kommo refused, and then its fallback too.
+/// Adds a job whose completion Kommo refused, and then its fallback too.
 async fn refused_twice(home: &Home, store: &Store) -> JobId {
     let job = home.delivering(store).await;
     let id = job.id;
@@ -15,7 +15,7 @@ async fn refused_twice(home: &Home, store: &Store) -> JobId {
 }
 
 #[tokio::test]
-async fn what_the_handler_returned_is_kept_beside_its_fallback_and_either_can_be_sent() {
+async fn the_handlers_completion_is_kept_beside_the_fallback_and_either_can_be_sent() {
     let home = Home::new();
     let store = home.serve().await;
     let id = refused_twice(&home, &store).await;
@@ -23,13 +23,13 @@ async fn what_the_handler_returned_is_kept_beside_its_fallback_and_either_can_be
     assert_eq!(job.state.prepared(), Some(&fallback("sorry")));
     assert_eq!(job.handler_completion, Some(prepared("hi").completion));
 
-    // By default what was sent last.
+    // By default, a retry sends what was sent last.
     store.jobs().retry(id).await.unwrap();
     let job = claim(&store).await;
     assert_eq!(job.prepared, fallback("sorry"));
     store.jobs().sent(sent(job, AfterDelivery::Gone)).await.unwrap();
 
-    // A refusal was of what was sent, not of what is sent now.
+    // The refusal concerned the earlier completion, not the one that is sent now.
     let refuse = "UPDATE jobs SET refused_at = 5";
     home.run(refuse).await;
     store.jobs().retry_with(id, sending(Resend::Handler)).await.unwrap();
@@ -52,7 +52,7 @@ async fn what_the_handler_returned_is_kept_beside_its_fallback_and_either_can_be
 }
 
 #[tokio::test]
-async fn what_the_handler_returned_counts_as_bytes_of_its_account_and_goes_with_the_other_bodies() {
+async fn the_handlers_completion_counts_as_bytes_and_is_dropped_with_the_other_bodies() {
     let home = Home::new();
     let store = home.serve().await;
     let id = refused_twice(&home, &store).await;
@@ -85,7 +85,7 @@ async fn many_dead_letters_are_retried_by_handler_or_all() {
         home.dead(&store).await;
     }
     home.run("UPDATE jobs SET handler = 'other' WHERE id = (SELECT min(id) FROM jobs)").await;
-    assert_eq!(store.jobs().retry_dead(Some(handler("nobody")), false).await, retried(0));
+    assert_eq!(store.jobs().retry_dead(Some(handler("unknown")), false).await, retried(0));
     assert_eq!(store.jobs().retry_dead(Some(handler("other")), false).await, retried(1));
     assert_eq!((count(&store, StateName::Dead).await, count(&store, StateName::Delivering).await), (2, 1));
     assert_eq!(store.jobs().retry_dead(None, false).await, retried(2));

@@ -1,8 +1,8 @@
-//! The schema refuses what the types refuse.
+//! The schema refuses the states that the types refuse.
 
 use super::*;
 
-/// Each row breaks one CHECK and no other.
+/// Each row violates exactly one CHECK.
 const REFUSED: &[(StateName, &str)] = &[
     (StateName::Queued, "state = 'asleep'"),
     (StateName::Queued, "handler = ''"),
@@ -44,7 +44,7 @@ const REFUSED: &[(StateName, &str)] = &[
     (StateName::Delivering, "completion = NULL"),
     (StateName::Delivering, "outcome = NULL"),
     (StateName::Delivering, "completion = NULL, outcome = NULL"),
-    (StateName::Delivering, "outcome = 'nobody'"),
+    (StateName::Delivering, "outcome = 'unknown'"),
     (StateName::Delivering, "outcome = 'fallback'"),
     (StateName::Delivering, "fallback_reason = 'failed'"),
     (StateName::Delivering, "outcome = 'fallback', fallback_reason = 'bad luck'"),
@@ -70,7 +70,7 @@ async fn refuses(raw: &mut SqliteConnection, sql: String) {
 }
 
 #[tokio::test]
-async fn every_check_bites() {
+async fn every_check_of_a_job_rejects_bad_rows() {
     let home = Home::new();
     let store = home.serve().await;
     home.dead(&store).await;
@@ -103,7 +103,7 @@ async fn every_check_bites() {
 }
 
 #[tokio::test]
-async fn every_state_is_one_that_the_schema_allows() {
+async fn the_schema_allows_every_state() {
     let home = Home::new();
     let store = home.serve().await;
     assert_eq!(store.jobs().stats().await.unwrap().jobs.len(), StateName::ALL.len());

@@ -1,8 +1,8 @@
-//! Who lost its claim changes nothing, and leaves no trace.
+//! A report on a lost claim changes nothing and leaves no trace.
 
 use super::*;
 
-/// A claim must never fit a later one of the same job, whatever the states in between are.
+/// A claim must never match a later claim of the same job, whatever the states in between.
 #[tokio::test]
 async fn taking_a_job_from_its_claim_raises_the_fence() {
     let home = Home::new();
@@ -14,14 +14,14 @@ async fn taking_a_job_from_its_claim_raises_the_fence() {
     };
     let running = home.running(&store).await;
     store.jobs().cancel(running.id).await.unwrap();
-    assert_eq!(fence(running.id).await, running.fence.0 + 1, "cancelled while it ran");
+    assert_eq!(fence(running.id).await, running.fence.0 + 1, "cancelled while running");
     let delivering = home.delivering(&store).await;
     store.jobs().cancel(delivering.id).await.unwrap();
-    assert_eq!(fence(delivering.id).await, delivering.fence.0 + 1, "cancelled on its way");
+    assert_eq!(fence(delivering.id).await, delivering.fence.0 + 1, "cancelled while under way");
     let (running, delivering) = (home.running(&store).await, home.delivering(&store).await);
     store.0.free_leases(None, home.now()).await.unwrap();
-    assert_eq!(fence(running.id).await, running.fence.0 + 1, "freed while it ran");
-    assert_eq!(fence(delivering.id).await, delivering.fence.0 + 1, "freed on its way");
+    assert_eq!(fence(running.id).await, running.fence.0 + 1, "freed while running");
+    assert_eq!(fence(delivering.id).await, delivering.fence.0 + 1, "freed while under way");
     let dead = home.dead(&store).await;
     let before = fence(dead).await;
     store.jobs().retry(dead).await.unwrap();

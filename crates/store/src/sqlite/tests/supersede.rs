@@ -1,4 +1,4 @@
-//! Which jobs a later one with the same `return_url` supersedes, and what an operator may still do with them.
+//! Which jobs a later job with the same `return_url` supersedes, and what an operator may still do with them.
 
 use super::*;
 use crate::tests::supersede::again;
@@ -13,7 +13,7 @@ async fn superseded_by(home: &Home, id: JobId) -> Option<JobId> {
     found.map(JobId::from_uuid)
 }
 
-/// A job of the first bot in each state, the last one newest.
+/// Adds a job of the first bot in the given state.
 async fn in_state(home: &Home, store: &Store, state: StateName) -> JobId {
     match state {
         StateName::Queued => home.queued(store).await,
@@ -43,7 +43,7 @@ async fn a_later_job_with_the_same_return_url_supersedes_what_may_still_be_sent(
         let store = home.serve().await;
         let id = in_state(&home, &store, state).await;
         let other = accept(&store, home.request()).await;
-        assert_eq!(superseded_by(&home, id).await, None, "{state}: of another bot");
+        assert_eq!(superseded_by(&home, id).await, None, "{state}: it belongs to another bot");
         let newer = accept(&store, again(&home)).await;
         let is_over = matches!(state, StateName::Delivered | StateName::Cancelled);
         assert_eq!(superseded_by(&home, id).await, (!is_over).then_some(newer), "{state}");
@@ -60,23 +60,26 @@ async fn a_repeated_or_refused_request_supersedes_nothing() {
     let first = home.request();
     let id = accept(&store, first.clone()).await;
     let repeated = NewJob { id: JobId::new(home.now(), 99), ..first };
-    assert!(store.jobs().accept(repeated, PATIENCE).await.unwrap().duplicate);
+    assert!(store.jobs().accept(repeated, COMMIT_TIMEOUT).await.unwrap().duplicate);
     store.maintenance().set_budget(Budget { unfinished: 1, ..Budget::default() });
-    assert!(matches!(store.jobs().accept(again(&home), PATIENCE).await, Err(StoreError::OverBudget(_))));
+    assert!(matches!(
+        store.jobs().accept(again(&home), COMMIT_TIMEOUT).await,
+        Err(StoreError::OverBudget(_))
+    ));
     assert_eq!(superseded_by(&home, id).await, None);
 }
 
 #[tokio::test]
-async fn jobs_that_come_in_one_transaction_supersede_each_other_in_their_order() {
+async fn jobs_of_one_transaction_supersede_each_other_in_order_of_arrival() {
     let home = Home::new();
     let store = home.serve().await;
     let old = accept(&store, home.request()).await;
-    // The clock was set back: the order is that of arrival.
+    // The clock was set back, but the order of arrival counts.
     home.clock.set(home.now() - Duration::from_secs(60));
     let jobs = [again(&home), home.request(), again(&home)];
     let ids = jobs.each_ref().map(|job| job.id);
     let open = hold(&store).await;
-    let stored = futures_util::future::join_all(jobs.map(|job| store.jobs().accept(job, PATIENCE)));
+    let stored = futures_util::future::join_all(jobs.map(|job| store.jobs().accept(job, COMMIT_TIMEOUT)));
     let release = async {
         gathered(&store, 3).await;
         open.send(()).unwrap();
@@ -98,12 +101,12 @@ async fn the_sender_learns_whether_a_continue_was_tried_and_which_job_supersedes
     let newer = accept(&store, again(&home)).await;
     let [mut job] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!((job.id, job.tried, job.superseded_by), (id, false, Some(newer)));
-    assert_eq!(job.superseded(), None, "its first continue goes out");
+    assert_eq!(job.superseded(), None, "its first continue is sent");
     job.tried = true;
     let next = AfterDelivery::Retry { due_at: home.now(), delivery: Delivery::default() };
     store.jobs().sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
     let [job] = due_deliveries(&store).await.try_into().unwrap();
-    assert_eq!(job.superseded(), Some(newer), "what is not charged was sent all the same");
+    assert_eq!(job.superseded(), Some(newer), "an uncharged continue was sent too");
 }
 
 #[tokio::test]
@@ -130,6 +133,6 @@ async fn a_retry_of_a_superseded_job_is_refused_unless_forced() {
         store.jobs().retry_with(id, FORCED).await.unwrap();
         let [job] = due_deliveries(&store).await.try_into().unwrap();
         assert_eq!((job.id, job.superseded()), (id, None), "{state}");
-        assert_eq!(superseded_by(&home, id).await, None, "a repeated continue may go out too");
+        assert_eq!(superseded_by(&home, id).await, None, "a repeated continue may be sent too");
     }
 }

@@ -1,11 +1,11 @@
-//! Deliveries of accounts that are never connected end, and end only then.
+//! Deliveries to accounts that are never connected end after the retention, and not before.
 
 use super::*;
 
 const RETENTION: Duration = Duration::from_secs(1_000);
 const BEYOND: Duration = Duration::from_secs(1_001);
 
-/// A store that knows the accounts at `ORIGIN` with these numbers.
+/// Opens a store that knows the accounts at `ORIGIN` with these numbers.
 async fn serve(home: &Home, known: &'static [i64]) -> Store {
     let store = home.serve().await;
     store.maintenance().give_up_unknown(move |origin, account_id| {
@@ -20,14 +20,14 @@ async fn end(store: &Store) {
 }
 
 #[tokio::test]
-async fn a_delivery_of_an_account_that_is_never_connected_ends_after_the_retention() {
+async fn a_delivery_to_an_account_that_is_never_connected_ends_after_the_retention() {
     let home = Home::new();
     let store = serve(&home, &[]).await;
     let old = home.waiting(&store).await;
     home.pass(RETENTION);
     let young = home.waiting(&store).await;
     end(&store).await;
-    assert_eq!(state(&store, old).await, StateName::Delivering, "not a moment too early");
+    assert_eq!(state(&store, old).await, StateName::Delivering, "not before the retention");
     home.pass(Duration::from_secs(1));
     end(&store).await;
     let job = stored_job(&store, old).await;
@@ -45,11 +45,11 @@ async fn a_delivery_of_an_account_that_is_never_connected_ends_after_the_retenti
         "SELECT sum(octet_length(data) + octet_length(completion)) FROM jobs WHERE state = 'delivering'";
     assert_eq!(home.number(counted).await, home.number(summed).await);
     store.jobs().retry(old).await.unwrap();
-    assert_eq!(state(&store, old).await, StateName::Delivering, "an operator may have connected it");
+    assert_eq!(state(&store, old).await, StateName::Delivering, "an operator may have connected the account");
 }
 
 #[tokio::test]
-async fn a_delivery_of_a_known_account_waits_however_long_it_takes() {
+async fn a_delivery_to_a_known_account_waits_indefinitely() {
     let home = Home::new();
     let store = serve(&home, &[7]).await;
     let (ours, mut strange) = (home.waiting(&store).await, home.request());
@@ -60,11 +60,11 @@ async fn a_delivery_of_a_known_account_waits_however_long_it_takes() {
     home.pass(BEYOND);
     end(&store).await;
     assert_eq!(state(&store, ours).await, StateName::Delivering);
-    assert_eq!(state(&store, strange).await, StateName::Dead, "another account had the address");
+    assert_eq!(state(&store, strange).await, StateName::Dead, "another account has the address");
 }
 
 #[tokio::test]
-async fn neither_a_claimed_delivery_nor_a_calendar_that_was_set_forward_ends_a_job() {
+async fn claimed_deliveries_and_calendar_jumps_do_not_end_a_job() {
     let home = Home::new();
     let store = serve(&home, &[]).await;
     let claimed = home.delivering(&store).await;
@@ -80,7 +80,7 @@ async fn neither_a_claimed_delivery_nor_a_calendar_that_was_set_forward_ends_a_j
 }
 
 #[tokio::test]
-async fn more_than_one_transaction_takes_are_ended_too() {
+async fn more_deliveries_than_a_transaction_holds_are_ended() {
     let home = Home::new();
     let store = serve(&home, &[]).await;
     let id = home.waiting(&store).await;
@@ -100,9 +100,9 @@ async fn more_than_one_transaction_takes_are_ended_too() {
     assert_eq!(state(&store, id).await, StateName::Dead);
 }
 
-/// Maintenance has found the job, and gives it up a moment later.
+/// The operator changes the job after maintenance has found it and before maintenance gives it up.
 #[tokio::test]
-async fn a_job_whose_completion_an_operator_changes_meanwhile_is_counted_as_it_is() {
+async fn giving_up_counts_a_completion_that_was_changed_in_the_meantime() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.waiting(&store).await;
@@ -128,15 +128,15 @@ async fn a_job_whose_completion_an_operator_changes_meanwhile_is_counted_as_it_i
     assert_eq!((counted("unfinished").await, counted("stored").await), (0, home.number(bodies).await));
 }
 
-/// Between the look at the jobs and the write an operator cancels one of them, and the sender claims the other.
+/// Between the scan and the write, an operator cancels one of the jobs, and the sender claims the other.
 #[tokio::test]
-async fn a_job_that_is_cancelled_or_claimed_meanwhile_is_not_given_up() {
+async fn a_job_cancelled_or_claimed_in_the_meantime_is_not_given_up() {
     let home = Home::new();
     let store = home.serve().await;
     let [cancelled, claimed] = [home.waiting(&store).await, home.waiting(&store).await];
     let file = home.file();
     store.maintenance().give_up_unknown(move |_, _| {
-        let options = SqliteConnectOptions::new().filename(&file).busy_timeout(PATIENCE);
+        let options = SqliteConnectOptions::new().filename(&file).busy_timeout(COMMIT_TIMEOUT);
         let meanwhile = async move {
             let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
             for (id, change) in [

@@ -1,4 +1,4 @@
-//! What deliveries wait for, as the owner tells it to commands beside it.
+//! The waits of deliveries, which the owner stores for the commands beside it.
 
 use model::WaitCause;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::tests::waits::{OLD, wait};
 
 #[tokio::test]
-async fn a_job_of_an_account_that_moved_waits_where_the_account_is_now() {
+async fn jobs_of_a_moved_account_wait_at_its_new_address() {
     let home = Home::new();
     let store = home.serve().await;
     let moved = format!(
@@ -26,12 +26,12 @@ async fn a_job_of_an_account_that_moved_waits_where_the_account_is_now() {
     assert_eq!(
         store.accounts().waits_at(OLD).await.unwrap().account,
         Some(wait(WaitCause::TooMany)),
-        "its own"
+        "its own wait"
     );
 }
 
 #[tokio::test]
-async fn every_check_of_a_wait_bites() {
+async fn every_check_of_a_wait_rejects_bad_rows() {
     let home = Home::new();
     let store = home.serve().await;
     store.accounts().write_waits(vec![(ORIGIN.into(), Some(wait(WaitCause::Forbidden)))]).await.unwrap();

@@ -9,8 +9,8 @@ use crate::budget::Change;
 use crate::sqlite::write::statement::rows_statement;
 
 rows_statement! {
-    /// Adds changes to the table. A count does not fall below zero, and a wrong count makes no later write fail.
-    pub(crate) const KEEP, pub(crate) fn push_change(account: i64, change: &Change);
+    /// Adds changes to the table. A count does not fall below zero, so a wrong count never makes a later write fail.
+    pub(crate) const ADD_CHANGES, pub(crate) fn push_change(account: i64, change: &Change);
     "INSERT INTO account_bytes (" {
         "account_id" => account,
         "unfinished" => change.unfinished,
@@ -21,7 +21,7 @@ rows_statement! {
             unfinished = max(0, unfinished + excluded.unfinished), stored = max(0, stored + excluded.stored)"
 }
 
-/// SQL for the bytes of a job's bodies. A row's header has the lengths, so SQLite reads no body for it.
+/// SQL for the bytes of a job's bodies. The lengths are in the row's header, so SQLite reads no body for it.
 macro_rules! body_bytes {
     () => {
         "coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0) \
@@ -30,28 +30,28 @@ macro_rules! body_bytes {
 }
 pub(crate) use body_bytes;
 
-/// The bytes of each account's unfinished jobs, without those that have none.
+/// Returns the bytes of each account's unfinished jobs, without accounts that have none.
 pub(crate) async fn unfinished(connection: &mut SqliteConnection) -> Result<HashMap<i64, u64>, StoreError> {
     let sql = "SELECT account_id, unfinished FROM account_bytes WHERE unfinished > 0";
     let rows = sqlx::query(sql).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?)))).collect()
 }
 
-/// Accounts whose jobs take more than `limit` bytes, and how many they take.
+/// Returns the accounts whose jobs take more than `limit` bytes, with those bytes.
 pub(crate) async fn above(pool: &SqlitePool, limit: u64) -> Result<Vec<(i64, u64)>, StoreError> {
     let sql = "SELECT account_id, stored FROM account_bytes WHERE stored > ?";
     let rows = sqlx::query(sql).bind(crate::budget::signed(limit)).fetch_all(pool).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?)))).collect()
 }
 
-/// All accounts together.
+/// The sums over all accounts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Totals {
     /// Bytes of unfinished jobs.
     pub(crate) unfinished: u64,
     /// Bytes of all jobs.
     pub(crate) stored: u64,
-    /// Accounts that have some.
+    /// The number of accounts that have any.
     pub(crate) accounts: u64,
 }
 

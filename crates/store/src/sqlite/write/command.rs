@@ -1,4 +1,4 @@
-//! Commands: everything that the writer carries out one by one.
+//! Commands: all operations that the writer carries out one by one.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 use crate::StoreError;
 use crate::sqlite::write::post_commit::PostCommit;
 
-/// A change of the store that is carried out inside the writer's transaction.
+/// A change of the store that runs inside the writer's transaction.
 pub(crate) trait Command: Send + Sync + 'static {
-    /// What the caller gets after COMMIT.
+    /// The result that the caller gets after COMMIT.
     type Answer: Send;
 
-    /// Carries it out. May be called again if the transaction had to be rolled back.
+    /// Carries out the command. This may run again if the transaction had to be rolled back.
     fn apply(
         &self,
         connection: &mut SqliteConnection,
@@ -24,14 +24,14 @@ pub(crate) trait Command: Send + Sync + 'static {
 
 /// A [`Command`] of any kind, with its caller.
 pub(crate) trait QueuedCommand: Send {
-    /// Carries it out and keeps the answer.
+    /// Carries out the command and keeps its answer.
     fn apply<'a>(
         &'a mut self,
         connection: &'a mut SqliteConnection,
         post_commit: &'a mut PostCommit,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
-    /// Answers the caller: with what was kept, or with the error.
+    /// Answers the caller with the kept answer, or with the error.
     fn complete(self: Box<Self>, result: Result<(), StoreError>);
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Queued<C: Command> {
 }
 
 impl<C: Command> Queued<C> {
-    /// Wraps a command for the queue; returns where its answer will be.
+    /// Wraps a command for the queue. Returns it with the receiver of its answer.
     #[allow(clippy::type_complexity, reason = "a receiver of a result")]
     pub(crate) fn new(command: C) -> (Box<Self>, oneshot::Receiver<Result<C::Answer, StoreError>>) {
         let (reply, answered) = oneshot::channel();

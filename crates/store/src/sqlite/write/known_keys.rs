@@ -1,4 +1,4 @@
-//! The idempotency keys that this process remembers.
+//! The idempotency keys in memory.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -8,19 +8,19 @@ use model::{JobId, Timestamp};
 
 use crate::time::{Cutoff, ServiceTime};
 
-/// Keys that gather before they are moved: few enough to be held in memory and to be read at a start, and so
-/// many that several go into each page of a table of a million.
+/// The number of keys that gather before they are moved. They are few enough to hold in memory and to read at a start,
+/// and enough that several go into each page of a table of a million keys.
 pub(crate) const GATHERED_KEYS: usize = 16_384;
 
 /// The number of the account, and the token's `jti`.
 pub(crate) type Key = (i64, String);
 
-/// What is known of a key.
+/// A known key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     /// The first job that came with it.
     pub(crate) job: JobId,
-    /// From then on the token is refused, by the calendar.
+    /// When the token expires, by the calendar.
     pub(crate) expires_at: Timestamp,
     /// The same by the service time.
     pub(crate) expires_service_at: ServiceTime,
@@ -29,7 +29,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Whether its token is over, by both clocks.
+    /// Whether its token has expired by both clocks.
     pub(crate) fn is_over(&self, now: Cutoff) -> bool {
         self.expires_at < now.calendar && self.expires_service_at < now.service
     }
@@ -47,7 +47,7 @@ struct Tiers {
 }
 
 impl Keys {
-    /// The first job of each of `keys` that is remembered and whose token is not over; in the same order.
+    /// Returns the first job of each key in `keys` that is in memory and whose token has not expired; in the same order.
     pub(crate) fn jobs(&self, keys: &[Key], now: Cutoff) -> Vec<Option<JobId>> {
         let tiers = self.lock();
         let known = |key| tiers.gathering.get(key).or_else(|| tiers.moving.get(key));
@@ -55,12 +55,12 @@ impl Keys {
         keys.iter().map(|key| known(key).filter(valid).map(|known| known.job)).collect()
     }
 
-    /// The row of the key that was appended last.
+    /// Returns the row of the last appended key.
     pub(crate) fn last_row(&self) -> i64 {
         self.lock().last_row
     }
 
-    /// After COMMIT: these are known now.
+    /// Remembers these keys, after COMMIT.
     pub(crate) fn remember(&self, new: Vec<(Key, Known)>) {
         let mut tiers = self.lock();
         for (key, known) in new {
@@ -69,7 +69,7 @@ impl Keys {
         }
     }
 
-    /// Whether there is something to move: the rest of what was begun, or at least `least` keys that gathered.
+    /// Whether there are keys to move: the rest of a move that has begun, or at least `least` gathered keys.
     pub(crate) fn gathered(&self, least: usize) -> bool {
         let mut tiers = self.lock();
         if tiers.moving.is_empty() && tiers.gathering.len() >= least.max(1) {
@@ -78,7 +78,7 @@ impl Keys {
         !tiers.moving.is_empty()
     }
 
-    /// The next keys to move, at most `most`, in the order of the table.
+    /// Returns the next keys to move, at most `most`, in the order of the table.
     pub(crate) fn next(&self, after: Option<&Key>, most: usize) -> Vec<(Key, Known)> {
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         let tiers = self.lock();
@@ -86,18 +86,18 @@ impl Keys {
         next.map(|(key, known)| (key.clone(), *known)).collect()
     }
 
-    /// The last row of those that were moved. What is being appended meanwhile has higher numbers.
+    /// Returns the last row of the moved keys. Keys appended in the meantime have higher numbers.
     pub(crate) fn moved_rows(&self) -> Option<i64> {
         self.lock().moving.values().map(|known| known.row).max()
     }
 
-    /// All that was to be moved has been.
+    /// Forgets the keys of a completed move.
     pub(crate) fn moved(&self) {
         self.lock().moving.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Tiers> {
-        // Nothing panics while it holds the lock.
+        // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

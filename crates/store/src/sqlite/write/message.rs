@@ -1,4 +1,4 @@
-//! What the writer is asked to do.
+//! The messages to the writer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,10 +11,10 @@ use super::command::QueuedCommand;
 use crate::sqlite::file::log::LogStep;
 use crate::{Accepted, StoreError, Written};
 
-/// Where the answer goes.
+/// The channel for an answer.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// Something to write, and where the answer goes.
+/// An operation for the writer, with the channel for its answer.
 pub(crate) enum Message {
     Accept(Box<Accept>),
     Handled(Arc<HandlerReport>, Reply<Written>),
@@ -27,9 +27,9 @@ pub(crate) enum Message {
 /// A request on its way into the store.
 pub(crate) struct Accept {
     pub(crate) job: NewJob,
-    /// The first job of its idempotency key, as the running transaction has found it.
+    /// The first job with its idempotency key, if the running transaction has found one.
     pub(crate) known: Option<JobId>,
-    /// After this no one waits for the answer, so the request is dropped unless its transaction has begun.
+    /// After this moment no one waits for the answer, so the request is dropped unless its transaction has begun.
     pub(crate) drop_after: Instant,
     pub(crate) reply: oneshot::Sender<Result<Accepted, StoreError>>,
 }

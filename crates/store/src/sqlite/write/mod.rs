@@ -1,5 +1,5 @@
-//! How a change gets into the database: messages to the writer, commands, statements over one row or many, the transaction, and
-//! what follows its COMMIT.
+//! The path of a change into the database: messages to the writer, commands, statements over one or many rows, the
+//! transaction, and its post-commit changes.
 
 pub(crate) mod account_bytes;
 pub(crate) mod command;

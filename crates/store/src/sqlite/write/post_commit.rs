@@ -1,4 +1,4 @@
-//! What a transaction will have changed outside the database, once it is committed.
+//! The changes outside the database that follow a commit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use super::known_keys::{Key, Keys, Known};
 use crate::budget::{Budgets, Changes};
 use crate::lanes::Lanes;
 
-/// Collected while a transaction runs; carried out after COMMIT, forgotten after ROLLBACK.
+/// Changes that are collected while a transaction runs, applied after COMMIT, and discarded after ROLLBACK.
 #[derive(Default)]
 pub(crate) struct PostCommit {
     counts: [i64; StateName::ALL.len()],
     work: LaneChanges,
     delivery: LaneChanges,
     keys: Vec<(Key, Known)>,
-    /// What accounts use.
+    /// The accounts' use of their budgets.
     pub(crate) bytes: Changes,
     all_bytes: Option<HashMap<i64, u64>>,
 }
@@ -30,69 +30,69 @@ struct LaneChanges {
 }
 
 impl PostCommit {
-    /// `jobs` jobs came into `state`; negative if they left it.
+    /// Records that `jobs` jobs entered `state`; negative if they left it.
     pub(crate) fn count(&mut self, state: StateName, jobs: i64) {
         self.counts[state as usize] += jobs;
     }
 
-    /// `jobs` jobs went from one state to another.
+    /// Records that `jobs` jobs moved from one state to another.
     pub(crate) fn moved(&mut self, from: StateName, to: StateName, jobs: i64) {
         self.count(from, -jobs);
         self.count(to, jobs);
     }
 
-    /// The changes of the counts, by state, without those that are zero.
+    /// Returns the changes of the counts by state, without zeros.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (StateName, i64)> {
         StateName::ALL.into_iter().zip(self.counts).filter(|(_, change)| *change != 0)
     }
 
-    /// These idempotency keys became known.
+    /// Records new idempotency keys.
     pub(crate) fn known(&mut self, keys: Vec<(Key, Known)>) {
         self.keys.extend(keys);
     }
 
-    /// A job waits for a worker.
+    /// Records a job that waits for a worker.
     pub(crate) fn queued(&mut self, handler: &str, due: Timestamp, answer_by: Timestamp) {
         self.work.added.push((handler.into(), due, Some(answer_by)));
     }
 
-    /// A job waits for the sender.
+    /// Records a job that waits for the sender.
     pub(crate) fn undelivered(&mut self, origin: &str, due: Timestamp) {
         self.delivery.added.push((origin.into(), due, None));
     }
 
-    /// The earliest job that waits for a worker in this lane.
+    /// Records the due time of the earliest job that waits for a worker in this lane; `None` if there is none.
     pub(crate) fn work_lane(&mut self, handler: &str, due: Option<Timestamp>) {
         self.work.set.push((handler.into(), due));
     }
 
-    /// The earliest job that waits for the sender in this lane.
+    /// Records the due time of the earliest job that waits for the sender in this lane; `None` if there is none.
     pub(crate) fn delivery_lane(&mut self, origin: &str, due: Option<Timestamp>) {
         self.delivery.set.push((origin.into(), due));
     }
 
-    /// The earliest moment when a job that waits for a worker runs out of time.
+    /// Records the earliest moment when a job that waits for a worker runs out of time to answer.
     pub(crate) fn work_deadline(&mut self, deadline: Option<Timestamp>) {
         self.work.deadline = Some(deadline);
     }
 
-    /// All lanes of workers, as the store has them.
+    /// Records all lanes of workers, as the store has them.
     pub(crate) fn all_work(&mut self, due: HashMap<Arc<str>, Timestamp>, deadline: Option<Timestamp>) {
         self.work.all = Some(due);
         self.work.deadline = Some(deadline);
     }
 
-    /// All lanes of the sender, as the store has them.
+    /// Records all lanes of the sender, as the store has them.
     pub(crate) fn all_delivery(&mut self, due: HashMap<Arc<str>, Timestamp>) {
         self.delivery.all = Some(due);
     }
 
-    /// The bytes of each account's unfinished jobs, as the store had them before this transaction.
+    /// Records the bytes of each account's unfinished jobs, as they were before this transaction.
     pub(crate) fn all_bytes(&mut self, unfinished: HashMap<i64, u64>) {
         self.all_bytes = Some(unfinished);
     }
 
-    /// After COMMIT; `steady` is the time of the transaction.
+    /// Applies the changes after COMMIT. `steady` is the time of the transaction.
     pub(crate) fn apply_after_commit(
         self,
         keys: &Keys,
@@ -109,9 +109,9 @@ impl PostCommit {
 }
 
 impl LaneChanges {
-    /// What a claim found goes first: it was read in the transaction, where all that was added is known.
-    /// An addition to the same lane can only repeat what the claim saw, or be claimed already and
-    /// cost one look in vain.
+    /// Applies what claims found first: they read it in the transaction, where all added jobs are visible. An added job
+    /// in the same lane can only repeat what the claim saw, or be claimed already; then the room checks the lane once for
+    /// nothing.
     fn apply_after_commit<J>(self, lanes: &Lanes<J>) {
         if let Some(due) = self.all {
             lanes.replace(due);

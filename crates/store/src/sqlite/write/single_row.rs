@@ -1,4 +1,4 @@
-//! Statements that write one row. Each column's name stands beside its value, so a column is added in one line.
+//! Statements that write one row. Each column's name is next to its value, so adding a column takes one line.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Encode, Sqlite, Type};
 
 use super::statement::Values;
 
-/// An update of one row: the text of its `SET` grows with its values.
+/// An update of one row. Its `SET` clause grows with each value.
 pub(crate) struct Update {
     sql: String,
     values: Values,
@@ -15,12 +15,12 @@ pub(crate) struct Update {
 }
 
 impl Update {
-    /// Begins one with the SQL up to the first assignment that has a value.
+    /// Creates an update from the SQL before the first assignment that has a value.
     pub(crate) fn new(sql: &str) -> Self {
         Self { sql: sql.to_owned(), values: Values::default(), pushed: 0 }
     }
 
-    /// Adds a value that the `WHERE` or the SQL so far refers to.
+    /// Adds a value that the `WHERE` clause or the SQL so far refers to.
     pub(crate) fn value<'v, T: Encode<'v, Sqlite> + Type<Sqlite>>(mut self, value: T) -> Self {
         self.values.push(value);
         self.pushed += 1;
@@ -41,17 +41,17 @@ impl Update {
         self
     }
 
-    /// The statement, ready to run.
+    /// Returns the statement, ready to run.
     pub(crate) fn query(
         self,
     ) -> Result<sqlx::query::Query<'static, Sqlite, SqliteArguments>, crate::StoreError> {
-        // The text is made of constants and numbers.
+        // The text consists of constants and numbers.
         Ok(sqlx::query_with(AssertSqlSafe(self.sql), self.values.checked()?))
     }
 }
 
-/// Defines the SQL that inserts one row, and the function that pushes its values, from one list of columns. A column that
-/// always gets the same SQL is written `"column" = "SQL"`.
+/// Defines the SQL that inserts one row, and the function that pushes its values, from one list of columns. Write a
+/// column that always gets the same SQL as `"column" = "SQL"`.
 ///
 /// `insert_row!(const NAME, fn push(row: &Row); let a = …; "INSERT INTO table" { "column" => value, … } "SQL behind the
 /// row")`
@@ -81,7 +81,7 @@ macro_rules! insert_row {
 }
 pub(crate) use insert_row;
 
-/// What stands for a column in the row: its SQL, or a question mark for its value.
+/// Expands to a column's SQL, or to a question mark for its value.
 macro_rules! sql_or_value {
     () => {
         "?"

@@ -1,10 +1,10 @@
 //! Many rows in one statement, and many statements in one round trip.
 //!
-//! Each call of sqlx is a round trip to SQLite's thread: two wake-ups, which a small transaction spends more time on
-//! than on its rows. So a batch goes into few statements, and those that no one waits for go along with the next.
+//! Each call of sqlx is a round trip to SQLite's thread: two wake-ups, which take longer than the rows of a small
+//! transaction. So a batch needs few statements, and statements without a result run together with the next one.
 //!
-//! sqlx keeps what it has prepared by text, so there may be only few texts: the number of rows in a statement is a power
-//! of two, and a [`Script`] joins only what does not multiply them.
+//! sqlx caches prepared statements by text, so there must be few different texts. The number of rows in a statement is
+//! therefore a power of two, and a [`Script`] joins only statements that do not multiply the texts.
 
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -12,9 +12,9 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type};
 
 use crate::{Cause, StoreError};
 
-/// The most rows in a statement.
+/// The maximum number of rows in a statement.
 const MAX_ROWS: usize = 128;
-/// Rows of a statement that has one, two or this many.
+/// A padded statement has one, two or this many rows.
 pub(crate) const FEW_ROWS: usize = 8;
 
 /// Collects the values of a statement.
@@ -33,7 +33,7 @@ impl Values {
         self
     }
 
-    /// All values, unless one of them could not be encoded.
+    /// Returns all values, unless one of them could not be encoded.
     pub(crate) fn checked(self) -> Result<SqliteArguments, StoreError> {
         match self.refused {
             Some(error) => Err(StoreError::Database(Cause::of(error))),
@@ -42,19 +42,19 @@ impl Values {
     }
 }
 
-/// A statement around a list of rows: `before (?, …), (?, …) after`. It has to pass over rows whose first
-/// value is NULL: they fill the list up to a power of two.
+/// A statement around a list of rows: `before (?, …), (?, …) after`. It must skip rows whose first value is NULL, which
+/// pad the list to a power of two.
 pub(crate) struct RowsStatement {
-    /// SQL in front of the rows.
+    /// The SQL before the rows.
     pub(crate) before: &'static str,
-    /// Values of a row.
+    /// The number of values in a row.
     pub(crate) width: usize,
-    /// SQL behind the rows.
+    /// The SQL after the rows.
     pub(crate) after: &'static str,
 }
 
-/// Defines a [`RowsStatement`] and the function that pushes one of its rows, from one list of columns: each column's name stands
-/// beside its value, so a column is added in one line.
+/// Defines a [`RowsStatement`], and the function that pushes one of its rows, from one list of columns. Each column's
+/// name is next to its value, so adding a column takes one line.
 ///
 /// `rows_statement!(const NAME, fn push(row: &Row); let a = …; "SQL before the names" { "column" => value, … } "SQL between
 /// the names and the rows" "SQL behind the rows");`
@@ -84,7 +84,7 @@ macro_rules! rows_statement {
 pub(crate) use rows_statement;
 
 impl RowsStatement {
-    /// Runs the statement over `items` and gives back what it returns, in no particular order.
+    /// Runs the statement over `items`. Returns its rows in no particular order.
     pub(crate) async fn run<T>(
         &self,
         connection: &mut SqliteConnection,
@@ -94,7 +94,7 @@ impl RowsStatement {
         Script::default().ask(connection, self, items, push).await
     }
 
-    /// The statement over `rows` rows.
+    /// Returns the text of the statement over `rows` rows.
     #[cfg(test)]
     pub(crate) fn text(&self, rows: usize) -> String {
         let mut sql = String::new();
@@ -117,25 +117,25 @@ impl RowsStatement {
     }
 }
 
-/// Statements that wait to be carried out together.
+/// Statements that wait to run together.
 #[derive(Default)]
 pub(crate) struct Script {
     sql: String,
     values: Values,
-    /// How many rows its statements have; none if they have no list of rows.
+    /// The number of rows in its statements; `None` if none of them has a list of rows.
     rows: Option<usize>,
 }
 
 impl Script {
-    /// Adds a statement without values, as `BEGIN` or `COMMIT`.
+    /// Adds a statement without values, such as `BEGIN` or `COMMIT`.
     pub(crate) fn plain(&mut self, sql: &'static str) {
         self.separate();
         self.sql.push_str(sql);
     }
 
-    /// Adds `statement` over `items`, at most [`MAX_ROWS`] of them and padded to at least `least`. No one waits for it:
-    /// it goes along with what comes next, or goes ahead of it where joining them would make a text for each pair of
-    /// sizes.
+    /// Adds `statement` over `items`, at most [`MAX_ROWS`] of them. It has no result, so it runs together with the next
+    /// statement. If the sizes differ, the waiting statements run first, because joining them would create a text for
+    /// each pair of sizes.
     async fn rows<T>(
         &mut self,
         connection: &mut SqliteConnection,
@@ -170,7 +170,7 @@ impl Script {
         }
     }
 
-    /// Adds `statement` over all `items`; no one waits for what becomes of it.
+    /// Adds `statement` over all `items`; its result is not needed.
     pub(crate) async fn add<T>(
         &mut self,
         connection: &mut SqliteConnection,
@@ -184,8 +184,8 @@ impl Script {
         Ok(())
     }
 
-    /// Adds `statement` over a few `items`, padded to one of three numbers, so that it can go along with anything: each row
-    /// costs a microsecond, and a lone request has one.
+    /// Adds `statement` over a few `items`, padded to one of three sizes, so that it can join any other statement. Each
+    /// row costs a microsecond, and a lone request has one row.
     pub(crate) fn add_padded<T>(
         &mut self,
         statement: &RowsStatement,
@@ -196,7 +196,7 @@ impl Script {
         self.append(statement, rows, items, push);
     }
 
-    /// Carries out all that waits and `statement` over `items`; gives back what that returns, in no particular order.
+    /// Runs all waiting statements and `statement` over `items`. Returns the rows of `statement` in no particular order.
     pub(crate) async fn ask<T>(
         &mut self,
         connection: &mut SqliteConnection,
@@ -215,7 +215,7 @@ impl Script {
         Ok(returned)
     }
 
-    /// Carries out all that waits.
+    /// Runs all waiting statements.
     pub(crate) async fn run(
         &mut self,
         connection: &mut SqliteConnection,
@@ -225,7 +225,7 @@ impl Script {
         if sql.is_empty() {
             return Ok(Vec::new());
         }
-        // The text is made of constants and question marks.
+        // The text consists of constants and question marks.
         Ok(sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(connection).await?)
     }
 

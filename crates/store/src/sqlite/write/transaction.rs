@@ -1,4 +1,4 @@
-//! The writer's transaction, while it runs.
+//! The writer's transaction while it runs.
 
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -7,12 +7,12 @@ use model::StateName;
 
 use crate::StoreError;
 use crate::budget::Change;
-use crate::sqlite::write::account_bytes::{KEEP, push_change};
+use crate::sqlite::write::account_bytes::{ADD_CHANGES, push_change};
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::{FEW_ROWS, RowsStatement, Script, Values, rows_statement};
 use crate::time::{Moment, StoreClock};
 
-/// What the steps of a transaction share: where they write, what they will have changed, and the time.
+/// The state shared by the steps of a transaction: the connection, the post-commit changes, and the time.
 pub(crate) struct Transaction<'c> {
     pub(crate) connection: &'c mut SqliteConnection,
     pub(crate) post_commit: PostCommit,
@@ -22,9 +22,9 @@ pub(crate) struct Transaction<'c> {
 }
 
 impl<'c> Transaction<'c> {
-    /// Begins one, with the first statement that is carried out.
+    /// Begins a transaction. `BEGIN` runs together with the first statement.
     ///
-    /// BEGIN and COMMIT are plain statements here: on a full disk SQLite rolls back by itself, and sqlx, which counts
+    /// BEGIN and COMMIT are plain statements here. On a full disk SQLite rolls back on its own, and sqlx, which counts
     /// transactions, would then refuse every later one.
     pub(crate) fn begin(connection: &'c mut SqliteConnection, clock: &StoreClock) -> Self {
         let mut script = Script::default();
@@ -32,12 +32,12 @@ impl<'c> Transaction<'c> {
         Self { connection, post_commit: PostCommit::default(), moment: clock.moment(), script }
     }
 
-    /// Takes the time again, because BEGIN may have waited long for another process.
+    /// Reads the time again, because BEGIN may have waited long for another process.
     pub(crate) fn read_clock(&mut self, clock: &StoreClock) {
         self.moment = clock.moment();
     }
 
-    /// Writes `items`; no one waits for it, so it goes along with what comes next.
+    /// Writes `items`. The result is not needed, so the statement runs together with the next one.
     pub(crate) async fn add<T>(
         &mut self,
         statement: &RowsStatement,
@@ -47,7 +47,7 @@ impl<'c> Transaction<'c> {
         self.script.add(self.connection, statement, items, push).await
     }
 
-    /// Writes or reads `items`, after all that was added; gives back what `statement` returns, in no particular order.
+    /// Writes or reads `items`, after all added statements. Returns the rows of `statement` in no particular order.
     pub(crate) async fn ask<T>(
         &mut self,
         statement: &RowsStatement,
@@ -57,22 +57,22 @@ impl<'c> Transaction<'c> {
         self.script.ask(self.connection, statement, items, push).await
     }
 
-    /// The connection, once all that was added is carried out, and what is to be changed after COMMIT.
+    /// Runs all added statements. Returns the connection, and the changes to apply after COMMIT.
     pub(crate) async fn open(&mut self) -> Result<(&mut SqliteConnection, &mut PostCommit), StoreError> {
         self.script.run(self.connection).await?;
         Ok((self.connection, &mut self.post_commit))
     }
 
-    /// Keeps the counts of jobs and bytes true, and commits.
+    /// Updates the counts of jobs and bytes, and commits.
     pub(crate) async fn commit(mut self) -> Result<PostCommit, StoreError> {
         let bytes = self.post_commit.bytes.bytes();
         let push = |(account, change): &(i64, Change), row: &mut Values| {
             push_change(*account, change, row);
         };
         if bytes.len() > FEW_ROWS {
-            self.add(&KEEP, &bytes, push).await?;
+            self.add(&ADD_CHANGES, &bytes, push).await?;
         } else if !bytes.is_empty() {
-            self.script.add_padded(&KEEP, &bytes, push);
+            self.script.add_padded(&ADD_CHANGES, &bytes, push);
         }
         let changes: Vec<_> = self.post_commit.counts().collect();
         if !changes.is_empty() {

@@ -1,4 +1,4 @@
-//! What the store shows, against what the model has.
+//! Compares what the store shows with the model.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use super::life::{HANDLERS, Life, ORIGINS};
 const ALL: u32 = 100_000;
 
 impl Life {
-    /// Everything but the attempts.
+    /// Checks everything except the attempts.
     pub(super) async fn check(&self) {
         let filter = JobFilter { limit: ALL, ..JobFilter::default() };
         let stored = self.store.jobs().list(&filter).await.unwrap().jobs;
         let now = self.store.0.moment();
         let expected: Vec<JobSummary> =
             self.model.jobs.values().rev().map(|known| now.show_summary(known.summary())).collect();
-        // One by one, or a failure fills the screen.
+        // Compared one by one, to keep the output of a failure short.
         assert_eq!(stored.len(), expected.len());
         for (stored, expected) in stored.iter().zip(&expected) {
             assert_eq!(stored, expected);
@@ -32,7 +32,7 @@ impl Life {
         self.check_lanes();
     }
 
-    /// What the table says, and what the writer has in memory, is what the jobs take.
+    /// The bytes in the table and in the writer's memory must match the bodies of the jobs.
     async fn check_bytes(&self) {
         let mut expected: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
         for known in self.model.jobs.values() {
@@ -47,7 +47,7 @@ impl Life {
         assert_eq!(self.store.0.budgets.unfinished(), unfinished);
     }
 
-    /// A lane may look due once in vain, but where a job waits it must not look empty.
+    /// A lane may appear due without a job once, but a lane with a waiting job must never appear empty.
     fn check_lanes(&self) {
         let now = self.home.steady();
         for lane in HANDLERS {
@@ -65,7 +65,7 @@ impl Life {
         assert!(first.is_none_or(|first| self.store.work().deadline().is_some_and(|known| known <= first)));
     }
 
-    /// Also the history of every job.
+    /// Checks the history of every job as well.
     pub(super) async fn end(&self) {
         let now = self.store.0.moment();
         for (id, known) in &self.model.jobs {

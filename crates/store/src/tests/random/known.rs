@@ -1,9 +1,9 @@
-//! A job as the model has it.
+//! A job of the model.
 
 use super::super::*;
 use crate::records::YOUNG;
 
-/// A job with all that the store knows of it.
+/// A job with everything that the store knows about it.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) job: Job,
@@ -15,7 +15,7 @@ pub(super) struct Known {
     pub(super) delivery: Delivery,
     pub(super) tried: bool,
     pub(super) superseded_by: Option<JobId>,
-    /// The store has no bodies of it any more; the model keeps them all the same.
+    /// Whether the store has dropped its bodies. The model keeps them.
     pub(super) bodies_dropped: bool,
 }
 
@@ -62,12 +62,12 @@ impl Known {
         self.job.state.prepared().cloned()
     }
 
-    /// What a list shows.
+    /// Returns what a list shows of it.
     pub(super) fn summary(&self) -> JobSummary {
         JobSummary { bodies_dropped: self.bodies_dropped, ..JobSummary::from(&self.job) }
     }
 
-    /// What a look at it alone shows.
+    /// Returns what reading the single job shows.
     pub(super) fn record(&self) -> JobRecord {
         if self.bodies_dropped {
             JobRecord::WithoutBodies(self.summary())
@@ -76,7 +76,7 @@ impl Known {
         }
     }
 
-    /// What its bodies take.
+    /// Returns the bytes of its bodies.
     pub(super) fn bytes(&self) -> u64 {
         let data = self.job.request.data.to_string().len();
         let completion = self.prepared().map_or(0, |prepared| prepared.completion.as_json().len());
@@ -85,7 +85,7 @@ impl Known {
         if self.bodies_dropped { 0 } else { (data + completion + handlers) as u64 }
     }
 
-    /// Since when it waits for a worker, and is due.
+    /// Returns since when it has been due for a worker; `None` if it is not.
     pub(super) fn queued(&self, now: Timestamp) -> Option<Timestamp> {
         match self.job.state {
             State::Queued { due_at } if due_at <= now => Some(due_at),
@@ -93,7 +93,7 @@ impl Known {
         }
     }
 
-    /// Since when it waits for the sender, and is due.
+    /// Returns since when it has been due for the sender; `None` if it is not.
     pub(super) fn undelivered(&self, now: Timestamp) -> Option<Timestamp> {
         match self.job.state {
             State::Delivering { due_at, lease_until: None, .. } if due_at <= now => Some(due_at),
@@ -101,12 +101,12 @@ impl Known {
         }
     }
 
-    /// How long a delivery has been due, for the order; those of one moment by their age.
+    /// Returns a sort key for deliveries due longest: the time since when it is due, then its age.
     pub(super) fn since(&self) -> (Option<Timestamp>, Timestamp, JobId) {
         (self.undelivered(Timestamp::from_millis(i64::MAX)), self.waiting_since, self.job.id)
     }
 
-    /// Its place in the order in which deliveries are claimed: young first tries, young retries, old ones, refused ones.
+    /// Returns a sort key for the order of claims: young first tries, young retries, old deliveries, refused ones.
     pub(super) fn turn(&self, now: Timestamp) -> (u8, Option<Timestamp>, Timestamp, JobId) {
         let (due_at, waiting_since, id) = self.since();
         let rank = self.rank();
@@ -117,7 +117,7 @@ impl Known {
         }
     }
 
-    /// 0 for a first try, 1 for a retry, 2 for one that Kommo refused.
+    /// Returns 0 for a first try, 1 for a retry, 2 for a delivery that Kommo refused.
     pub(super) fn rank(&self) -> u8 {
         match (self.delivery.failures, self.delivery.refused_at) {
             (0, None) => 0,
@@ -147,7 +147,7 @@ impl Known {
         self.job.last_error = error.or(self.job.last_error.take());
     }
 
-    /// Another completion takes the place of the one that there is.
+    /// Replaces its completion.
     pub(super) fn replace(&mut self, other: PreparedCompletion) {
         let before = self.prepared().unwrap();
         if matches!((before.outcome, other.outcome), (Outcome::Handler, Outcome::Fallback(_))) {
@@ -157,7 +157,7 @@ impl Known {
         *prepared = other;
     }
 
-    /// An operator wants it to be delivered again.
+    /// Applies an operator's retry.
     pub(super) fn revive(&mut self, options: &RetryOptions, now: Timestamp) {
         let prepared = self.prepared().unwrap();
         self.fence += 1;
@@ -184,7 +184,7 @@ impl Known {
         }
     }
 
-    /// Whether a later job with its `return_url` keeps an operator from sending it again.
+    /// Whether a later job with the same `return_url` prevents a retry.
     pub(super) fn is_superseded(&self) -> bool {
         let is_repeated = self.tried || self.job.state.name() != StateName::Delivering;
         is_repeated && self.superseded_by.is_some()

@@ -1,4 +1,4 @@
-//! Carries out what happens, on a real store and on the model, and holds the two against each other.
+//! Runs events on a real store and on the model, and compares the results.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use proptest::sample::Index;
 
 use super::super::hand_over::Room;
 use super::super::*;
-use super::model::{Model, Said};
+use super::model::{Model, Reported};
 use super::steps::{About, AfterCall, AfterWork, Event, Step, calmed, retry_options};
 
 pub(super) const HANDLERS: [&str; 2] = ["greet", "other"];
@@ -17,24 +17,24 @@ pub(super) struct Life {
     pub(super) home: Home,
     pub(super) store: Store,
     pub(super) model: Model,
-    /// Claims that no one has reported on, also those that are void by now.
+    /// Claims without a report, including void ones.
     workers: Vec<RunningJob>,
     senders: Vec<DeliveringJob>,
     pub(super) free_workers: Arc<Room<RunningJob>>,
-    pub(super) free_places: Arc<Room<DeliveringJob>>,
-    /// What was handed over in this transaction.
+    pub(super) free_senders: Arc<Room<DeliveringJob>>,
+    /// The jobs that this transaction handed over.
     to_workers: BTreeMap<JobId, RunningJob>,
     to_senders: BTreeMap<JobId, DeliveringJob>,
-    /// The last moment that was written down.
+    /// The last stored moment.
     pub(super) noted: Moment,
-    /// All jobs and keys that there ever were.
+    /// All jobs and keys that ever existed.
     ids: Vec<JobId>,
     keys: Vec<String>,
 }
 
-/// Holds the store's answer against the model's.
+/// Compares the store's answer with the model's.
 type Check = Box<dyn FnOnce(&mut Life) + Send>;
-/// The order in which a transaction carries operations out: by kind.
+/// The order in which a transaction carries out operations: by kind.
 type Turn = u8;
 const ACCEPTS: Turn = 0;
 const WORKERS: Turn = 1;
@@ -64,13 +64,13 @@ impl Life {
             workers: Vec::new(),
             senders: Vec::new(),
             free_workers: Room::with(0),
-            free_places: Room::with(0),
+            free_senders: Room::with(0),
             to_workers: BTreeMap::new(),
             to_senders: BTreeMap::new(),
             ids: Vec::new(),
             keys: Vec::new(),
         };
-        life.offer_places(0, 0);
+        life.register_rooms(0, 0);
         life
     }
 
@@ -80,13 +80,13 @@ impl Life {
             Event::Pass(millis) => self.home.pass(Duration::from_millis(millis)),
             Event::Jump(millis) => {
                 self.jump(millis);
-                // As maintenance does.
+                // This is what maintenance does.
                 self.store.0.note_time().await.unwrap();
                 self.noted = self.store.0.moment();
             }
-            Event::Places { workers, senders } => {
+            Event::FreeRooms { workers, senders } => {
                 self.free_workers.free.store(workers, Ordering::SeqCst);
-                self.free_places.free.store(senders, Ordering::SeqCst);
+                self.free_senders.free.store(senders, Ordering::SeqCst);
             }
             Event::Crash => {
                 self.die().await;
@@ -96,7 +96,7 @@ impl Life {
                 self.noted = self.store.0.moment();
                 self.store.close().await;
                 self.jump(millis);
-                // Its steady clock starts at its calendar.
+                // The steady clock starts at the calendar's time.
                 self.home.restart(self.home.now());
                 self.open_again().await;
             }
@@ -110,7 +110,7 @@ impl Life {
         }
     }
 
-    /// Some of the keys move, or all of them, and those that are over are deleted.
+    /// Moves some of the keys, or moves all of them and deletes expired ones.
     async fn move_keys(&mut self, all: bool) {
         let now = over(&self.store);
         if all {
@@ -122,7 +122,7 @@ impl Life {
         }
     }
 
-    /// What another process changed is known here after the next poll.
+    /// Runs a step in another process. The change is known here after the next poll.
     async fn observe(&mut self, step: Step) {
         let observer = self.home.open(Role::Observer).await.unwrap();
         let own = std::mem::replace(&mut self.store, observer);
@@ -132,7 +132,7 @@ impl Life {
         self.store.0.reload().await;
     }
 
-    /// All of them in one transaction, unless it is one.
+    /// Runs all operations of these steps in one transaction.
     async fn together(&mut self, steps: Vec<Step>) {
         let mut operations = Vec::new();
         for step in steps {
@@ -151,13 +151,16 @@ impl Life {
             join_all(asking).await
         };
         self.to_workers = self.free_workers.taken().into_iter().map(|job| (job.id, job)).collect();
-        self.to_senders = self.free_places.taken().into_iter().map(|job| (job.id, job)).collect();
+        self.to_senders = self.free_senders.taken().into_iter().map(|job| (job.id, job)).collect();
         let mut checks: Vec<(Turn, Check)> = turns.into_iter().zip(answers).collect();
         checks.sort_by_key(|(turn, _)| *turn);
         for (_, check) in checks {
             check(self);
         }
-        assert!(self.to_workers.is_empty() && self.to_senders.is_empty(), "nobody asked for these");
+        assert!(
+            self.to_workers.is_empty() && self.to_senders.is_empty(),
+            "jobs were handed over without a request"
+        );
     }
 
     fn ask(&mut self, step: Step, operations: &mut Vec<Asked>) {
@@ -169,7 +172,7 @@ impl Life {
             Step::Accept { lane, bot, account, key, answer_within, token_life } => {
                 let new = self.request((lane, bot), account, key, answer_within, token_life);
                 asked(ACCEPTS, async move {
-                    let answer = store.jobs().accept(new.clone(), PATIENCE).await;
+                    let answer = store.jobs().accept(new.clone(), COMMIT_TIMEOUT).await;
                     check(move |life| life.accepted(new, answer, moment))
                 })
             }
@@ -187,7 +190,7 @@ impl Life {
                 let job = self.senders.swap_remove(claim.index(self.senders.len()));
                 self.sent(job, next, about)
             }
-            Step::Duel(whose) => return self.duel(whose, operations),
+            Step::Duel(job_index) => return self.duel(job_index, operations),
             Step::ClaimWork { lane, limit, lease } => {
                 let (lane, until) = (HANDLERS[lane], until(lease));
                 asked(COMMANDS, async move {
@@ -225,15 +228,15 @@ impl Life {
                     })
                 })
             }
-            Step::Cancel(whom) => {
-                let Some(id) = self.anyone(whom) else { return };
+            Step::Cancel(job_index) => {
+                let Some(id) = self.any_job(job_index) else { return };
                 asked(COMMANDS, async move {
                     let answer = store.jobs().cancel(id).await;
                     check(move |life| life.model.cancelled(id, &answer, moment))
                 })
             }
-            Step::Retry { whom, handlers, force } => {
-                let Some(id) = self.anyone(whom) else { return };
+            Step::Retry { job_index, handlers, force } => {
+                let Some(id) = self.any_job(job_index) else { return };
                 let options = retry_options(handlers, force);
                 asked(COMMANDS, async move {
                     let answer = store.jobs().retry_with(id, options.clone()).await;
@@ -300,8 +303,8 @@ impl Life {
         }
     }
 
-    fn duel(&mut self, whose: Index, operations: &mut Vec<Asked>) {
-        let Some(id) = self.anyone(whose) else { return };
+    fn duel(&mut self, job_index: Index, operations: &mut Vec<Asked>) {
+        let Some(id) = self.any_job(job_index) else { return };
         let about = About { charged: true, error: false };
         for job in Vec::from_iter(self.workers.extract_if(.., |job| job.id == id)) {
             operations.push(self.handled(job, AfterWork::Deliver { fallback: false }, about));
@@ -326,15 +329,16 @@ impl Life {
         report.attempt = report.attempt.filter(|_| about.charged);
         report.error = about.error.then(|| format!("handler, claim {}", report.job.fence.0));
         let (attempt, error) = (report.attempt.clone(), report.error.clone());
-        let said = Said { id, fence: report.job.fence, attempt, tried: false, next, error };
+        let reported = Reported { id, fence: report.job.fence, attempt, tried: false, next, error };
         asked(WORKERS, async move {
             let answer = store.jobs().handled(report).await;
             check(move |life| {
-                // Two claims of one job may report in one transaction: what was handed over follows on one of them.
-                let follows = life.to_senders.get(&id).is_some_and(|job| job.fence.0 == said.fence.0 + 1);
+                // Two claims of one job may report in one transaction. The job that is handed over belongs to one of
+                // them.
+                let follows = life.to_senders.get(&id).is_some_and(|job| job.fence.0 == reported.fence.0 + 1);
                 let job = follows.then(|| life.to_senders.remove(&id)).flatten();
                 let lease = job.as_ref().map(|_| life.home.clock.clock().steady() + LEASE);
-                assert_eq!(answer, Ok(life.model.handled(said, lease, now)));
+                assert_eq!(answer, Ok(life.model.handled(reported, lease, now)));
                 if let Some(job) = job {
                     let known = DeliveringJob { superseded_by: None, ..life.model.jobs[&id].delivering() };
                     assert_eq!(job, known);
@@ -376,15 +380,15 @@ impl Life {
         report.error = about.error.then(|| format!("delivery, claim {}", report.job.fence.0));
         let (id, fence, tried) = (report.job.id, report.job.fence, report.job.tried);
         let (attempt, error) = (report.attempt.clone(), report.error.clone());
-        let said = Said { id, fence, attempt, tried, next, error };
+        let reported = Reported { id, fence, attempt, tried, next, error };
         asked(SENDERS, async move {
             let answer = store.jobs().sent(report).await;
-            check(move |life| assert_eq!(answer, Ok(life.model.sent(said, moment))))
+            check(move |life| assert_eq!(answer, Ok(life.model.sent(reported, moment))))
         })
     }
 
-    /// Any job, even one that was deleted, or was never one because its key was known.
-    fn anyone(&self, whom: Index) -> Option<JobId> {
-        (!self.ids.is_empty()).then(|| *whom.get(&self.ids))
+    /// Returns any job, even a deleted one, or an id that never became a job because its key was known.
+    fn any_job(&self, job_index: Index) -> Option<JobId> {
+        (!self.ids.is_empty()).then(|| *job_index.get(&self.ids))
     }
 }

@@ -1,27 +1,27 @@
-//! What the store should be, in the simplest words: a map of jobs and a map of keys.
+//! The model of a store: a map of jobs and a map of keys.
 //!
-//! Each operation says what the store must have answered, and changes the model. It panics where the store did
-//! something else. Where the store may choose (which of two jobs that are due at the same moment), what it chose is
-//! checked and taken over.
+//! Each operation checks the store's answer and changes the model. It panics if the store answered something else. If the
+//! store may choose, for example between two jobs that are due at the same moment, the model checks the choice and adopts
+//! it.
 
 use std::collections::BTreeMap;
 
 use super::super::*;
 use super::known::Known;
 
-/// What a report names and says.
+/// The content of a report.
 #[derive(Clone, Debug)]
-pub(super) struct Said<N> {
+pub(super) struct Reported<N> {
     pub(super) id: JobId,
     pub(super) fence: Fence,
     pub(super) attempt: Option<Attempt>,
-    /// Of a delivery: a continue was sent.
+    /// Whether a continue was sent, for a delivery.
     pub(super) tried: bool,
     pub(super) next: N,
     pub(super) error: Option<String>,
 }
 
-/// A key, and when its token is over, by both clocks.
+/// A key, and when its token expires by both clocks.
 pub(super) struct Key {
     first: JobId,
     expires_at: Timestamp,
@@ -41,11 +41,11 @@ pub(super) struct Model {
 }
 
 const FREED: &str = "the process ended, or lost its lease, while the handler ran";
-/// A start moves nothing for less than this.
+/// A start does not move times by less than this.
 const SMALLEST_SHIFT: i64 = 1_000;
 
 impl Model {
-    /// A request came in; with a lease a worker has it already.
+    /// A request was accepted. If there is a lease, a worker has already claimed the job.
     pub(super) fn accepted(&mut self, new: NewJob, lease: Option<Timestamp>, moment: Moment) -> Accepted {
         let now = moment.steady;
         let key = (new.request.account_id, new.idempotency_key);
@@ -58,7 +58,7 @@ impl Model {
         self.keys.insert(key, Key { first, expires_at, expires_service_at });
         let overtaken =
             self.jobs.values().any(|job| job.job.handler == new.handler && job.queued(now).is_some());
-        assert!(lease.is_none() || !overtaken, "a new job overtook one that waits");
+        assert!(lease.is_none() || !overtaken, "a new job overtook a waiting one");
         let state = match lease {
             Some(lease_until) => State::Running { lease_until },
             None => State::Queued { due_at: now },
@@ -97,24 +97,25 @@ impl Model {
         Accepted { id, duplicate: false }
     }
 
-    /// A worker reported; with a lease the sender has its completion already.
+    /// A worker reported. If there is a lease, the sender has already claimed the delivery.
     pub(super) fn handled(
         &mut self,
-        said: Said<AfterHandler>,
+        reported: Reported<AfterHandler>,
         lease: Option<Timestamp>,
         now: Timestamp,
     ) -> Written {
-        let is_claim =
-            |known: &&mut Known| known.job.state.name() == StateName::Running && known.fence == said.fence.0;
-        let Some(known) = self.jobs.get_mut(&said.id).filter(is_claim) else {
+        let is_claim = |known: &&mut Known| {
+            known.job.state.name() == StateName::Running && known.fence == reported.fence.0
+        };
+        let Some(known) = self.jobs.get_mut(&reported.id).filter(is_claim) else {
             assert_eq!(lease, None, "the delivery of a stale report was handed over");
             return Written::Stale;
         };
-        known.job.handler_attempts += u32::from(said.attempt.is_some());
-        known.charge(said.attempt, said.error);
+        known.job.handler_attempts += u32::from(reported.attempt.is_some());
+        known.charge(reported.attempt, reported.error);
         known.crashes = 0;
         known.fence += i64::from(lease.is_some());
-        known.job.state = match said.next {
+        known.job.state = match reported.next {
             AfterHandler::Deliver(prepared) => {
                 State::Delivering { prepared, due_at: now, lease_until: lease }
             }
@@ -122,25 +123,25 @@ impl Model {
             AfterHandler::HandBack => State::Queued { due_at: now },
         };
         let origin = known.origin().to_owned();
-        let waits = |known: &Known| known.job.id != said.id && known.origin() == origin;
+        let waits = |known: &Known| known.job.id != reported.id && known.origin() == origin;
         let overtaken = self.jobs.values().any(|known| waits(known) && known.undelivered(now).is_some());
-        assert!(lease.is_none() || !overtaken, "a new delivery overtook one that waits");
+        assert!(lease.is_none() || !overtaken, "a new delivery overtook a waiting one");
         Written::Done
     }
 
     /// The sender reported.
-    pub(super) fn sent(&mut self, said: Said<AfterDelivery>, moment: Moment) -> Written {
+    pub(super) fn sent(&mut self, reported: Reported<AfterDelivery>, moment: Moment) -> Written {
         let now = moment.steady;
         let is_claim = |known: &&mut Known| {
-            known.job.state.name() == StateName::Delivering && known.fence == said.fence.0
+            known.job.state.name() == StateName::Delivering && known.fence == reported.fence.0
         };
-        let Some(known) = self.jobs.get_mut(&said.id).filter(is_claim) else { return Written::Stale };
-        known.job.delivery_attempts += u32::from(said.attempt.is_some());
-        known.charge(said.attempt, said.error);
-        known.tried = said.tried;
+        let Some(known) = self.jobs.get_mut(&reported.id).filter(is_claim) else { return Written::Stale };
+        known.job.delivery_attempts += u32::from(reported.attempt.is_some());
+        known.charge(reported.attempt, reported.error);
+        known.tried = reported.tried;
         let (prepared, finished_at) = (known.prepared().unwrap(), moment.calendar);
         let waiting = |due_at, prepared| State::Delivering { prepared, due_at, lease_until: None };
-        known.job.state = match said.next {
+        known.job.state = match reported.next {
             AfterDelivery::Delivered => State::Delivered { prepared, finished_at },
             AfterDelivery::Gone => State::Gone { prepared, finished_at },
             AfterDelivery::Dead { answer_lost } => {
@@ -227,7 +228,7 @@ impl Model {
         let mut ids = Vec::from_iter(got.iter().map(|job| job.id));
         ids.sort_unstable();
         expected.sort_unstable();
-        assert_eq!(ids, expected, "others come first");
+        assert_eq!(ids, expected, "other jobs come first");
         assert!(got.is_sorted_by_key(|job| job.waiting_since));
         for job in got {
             let known = self.jobs.get_mut(&job.id).unwrap();
@@ -238,7 +239,8 @@ impl Model {
         }
     }
 
-    /// That `ids` are as many as there may be of those whom `since` names, and that none of the others was there before.
+    /// Checks that `ids` are the first due jobs, as many as the limit allows. `since` returns when a job became due;
+    /// `None` excludes it.
     fn are_first(&self, ids: &[JobId], limit: usize, since: impl Fn(&Known) -> Option<Timestamp>) {
         let mut all: Vec<(Timestamp, JobId)> =
             self.jobs.values().filter_map(|known| Some((since(known)?, known.job.id))).collect();
@@ -246,12 +248,12 @@ impl Model {
         let mut first: Vec<Timestamp> = all.iter().take(limit).map(|(since, _)| *since).collect();
         let mut got = Vec::new();
         for id in ids {
-            let at = all.iter().position(|(_, other)| other == id).expect("what was claimed is not due");
+            let at = all.iter().position(|(_, other)| other == id).expect("a claimed job is not due");
             got.push(all.remove(at).0);
         }
         got.sort_unstable();
         first.sort_unstable();
-        assert_eq!(got, first, "others were due before");
+        assert_eq!(got, first, "other jobs were due earlier");
     }
 
     pub(super) fn cancelled(&mut self, id: JobId, answer: &Result<(), StoreError>, now: Moment) {
@@ -281,7 +283,8 @@ impl Model {
         let state = known.job.state.name();
         let is_waiting = matches!(known.job.state, State::Delivering { lease_until: None, .. });
         if !is_waiting && !matches!(state, StateName::Dead | StateName::Gone) {
-            let refused = matches!(answer, Err(StoreError::WrongState { state: told, .. }) if *told == state);
+            let refused =
+                matches!(answer, Err(StoreError::WrongState { state: named, .. }) if *named == state);
             return assert!(refused, "{answer:?}");
         }
         if let Some(newer) = known.superseded_by.filter(|_| known.is_superseded() && !options.force) {
@@ -305,7 +308,7 @@ impl Model {
         self.jobs.values_mut().filter(is_meant).map(|known| known.revive(&options, now)).count() as u64
     }
 
-    /// Leases up to `until` are over.
+    /// Leases up to `until` have expired.
     pub(super) fn freed(&mut self, until: Option<Timestamp>, now: Timestamp) -> u64 {
         let mut freed = 0;
         for known in self.jobs.values_mut() {
@@ -329,7 +332,7 @@ impl Model {
         freed
     }
 
-    /// Another process begins to serve; the last one was seen at the moment `last`.
+    /// Another process begins to serve. The previous one last stored the moment `last`.
     pub(super) fn began(&mut self, last: Moment, now: Moment) {
         let tried = now.steady.as_millis() - last.steady.as_millis();
         let down = now.calendar.as_millis() - last.calendar.as_millis();
@@ -376,7 +379,7 @@ impl Model {
         (all - self.jobs.len()) as u64
     }
 
-    /// Keys of tokens that are over by both clocks are gone for good, even if the calendar is set back.
+    /// Keys that have expired by both clocks are deleted for good, even if the calendar is set back.
     pub(super) fn forgotten(&mut self, now: Cutoff) {
         self.keys.retain(|_, key| !key.is_over(now));
     }

@@ -1,18 +1,18 @@
-//! One process after the other serves the store, and the calendar moves.
+//! Successive processes serve the store, and the calendar moves.
 
 use super::super::hand_over::Room;
 use super::super::*;
 use super::life::Life;
 
 impl Life {
-    /// The rooms of a process; those of the one before are gone.
-    pub(super) fn offer_places(&mut self, workers: usize, senders: usize) {
-        (self.free_workers, self.free_places) = (Room::with(workers), Room::with(senders));
+    /// Registers the rooms of a process. The rooms of the previous process are gone.
+    pub(super) fn register_rooms(&mut self, workers: usize, senders: usize) {
+        (self.free_workers, self.free_senders) = (Room::with(workers), Room::with(senders));
         self.free_workers.offers_itself_to(self.store.work());
-        self.free_places.offers_itself_to(self.store.delivery());
+        self.free_senders.offers_itself_to(self.store.delivery());
     }
 
-    /// Nothing is handed back, and nothing is closed.
+    /// Ends the process like a kill: nothing is handed back, and nothing is closed.
     pub(super) async fn die(&self) {
         self.store.0.die().await;
     }
@@ -23,10 +23,10 @@ impl Life {
         self.model.began(self.noted, now);
         self.noted = now;
         self.model.freed(None, now.steady);
-        self.offer_places(0, 0);
+        self.register_rooms(0, 0);
     }
 
-    /// Someone sets the calendar.
+    /// Sets the calendar.
     pub(super) fn jump(&self, millis: i64) {
         self.home.clock.set(Timestamp::from_millis(self.home.now().as_millis() + millis));
     }

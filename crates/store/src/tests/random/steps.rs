@@ -1,33 +1,33 @@
-//! What can happen in the life of a store.
+//! The events in the life of a store.
 //!
-//! Whom an operation concerns is an [`Index`] into those who are there when it happens, so that a life stays one when
-//! others of its steps are left out.
+//! An operation refers to its job by an [`Index`] into the jobs that exist when it runs, so a life stays valid when other
+//! steps are removed.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::super::{Delivery, Resend, RetryOptions, Timestamp, prepared};
 
-/// One thing that happens.
+/// One event.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
     /// Operations that share a transaction.
     Together(Vec<Step>),
-    /// So many milliseconds pass.
+    /// This many milliseconds pass.
     Pass(u64),
-    /// Someone sets the calendar by so many milliseconds, forward or back.
+    /// Someone sets the calendar by this many milliseconds, forward or back.
     Jump(i64),
-    /// So many workers and places of the sender are free for jobs from memory.
-    Places { workers: usize, senders: usize },
+    /// The numbers of workers and senders that are free for jobs from memory.
+    FreeRooms { workers: usize, senders: usize },
     /// The process dies, and another one opens the store.
     Crash,
-    /// The store is closed and opened again; in between the calendar moves by so many milliseconds.
+    /// The store is closed and opened again. In between the calendar moves by this many milliseconds.
     Reopen(i64),
-    /// Maintenance moves idempotency keys: all of them, or dies after some.
+    /// Maintenance moves idempotency keys: all of them, or it dies after some.
     MoveKeys { all: bool },
-    /// Maintenance drops the bodies of what finished longer ago than so many milliseconds.
+    /// Maintenance drops the bodies of jobs that finished more than this many milliseconds ago.
     DropBodies(u64),
-    /// A command beside the bridge does what an operator asks for.
+    /// A command beside the bridge carries out an operator action.
     Observe(Step),
 }
 
@@ -36,27 +36,27 @@ pub(super) enum Event {
 pub(super) enum Step {
     Accept {
         lane: usize,
-        /// Which of a lane's bots asks.
+        /// Which of the lane's bots sends the request.
         bot: u64,
         account: i64,
-        /// A key that was used before, in that account or the other one; `None` for a new one.
+        /// An earlier key, of that account or the other one; `None` for a new key.
         key: Option<Index>,
         answer_within: u64,
         token_life: u64,
     },
-    /// A claim of a worker is reported on, be it void or not.
+    /// A worker reports on a claim, even a void one.
     Handled {
         claim: Index,
         next: AfterWork,
         about: About,
     },
-    /// A claim of the sender is reported on, be it void or not.
+    /// The sender reports on a claim, even a void one.
     Sent {
         claim: Index,
         next: AfterCall,
         about: About,
     },
-    /// Everybody who ever claimed a job and has said nothing about it reports.
+    /// Every claimant of a job that has not reported yet reports.
     Duel(Index),
     ClaimWork {
         lane: usize,
@@ -76,8 +76,8 @@ pub(super) enum Step {
     },
     Cancel(Index),
     Retry {
-        whom: Index,
-        /// What is sent: the handler's (`true`), the fallback, or what was sent last.
+        job_index: Index,
+        /// What to send: the handler's completion (`true`), the fallback (`false`), or what was sent last (`None`).
         handlers: Option<bool>,
         force: bool,
     },
@@ -85,14 +85,14 @@ pub(super) enum Step {
         lane: Option<usize>,
         force: bool,
     },
-    /// Leases that ran out.
+    /// Frees expired leases.
     Free,
-    /// Jobs that finished longer ago than so many milliseconds.
+    /// Deletes jobs that finished more than this many milliseconds ago.
     DeleteFinished(u64),
     Refresh,
 }
 
-/// What a report says besides what comes next.
+/// The content of a report apart from the next state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct About {
     pub(super) charged: bool,
@@ -116,7 +116,7 @@ pub(super) enum AfterCall {
     Replace { fallback: bool },
 }
 
-/// What an operator asks for with [`Step::Retry`].
+/// Returns the options of [`Step::Retry`].
 pub(super) fn retry_options(handlers: Option<bool>, force: bool) -> RetryOptions {
     let send = match handlers {
         None => Resend::Last,
@@ -126,7 +126,8 @@ pub(super) fn retry_options(handlers: Option<bool>, force: bool) -> RetryOptions
     RetryOptions { send, force }
 }
 
-/// A delivery without failures in a row, and the same once Kommo has refused it for its account.
+/// Returns a delivery without consecutive failures, and the same delivery after Kommo has refused it because of its
+/// account.
 pub(super) fn calmed(delivery: Delivery, now: Timestamp) -> (Delivery, Delivery) {
     let calm = Delivery { failures: 0, failing_since: None, ..delivery };
     (calm, Delivery { refused_at: Some(now), ..calm })
@@ -137,7 +138,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         30 => prop::collection::vec(step(), 1..2).prop_map(Event::Together),
         30 => prop::collection::vec(step(), 2..12).prop_map(Event::Together),
         12 => (1..20_000_u64).prop_map(Event::Pass),
-        8 => (0..4_usize, 0..4_usize).prop_map(|(workers, senders)| Event::Places { workers, senders }),
+        8 => (0..4_usize, 0..4_usize).prop_map(|(workers, senders)| Event::FreeRooms { workers, senders }),
         2 => Just(Event::Crash),
         1 => jump().prop_map(Event::Reopen),
         1 => jump().prop_map(Event::Jump),
@@ -176,7 +177,7 @@ fn by_operators() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => any::<Index>().prop_map(Step::Cancel),
         4 => (any::<Index>(), prop::option::of(any::<bool>()), any::<bool>())
-            .prop_map(|(whom, handlers, force)| Step::Retry { whom, handlers, force }),
+            .prop_map(|(job_index, handlers, force)| Step::Retry { job_index, handlers, force }),
         2 => (prop::option::of(0..2_usize), any::<bool>())
             .prop_map(|(lane, force)| Step::RetryDead { lane, force }),
     ]

@@ -1,4 +1,4 @@
-//! What an operator does to a job besides a [`retry`](crate::sqlite::jobs::operator::retry): cancel it while it is unfinished.
+//! Cancels unfinished jobs, for an operator.
 
 use sqlx::SqlitePool;
 use sqlx::{Row, SqliteConnection};
@@ -32,7 +32,7 @@ impl Engine {
             let now = self.moment();
             let asked = some.iter().map(|&id| self.execute(Cancel { id, now, why: Some(why) }));
             for answer in futures_util::future::join_all(asked).await {
-                // One that ended meanwhile needs no cancelling.
+                // A job that has finished in the meantime needs no cancelling.
                 cancelled += u64::from(answer?.is_ok());
             }
         }
@@ -46,11 +46,11 @@ pub(crate) const CANCEL: &str = concat!(
     body_bytes!()
 );
 
-/// `any unfinished → cancelled`. The raised fencing number voids whatever claim there is.
+/// Moves any unfinished job to `cancelled`. The raised fencing number voids any claim.
 pub(crate) struct Cancel {
     pub(crate) id: JobId,
     pub(crate) now: Moment,
-    /// Why, as the job's last error; `None` keeps what went wrong before.
+    /// The reason, stored as the job's last error; `None` keeps the previous error.
     pub(crate) why: Option<&'static str>,
 }
 
@@ -101,10 +101,11 @@ async fn state_of(connection: &mut SqliteConnection, id: JobId) -> Result<Option
     name.parse().map(Some).map_err(corrupt)
 }
 
-/// Jobs that are cancelled at once: they share transactions, and leave room for others in them.
+/// The number of jobs cancelled at the same time. They share transactions, and leave room in them for other operations.
 const CANCELLED_AT_ONCE: usize = 128;
 
-/// What waits is found by its account; what is under way is as much as there are places for. The accounts are a JSON array.
+/// Selects the unfinished jobs of some accounts, a JSON array. An index by account has the waiting jobs; those under way
+/// are limited by the permits.
 pub(crate) const UNFINISHED: &str = "SELECT id FROM jobs WHERE due_at IS NOT NULL AND lease_until IS NULL \
      AND account_id IN (SELECT value FROM json_each(?1)) \
      UNION ALL SELECT id FROM jobs WHERE lease_until IS NOT NULL AND account_id IN (SELECT value FROM json_each(?1))";

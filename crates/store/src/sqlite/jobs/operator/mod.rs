@@ -1,4 +1,4 @@
-//! What an operator does to jobs: cancel and retry.
+//! Operator actions on jobs: cancel and retry.
 
 pub(crate) mod cancel;
 pub(crate) mod retry;

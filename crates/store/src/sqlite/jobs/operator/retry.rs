@@ -1,4 +1,4 @@
-//! An operator's retry: which jobs it takes, what it sends, and which it leaves alone.
+//! Retries jobs for an operator: which jobs are retried, what is sent, and which jobs are skipped.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
@@ -13,7 +13,7 @@ use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::{Cause, Resend, RetriedDead, RetryOptions, StoreError};
 
-/// Dead jobs that one transaction retries: it must not hold up those who wait to be acknowledged.
+/// The number of dead jobs that one transaction retries. It bounds the time for which requests wait.
 const RETRY_CHUNK: i64 = 500;
 
 impl Engine {
@@ -47,12 +47,12 @@ impl Engine {
     }
 }
 
-/// `dead, gone, delivering → delivering`: due at once, with a new time budget. When Kommo refused it stays known: many that were
-/// refused for their own sake would each pause their account again. A start does not move that moment of a gone job to its
-/// clock, and a refusal that is still to come would count as the newest until then. `?2`: whether it is sent although it is
-/// superseded.
+/// Moves a dead, gone or delivering job to `delivering`, due at once, with a new time budget. The time of Kommo's refusal
+/// is kept: otherwise, each of many jobs that are refused for their own sake would pause their account again. It is
+/// capped at now: a start does not move the time of a gone job to its own clock, and a refusal in the future would count
+/// as the newest until then. `?2`: whether to send the job even though it is superseded.
 ///
-/// No one waited for a job that is gone, so a further 404 does not mean that an earlier continue had arrived.
+/// For a gone job no bot waited, so another 404 does not mean that an earlier continue had arrived.
 pub(crate) fn retry(swap: &str, which: &str) -> String {
     format!(
         "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, finished_service_at = NULL, \
@@ -65,7 +65,7 @@ pub(crate) fn retry(swap: &str, which: &str) -> String {
 }
 
 impl Swap {
-    /// `?4`: the fallback.
+    /// Returns the SQL that changes the completion; `?4` is the fallback.
     const fn sql(self) -> &'static str {
         match self {
             Self::Keep => ", refused_at = min(refused_at, ?1)",
@@ -156,9 +156,10 @@ fn found(id: JobId, row: &SqliteRow) -> Result<Found, StoreError> {
     })
 }
 
-/// Retries dead jobs, oldest first, up to a number per transaction.
+/// Retries dead jobs, oldest first, up to a limit per transaction.
 ///
-/// Each goes on behind the last one: a job that dies again meanwhile is not retried without end.
+/// Each transaction continues after the last job of the previous one, so a job that dies again in the meantime is not
+/// retried endlessly.
 pub(crate) struct RetryDead {
     pub(crate) handler: Option<HandlerName>,
     pub(crate) force: bool,
@@ -167,10 +168,10 @@ pub(crate) struct RetryDead {
     pub(crate) now: Timestamp,
 }
 
-/// What one transaction of [`RetryDead`] did.
+/// The result of one transaction of [`RetryDead`].
 pub(crate) struct Retried {
     pub(crate) jobs: u64,
-    /// The last of them; `None` if there was none.
+    /// The last retried job; `None` if there was none.
     pub(crate) last: Option<JobId>,
 }
 

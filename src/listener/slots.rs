@@ -1,6 +1,6 @@
-//! The places of a listener: who has one, who gets one, who gives one up.
+//! The slots of a listener: which connections have one, get one or give one up.
 //!
-//! The table decides. Here are the lock around it, the waiting, the metrics and the log.
+//! The table decides. This module adds the lock around it, the waiting, the metrics and the log.
 //!
 //! Metrics: the gauge `bridge_connections{listener}` and the counter `bridge_connections_evicted_total{listener}`.
 
@@ -15,16 +15,16 @@ use tokio::time::{Instant, timeout_at};
 use super::ListenerOptions;
 use super::table::{Admission, Id, Table};
 
-/// The places of one listener. Clones share them.
+/// The slots of one listener. Clones share them.
 #[derive(Clone)]
-pub(super) struct Places(Arc<Inner>);
+pub(super) struct Slots(Arc<Inner>);
 
 struct Inner {
     options: ListenerOptions,
     state: Mutex<State>,
-    /// A new connection may find a place now.
+    /// A new connection may get a slot now.
     changed: Notify,
-    /// A new connection finds no place, and no other one can be closed for it.
+    /// A new connection gets no slot, and no other connection can be closed for it.
     wanted: AtomicBool,
     open: Gauge,
     evicted: Counter,
@@ -32,27 +32,28 @@ struct Inner {
 
 struct State {
     table: Table,
-    bells: HashMap<Id, Arc<Bell>>,
+    close_signals: HashMap<Id, Arc<CloseSignal>>,
 }
 
-/// Tells a connection that it is to close.
+/// Asks a connection to close.
 #[derive(Default)]
-pub(super) struct Bell {
-    rings: Notify,
-    has_rung: AtomicBool,
+pub(super) struct CloseSignal {
+    notify: Notify,
+    was_sent: AtomicBool,
 }
 
-/// The place of one connection; dropping it gives it up.
-pub(super) struct Place {
-    places: Places,
+/// The slot of one connection. Dropping it frees the slot.
+pub(super) struct Slot {
+    slots: Slots,
     id: Id,
-    bell: Arc<Bell>,
+    close_signal: Arc<CloseSignal>,
 }
 
-impl Places {
-    /// All places are free.
+impl Slots {
+    /// Creates the slots, all of them free.
     pub(super) fn new(options: ListenerOptions) -> Self {
-        let state = State { table: Table::new(options.limits.max_connections), bells: HashMap::new() };
+        let state =
+            State { table: Table::new(options.limits.max_connections), close_signals: HashMap::new() };
         let open = gauge!("bridge_connections", "listener" => options.name);
         let evicted = counter!("bridge_connections_evicted_total", "listener" => options.name);
         open.increment(0.0);
@@ -61,21 +62,21 @@ impl Places {
         Self(Arc::new(Inner { options, state, changed, wanted, open, evicted }))
     }
 
-    /// How this listener is run.
+    /// Returns the listener's options.
     pub(super) fn options(&self) -> &ListenerOptions {
         &self.0.options
     }
 
-    /// Waits for a place for a new connection. If there is none, a connection that waits for its caller closes. Only one
-    /// task may wait at a time.
-    pub(super) async fn admit(&self) -> Place {
+    /// Waits for a slot for a new connection. If none is free, asks a connection that waits for its caller to close.
+    /// Only one task may wait at a time.
+    pub(super) async fn admit(&self) -> Slot {
         let mut full = None;
         loop {
             let now = Instant::now();
             match self.ask(now) {
-                Offer::Place(place) => {
+                Offer::Slot(slot) => {
                     self.0.wanted.store(false, Relaxed);
-                    return place;
+                    return slot;
                 }
                 Offer::Closing => self.0.changed.notified().await,
                 Offer::Full(Some(until)) => {
@@ -94,16 +95,16 @@ impl Places {
     fn ask(&self, now: Instant) -> Offer {
         let mut state = self.state();
         match state.table.admit(now) {
-            Admission::Place(id) => {
-                let bell = Arc::<Bell>::default();
-                state.bells.insert(id, bell.clone());
+            Admission::Slot(id) => {
+                let close_signal = Arc::<CloseSignal>::default();
+                state.close_signals.insert(id, close_signal.clone());
                 self.0.open.increment(1.0);
-                Offer::Place(Place { places: self.clone(), id, bell })
+                Offer::Slot(Slot { slots: self.clone(), id, close_signal })
             }
             Admission::AfterClosing(id) => {
-                if let Some(bell) = state.bells.get(&id) {
-                    bell.has_rung.store(true, Relaxed);
-                    bell.rings.notify_one();
+                if let Some(close_signal) = state.close_signals.get(&id) {
+                    close_signal.was_sent.store(true, Relaxed);
+                    close_signal.notify.notify_one();
                 }
                 Offer::Closing
             }
@@ -112,24 +113,24 @@ impl Places {
         }
     }
 
-    /// The caller of `id` is waited for from now on; `proven` is whether it has proved itself.
+    /// Records that `id` waits for its caller from now on; `proven` is whether the caller has proved itself.
     pub(super) fn waits(&self, id: Id, proven: bool) {
         let may_help = self.state().table.waits(id, proven, Instant::now());
         self.wake_if(may_help);
     }
 
-    /// The bridge works for `id` from now on.
+    /// Records that the bridge works on a request of `id` from now on.
     pub(super) fn works(&self, id: Id) {
         let declined = self.state().table.works(id);
         self.wake_if(declined);
     }
 
-    /// Whether a request may begin: only while fewer than `share` are in progress.
+    /// Whether a request may start: only while fewer than `share` are in progress.
     pub(super) fn may_begin(&self, share: usize) -> bool {
         self.state().table.may_begin(share)
     }
 
-    /// The request of `id` is in progress from now on.
+    /// Records that the request of `id` is in progress from now on.
     pub(super) fn begins(&self, id: Id) {
         let mut state = self.state();
         state.table.begins(id);
@@ -138,7 +139,7 @@ impl Places {
         self.wake_if(declined);
     }
 
-    /// The request of `id` is over, and its caller is waited for.
+    /// Records that the request of `id` has ended, and that the connection waits for its caller.
     pub(super) fn rests(&self, id: Id, proven: bool) {
         let mut state = self.state();
         state.table.finishes(id);
@@ -147,12 +148,13 @@ impl Places {
         self.wake_if(may_help);
     }
 
-    /// Whether a connection is to close with its next answer. It is if it was to close and a request came at that moment, or
-    /// if a new connection waits and there is no other way to make room: callers that ask on and on are never waited for.
-    /// If so, this is counted and logged.
-    pub(super) fn need_place_of(&self, bell: &Bell) -> bool {
+    /// Whether a connection must close with its next response: because it was asked to close when a request arrived,
+    /// or because a new connection waits and no other connection can be closed. Without the latter, callers that send
+    /// one request after another would never make room. If so, this is counted and logged.
+    pub(super) fn needs_slot_of(&self, close_signal: &CloseSignal) -> bool {
         let wanted = &self.0.wanted;
-        let needed = bell.has_rung.load(Relaxed) || wanted.load(Relaxed) && wanted.swap(false, Relaxed);
+        let needed =
+            close_signal.was_sent.load(Relaxed) || wanted.load(Relaxed) && wanted.swap(false, Relaxed);
         if needed {
             self.report_closed();
         }
@@ -166,7 +168,7 @@ impl Places {
             tracing::warn!(
                 listener = options.name,
                 max_connections = options.limits.max_connections,
-                "all connections are in use: one that waited for its caller, or had its answer, was closed for a new one"
+                "listener is full: closed a connection that was waiting or finished, to accept a new one"
             );
         }
     }
@@ -178,73 +180,73 @@ impl Places {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a single step, so a panic elsewhere leaves nothing half done.
+        // Each change is a single step, so a panic elsewhere leaves no inconsistent state.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 enum Offer {
-    Place(Place),
+    Slot(Slot),
     /// Another connection is closing.
     Closing,
     Full(Option<Instant>),
 }
 
-impl Place {
-    pub(super) fn places(&self) -> &Places {
-        &self.places
+impl Slot {
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     pub(super) fn id(&self) -> Id {
         self.id
     }
 
-    /// Waits until the connection may have to close: [`closes`](Self::closes) says whether it has to.
+    /// Waits until the connection may have to close; [`closes`](Self::closes) decides.
     pub(super) async fn asked(&self) {
-        self.bell.rings.notified().await;
+        self.close_signal.notify.notified().await;
     }
 
-    /// Rings when the connection is to close.
-    pub(super) fn bell(&self) -> Arc<Bell> {
-        self.bell.clone()
+    /// Returns the signal that asks the connection to close.
+    pub(super) fn close_signal(&self) -> Arc<CloseSignal> {
+        self.close_signal.clone()
     }
 
-    /// Whether the connection has to close for a new one. If so, this is counted and logged.
+    /// Whether the connection must close for a new one. If so, this is counted and logged.
     pub(super) fn closes(&self) -> bool {
-        if !self.places.state().table.closes(self.id) {
+        if !self.slots.state().table.closes(self.id) {
             return false;
         }
-        self.places.report_closed();
+        self.slots.report_closed();
         true
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut state = self.places.state();
+        let mut state = self.slots.state();
         state.table.closed(self.id);
-        state.bells.remove(&self.id);
+        state.close_signals.remove(&self.id);
         drop(state);
-        self.places.0.open.decrement(1.0);
-        self.places.wake_if(true);
+        self.slots.0.open.decrement(1.0);
+        self.slots.wake_if(true);
     }
 }
 
-/// While it lives, a new connection waits for a place.
-struct Full(Places);
+/// Exists while a new connection waits for a slot.
+struct Full(Slots);
 
 impl Full {
-    fn since(now: Instant, places: Places) -> Self {
-        let options = places.options();
+    fn since(now: Instant, slots: Slots) -> Self {
+        let options = slots.options();
         if options.log_limiter.allows("full") {
             tracing::warn!(
                 listener = options.name,
                 max_connections = options.limits.max_connections,
-                "all connections have a request in progress: new ones wait"
+                "listener is full: every connection has a request in progress, and new ones wait"
             );
         }
         (options.on_full)(Some(now));
-        Self(places)
+        Self(slots)
     }
 }
 

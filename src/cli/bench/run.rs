@@ -1,4 +1,4 @@
-//! The load itself, with a bar for whoever watches.
+//! The run itself, with a progress bar.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use super::Args;
 
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Sends every request and waits for their continues; says what came of it.
+/// Sends every request, waits for the continues, and returns a report.
 ///
 /// # Errors
 /// The bridge cannot be reached.
-pub(super) async fn play(args: &Args, batch: &Arc<Batch>) -> anyhow::Result<Report> {
+pub(super) async fn run_load(args: &Args, batch: &Arc<Batch>) -> anyhow::Result<Report> {
     let bar = Progress::start(args.requests, "{bar:30} {pos}/{len} continued  {elapsed}");
     let run = async {
         args.load().run(batch).await?;
-        // What does not come is in the report.
+        // The report lists the missing continues.
         let _missing = batch.ledger().settled(args.timeout()).await;
         anyhow::Ok(())
     };

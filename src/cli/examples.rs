@@ -1,0 +1,306 @@
+//! The examples that `--help` shows below the options of each command, and what the columns of its tables mean.
+
+/// The program itself.
+pub(super) const PROGRAM: &str = "\
+Examples:
+  salesbot-bridge config check
+  salesbot-bridge serve --config bridge.toml
+  salesbot-bridge doctor";
+
+pub(super) const SERVE: &str = "\
+Examples:
+  salesbot-bridge serve
+  salesbot-bridge serve --config /etc/salesbot-bridge/bridge.toml -v";
+
+#[cfg(feature = "tools")]
+pub(super) const DEMO: &str = "\
+Examples:
+  salesbot-bridge demo
+  salesbot-bridge demo --requests 200 --json
+  salesbot-bridge demo --keep -v";
+
+#[cfg(feature = "tools")]
+pub(super) const SIMULATE: &str = "\
+Examples:
+  salesbot-bridge simulate > bridge.toml
+  salesbot-bridge simulate --long-lived --bridge http://127.0.0.1:9000
+  salesbot-bridge simulate --language ru --rate-limit 7 --latency-ms 150";
+
+#[cfg(feature = "tools")]
+pub(super) const BENCH: &str = "\
+Examples:
+  salesbot-bridge bench
+  salesbot-bridge bench --requests 100000 --rate 2000 --json
+  salesbot-bridge bench --config bridge.toml --target http://127.0.0.1:8080";
+
+pub(super) const CONFIG: &str = "\
+Examples:
+  salesbot-bridge config check
+  salesbot-bridge config show --json";
+
+pub(super) const CONFIG_CHECK: &str = "\
+Examples:
+  salesbot-bridge config check
+  salesbot-bridge config check --config /etc/salesbot-bridge/bridge.toml";
+
+pub(super) const CONFIG_SHOW: &str = "\
+Examples:
+  salesbot-bridge config show
+  salesbot-bridge config show --json --config bridge.toml";
+
+pub(super) const CONFIG_SCHEMA: &str = "\
+Example:
+  salesbot-bridge config schema > bridge.schema.json";
+
+pub(super) const JOBS: &str = "\
+Examples:
+  salesbot-bridge jobs list --state dead
+  salesbot-bridge jobs show 018bcfe5-687b
+  salesbot-bridge jobs retry --dead";
+
+pub(super) const JOBS_LIST: &str = "\
+Columns:
+  ID          The job's id; on a terminal, first digits that no other id begins with
+  STATE       queued      waits for a worker
+              running     its handler runs
+              delivering  its answer is sent, or waits to be sent
+              delivered   Kommo accepted the answer
+              gone        no bot waits for the answer any longer
+              dead        the bridge gave up; `jobs retry` sends the answer again
+              cancelled   an operator cancelled it
+  HANDLER     The handler that the request named
+  ABOUT       The lead, contact or customer of the bot
+  AGE         Time since the bridge received the request
+  ACCOUNT     The Kommo account, by number
+  TRIES       Attempts of the handler + attempts to deliver
+  OUTCOME     Whose answer the bot gets: handler, or fallback and the reason
+  LAST ERROR  The most recent error; `earlier:` if the job was delivered after it
+  A narrow terminal omits OUTCOME, TRIES and ACCOUNT, and shortens texts.
+
+Examples:
+  salesbot-bridge jobs list --state dead --limit 10
+  salesbot-bridge jobs list --q 777002
+  salesbot-bridge jobs list --outcome fallback --handler greet --json";
+
+pub(super) const JOBS_SHOW: &str = "\
+Examples:
+  salesbot-bridge jobs show 018bcfe5-687b
+  salesbot-bridge jobs show 018bcfe5-687b-7000-8000-000000000001 --json";
+
+pub(super) const JOBS_RETRY: &str = "\
+Examples:
+  salesbot-bridge jobs retry 018bcfe5-687b 018bcfe5-6902
+  salesbot-bridge jobs retry 018bcfe5-687b --send fallback
+  salesbot-bridge jobs retry --dead --handler greet";
+
+pub(super) const JOBS_CANCEL: &str = "\
+Examples:
+  salesbot-bridge jobs cancel 018bcfe5-687b
+  salesbot-bridge jobs cancel 018bcfe5-687b 018bcfe5-6902 --json";
+
+pub(super) const WIDGETS: &str = "\
+Examples:
+  salesbot-bridge widgets list --installed
+  salesbot-bridge widgets show amo_asterisk --account shop";
+
+pub(super) const WIDGETS_LIST: &str = "\
+Examples:
+  salesbot-bridge widgets list --all
+  salesbot-bridge widgets list --installed --json
+  salesbot-bridge widgets list --account shop --page 2 --limit 100";
+
+pub(super) const WIDGETS_SHOW: &str = "\
+Examples:
+  salesbot-bridge widgets show amo_asterisk
+  salesbot-bridge widgets show amo_asterisk --json --show-secrets";
+
+pub(super) const WIDGETS_INSTALL: &str = "\
+A setting that is missing or invalid is named with exit status 2, and nothing is
+installed.
+
+Examples:
+  salesbot-bridge widgets install amo_asterisk --settings asterisk.json
+  salesbot-bridge widgets install amo_asterisk --settings asterisk.toml \\
+    --set login=example --set phones.504141=1039";
+
+pub(super) const WIDGETS_UNINSTALL: &str = "\
+Example:
+  salesbot-bridge widgets uninstall amo_asterisk";
+
+pub(super) const ACCOUNTS: &str = "\
+Examples:
+  salesbot-bridge accounts list
+  salesbot-bridge accounts authorize --integration main";
+
+pub(super) const ACCOUNTS_LIST: &str = "\
+Columns:
+  ACCOUNT      The account's host, and its name if it is in the configuration
+  NUMBER       The account's number in Kommo
+  INTEGRATION  The integration that it is connected through
+  STATE        active               the bridge has a token for it
+               needs_authorization  the bridge has no valid token for it
+               revoked              it was disconnected; its requests are refused
+  TOKEN UNTIL  When the token expires; the bridge renews OAuth tokens before that
+  WAITING      Deliveries that wait to be sent
+  WHAT TO DO   Why its deliveries wait, and how to fix that
+  A narrow terminal omits INTEGRATION, TOKEN UNTIL and NUMBER, and prints WHAT TO
+  DO below the row.
+
+Examples:
+  salesbot-bridge accounts list
+  salesbot-bridge accounts list --json";
+
+pub(super) const ACCOUNTS_AUTHORIZE: &str = "\
+Examples:
+  salesbot-bridge accounts authorize
+  salesbot-bridge accounts authorize --integration main --site https://www.amocrm.ru";
+
+pub(super) const ACCOUNTS_CONFIRM: &str = "\
+Examples:
+  salesbot-bridge accounts confirm shop.kommo.com
+  salesbot-bridge accounts confirm shop.kommo.com --account 31000001";
+
+pub(super) const ACCOUNTS_RESUME: &str = "\
+Examples:
+  salesbot-bridge accounts resume shop
+  salesbot-bridge accounts resume 31000001 --integration main";
+
+pub(super) const ACCOUNTS_REMOVE: &str = "\
+Examples:
+  salesbot-bridge accounts remove shop.kommo.com
+  salesbot-bridge accounts remove 31000001 --integration main";
+
+#[cfg(feature = "tools")]
+pub(super) const WIDGET_PACKAGE: &str = "\
+Examples:
+  salesbot-bridge widget-package --handler greet
+  salesbot-bridge widget-package --url https://bots.example.com/widget_request/greet
+  salesbot-bridge widget-package --handler greet --name 'Order status' \\
+    --field 'order:numeric={{lead.id}}' --exit silent='Say nothing' --version 1.1.0";
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  salesbot-bridge doctor
+  salesbot-bridge doctor --json --config bridge.toml";
+
+pub(super) const HEALTH: &str = "\
+Example:
+  salesbot-bridge health --config bridge.toml";
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory, Parser};
+
+    use crate::cli::Cli;
+
+    /// The verbs that begin a summary, in the imperative.
+    const VERBS: &[&str] = &[
+        "Ask",
+        "Cancel",
+        "Check",
+        "Connect",
+        "Install",
+        "List",
+        "Load",
+        "Print",
+        "Receive",
+        "Remove",
+        "Resume",
+        "Retry",
+        "Run",
+        "Show",
+        "Uninstall",
+        "Write",
+    ];
+
+    /// Every command that `--help` shows, after the words that call it.
+    fn commands() -> Vec<(Vec<String>, Command)> {
+        fn add(path: &[String], command: &Command, all: &mut Vec<(Vec<String>, Command)>) {
+            all.push((path.to_vec(), command.clone()));
+            for inner in command.get_subcommands() {
+                if !inner.is_hide_set() && inner.get_name() != "help" {
+                    add(&[path, &[inner.get_name().to_owned()]].concat(), inner, all);
+                }
+            }
+        }
+        let mut cli = Cli::command();
+        cli.build();
+        let mut all = Vec::new();
+        add(&["salesbot-bridge".to_owned()], &cli, &mut all);
+        all
+    }
+
+    fn after_help(command: &Command) -> String {
+        command.get_after_help().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// The command lines below `Examples:`, each on one line.
+    fn examples(help: &str) -> Vec<String> {
+        let heading = ["Examples:\n", "Example:\n"].iter().find_map(|heading| help.split_once(heading));
+        let lines = heading.map(|(_, lines)| lines.replace("\\\n", "")).unwrap_or_default();
+        let block = lines.split("\n\n").next().unwrap_or_default();
+        block.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    /// Splits a command line as a shell does, up to a redirection.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut is_quoted) = (Vec::new(), String::new(), false);
+        for letter in line.chars() {
+            match letter {
+                '\'' => is_quoted = !is_quoted,
+                ' ' if !is_quoted => words.push(std::mem::take(&mut word)),
+                letter => word.push(letter),
+            }
+        }
+        words.push(word);
+        words.into_iter().filter(|word| !word.is_empty()).take_while(|word| word != ">").collect()
+    }
+
+    #[test]
+    fn clap_accepts_the_definition_of_every_command() {
+        Cli::command().debug_assert();
+        let names: Vec<String> = commands().iter().map(|(path, _)| path.join(" ")).collect();
+        for name in ["salesbot-bridge", "salesbot-bridge serve", "salesbot-bridge jobs list"] {
+            assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
+        }
+    }
+
+    #[test]
+    fn every_summary_is_one_imperative_line_without_a_full_stop() {
+        for (path, command) in commands() {
+            let summary = command.get_about().map(ToString::to_string).unwrap_or_default();
+            let verb = summary.split([' ', ',']).next().unwrap_or_default();
+            assert!(VERBS.contains(&verb), "{path:?}: `{summary}` does not begin with a known verb");
+            assert!(!summary.contains('\n') && !summary.ends_with('.'), "{path:?}: `{summary}`");
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_that_parse_as_that_command() {
+        for (path, command) in commands() {
+            let examples = examples(&after_help(&command));
+            assert!((1..=3).contains(&examples.len()), "{path:?}: {examples:?}");
+            for example in examples {
+                let words = words(&example);
+                assert!(words.starts_with(&path), "{path:?}: `{example}` calls another command");
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    panic!("`{example}` does not parse: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn help_lists_global_options_after_the_options_and_before_the_examples() {
+        for (path, mut command) in commands() {
+            let help = command.render_help().to_string();
+            let at = |part: &str| help.find(part).unwrap_or_else(|| panic!("{path:?}: no {part} in\n{help}"));
+            let global = at("\nGlobal options:\n");
+            assert!(at("\nOptions:\n") < global && global < at("\nExample"), "{path:?}:\n{help}");
+            assert!(at("--config <FILE>") > global && at("--json") > global, "{path:?}:\n{help}");
+            for line in after_help(&command).lines() {
+                assert!(line.chars().count() <= 100, "{path:?}: wider than the rest of the help: {line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The program around the commands: what `--version`, `--help`, errors and the log call it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Command, CommandFactory, FromArgMatches};
+
+use crate::bridge::{Bridge, ProgramVersion};
+
+use super::{Cli, exit};
+
+/// The name of this package, and of the program that has only the built-in handlers.
+const BRIDGE: &str = env!("CARGO_PKG_NAME");
+
+/// A program with handlers of its own, and with every command of the bridge.
+///
+/// ```no_run
+/// # use salesbot_bridge::prelude::*;
+/// # struct Greeter;
+/// # impl Handler for Greeter {
+/// #     type Input = Value;
+/// #     async fn handle(&self, _: Request<Value>, _: Context) -> Result<Completion, HandlerError> {
+/// #         Ok(Completion::success())
+/// #     }
+/// # }
+/// use std::process::ExitCode;
+///
+/// use salesbot_bridge::cli::Program;
+///
+/// fn main() -> ExitCode {
+///     let program = Program::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+///     program.main(|bridge| bridge.handler("greet", Greeter))
+/// }
+/// ```
+///
+/// In a package `greeter` of version 1.2.0, `--version` prints `greeter 1.2.0 (salesbot-bridge 0.1.0)`, the examples of
+/// `--help` call `greeter`, errors begin with `greeter: `, and the first line of the log of `serve` names both versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    name: &'static str,
+    version: Option<&'static str>,
+}
+
+impl Program {
+    /// A program with this name and version. `env!("CARGO_PKG_NAME")` and `env!("CARGO_PKG_VERSION")` are those of the
+    /// package that contains the call.
+    pub const fn new(name: &'static str, version: &'static str) -> Self {
+        Self { name, version: Some(version) }
+    }
+
+    /// A program with the name of its executable. Its version is not known.
+    pub(super) fn of_executable() -> Self {
+        let called = std::env::args_os().next().unwrap_or_default();
+        Self::called(Path::new(&called).file_name().and_then(|name| name.to_str()).unwrap_or(BRIDGE))
+    }
+
+    fn called(name: &str) -> Self {
+        if name == BRIDGE {
+            return Self::new(BRIDGE, env!("CARGO_PKG_VERSION"));
+        }
+        // Clap wants texts that live as long as the process. There is one such name in a process.
+        Self { name: name.to_owned().leak(), version: None }
+    }
+
+    /// Runs the command that the arguments name. `register` adds the program's handlers to the bridge.
+    ///
+    /// The exit status is 0 on success, 1 on a failure while running, and 2 on wrong usage or configuration. Wrong usage,
+    /// `--help` and `--version` end the process without a return.
+    pub fn main(self, register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
+        exit::name_program(self.name);
+        let mut command = self.command();
+        let parsed = Cli::from_arg_matches(&command.get_matches_mut());
+        let cli = parsed.unwrap_or_else(|error| error.format(&mut command).exit());
+        super::execute(cli, |bridge| register(bridge).program(self.version_of()))
+    }
+
+    /// What the first line of the log says.
+    fn version_of(self) -> ProgramVersion {
+        ProgramVersion { name: self.name, version: self.version }
+    }
+
+    fn command(self) -> Command {
+        let version: &'static str = self.version_text().leak();
+        let mut command = Cli::command().name(self.name).version(version);
+        name_in_examples(&mut command, self.name);
+        command
+    }
+
+    /// What `--version` prints behind the name.
+    fn version_text(self) -> String {
+        let bridge = env!("CARGO_PKG_VERSION");
+        match self.version {
+            Some(version) if self.name == BRIDGE => version.to_owned(),
+            Some(version) => format!("{version} ({BRIDGE} {bridge})"),
+            None => format!("({BRIDGE} {bridge})"),
+        }
+    }
+}
+
+/// Lets the examples of each command call the program by its name.
+fn name_in_examples(command: &mut Command, name: &str) {
+    let called = |examples: String| examples.replace(&format!("  {BRIDGE} "), &format!("  {name} "));
+    if let Some(examples) = command.get_after_help().map(ToString::to_string) {
+        *command = std::mem::take(command).after_help(called(examples));
+    }
+    for inner in command.get_subcommands_mut() {
+        name_in_examples(inner, name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(program: Program) -> String {
+        program.command().render_version()
+    }
+
+    #[test]
+    fn version_names_the_program_and_the_bridge() {
+        let bridge = env!("CARGO_PKG_VERSION");
+        for (program, expected) in [
+            (Program::new("greeter", "1.2.0"), format!("greeter 1.2.0 (salesbot-bridge {bridge})\n")),
+            (Program::called("greeter"), format!("greeter (salesbot-bridge {bridge})\n")),
+            (Program::called("salesbot-bridge"), format!("salesbot-bridge {bridge}\n")),
+            (Program::new("salesbot-bridge", bridge), format!("salesbot-bridge {bridge}\n")),
+        ] {
+            assert_eq!(version(program), expected);
+        }
+    }
+
+    #[test]
+    fn examples_in_help_call_the_program_by_its_name() {
+        let help = |path: &[&str]| {
+            let mut command = Program::new("greeter", "1.2.0").command();
+            command.build();
+            let command =
+                path.iter().fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
+            command.render_long_help().to_string()
+        };
+        assert!(help(&[]).contains("Usage: greeter "), "{}", help(&[]));
+        let install = help(&["widgets", "install"]);
+        assert!(install.contains("  greeter widgets install amo_asterisk"), "{install}");
+        assert!(!install.contains("salesbot-bridge"), "{install}");
+    }
+}
