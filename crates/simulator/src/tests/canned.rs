@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::{Value, json};
 
 use super::super::{CannedResponse, Fault, Plan, Simulator};
-use super::{client, simulator};
+use super::{client, simulator, to};
 
 /// Calls `METHOD PATH` with the bearer of the account. Returns the status and the body, or `None` if the connection broke.
 async fn call(simulator: &Simulator, call: &str) -> Option<(u16, Value)> {
@@ -119,6 +119,19 @@ async fn what_was_received_is_found_by_its_call() {
     assert_eq!((calls[0].status, calls[0].json()), (Some(204), json!({ "price": 7 })));
     assert_eq!(simulator.calls_to("PATCH /api/v4/leads/5?with=contacts"), calls);
     assert!(simulator.calls_to("PATCH /api/v4/leads").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_of_a_continue_is_known_as_soon_as_its_bot_is_continued() {
+    let simulator = simulator().await;
+    for _ in 0..500 {
+        let bot = simulator.bot(Plan::default());
+        let sent = tokio::spawn(to(&simulator, &bot).json(&json!({ "data": {} })).send());
+        bot.continued().await;
+        assert_eq!(simulator.calls().last().map(|call| call.status), Some(Some(202)));
+        assert_eq!(simulator.api_calls().last().map(|call| call.status), Some(Some(202)));
+        sent.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]
