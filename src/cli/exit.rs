@@ -117,7 +117,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 /// Writes a result to `out`. Escapes all control characters except colours.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(super) fn print_to(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
     check_written(out.write_all(harmless(text, Keep::Colours).as_bytes()).and_then(|()| out.flush()))
 }
@@ -126,7 +126,7 @@ pub(super) fn print_to(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
 /// that stalls delays neither the event loop nor the stop.
 ///
 /// # Errors
-/// As [`print`]; or `stop` came first.
+/// As [`print()`]; or `stop` came first.
 #[cfg(feature = "tools")]
 pub(super) async fn print_until(stop: &CancellationToken, text: String) -> anyhow::Result<()> {
     let written = tokio::task::spawn_blocking(move || print(&text));

@@ -84,9 +84,9 @@ async fn a_wrong_token_is_reported_by_its_jobs_and_its_account_with_advice() {
     let listed = home.run(&["accounts", "list", "--json"]).expect(0).json();
     assert_eq!(listed["accounts"][0]["waits_for"]["cause"], "unauthorized", "{listed}");
     has(&home.run(&["doctor"]).expect(1).out, &["accounts.main.access_token"]);
-    // A lead without a job was refused, or never reached the bridge.
+    // A lead has no job if its request was refused or never reached the bridge.
     let nothing = home.run(&["jobs", "list", "--q", "777002"]).expect(0);
-    assert_eq!(nothing.out, "No such jobs.");
+    assert_eq!(nothing.out, "No matching jobs.");
     has(&nothing.err, &["refused", "wrong path", "the log"]);
 
     fs::write(home.path("account.token"), token).unwrap();
@@ -165,7 +165,7 @@ async fn the_warning_about_an_account_ends_with_its_last_waiting_job() {
     waits_for(&home, &id, "payment_required");
     serve.process.kill();
     let waits = waits_for(&home, &id, "bridge");
-    has(waits["why"].as_str().unwrap(), &["no bridge works on this store", "402"]);
+    has(waits["why"].as_str().unwrap(), &["no bridge serves this store", "402"]);
     has(waits["advice"].as_str().unwrap(), &["salesbot-bridge serve"]);
 }
 

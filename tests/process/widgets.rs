@@ -71,7 +71,7 @@ async fn a_widget_is_installed_and_uninstalled_and_its_secrets_are_masked() {
     let ended = home.run(&["widgets", "uninstall", "amo_asterisk"]).expect(0);
     assert_eq!(ended.out, "amo_asterisk is uninstalled.");
     let none = home.run(&["widgets", "list", "--installed"]).expect(0);
-    assert_eq!(none.out, "No such widgets.");
+    assert_eq!(none.out, "No matching widgets.");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,7 +116,7 @@ async fn failures_are_explained_and_wrong_usage_exits_with_2() {
         (main(&["install", "amo_asterisk", "--settings", "none.json"]), "none.json: cannot be read"),
         (
             main(&["install", "amo_dropbox", "--set", "cnof=x"]),
-            "`cnof` is no setting of this widget: it has conf",
+            "`cnof` is not a setting of this widget (expected one of: conf)",
         ),
     ] {
         let ended = ended.expect(2);
@@ -127,8 +127,8 @@ async fn failures_are_explained_and_wrong_usage_exits_with_2() {
     for (fault, part) in [
         (Fault::Status(404), "does not know it"),
         (Fault::Forbidden, "administrator"),
-        (Fault::PaymentRequired, "owner has to renew it"),
-        (Fault::HtmlForbidden, "blocks this address"),
+        (Fault::PaymentRequired, "owner must renew it"),
+        (Fault::HtmlForbidden, "blocks this IP address"),
     ] {
         simulator.set_outage(Some(fault));
         for command in [&["show", "x"][..], &["uninstall", "x"], &["list"], &["list", "--all"]] {
