@@ -3,8 +3,8 @@
 //!
 //! It has the structure of a tutorial, without batches or wake-ups. It keeps the guarantees that a fair comparison
 //! needs: the same signed forms, FULL durability, each `jti` once, every request continued at least once even after a
-//! crash, and backoff while Kommo does not accept it. It lacks the rest of the bridge: rate limits, circuit breakers, leases,
-//! deadlines, fallbacks, metrics, limits for slow callers.
+//! crash, and backoff while Kommo does not accept it. It lacks the rest of the bridge: rate limits, circuit breakers,
+//! leases, deadlines, fallbacks, metrics, limits for slow callers.
 //!
 //! It runs in its own process, as `serve --config FILE` like the bridge, and reads the keys that it needs from the
 //! bridge's configuration. It uses the bridge's memory allocator, which works in its favour.
@@ -40,9 +40,11 @@ struct Settings {
 /// # Errors
 /// The configuration cannot be read, the database cannot be opened, or there is no free port.
 pub fn main() -> Result<()> {
-    let file = std::env::args_os().next_back().ok_or("serve --config FILE")?;
-    let settings =
-        read(&std::fs::read_to_string(file)?.parse()?).ok_or("the configuration lacks a required key")?;
+    let file = std::env::args_os().next_back().ok_or("usage: serve --config FILE")?;
+    let settings = read(&std::fs::read_to_string(file)?.parse()?).ok_or(
+        "the configuration must have store.url, an integration with client_secret, \
+         and an account with base_url and access_token",
+    )?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
 }
 

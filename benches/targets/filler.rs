@@ -1,11 +1,10 @@
 //! Fills a store with millions of jobs.
 //!
-//! Copies the jobs that a real bridge left in the store, each many times with a new id and another time. So it adapts to
-//! the schema automatically: the columns come from the database, and only [`value`] knows any of them. The schema's
-//! CHECKs apply to every row. `job_counts` and `account_bytes` stay correct.
+//! Copies the jobs that a real bridge left in the store, each many times with a new id and shifted times. It needs no
+//! change when the schema changes: the columns come from the database, and only [`value`] knows any of them. The
+//! schema's CHECKs apply to every row. `job_counts` and `account_bytes` stay correct.
 //!
-//! The bridge must not run at the same time. A crash during the filling can corrupt the store; afterwards everything is
-//! on disk.
+//! The bridge must not run at the same time. A crash before [`fill`] returns can corrupt the store.
 
 use std::path::Path;
 use std::time::Duration;
@@ -122,7 +121,7 @@ fn value(column: &str, kind: &str) -> String {
     }
 }
 
-/// Selects the jobs to copy into the table `pick`, and returns their number.
+/// Fills the temporary table `pick` with the jobs to copy, and returns their number.
 async fn choose(database: &mut SqliteConnection, kind: Kind) -> Result<i64> {
     run(
         database,

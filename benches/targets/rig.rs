@@ -57,8 +57,7 @@ impl Rig {
     pub fn new(runs: usize, quick: bool, folder: Option<PathBuf>) -> Result<Self> {
         // A thousand accounts need a thousand ports. If the limit cannot be raised, those scenarios fail with an error.
         let limit = rustix::process::getrlimit(Resource::Nofile);
-        let _unraised =
-            rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
         let folder = match folder {
             Some(folder) => TempDir::new_in(folder)?,
             None => TempDir::new()?,

@@ -48,8 +48,9 @@ CREATE TABLE jobs (
     -- consecutive failures of the delivery (the exponent of the backoff), and the time of the first of them
     failures          INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     failing_since     INTEGER,
-    -- when Kommo last refused this job because of its account (401, 402, 403); NULL if it has not since its completion
-    -- was replaced. If this is not before failing_since, Kommo refuses the job itself and not its account
+    -- when Kommo last refused this job because of its account (401, 402, 403); NULL if Kommo has not refused the
+    -- current completion in this way. If this is not before failing_since, Kommo refuses the job itself and not its
+    -- account
     refused_at        INTEGER,
     -- which deliveries go first: 0 is a first try, 1 a retry, 2 a job that Kommo refused, perhaps because of its account
     delivery_rank     INTEGER AS (CASE WHEN failures > 0 THEN 1 WHEN refused_at IS NOT NULL THEN 2 ELSE 0 END) VIRTUAL,
@@ -156,7 +157,7 @@ CREATE TABLE idempotency_keys (
 ) STRICT, WITHOUT ROWID;
 
 -- The most recent keys, in order of arrival. Maintenance moves them into idempotency_keys in large groups: keys are
--- random, so moved one by one, each would change a page of its own there.
+-- random, so if they were moved one by one, each would change a different page there.
 CREATE TABLE recent_keys (
     -- ascending; maintenance remembers the highest one that it moves
     id         INTEGER NOT NULL PRIMARY KEY,

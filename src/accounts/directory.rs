@@ -96,8 +96,8 @@ impl Entry {
         Ok(Bearer { origin: origin.clone(), token: open.access.clone(), generation: self.record.generation })
     }
 
-    /// Ranks the accounts at one address; the greatest is called. Active accounts rank first, then the most recently
-    /// connected.
+    /// Ranks the accounts at one address; the greatest is called. Active accounts rank highest and revoked ones lowest;
+    /// among equals, the most recently connected one wins.
     fn rank(&self) -> (bool, bool, Option<Timestamp>) {
         let state = self.record.authorization.state();
         (state == AccountState::Active, state != AccountState::Revoked, self.record.connected_at)

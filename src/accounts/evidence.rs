@@ -83,7 +83,7 @@ impl LastAnswer {
 pub(super) enum Belief {
     /// The account is disconnected.
     Believe,
-    /// It is not known until the account can be checked.
+    /// Undecided until the account can be checked.
     Wait,
     /// The account is connected.
     Doubt,

@@ -3,8 +3,8 @@
 //! Anyone can make such a call, with any address in `delivery.allowed_hosts`. So the integration's secret is sent to
 //! the address only if verified tokens have shown which accounts are there ([`pairs`](super::pairs)), and tokens of
 //! another account are dropped. For any other address the code is stored encrypted, for as long as Kommo accepts it,
-//! until an operator confirms the address. The result of such an exchange never affects the account's pace, and the
-//! number of exchanges is limited ([`throttle`](super::throttle)); codes beyond the limit are also stored, and
+//! until an operator confirms the address. The result of an exchange without a link never affects the account's pace,
+//! and the number of exchanges is limited ([`throttle`](super::throttle)); codes beyond the limit are also stored, and
 //! exchanged when their turn comes.
 
 use std::collections::BTreeMap;

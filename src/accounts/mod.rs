@@ -96,12 +96,11 @@ struct Inner {
     link_turns: Mutex<LinkTurns>,
     /// The last check of each account after a call that reported its disconnection.
     last_answers: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<LastAnswer>>>>>,
-    /// Recently disconnected accounts, and until when, in elapsed time, requests that were checked before may still
-    /// arrive.
+    /// Recently disconnected accounts, each with the elapsed time until which requests verified earlier may still arrive.
     disconnected: Mutex<Vec<(AccountId, Duration)>>,
     /// Rows of the store that cannot be decrypted, and their generations.
     unreadable: Mutex<HashMap<AccountKey, u64>>,
-    /// Wakes the task that renews tokens, because something that decides when has changed.
+    /// Wakes the task that renews tokens, after a change that affects when they are due.
     changed: Notify,
 }
 
@@ -169,7 +168,7 @@ impl Accounts {
     ) -> Result<Bearer, NoBearer> {
         let account_ref = account_ref.into();
         if let Some(bearer) = self.long_lived(account_ref.origin) {
-            // It may have been replaced while a call with the old one was under way.
+            // It may have been replaced while a call with the old one was in progress.
             let is_new = !Arc::ptr_eq(&bearer.token, &refused.token);
             return if is_new { Ok(bearer) } else { Err(NoBearer::LongLived) };
         }

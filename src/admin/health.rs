@@ -92,7 +92,10 @@ mod tests {
             (
                 Phase::Starting,
                 Err(StoreError::Timeout),
-                vec!["the bridge is starting", "the store did not commit in time"],
+                vec![
+                    "the bridge is starting",
+                    "the store did not answer in time: check whether its disk is slow or another process locks it",
+                ],
             ),
         ] {
             assert_eq!(reasons(phase, store), expected);

@@ -69,8 +69,8 @@ fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
 mod tests {
     use super::*;
 
-    /// A CA whose key was discarded: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj
-    /// /CN=a`.
+    /// A CA whose key was discarded, created with
+    /// `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=a`.
     const PEM: &str = include_str!("tests/ca.pem");
 
     fn refused(text: &str) -> String {

@@ -101,7 +101,7 @@ pub(super) struct Store {
     pub(super) body_retention: Option<Text<Span>>,
 }
 
-/// What one account may use, so that it cannot fill the disk for all.
+/// What one account may use, so that it leaves disk space for the others.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Budget {

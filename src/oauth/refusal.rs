@@ -81,7 +81,7 @@ impl Refusal {
     /// because it may be a stranger's text.
     pub(super) fn reported(error: &str) -> Self {
         let is_code = error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        Self::Reported(if is_code { error } else { "which is not an OAuth error" }.to_owned())
+        Self::Reported(if is_code { error } else { "one that OAuth does not define" }.to_owned())
     }
 
     pub(super) fn kind(&self) -> Kind {

@@ -37,7 +37,7 @@ class Bridge:
     """`serve` with the handler `echo`. The constructor waits until it is ready; leaving a `with` block kills it.
 
     `accounts` have a long-lived token; `allowed` are additional hosts that may get a bearer. The constructor reads the
-    log up to the line that says that the bridge is ready. Whether to read on is up to the attack (`read_log`).
+    log only up to the line that says that the bridge is ready; call `read_log` to read the rest.
     """
 
     def __init__(self, program, accounts, allowed=(), more="", log=None):
@@ -91,7 +91,7 @@ class Bridge:
                 while os.read(self.log, 65536):
                     pass
             except OSError:
-                pass  # This is how reading a terminal ends.
+                pass  # A terminal reports its end as an error.
 
         threading.Thread(target=drain, daemon=True).start()
 

@@ -6,7 +6,7 @@ import termios
 from bridge import Bridge, check
 from kommo import Kommo
 
-# A pipe holds 64 KiB. Each of these bots causes about 2 KB of log, enough to fill any queue before the pipe too.
+# A pipe holds 64 KiB. Each of these bots causes about 2 KB of log, enough to fill the pipe and the bridge's queue.
 BOTS = 1_000
 MORE = """
 delivery.rate_per_account = 1000

@@ -18,10 +18,10 @@ def callback(bridge, **query):
 
 def anonymous_callback(program):
     for opted_in in ["", "integrations.main.install_without_link = true"]:
-        rob(program, opted_in)
+        attempt(program, opted_in)
 
 
-def rob(program, opted_in):
+def attempt(program, opted_in):
     kommo, evil = Kommo(222), Kommo(222)
     with Bridge(program, [], allowed=[kommo, evil], more=MORE + opted_in) as bridge:
         bridge.read_log()

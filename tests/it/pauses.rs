@@ -84,14 +84,16 @@ async fn a_403_without_json_pauses_its_account_and_all_accounts_if_two_in_a_row_
         let bot = with_faults(account, [Fault::HtmlForbidden]);
         let id = bridge.ask(&bot, "echo").await;
         let why = bridge.waiting(host(account)).await;
-        assert!(why.contains("403") && why.contains("blocks this address"), "{why}");
+        assert!(why.contains("403") && why.contains("blocks the bridge's IP address"), "{why}");
         refused.push((id, bot));
     }
     bridge.until("all to wait", || async { !bridge.ready().await.1["everybody_waits"].is_null() }).await;
     let waits = bridge.ready().await.1["everybody_waits"].clone();
     let why = waits["why"].as_str().unwrap();
     assert!(
-        why.contains(host(&one)) && why.contains(host(&two)) && why.contains("blocks this address"),
+        why.contains(host(&one))
+            && why.contains(host(&two))
+            && why.contains("blocks the bridge's IP address"),
         "{why}"
     );
     assert!(waits["until"].is_string(), "{waits}");
@@ -158,7 +160,7 @@ async fn a_429_pauses_its_account_for_as_long_as_kommo_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_without_a_bearer_waits_until_it_has_one() {
     let (kommo, unknown) = (kommo().await, account(2).await);
-    let bridge = Setup::with(&[&kommo, &unknown]).without("accounts", "kommo2").start().await.leaves_jobs();
+    let bridge = Setup::with(&[&kommo, &unknown]).without_token(&unknown).start().await.leaves_jobs();
     let bot = bot(&unknown);
     let id = bridge.ask(&bot, "echo").await;
     let why = bridge.waiting(host(&unknown)).await;

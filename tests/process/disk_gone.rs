@@ -133,7 +133,7 @@ async fn a_file_that_replaces_the_store_is_untouched_and_the_jobs_are_saved_besi
     let other = setting.file("bridge.db");
     fs::write(setting.file("other"), "a file of another program").unwrap();
     fs::rename(setting.file("other"), &other).unwrap();
-    setting.refuses("another file was put in the place").await;
+    setting.refuses("was replaced with another file").await;
     setting.recovers_from("bridge.db.saved").await;
 }
 

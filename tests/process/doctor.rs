@@ -80,7 +80,7 @@ async fn doctor_and_serve_name_the_configuration_file_and_the_route_of_calls() {
     let report = crate::process::run(used).expect(1);
     let (outcome, found, _) = checks(&report.json(), "outgoing").remove(0);
     assert!(
-        outcome == "ok" && found.contains("go through the proxy http://127.0.0.1:1 of HTTPS_PROXY"),
+        outcome == "ok" && found.contains("go through the proxy http://127.0.0.1:1 from HTTPS_PROXY"),
         "{found}"
     );
     let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));

@@ -165,7 +165,7 @@ async fn the_warning_about_an_account_ends_with_its_last_waiting_job() {
     waits_for(&home, &id, "payment_required");
     serve.process.kill();
     let waits = waits_for(&home, &id, "bridge");
-    has(waits["why"].as_str().unwrap(), &["no bridge works on this store", "402"]);
+    has(waits["why"].as_str().unwrap(), &["no bridge serves this store", "402"]);
     has(waits["advice"].as_str().unwrap(), &["salesbot-bridge serve"]);
 }
 

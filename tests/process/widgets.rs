@@ -116,7 +116,7 @@ async fn failures_are_explained_and_wrong_usage_exits_with_2() {
         (main(&["install", "amo_asterisk", "--settings", "none.json"]), "none.json: cannot be read"),
         (
             main(&["install", "amo_dropbox", "--set", "cnof=x"]),
-            "`cnof` is no setting of this widget: it has conf",
+            "`cnof` is not a setting of this widget (expected one of: conf)",
         ),
     ] {
         let ended = ended.expect(2);
@@ -127,8 +127,8 @@ async fn failures_are_explained_and_wrong_usage_exits_with_2() {
     for (fault, part) in [
         (Fault::Status(404), "does not know it"),
         (Fault::Forbidden, "administrator"),
-        (Fault::PaymentRequired, "owner has to renew it"),
-        (Fault::HtmlForbidden, "blocks this address"),
+        (Fault::PaymentRequired, "owner must renew it"),
+        (Fault::HtmlForbidden, "blocks this IP address"),
     ] {
         simulator.set_outage(Some(fault));
         for command in [&["show", "x"][..], &["uninstall", "x"], &["list"], &["list", "--all"]] {

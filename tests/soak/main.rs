@@ -1,4 +1,5 @@
-//! The long run of the crash rig: generation after generation, until the time is up.
+//! The long run of the crash rig: plays one generation, as many as `--generations` says, or as many as begin within
+//! `--seconds`.
 //!
 //! `cargo test --release --locked --test soak -- [--seconds N | --generations N] [--kills N] [--seed S] [--json]`.
 //! The first generation has seed S, the next S + 1, and so on. To replay a failed generation, use

@@ -20,7 +20,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
     let (full, empty) = (rig.store()?, rig.store()?);
     if machine::room(full.path())? < jobs as u64 * BYTES {
         return Err(format!(
-            "{jobs} finished jobs need {} GiB of free disk space",
+            "{jobs} finished jobs need {} GiB of free disk space: choose another disk with --folder",
             (jobs as u64 * BYTES) >> 30
         )
         .into());

@@ -10,7 +10,7 @@ use crate::load::Shape;
 use crate::rig::{Program, Rig};
 
 const MIB: f64 = (1 << 20) as f64;
-/// Time for the work after a start or after the last job to finish.
+/// Time for the bridge to become idle after its start or its last job.
 const WAIT_BEFORE_WATCHING: Duration = Duration::from_secs(5);
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {

@@ -10,7 +10,7 @@ use crate::rig::{Program, Rig};
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
     let waiting = rig.size(50_000, 1_000);
-    let mut rate = Figure::new(format!("others, jobs continued beside {waiting} waiting ones"), "/s");
+    let mut rate = Figure::new(format!("others, jobs continued while {waiting} wait"), "/s");
     let mut alone = Figure::new("others, jobs continued without them", "/s");
     let mut ratio = Figure::new("jobs continued, with / without", "×").target(Target::AtLeast(0.9));
     let mut cpu_ratio = Figure::new("CPU per job, with / without", "×");

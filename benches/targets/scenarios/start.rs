@@ -1,7 +1,7 @@
 //! The start after a crash, with a million unfinished jobs: the time until the bridge listens.
 //!
-//! Half of the jobs wait for a worker, because their handler hung; half wait for Kommo, which was down. The file is in the page cache, so
-//! this does not measure a cold disk.
+//! Before the crash, a handler hung and Kommo was down. The million jobs are copies of the first jobs that were left
+//! waiting. The file is in the page cache, so this does not measure a cold disk.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
 
     let mut listening =
         Figure::new(format!("until it listens, {jobs} unfinished jobs"), "s").target(Target::AtMost(2.0));
-    let mut ready = Figure::new("until /health/ready says yes", "s");
+    let mut ready = Figure::new("until /health/ready returns 200", "s");
     let mut memory = Figure::new("resident memory 5 s later", "MiB");
     for _ in 0..rig.runs {
         let started = Instant::now();

@@ -1,4 +1,4 @@
-//! The calls of a client: the five methods of the Widgets API, and any other as JSON.
+//! The calls of a client: the five methods of the Widgets API, and any other call as JSON.
 
 use std::any::type_name;
 use std::collections::HashSet;
@@ -24,27 +24,30 @@ use super::widgets::{Widget, WidgetList, WidgetPage};
 
 const WIDGETS_PATH: &str = "/api/v4/widgets";
 
-/// The most widgets on a page.
+/// The maximum number of widgets on a page.
 pub const MAX_WIDGETS: u32 = 250;
 
 impl Client {
-    /// One page of the widgets of the account: the public ones that are installed, and those that the token's user
-    /// added. `page` counts from 1, `limit` is at most [`MAX_WIDGETS`]. A page past the end is empty.
+    /// Reads one page of the account's widgets: the installed public widgets, and those that the token's user added.
+    ///
+    /// `page` counts from 1, and `limit` is at most [`MAX_WIDGETS`]. A page past the end is empty.
     ///
     /// # Errors
-    /// See [`Error`]. Also, before anything is sent, for a `page` or `limit` that Kommo does not take.
+    /// See [`Error`]; [`Error::Refused`] if `page` or `limit` is invalid.
     pub async fn widgets(&self, page: u32, limit: u32) -> Result<WidgetPage, Error> {
         Ok(self.page(list_path(page, limit)?, page).await?.0)
     }
 
-    /// All widgets of the account, by pages of `limit`, as [`widget_pages`](Self::widget_pages).
+    /// Reads all widgets of the account, in pages of `limit`, like [`widget_pages`](Self::widget_pages).
     pub fn all_widgets(&self, limit: u32) -> BoxStream<'static, Result<Widget, Error>> {
         let items = |page: WidgetPage| stream::iter(page.widgets.into_iter().map(Ok));
         self.widget_pages(limit).map_ok(items).try_flatten().boxed()
     }
 
-    /// All pages of the list of widgets, each read when it is asked for. It goes where Kommo's link to the next page
-    /// leads, and ends with an error if that is another host, or a page that it has read. A failed page ends it.
+    /// Reads all pages of the account's widgets, each when the stream is polled for it.
+    ///
+    /// The stream follows Kommo's links to the next page. It ends after a page that fails, and with an error if a link
+    /// leads to another host or back to a page that was read.
     pub fn widget_pages(&self, limit: u32) -> BoxStream<'static, Result<WidgetPage, Error>> {
         let client = self.clone();
         let first = list_path(1, limit);
@@ -54,12 +57,14 @@ impl Client {
             async move {
                 let Some(path) = path? else { return Ok(None) };
                 let (page, origin) = client.page(path, number).await?;
-                // A bad link is an error after the page that has it.
+                // The error of a bad link follows the page that contains it.
                 let next = page.next.as_deref().map(|link| path_of(link, &origin)).transpose();
                 let next = match next {
                     Ok(Some(next)) if !read.insert(next.clone()) => Err(Error::Unexpected {
                         expected: "a list of widgets that ends".to_owned(),
-                        why: format!("the link behind page {number} leads back to a page that was read"),
+                        why: format!(
+                            "the link after page {number} leads back to a page that was already read"
+                        ),
                     }),
                     next => next,
                 };
@@ -76,19 +81,19 @@ impl Client {
         Ok((list.map_or(none, |list| list.into_page(number)), reply.origin))
     }
 
-    /// The widget of this code, if it is public or the token's user added it.
+    /// Reads the widget with this code. It must be public, or the token's user must have added it.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::NotFound`] if there is none.
+    /// See [`Error`]; [`Error::NotFound`] if there is no such widget.
     pub async fn widget(&self, code: &str) -> Result<Widget, Error> {
         let reply = self.call(ApiRequest::get(widget_path(code)?)).await?;
         decoded(&reply, "a widget")
     }
 
-    /// Installs a widget, after its template was read and the settings fit it. The token has to be an administrator's.
+    /// Installs a widget, after checking the settings against its template. The token must belong to an administrator.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Settings`] names every setting that does not fit, and then nothing was sent.
+    /// See [`Error`]; [`Error::Settings`] names every setting that does not fit, and nothing was installed.
     pub async fn install_widget(&self, code: &str, settings: &WidgetSettings) -> Result<Widget, Error> {
         let widget = self.widget(code).await?;
         settings
@@ -97,10 +102,10 @@ impl Client {
         self.install_widget_unchecked(code, settings).await
     }
 
-    /// The same without the check: Kommo decides what fits.
+    /// Installs a widget without checking the settings; Kommo decides whether they fit.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Invalid`] says what Kommo does not take.
+    /// See [`Error`]; [`Error::Invalid`] names what Kommo refuses.
     pub async fn install_widget_unchecked(
         &self,
         code: &str,
@@ -110,7 +115,7 @@ impl Client {
         decoded(&reply, "the installed widget")
     }
 
-    /// Uninstalls a widget. The token has to be an administrator's.
+    /// Uninstalls a widget. The token must belong to an administrator.
     ///
     /// # Errors
     /// See [`Error`].
@@ -118,11 +123,14 @@ impl Client {
         self.call(ApiRequest::delete(widget_path(code)?)).await.map(drop)
     }
 
-    /// Continues the bot that waits at `return_url`. It is sent once: a continue that must arrive is a handler's
-    /// completion, which the bridge delivers. The token has to be an administrator's.
+    /// Continues the bot that waits at `return_url`. The token must belong to an administrator.
+    ///
+    /// The continue is a write, so the client does not retry it if its response is lost. If the continue must arrive,
+    /// return it as the completion of a handler, which the bridge delivers.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::NotFound`] if no bot waits there. Also if `return_url` is of another account.
+    /// See [`Error`]; [`Error::NotFound`] if no bot waits there, [`Error::Refused`] if `return_url` belongs to another
+    /// account.
     pub async fn continue_bot(
         &self,
         return_url: &ReturnUrl,
@@ -130,7 +138,7 @@ impl Client {
     ) -> Result<(), Error> {
         if return_url.origin() != self.account_url() {
             return Err(Error::Refused(Reason::new(format!(
-                "the return_url is of another account than {}: ask that account's client",
+                "the return_url belongs to another account than {}: use that account's client",
                 self.account_url()
             ))));
         }
@@ -138,10 +146,10 @@ impl Client {
         self.call(request).await.map(drop)
     }
 
-    /// The same by what a `return_url` is made of.
+    /// Continues the bot that waits at the `return_url` with these parts.
     ///
     /// # Errors
-    /// As [`continue_bot`](Self::continue_bot).
+    /// The errors of [`continue_bot`](Self::continue_bot).
     pub async fn continue_block(
         &self,
         bot_type: BotType,
@@ -152,13 +160,13 @@ impl Client {
         let bot_type = bot_type.as_str();
         let text = format!("{}/api/v4/{bot_type}/{bot_id}/continue/{continue_id}", self.account_url());
         let return_url = text.parse().map_err(|_| {
-            Error::Refused(Reason::new("this is no bot and continue id: both come with a widget_request"))
+            Error::Refused(Reason::new("invalid bot id or continue id: use the values of a widget_request"))
         })?;
         self.continue_bot(&return_url, completion).await
     }
 
-    /// Reads a path of the account, `/api/v4/leads/7?with=contacts`. Where Kommo has nothing to show it answers 204
-    /// without a body; that is `null`.
+    /// Reads a path of the account, such as `/api/v4/leads/7?with=contacts`. If Kommo has nothing to return, it answers 204
+    /// without a body, and the result is `null`.
     ///
     /// # Errors
     /// See [`Error`].
@@ -166,7 +174,7 @@ impl Client {
         self.get(path).await
     }
 
-    /// Posts JSON to a path of the account. It is sent once.
+    /// Posts JSON to a path of the account. The client does not retry it if the response is lost.
     ///
     /// # Errors
     /// See [`Error`].
@@ -174,7 +182,7 @@ impl Client {
         self.post(path, body).await
     }
 
-    /// Changes what is at a path of the account. It is sent once.
+    /// Sends JSON to a path of the account with `PATCH`. The client does not retry it if the response is lost.
     ///
     /// # Errors
     /// See [`Error`].
@@ -182,18 +190,19 @@ impl Client {
         self.patch(path, body).await
     }
 
-    /// As [`get_json`](Self::get_json), into a type of your own: an `Option` if there may be nothing.
+    /// Like [`get_json`](Self::get_json), but returns a type of your own: an `Option` if Kommo may have nothing to return.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Unexpected`] names the place that does not fit the type.
+    /// See [`Error`]; [`Error::Unexpected`] names the place in the response that does not fit the type.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         decoded(&self.call(ApiRequest::get(path)).await?, type_name::<T>())
     }
 
-    /// As [`post_json`](Self::post_json), with the answer in a type of your own.
+    /// Like [`post_json`](Self::post_json), but returns the response as a type of your own.
     ///
     /// # Errors
-    /// As [`get`](Self::get). What was posted is done, also if its answer does not fit.
+    /// The errors of [`get`](Self::get). After [`Error::Unexpected`], the call has taken effect although its response does
+    /// not fit.
     pub async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -203,10 +212,11 @@ impl Client {
         decoded(&self.call(request).await?, type_name::<T>())
     }
 
-    /// As [`patch_json`](Self::patch_json), with the answer in a type of your own.
+    /// Like [`patch_json`](Self::patch_json), but returns the response as a type of your own.
     ///
     /// # Errors
-    /// As [`get`](Self::get). What was changed is changed, also if its answer does not fit.
+    /// The errors of [`get`](Self::get). After [`Error::Unexpected`], the call has taken effect although its response does
+    /// not fit.
     pub async fn patch<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -220,7 +230,7 @@ impl Client {
 fn list_path(page: u32, limit: u32) -> Result<String, Error> {
     if page == 0 || limit == 0 || limit > MAX_WIDGETS {
         return Err(Error::Refused(Reason::new(format!(
-            "there is no page {page} of {limit} widgets: pages count from 1 and hold 1 to {MAX_WIDGETS}"
+            "invalid page {page} or limit {limit}: pages count from 1, and the limit is 1 to {MAX_WIDGETS} widgets"
         ))));
     }
     Ok(format!("{WIDGETS_PATH}?limit={limit}&page={page}"))
@@ -230,7 +240,7 @@ fn widget_path(code: &str) -> Result<String, Error> {
     Ok(format!("{WIDGETS_PATH}/{}", segment(code)?))
 }
 
-/// Path and query of a link, which must lead to the account that gave it.
+/// The path and query of a link, which must lead to the account that sent it.
 fn path_of(link: &str, origin: &str) -> Result<String, Error> {
     let elsewhere = || Error::Unexpected {
         expected: "a list of widgets of this account".to_owned(),
@@ -245,14 +255,17 @@ fn path_of(link: &str, origin: &str) -> Result<String, Error> {
     Ok(format!("{}{query}", url.path()))
 }
 
-/// The body as a value; `expected` says what it should be.
+/// Decodes the body; `expected` describes the value for the error.
 fn decoded<T: DeserializeOwned>(reply: &Reply, expected: &str) -> Result<T, Error> {
     let body = &reply.response.body;
     let unexpected = |why: String| Error::Unexpected { expected: expected.to_owned(), why };
     match reply.response.body_end {
         BodyEnd::Complete => {}
         BodyEnd::BrokeOff => {
-            return Err(Error::Transport { reason: Reason::new("the answer broke off"), sent: true });
+            return Err(Error::Transport {
+                reason: Reason::new("the connection broke before the end of the response"),
+                sent: true,
+            });
         }
         BodyEnd::TooLong => {
             return Err(unexpected(format!("it is longer than {} MiB", MAX_LIST_BYTES >> 20)));
@@ -261,14 +274,14 @@ fn decoded<T: DeserializeOwned>(reply: &Reply, expected: &str) -> Result<T, Erro
     let body = if body.is_empty() { b"null" } else { body.as_slice() };
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        // The error itself may repeat what was there.
+        // Omit the error's text, because it may quote the body.
         let (path, cause) = (error.path().to_string(), error.inner());
         unexpected(if cause.is_data() {
-            format!("`{path}` is missing or of another type")
+            format!("`{path}` is missing or has another type")
         } else {
             "it is not JSON".to_owned()
         })
     })?;
-    reader.end().map_err(|_| unexpected("there is more than one value".to_owned()))?;
+    reader.end().map_err(|_| unexpected("it has more than one JSON value".to_owned()))?;
     Ok(value)
 }

@@ -1,8 +1,8 @@
-//! The client of one account: how a program gets one, and how it makes a call.
+//! The client for one account.
 //!
-//! Every call takes the same way: it gets a bearer, waits for a permit of the limiter that all calls to the account share,
-//! passes the host rules, is sent, and then does what [`retry`](super::retry) decides. While a call waits for a permit or for
-//! another token it holds no reservation, so calls that wait for each other cannot stop each other.
+//! Every call takes the same steps. It gets a bearer, waits for a permit from the limiter that all calls to the account
+//! share, passes the host rules, is sent, and then does what [`retry`](super::retry) decides. While a call waits for a
+//! permit or for another token, it holds no reservation, so waiting calls cannot deadlock.
 
 mod factory;
 mod options;
@@ -33,11 +33,11 @@ pub use options::ClientOptions;
 
 /// Makes calls to one Kommo account. Cheap to clone; clones share the pace and the connections.
 ///
-/// It makes no more calls a second than the account allows, waits when Kommo asks it to, and gives the token to the
-/// account alone. Reads are tried up to four times if that may help. Writes are sent once, except after a response that says
-/// that Kommo did nothing (401, 429). If the response to a write is lost, we cannot tell whether it took effect.
+/// It keeps to the account's rate, waits when Kommo asks it to, and sends the token only to the account. It tries a read up
+/// to four times if that may help. It sends a write once, and retries it only after a response that shows that Kommo did
+/// nothing (401, 429). If the response to a write is lost, we cannot tell whether the write took effect.
 ///
-/// A handler of the bridge gets one from its context, any other program from [`Client::new`]:
+/// A handler of the bridge gets a client from its context. Other programs call [`Client::new`]:
 ///
 /// ```no_run
 /// use salesbot_bridge_kommo::{Client, ClientOptions};
@@ -56,18 +56,18 @@ pub struct Client {
     patience: Duration,
 }
 
-/// What came back from a call, and from where: the account may have moved.
+/// The response to a call, and the origin that sent it: the account may have moved.
 pub(super) struct Reply {
     pub(super) response: Response,
     pub(super) origin: Arc<str>,
 }
 
 impl Client {
-    /// A client with a pace of its own, for the account at `base_url` (`https://example.kommo.com`) and its long-lived
+    /// Creates a client with its own pace for the account at `base_url` (`https://example.kommo.com`), with a long-lived
     /// token.
     ///
     /// # Errors
-    /// `base_url` is not an address that may get a token; or there are no CA certificates.
+    /// `base_url` is not an account's address, or the options do not allow it; or the system has no CA certificates.
     pub fn new(
         base_url: impl AsRef<str>,
         token: SecretString,
@@ -75,12 +75,13 @@ impl Client {
     ) -> Result<Self, Error> {
         let text = base_url.as_ref();
         let refused = |source: Box<dyn std::error::Error + Send + Sync>| {
-            let text = format!("`{text}` is no address of an account, like https://example.kommo.com");
+            let text =
+                format!("`{text}` is not an account's address (expected one like https://example.kommo.com)");
             Error::Refused(Reason::caused_by(text, source))
         };
         let url = Url::parse(text).map_err(|error| refused(error.into()))?;
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(refused("there is something behind the host".into()));
+            return Err(refused("it has a path, a query or a fragment".into()));
         }
         options.hosts.check(&url).map_err(|refusal| refused(refusal.into()))?;
         let origin = url.origin().ascii_serialization();
@@ -100,19 +101,19 @@ impl Client {
         Ok(Arc::new(clients).client_at(origin))
     }
 
-    /// The same client, whose calls wait for at most so long: for their turn, for the end of a pause, for further
-    /// tries. A call that is under way then still has its time.
+    /// Returns the client with another limit on how long a call waits: for its turn, for the end of a pause, and for
+    /// retries. The limit does not interrupt a call that was already sent.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// The account's address as the client knows it, `https://example.kommo.com`.
+    /// The account's address, `https://example.kommo.com`. It may be outdated if the account has moved.
     pub fn account_url(&self) -> &str {
         &self.origin
     }
 
-    /// Makes the call, with all that belongs to it. Only a success is a reply.
+    /// Makes the call, with all waits and retries. Only a success is a reply.
     pub(super) async fn call(&self, request: ApiRequest) -> Result<Reply, Error> {
         let client = self.clone();
         let Some(runtime) = &self.shared.runtime else { return client.run(request).await };
@@ -137,7 +138,7 @@ impl Client {
                 continue;
             }
             if permit.start().is_err() {
-                // A pause began since it had its turn: it waits for the next one.
+                // A pause began after the permit was issued. Wait for the next permit.
                 continue;
             }
             tries += 1;
@@ -153,12 +154,12 @@ impl Client {
                         permit.succeeded();
                     }
                     Error::check(outcome)?;
-                    // An outcome is accepted only if there is a response.
+                    // An accepted outcome always has a response.
                     let response = result.unwrap_or_default();
                     return Ok(Reply { response, origin: bearer.origin });
                 }
                 Decision::RenewToken => {
-                    // Renewing needs a permit itself, and this reservation could be the only one.
+                    // The renewal needs a permit itself, and this could be the only one.
                     drop(permit);
                     tries -= 1;
                     renewed = true;
@@ -174,7 +175,7 @@ impl Client {
                 Decision::RetryAfter(delay) => {
                     drop(permit);
                     if clock.elapsed().saturating_add(delay) >= deadline {
-                        // Only what was not accepted is tried again.
+                        // This returns the error: only an outcome that was not accepted leads to a retry.
                         Error::check(outcome)?;
                     }
                     clock.sleep(delay).await;
@@ -197,22 +198,22 @@ impl Client {
 }
 
 impl ClientFactory {
-    /// The client of the account at this address, `https://example.kommo.com`.
+    /// The client for the account at `origin`, such as `https://example.kommo.com`.
     pub fn client_at(self: &Arc<Self>, origin: impl Into<Arc<str>>) -> Client {
         Client { shared: self.clone(), origin: origin.into(), account_id: None, patience: self.patience }
     }
 
-    /// The client of just this account, which is at this address or was.
+    /// The client for the account `account_id`, which is or was at `origin`.
     pub fn client_of(self: &Arc<Self>, origin: impl Into<Arc<str>>, account_id: AccountId) -> Client {
         Client { account_id: Some(account_id), ..self.client_at(origin) }
     }
 }
 
-/// What came of the call. A read needs its whole body: one that broke off is lost.
+/// The outcome of the call. A read needs its whole body, so a truncated body counts as a lost response.
 fn outcome_of(request: &ApiRequest, result: &Result<Response, CallFailure>) -> CallOutcome {
     match result {
         Ok(response) if request.is_read() && response.broke_off() => {
-            let reason = Reason::new("the answer broke off");
+            let reason = Reason::new("the connection broke before the end of the response");
             CallOutcome::NoResponse(CallFailure::Lost { reason, timed_out: false })
         }
         result => CallOutcome::of(result),
@@ -230,11 +231,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_is_made_for_an_account_and_nothing_else() {
+    fn client_is_created_only_for_an_allowed_account_address() {
         let client = |url: &str| Client::new(url, "a-token".into(), ClientOptions::default());
-        let made = client("https://Example.kommo.com/").unwrap();
-        assert_eq!(made.account_url(), "https://example.kommo.com");
-        assert!(!format!("{made:?}").contains("a-token"));
+        let created = client("https://Example.kommo.com/").unwrap();
+        assert_eq!(created.account_url(), "https://example.kommo.com");
+        assert!(!format!("{created:?}").contains("a-token"));
         for url in [
             "example.kommo.com",
             "http://example.kommo.com",
@@ -245,7 +246,7 @@ mod tests {
             "https://127.0.0.1",
         ] {
             let error = client(url).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("`{url}` is no address of an account")), "{error}");
+            assert!(error.starts_with(&format!("`{url}` is not an account's address")), "{error}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Where a client gets its bearer token from.
+//! The source of bearer tokens.
 //!
-//! The client does not know whether a token lives for years or for a day, nor where it is stored. It asks for the bearer
-//! before each call, and once more if Kommo refuses it.
+//! The client does not know where tokens are stored, or whether a token is valid for years or for a day. It gets a bearer
+//! before each call, and another one if Kommo refuses the first.
 
 use std::fmt;
 use std::future::Future;
@@ -12,19 +12,19 @@ use secrecy::SecretString;
 
 use model::{AccountId, WaitCause};
 
-/// A token, and where it may be used now.
+/// A token, and the address at which it may be used now.
 #[derive(Clone)]
 pub struct Bearer {
-    /// Scheme, host and port that the account has now. It differs from the one asked for if the account has moved.
+    /// The account's current scheme, host and port. They differ from the requested ones if the account has moved.
     pub origin: Arc<str>,
     /// The access token.
     pub token: Arc<SecretString>,
-    /// Tells this token from its successors, from 1; 0 for a long-lived one, which has none.
+    /// A number that distinguishes this token from its successors, from 1; 0 for a long-lived token, which has none.
     pub generation: u64,
 }
 
 impl Bearer {
-    /// Whether only an operator can renew it.
+    /// Whether the token is long-lived, so that only an operator can renew it.
     pub const fn is_long_lived(&self) -> bool {
         self.generation == 0
     }
@@ -36,7 +36,7 @@ impl fmt::Debug for Bearer {
     }
 }
 
-/// Why there is no bearer. The texts say what a person has to do.
+/// The reason why there is no bearer. The texts say what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoBearer {
     /// No account with this address is connected.
@@ -45,28 +45,28 @@ pub enum NoBearer {
          base_url and access_token"
     )]
     Unknown,
-    /// Its tokens no longer work, or it was disconnected.
+    /// The account's tokens no longer work, or the account was disconnected.
     #[error("{why}; run `salesbot-bridge accounts authorize`")]
     NeedsAuthorization {
-        /// What happened to it.
+        /// The reason.
         why: String,
     },
-    /// Kommo refuses a token that cannot be renewed.
+    /// Kommo refuses the account's long-lived token, which the bridge cannot renew.
     #[error(
-        "Kommo refuses its long-lived token: an administrator of the account has to make a new one; put it into \
+        "Kommo refuses its long-lived token: an administrator of the account must create a new one; put it into \
          accounts.NAME.access_token and restart, or into the file of access_token_file and send SIGHUP"
     )]
     LongLived,
-    /// The token has to be renewed, and that did not work just now. It may later.
+    /// The token must be renewed, and the renewal failed. A later one may succeed.
     #[error("its token could not be renewed: {why}")]
     NotRenewed {
-        /// What went wrong.
+        /// The error.
         why: String,
     },
 }
 
 impl NoBearer {
-    /// What calls to the account wait for, then.
+    /// The cause for which calls to the account wait.
     #[doc(hidden)]
     pub const fn cause(&self) -> WaitCause {
         match self {
@@ -76,7 +76,7 @@ impl NoBearer {
         }
     }
 
-    /// What is wrong, without what to do about it.
+    /// The problem, without advice.
     pub fn what(&self) -> String {
         match self {
             Self::Unknown => "no account with this address is connected".to_owned(),
@@ -87,15 +87,15 @@ impl NoBearer {
     }
 }
 
-/// A bearer, once [`Credentials`] have it.
+/// A future of [`Credentials`] that returns a bearer.
 pub type BearerFuture<'a> = Pin<Box<dyn Future<Output = Result<Bearer, NoBearer>> + Send + 'a>>;
 
 /// The account that a call is for.
 #[derive(Clone, Copy, Debug)]
 pub struct AccountRef<'a> {
-    /// Its address, or one that it had: `https://example.kommo.com`.
+    /// The account's current or former address: `https://example.kommo.com`.
     pub origin: &'a str,
-    /// Kommo's number of it, if that is known. Addresses pass from one account to another; then the number decides.
+    /// The account's number, if known. An address can pass from one account to another; then the number decides.
     pub account_id: Option<AccountId>,
 }
 
@@ -111,21 +111,21 @@ impl<'a> From<(&'a str, AccountId)> for AccountRef<'a> {
     }
 }
 
-/// Gives out the bearers of accounts.
+/// Provides the bearers of accounts.
 pub trait Credentials: Send + Sync {
-    /// A bearer of that account that is not known to be stale.
+    /// Returns a bearer of the account that is not known to be invalid.
     fn bearer<'a>(&'a self, account: AccountRef<'a>) -> BearerFuture<'a>;
 
-    /// Another bearer in place of `refused`, to which Kommo said 401.
+    /// Returns another bearer instead of `refused`, to which Kommo answered 401.
     fn renewed<'a>(&'a self, account: AccountRef<'a>, refused: &'a Bearer) -> BearerFuture<'a>;
 
-    /// Whether Kommo has said 401 to this bearer since it was given out, and it is being renewed.
+    /// Whether Kommo has answered 401 to this bearer since it was issued, so that it is being renewed.
     fn is_refused(&self, _: AccountRef<'_>, _: &Bearer) -> bool {
         false
     }
 }
 
-/// A long-lived token of one account: what a program that uses the client alone has.
+/// The long-lived token of one account, for a program without a bridge.
 pub struct LongLived(Bearer);
 
 impl LongLived {

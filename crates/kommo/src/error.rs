@@ -1,8 +1,8 @@
-//! What can go wrong with a call, for the programs that make them.
+//! The errors of a call.
 //!
-//! Each text says what to do. What Kommo wrote follows it, in one line of at most a thousand characters: it can be Russian, so
-//! decide on the variant, not on a text. No error contains a body or a token. The error behind one is its
-//! [`source`](std::error::Error::source): print the whole chain where an operator reads it.
+//! Each text says what to do, followed by Kommo's own text in one line of at most 1,000 characters. That text can be
+//! Russian, so match on the variant, not on the text. No error contains a body or a token. The underlying error is the
+//! [`source`](std::error::Error::source), so print the whole chain for operators.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,102 +14,102 @@ use super::problem::ValidationError;
 use super::reason::Reason;
 use super::settings::SettingMistake;
 
-/// Why a call has no result.
+/// The reason why a call failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nothing was sent: what was asked for cannot be asked.
+    /// Nothing was sent, because the call is invalid.
     #[error(transparent)]
     Refused(Reason),
-    /// Nothing was installed: the settings do not fit the widget.
+    /// Nothing was installed, because the settings do not fit the widget.
     #[error(
         "nothing was installed: these settings do not fit the widget `{code}`: {}",
         mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     Settings {
-        /// The widget.
+        /// The code of the widget.
         code: String,
-        /// Every mistake.
+        /// All mistakes.
         mistakes: Vec<SettingMistake>,
     },
-    /// Nothing was sent: there is no token for the account.
+    /// Nothing was sent, because there is no token for the account.
     #[error(transparent)]
     NotConnected(NoBearer),
-    /// Nothing was sent: calls to the account are paused, and the pause is longer than the call may wait.
-    #[error("calls to this account are paused{}: try again later", behind(*left))]
+    /// Nothing was sent, because calls to the account are paused for longer than the call may wait.
+    #[error("calls to this account are paused{}: try again later", for_span(*left))]
     Paused {
-        /// How long it would take, if that is known.
+        /// The remaining time, if known.
         left: Option<Duration>,
     },
-    /// 401, also after the token was renewed.
-    #[error("Kommo does not take the token (401): {0}")]
+    /// 401, and a renewal of the token did not help.
+    #[error("Kommo refuses the token (401): {0}")]
     Unauthorized(NoBearer),
-    /// 402
-    #[error("the account's plan has ended (402): its owner has to renew it{0}")]
+    /// 402: the account's plan has ended.
+    #[error("the account's plan has ended (402): its owner must renew it{0}")]
     PaymentRequired(ProblemText),
-    /// 403: the token's user may not do this.
-    #[error("the user of the token may not do this (403): most such calls want an administrator's token{0}")]
+    /// 403 with JSON: the token's user may not do this.
+    #[error("the token's user may not do this (403): most such calls need an administrator's token{0}")]
     Forbidden(ProblemText),
-    /// 403 without JSON.
+    /// 403 without JSON: Kommo blocks this IP address, or a firewall refuses the call.
     #[error(
-        "Kommo answered 403 without JSON: it blocks this address (make fewer calls a second, or ask Kommo's support), or \
-         a firewall refuses what the call carries"
+        "Kommo answered 403 without JSON: it blocks this IP address (make fewer calls per second, or ask Kommo's support), \
+         or a firewall refuses the content of the call"
     )]
     Blocked,
-    /// 404
-    #[error("Kommo does not know it, or does not show it to this user (404){0}")]
+    /// 404 with JSON: there is no such thing, or the token's user may not see it.
+    #[error("not found, or not visible to the token's user (404){0}")]
     NotFound(ProblemText),
-    /// 400 or 422: Kommo does not take what was sent.
-    #[error("Kommo refuses what was sent ({status}){said}")]
+    /// 400 or 422: Kommo refuses the content of the call.
+    #[error("Kommo refuses the content of the call ({status}){said}")]
     Invalid {
         /// The HTTP status.
         status: u16,
-        /// What Kommo wrote.
+        /// Kommo's text.
         said: ProblemText,
-        /// What is wrong, place by place; empty if Kommo did not say.
+        /// The mistakes, with their places; empty if Kommo named none.
         errors: Vec<ValidationError>,
     },
-    /// 429, again and again, or with a time to wait that is longer than the call may wait.
-    #[error("too many calls to this account (429){}: try again later", behind(*retry_after))]
+    /// 429 in each try, or with a wait that is longer than the call may wait.
+    #[error("too many calls to this account (429){}: try again later", for_span(*retry_after))]
     RateLimited {
-        /// How long to wait, if Kommo said so.
+        /// The time to wait, if Kommo named one.
         retry_after: Option<Duration>,
     },
-    /// Any other status but success; for a read, after all its tries.
+    /// Any other status that is not a success; for a read, after all tries.
     #[error("Kommo answered {status}{said}{}", if *status >= 500 { ": try again later" } else { "" })]
     Status {
         /// The HTTP status.
         status: u16,
-        /// What Kommo wrote.
+        /// Kommo's text.
         said: ProblemText,
     },
-    /// Kommo answered well, but with something else than it should.
-    #[error("Kommo's answer is not {expected}: {why}")]
+    /// Kommo accepted the call, but its response has an unexpected form.
+    #[error("Kommo's response is not {expected}: {why}")]
     Unexpected {
-        /// What it should be.
+        /// The expected form.
         expected: String,
-        /// Where it differs; nothing of what was there.
+        /// The difference, without content of the response.
         why: String,
     },
-    /// There is no response of Kommo's; for a read, after all its tries.
+    /// Kommo did not respond; for a read, after all tries.
     #[error("{}", if *sent {
-        "the call was sent but its answer is lost, so it may have been carried out"
+        "the call was sent but its response was lost, so the call may have taken effect"
     } else {
-        "Kommo was not reached, so nothing was done"
+        "Kommo was not reached, so the call had no effect"
     })]
     Transport {
-        /// What went wrong.
+        /// The cause.
         #[source]
         reason: Reason,
         /// Whether the call may have arrived.
         sent: bool,
     },
-    /// There is no HTTP client.
+    /// The HTTP client could not be created.
     #[error(transparent)]
     Setup(#[from] HttpClientError),
 }
 
-/// What Kommo wrote about an error: title, hint and detail in one line, sometimes Russian, sometimes empty.
+/// Kommo's text about an error: title, hint and detail in one line. It may be Russian, or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProblemText(String);
 
@@ -121,22 +121,23 @@ impl ProblemText {
 }
 
 impl fmt::Display for ProblemText {
-    /// With a colon before it, to be put behind a sentence.
+    /// Writes `; Kommo says: ` and the text, as the end of a sentence; nothing if the text is empty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, "; Kommo says: {}", self.0) }
     }
 }
 
 impl Error {
-    /// Whether the same call may succeed later although no one does anything. Of a write that was sent and whose
-    /// answer is lost, it says yes too: make sure that it may be carried out twice.
+    /// Whether the same call may succeed later without any intervention.
+    ///
+    /// This includes a write that was sent and got no response. Retry such a write only if it may take effect twice.
     ///
     /// ```
     /// # use salesbot_bridge_kommo::{Client, Error};
     /// # async fn price(kommo: &Client) -> Result<Option<String>, Error> {
     /// match kommo.get_json("/api/v4/leads/7").await {
     ///     Ok(lead) => Ok(Some(lead["price"].to_string())),
-    ///     // Worth another try later.
+    ///     // A retry may help.
     ///     Err(error) if error.is_worth_retrying() => Ok(None),
     ///     Err(error) => Err(error),
     /// }
@@ -151,7 +152,7 @@ impl Error {
         }
     }
 
-    /// How long to wait before that, if Kommo or the pace said so.
+    /// The time to wait before a retry, if Kommo or the pace named one.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Paused { left } => *left,
@@ -160,10 +161,10 @@ impl Error {
         }
     }
 
-    /// What an outcome means to the caller of the typed client.
+    /// Converts an outcome for the caller of the typed client.
     ///
     /// # Errors
-    /// The call was not accepted.
+    /// Kommo did not accept the call.
     pub(super) fn check(outcome: CallOutcome) -> Result<(), Self> {
         let said = ProblemText(outcome.problem().map(|problem| problem.text.clone()).unwrap_or_default());
         Err(match outcome {
@@ -197,7 +198,7 @@ impl Error {
     }
 }
 
-fn behind(span: Option<Duration>) -> String {
+fn for_span(span: Option<Duration>) -> String {
     span.map(|span| format!(" for {} s", span.as_secs_f64().ceil())).unwrap_or_default()
 }
 
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn each_status_has_its_error_and_says_whether_to_retry() {
+    fn each_status_has_its_error_with_the_right_retry_advice() {
         let said = |text: &str| ProblemText(text.to_owned());
         let not_kommo = |text: &'static str, sent| Error::Transport { reason: Reason::new(text), sent };
         let problem = r#"{"title":"Нет","detail":"прав"}"#;
@@ -244,20 +245,20 @@ mod tests {
             assert_eq!(error, expected, "{status}");
             assert_eq!(error.is_worth_retrying(), retry, "{status}");
         }
-        let Error::Unauthorized(why) = error(401, problem) else { panic!("401 is something else") };
+        let Error::Unauthorized(why) = error(401, problem) else { panic!("401 is not Unauthorized") };
         assert!(why.to_string().contains("accounts authorize"), "{why}");
         let accepted = classify(&Response { status: 202, ..Response::default() });
         assert_eq!(Error::check(accepted), Ok(()));
     }
 
     #[test]
-    fn validation_errors_are_told_with_their_places() {
+    fn validation_errors_name_their_places() {
         let body = r#"{"title":"Bad Request","detail":"failed","validation-errors":
             [{"request_id":"0","errors":[{"code":"FieldMissing","path":"password","detail":"This field is missing."}]}]}"#;
         let refused = error(400, body);
         assert_eq!(
             refused.to_string(),
-            "Kommo refuses what was sent (400); Kommo says: Bad Request: failed; FieldMissing at password: This \
+            "Kommo refuses the content of the call (400); Kommo says: Bad Request: failed; FieldMissing at password: This \
              field is missing"
         );
         let Error::Invalid { errors, .. } = refused else { panic!("{refused:?}") };
@@ -265,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_sent_and_what_may_have_arrived_are_told_apart() {
+    fn errors_distinguish_calls_not_sent_from_lost_responses() {
         let lost = failed(CallFailure::Lost { reason: Reason::new("reset"), timed_out: false });
         let not_sent = failed(CallFailure::NotSent(Reason::new("refused")));
         assert_eq!(
             error_chain(&lost),
-            "the call was sent but its answer is lost, so it may have been carried out: reset"
+            "the call was sent but its response was lost, so the call may have taken effect: reset"
         );
-        assert_eq!(error_chain(&not_sent), "Kommo was not reached, so nothing was done: refused");
+        assert_eq!(error_chain(&not_sent), "Kommo was not reached, so the call had no effect: refused");
         assert!(lost.is_worth_retrying() && not_sent.is_worth_retrying());
         let not_allowed = failed(CallFailure::NotAllowed(HostRefusal::Scheme));
         assert!(!not_allowed.is_worth_retrying());

@@ -1,4 +1,4 @@
-//! What has to hold for anything that Kommo may answer. `crate::fuzzing` is the way in.
+//! Checks that must hold for any response of Kommo, for fuzz targets.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::response::Response;
 use super::token_claims::token_claims;
 use super::token_response::{self, DEFAULT_TOKEN_LIFE, MAX_TOKEN_LIFE};
 
-/// The answer in `input`: the status in its first line, `Retry-After` in the second, then the body.
+/// The response in `input`: the status in the first line, `Retry-After` in the second, then the body.
 fn response(input: &[u8]) -> Response {
     let mut lines = input.splitn(3, |byte| *byte == b'\n');
     let mut number =
@@ -25,7 +25,7 @@ fn response(input: &[u8]) -> Response {
     Response { status, retry_after, body: lines.next().unwrap_or_default().to_vec(), ..Response::default() }
 }
 
-/// Classifies a response, and gives it back with what it means.
+/// Classifies a response, checks the outcome, and returns it.
 pub fn outcome(input: &[u8]) -> CallOutcome {
     let response = response(input);
     let outcome = classify(&response);
@@ -33,7 +33,7 @@ pub fn outcome(input: &[u8]) -> CallOutcome {
     let body = response.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&response.body);
     let begins_as_json = body.trim_ascii_start().starts_with(b"{");
     if matches!(outcome, CallOutcome::NotFound { .. } | CallOutcome::Forbidden { .. }) {
-        assert!(begins_as_json, "a problem without JSON");
+        assert!(begins_as_json, "a problem document without JSON");
     }
     if let Some(problem) = outcome.problem() {
         assert!(begins_as_json || problem.text.is_empty() && problem.errors.is_empty());
@@ -42,12 +42,12 @@ pub fn outcome(input: &[u8]) -> CallOutcome {
     outcome
 }
 
-/// Reads a response to a request for new tokens; says whether there are any.
+/// Reads a response to a request for new tokens, checks the result, and returns whether there are tokens.
 pub fn grant(input: &[u8]) -> bool {
     let response = response(input);
     let status = response.status;
     match check(classify(&response)) {
-        Ok(()) => assert!((200..300).contains(&status), "{status} is no success"),
+        Ok(()) => assert!((200..300).contains(&status), "{status} is not a success"),
         Err(GrantError::Dead { text, .. }) => {
             assert!(matches!(status, 400 | 401), "{status} cost an account its tokens");
             assert!(text.chars().count() <= 1_000 && !text.contains(char::is_control));
@@ -58,15 +58,18 @@ pub fn grant(input: &[u8]) -> bool {
         }
         Err(GrantError::Blocked) => assert_eq!(status, 403),
         Err(GrantError::NotKommo { .. }) => assert!(matches!(status, 200 | 206 | 404), "{status}"),
-        Err(GrantError::Refused { status: told, .. }) => {
-            assert!(told == status && !matches!(status, 200..=399 | 500..=599));
+        Err(GrantError::Refused { status: reported, .. }) => {
+            assert!(reported == status && !matches!(status, 200..=399 | 500..=599));
         }
-        Err(GrantError::NotAllowed(_)) => panic!("it was asked"),
+        Err(GrantError::NotAllowed(_)) => panic!("the call was made"),
     }
     let Ok(tokens) = token_response::read(&response.body, None) else { return false };
     for token in [&tokens.access, &tokens.refresh] {
         let text = token.expose_secret();
-        assert!(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()), "no token of a header");
+        assert!(
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()),
+            "a token that does not fit a header"
+        );
     }
     let now = Timestamp::from_millis(1_700_000_000_000);
     let life = tokens.expires_at(now).since(now);

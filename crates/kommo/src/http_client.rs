@@ -1,9 +1,8 @@
-//! The one HTTP client: where a bearer may go, and for how long we wait.
+//! The HTTP client for all calls to Kommo. It decides where a bearer may be sent, and how long a call may take.
 //!
-//! It follows no redirect, repeats nothing on its own, reads no more of an answer than decisions need, and goes through no
-//! proxy but the one of `delivery.proxy`. It opens no connection to a private address, unless the configuration allows
-//! that; through a proxy that looks up names, the proxy decides. An IP literal never reaches the resolver, so the URL is
-//! checked too, each time.
+//! It follows no redirects, retries nothing, reads only as much of a response as decisions need, and uses no proxy except
+//! the one in `delivery.proxy`. It connects to no private address unless the configuration allows that. If a proxy resolves
+//! names, the proxy decides. An IP literal does not reach the resolver, so the client also checks the URL of each call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,14 +20,14 @@ use super::reason::Reason;
 use super::resolver::{Lookup, PublicOnly, system_lookup};
 use super::response::{MAX_BODY_BYTES, Response};
 
-/// Establishing a connection, TLS included, may take this long.
+/// The maximum time to establish a connection, including TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Idle connections are closed before Kommo closes them.
+/// The time after which the client closes an idle connection, before Kommo does.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest list that is read: 250 widgets with long templates are well below.
+/// The maximum size of a list. 250 widgets with long templates are well below it.
 pub(super) const MAX_LIST_BYTES: usize = 8 << 20;
 
-/// The HTTP client of every call to Kommo. Cheap to clone; clones share connections.
+/// The HTTP client for all calls to Kommo. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: Client,
@@ -37,15 +36,15 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client that keeps `rules` and gives each call `timeout`, and whose calls leave as `outgoing` says.
+    /// Creates a client with the host rules `rules`, the proxy and certificates of `outgoing`, and `timeout` for each call.
     ///
     /// # Errors
-    /// TLS cannot be set up; most often the system has no CA certificates.
+    /// TLS cannot be set up. Usually the system has no CA certificates.
     pub fn new(outgoing: &Outgoing, rules: HostRules, timeout: Duration) -> Result<Self, HttpClientError> {
         Self::with_lookup(system_lookup(), outgoing, rules, timeout)
     }
 
-    /// The same, with its own way to look up the addresses of a name.
+    /// Creates a client that resolves names with `lookup`.
     pub(super) fn with_lookup(
         lookup: Lookup,
         outgoing: &Outgoing,
@@ -76,14 +75,14 @@ impl HttpClient {
     /// Makes one call. Any status is a response.
     ///
     /// # Errors
-    /// There is no response: the URL may not be called, nothing was sent, or the response was lost.
+    /// There is no response: the host rules forbid the URL, the call was not sent, or the response was lost.
     pub async fn send(&self, call: Call<'_>) -> Result<Response, CallFailure> {
         self.rules.check(&call.url).map_err(CallFailure::NotAllowed)?;
         let max_body_bytes = call.max_body_bytes;
         let proxy = self.route.as_ref().and_then(|route| route.proxy(&call.url));
         let response = self.request(call).send().await.map_err(|error| failure(error, proxy))?;
         match proxy {
-            // Kommo never answers so: the proxy did not pass the call on.
+            // Kommo never answers 407, so the proxy did not forward the call.
             Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 let reason = Reason::new("proxy authentication required (407)");
                 Err(CallFailure::NotSent(through_proxy(proxy, reason)))
@@ -100,11 +99,11 @@ impl HttpClient {
         if let Some((name, value)) = call.secret_header {
             request = match HeaderValue::from_str(value.expose_secret()) {
                 Ok(mut value) => {
-                    // Neither shown in a log of headers, nor kept in a connection's compression table.
+                    // Keeps the value out of logs and of the connection's compression table.
                     value.set_sensitive(true);
                     request.header(name, value)
                 }
-                // The call then fails: no request can have this header.
+                // Makes the call fail, because this header value is invalid.
                 Err(_) => request.header(name, "\n"),
             };
         }
@@ -126,12 +125,12 @@ impl HttpClient {
     }
 }
 
-/// Why there is no response, if the call went through this proxy or directly.
+/// Returns why there is no response; `proxy` is the proxy of the call, if it used one.
 fn failure(error: reqwest::Error, proxy: Option<&str>) -> CallFailure {
     let (timed_out, not_sent) = (error.is_timeout(), error.is_connect() || error.is_builder());
     let reason = Reason::from(error);
     match proxy {
-        // The proxy may be the reason.
+        // The proxy may be the cause.
         Some(proxy) if not_sent => CallFailure::NotSent(through_proxy(proxy, reason)),
         None if not_sent => CallFailure::NotSent(reason),
         _ => CallFailure::Lost { reason, timed_out },
@@ -159,44 +158,44 @@ impl<'a> Call<'a> {
         Self { method, url, accept, bearer: None, secret_header: None, body, max_body_bytes: MAX_BODY_BYTES }
     }
 
-    /// Reads `url`.
+    /// A `GET` of `url`.
     pub fn get(url: Url) -> Self {
         Self::new(Method::GET, url, None)
     }
 
-    /// Posts JSON to `url`.
+    /// A `POST` of JSON to `url`.
     pub fn post(url: Url, json: String) -> Self {
         Self::new(Method::POST, url, Some(json))
     }
 
-    /// Any other method, with JSON or without.
+    /// A call with any method, with or without JSON.
     pub(super) fn with_method(method: Method, url: Url, json: Option<String>) -> Self {
         Self::new(method, url, json)
     }
 
-    /// Reads at most this many bytes of the body.
+    /// Sets the maximum number of bytes to read of the response's body.
     #[must_use]
     pub(super) fn max_body_bytes(self, bytes: usize) -> Self {
         Self { max_body_bytes: bytes, ..self }
     }
 
-    /// Authorized by this token.
+    /// Authorizes the call with a bearer token.
     #[must_use]
     pub fn bearer(self, token: &'a SecretString) -> Self {
         Self { bearer: Some(token), ..self }
     }
 
-    /// With a secret in a header of its own.
+    /// Adds a header with a secret.
     #[must_use]
     pub fn secret_header(self, name: &'static str, value: &'a SecretString) -> Self {
         Self { secret_header: Some((name, value)), ..self }
     }
 }
 
-/// There is no client.
+/// The HTTP client could not be created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the HTTP client cannot be made: {0}; if it misses certificates, install the system's CA certificates, or name some in \
+    "cannot create the HTTP client: {0}; if certificates are missing, install the system's CA certificates, or set \
      delivery.ca_file"
 )]
 pub struct HttpClientError(String);
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bearer_goes_nowhere_else() {
+    async fn bearer_goes_only_to_allowed_hosts() {
         for url in ["https://example.org", "http://a.kommo.com", "https://127.0.0.1"] {
             let outcome = call(rules(false), url).await;
             assert!(
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_secret_of_a_call_can_be_read_in_its_headers() {
+    async fn debug_output_of_a_request_shows_no_secret() {
         let kommo = HttpClient::direct(rules(false), Duration::from_secs(5)).unwrap();
         let secret = SecretString::from("the-secret");
         let url = || Url::parse("https://a.kommo.com/").unwrap();
@@ -241,14 +240,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_of_private_addresses_are_not_called() {
+    async fn names_that_resolve_to_private_addresses_are_not_called() {
         let outcome = call(rules(false), "https://localhost:1").await;
         assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotSent(_))), "{outcome:?}");
         assert!(outcome.to_string().contains("private"), "{outcome}");
     }
 
     #[tokio::test]
-    async fn a_refused_connection_was_not_sent() {
+    async fn call_with_a_refused_connection_counts_as_not_sent() {
         let outcome = call(rules(true), "http://localhost:1").await;
         assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotSent(_))), "{outcome:?}");
     }

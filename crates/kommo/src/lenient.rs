@@ -1,7 +1,8 @@
-//! Reading JSON that PHP wrote: numbers as texts, flags as numbers, empty objects as lists, null for nothing.
+//! Lenient parsing of JSON from PHP: numbers as strings, flags as numbers, empty objects as lists, and null for empty
+//! values.
 //!
-//! What is documented is read as documented. These forms are taken too, because a list of two hundred widgets must
-//! not be lost for one of them.
+//! The documented forms are parsed as documented. These other forms are accepted too, so that one odd widget does not make
+//! a list of 200 unreadable.
 
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
@@ -9,12 +10,12 @@ use serde_json::{Map, Value};
 
 use model::repaired_json;
 
-/// A whole number, or a text that is one.
+/// Parses a whole number, or a string that contains one.
 pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     whole(&Value::deserialize(deserializer)?).ok_or_else(|| Error::custom("not a whole number"))
 }
 
-/// The same, or null.
+/// Parses a whole number, a string that contains one, an empty string or null.
 pub(super) fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
@@ -23,7 +24,7 @@ pub(super) fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Res
     }
 }
 
-/// true, false, 1, 0, the same as texts, or null for false.
+/// Parses true, false, 1 or 0, also as strings; null and an empty string mean false.
 pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(false),
@@ -36,17 +37,17 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D
     }
 }
 
-/// A text, a number as a text, or null for an empty one.
+/// Parses a string, a number as a string, or null as an empty string.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(String::new()),
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
-        _ => Err(Error::custom("not a text")),
+        _ => Err(Error::custom("not a string")),
     }
 }
 
-/// A list, an object in place of a list with gaps, or null for an empty one.
+/// Parses a list, an object instead of a list with gaps, or null as an empty list.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -61,7 +62,7 @@ where
     items.into_iter().map(|item| serde_json::from_value(item).map_err(Error::custom)).collect()
 }
 
-/// An object, an empty list in place of an empty object, or null for none.
+/// Parses an object, an empty list instead of an empty object, or null as `None`.
 pub(super) fn object<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Map<String, Value>>, D::Error> {
@@ -73,7 +74,7 @@ pub(super) fn object<'de, D: Deserializer<'de>>(
     }
 }
 
-/// A whole number: as a number, a float without a fraction, or a text that is one.
+/// The whole number in `value`: a number, a float without a fraction, or a string that contains one.
 pub(super) fn whole(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| without_fraction(number.as_f64()?)),
@@ -83,13 +84,13 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
 }
 
 fn without_fraction(number: f64) -> Option<i64> {
-    /// Up to here each whole number is a float of its own.
+    /// Below this limit, a float represents each whole number exactly.
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    #[allow(clippy::cast_possible_truncation, reason = "it is whole, and in range")]
+    #[allow(clippy::cast_possible_truncation, reason = "it is a whole number in range")]
     (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
 }
 
-/// Seconds: as a number or a text that is one, with or without a fraction. May be negative or not finite.
+/// The seconds in `value`: a number or a string that contains one, also with a fraction. May be negative or not finite.
 pub(super) fn seconds(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -98,7 +99,8 @@ pub(super) fn seconds(value: &Value) -> Option<f64> {
     }
 }
 
-/// The JSON object in `body`, in spite of a BOM, white space around it, halves of characters and numbers without end.
+/// Parses the JSON object in `body`. It may have a BOM, surrounding white space, half characters, and numbers with too many
+/// digits.
 pub(super) fn object_of(body: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_str(&repaired_json(body)).ok()
 }

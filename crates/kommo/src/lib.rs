@@ -1,9 +1,10 @@
-//! Kommo (formerly amoCRM) for programs: a client of one account, what its responses mean, and the pace of all calls.
+//! A client for Kommo (formerly amoCRM): typed calls to an account, the meaning of each response, and the pace of all
+//! calls.
 //!
-//! # For a program of your own
+//! # In your own program
 //!
-//! A [`Client`] is made from an account's address and a long-lived token. It has the five methods of Kommo's Widgets API, and
-//! [`get`](Client::get), [`post`](Client::post) and [`patch`](Client::patch) for every other path:
+//! Create a [`Client`] with an account's address and a long-lived token. It has the five methods of Kommo's Widgets API,
+//! and [`get`](Client::get), [`post`](Client::post) and [`patch`](Client::patch) for any other path:
 //!
 //! ```no_run
 //! use salesbot_bridge_kommo::{Client, ClientOptions, Error};
@@ -18,33 +19,33 @@
 //! match kommo.get::<Lead>("/api/v4/leads/7").await {
 //!     Ok(lead) => println!("{}", lead.price),
 //!     Err(Error::NotFound(_)) => println!("there is no such lead"),
-//!     // Kommo is in trouble, or asks to wait: a later call may succeed.
-//!     Err(error) if error.is_worth_retrying() => println!("later, in {:?}", error.retry_after()),
+//!     // Kommo has a problem or asks us to wait. A later call may succeed.
+//!     Err(error) if error.is_worth_retrying() => println!("retry after {:?}", error.retry_after()),
 //!     Err(error) => return Err(error),
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The client needs a Tokio runtime. It calls no database, no server of its own and no other host.
+//! The client needs a Tokio runtime. It needs no database and no server, and calls no host except the account's.
 //!
-//! # For a bridge between Kommo and handlers
+//! # In a bridge between Kommo and handlers
 //!
-//! | part | what it is for |
+//! | part | purpose |
 //! |---|---|
-//! | [`classify`], [`CallOutcome`] | what a response means: the one place where a status gets its meaning |
-//! | [`pace`] | when a call may start: rates, pauses after a refusal or a 429, permits |
-//! | [`HttpClient`] | the HTTP client of all calls, continues and OAuth included; [`client_builder`] for one that leaves the machine the same way |
-//! | [`ClientFactory`], [`Credentials`] | clients of many accounts, whose tokens are renewed |
-//! | [`Grant`], [`GrantError`] | OAuth 2.0: a code or a refresh token for a new pair |
+//! | [`classify`], [`CallOutcome`] | the meaning of a response; no other code interprets a status |
+//! | [`pace`] | the decision when a call may start: rates, pauses after a refusal or a 429, permits |
+//! | [`HttpClient`] | the HTTP client for all calls, including continues and OAuth; [`client_builder`] builds another client with the same proxy and certificates |
+//! | [`ClientFactory`], [`Credentials`] | clients for many accounts, with tokens that are renewed |
+//! | [`Grant`], [`GrantError`] | OAuth 2.0: exchanges a code or a refresh token for a new pair of tokens |
 //!
 //! # Promises
 //!
-//! - A token goes only to its account: to a host that the rules allow, over TLS, at a public address. No redirect is followed.
-//! - No call of an account starts faster than its rate, or in a pause that Kommo asked for.
-//! - A read is tried again if that may help. A write is sent again only if Kommo certainly did nothing.
-//! - A response that is not of Kommo's API (a proxy, a parked domain, a captive portal) is never taken for one.
-//! - No error and no debug form contains a token, a secret or a body.
+//! - A token is sent only to its account: to an allowed host, over TLS, at a public address. The client follows no redirects.
+//! - Calls to an account never exceed its rate, and never start in a pause that Kommo asked for.
+//! - The client retries a read if that may help. It retries a write only if Kommo certainly did nothing.
+//! - The client never mistakes another response (of a proxy, a parked domain, a captive portal) for one of Kommo's API.
+//! - No error and no `Debug` output contains a token, a secret or a body.
 
 mod calls;
 mod client;
@@ -76,7 +77,7 @@ mod widgets;
 #[cfg(test)]
 mod tests;
 
-// The client of one account.
+// The client for one account.
 pub use calls::MAX_WIDGETS;
 pub use client::{Client, ClientOptions};
 pub use credentials::NoBearer;

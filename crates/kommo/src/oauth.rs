@@ -1,7 +1,7 @@
-//! OAuth 2.0 with Kommo: a code or a refresh token for a new pair, and where an account is now.
+//! OAuth 2.0 with Kommo: exchanges a code or a refresh token for a new pair of tokens, and finds an account that has moved.
 //!
-//! Kommo's errors here say what is wrong in `hint`; titles and details can be Russian. Only some hints mean that a
-//! token is no longer valid. Anything else (a mistyped secret, an outage) must not cost an account its tokens.
+//! Kommo's errors describe the problem in `hint`; title and detail can be Russian. Only some hints mean that a token has
+//! become invalid. After any other error (a mistyped secret, an outage), the account keeps its tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,30 +21,30 @@ use super::reason::Reason;
 use super::response::Response;
 use super::token_response::{self, GrantedTokens};
 
-/// The integration that asks.
+/// The integration for which tokens are requested.
 #[derive(Clone)]
 pub struct OAuthApp<'a> {
-    /// Its id.
+    /// The integration's id.
     pub client_uuid: &'a str,
-    /// Its secret key.
+    /// The integration's secret key.
     pub client_secret: Arc<SecretString>,
-    /// As written on its page in Kommo, which compares the text.
+    /// The redirect URI, exactly as on the integration's page, because Kommo compares the text.
     pub redirect_uri: &'a RedirectUri,
 }
 
-/// What is given for new tokens.
+/// The credential to exchange for new tokens.
 #[derive(Clone, Copy)]
 pub enum Grant<'a> {
-    /// The code of a person's authorization; it works once, within 20 minutes.
+    /// The code of a person's authorization. It works once, within 20 minutes.
     Code(&'a SecretString),
-    /// The refresh token; the old one works until the new pair is first used.
+    /// A refresh token. It keeps working until the new pair is first used.
     Refresh(&'a SecretString),
 }
 
-/// Why there are no new tokens.
+/// The reason why there are no new tokens.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
-    /// Nothing was sent: this host may not get a secret.
+    /// Nothing was sent, because the host may not get a secret.
     #[error("{}", error_chain(.0))]
     NotAllowed(Reason),
     /// The code or the refresh token no longer works.
@@ -52,51 +52,51 @@ pub enum GrantError {
     Dead {
         /// 400 or 401.
         status: u16,
-        /// What Kommo said.
+        /// Kommo's text.
         text: String,
     },
-    /// Refused for another reason: the secret, the address, the redirect_uri.
+    /// Kommo refuses the request for another reason, such as the secret, the address or the `redirect_uri`.
     #[error("Kommo answered {status}: {text}")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// What Kommo said.
+        /// Kommo's text.
         text: String,
     },
-    /// 403 without JSON: Kommo blocks the address that the call came from.
+    /// 403 without JSON: Kommo blocks the IP address that the call came from.
     #[error("Kommo answered 403: {}", Cause::Blocked.advice())]
     Blocked,
-    /// Kommo asks to wait.
+    /// 429: Kommo asks to wait.
     #[error("Kommo answered 429")]
     TooMany {
-        /// How long, if it said so.
+        /// The time to wait, if Kommo named one.
         retry_after: Option<Duration>,
     },
-    /// Something answered in place of Kommo's API.
+    /// Something other than Kommo's API answered.
     #[error("{}", not_kommo(*status))]
     NotKommo {
         /// The HTTP status.
         status: u16,
     },
-    /// Kommo was not reached, or is in trouble.
+    /// Kommo was not reached, or has a problem.
     #[error("{}", error_chain(.0))]
     Unavailable(Reason),
 }
 
-/// Where an account is, as Kommo tells after it has moved.
+/// The current address of an account, according to Kommo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountAddress {
-    /// Kommo's number of the account.
+    /// The account's number.
     pub id: i64,
-    /// Its whole host name.
+    /// The full host name.
     pub domain: String,
 }
 
 impl HttpClient {
-    /// Asks `origin` for new tokens.
+    /// Requests new tokens from `origin`.
     ///
     /// # Errors
-    /// There are none; the error says whether asking again may help.
+    /// Kommo granted no tokens. The variant shows whether a retry may help.
     pub async fn grant(
         &self,
         origin: &Url,
@@ -122,35 +122,35 @@ impl HttpClient {
         })
     }
 
-    /// Asks `api` where the account of this refresh token is now.
+    /// Requests the current address of the refresh token's account from `api`.
     ///
     /// # Errors
-    /// It does not tell.
+    /// Kommo did not return the address.
     pub async fn address(&self, api: &Url, refresh: &SecretString) -> Result<AccountAddress, GrantError> {
         let url = joined(api, "/oauth2/account/current/subdomain")?;
         let call = Call::get(url).secret_header("x-refresh-token", refresh);
         let response = self.accepted(call).await?;
         address_of(&response.body)
-            .ok_or_else(|| GrantError::Unavailable(Reason::new("Kommo did not say where the account is")))
+            .ok_or_else(|| GrantError::Unavailable(Reason::new("Kommo did not return the account's address")))
     }
 
-    /// Asks which account a bearer belongs to.
+    /// Requests the number of the account to which `bearer` belongs.
     ///
     /// # Errors
-    /// It does not tell.
+    /// Kommo did not return the number.
     pub async fn account_id(&self, origin: &Url, bearer: &SecretString) -> Result<AccountId, GrantError> {
         let call = Call::get(joined(origin, "/api/v4/account")?).bearer(bearer);
         let response = self.accepted(call).await?;
         let map = lenient::object_of(&response.body).unwrap_or_default();
         let id = map.get("id").and_then(lenient::whole).map(AccountId);
-        id.ok_or_else(|| GrantError::Unavailable(Reason::new("Kommo did not say which account it is")))
+        id.ok_or_else(|| GrantError::Unavailable(Reason::new("Kommo did not return the account's number")))
     }
 
-    /// Makes a call, and gives its response only if Kommo accepted it.
+    /// Makes a call, and returns its response only if Kommo accepted it.
     async fn accepted(&self, call: Call<'_>) -> Result<Response, GrantError> {
         let result = self.send(call).await;
         check(CallOutcome::of(&result))?;
-        // An outcome is accepted only if there is a response.
+        // An accepted outcome always has a response.
         Ok(result.unwrap_or_default())
     }
 }
@@ -163,16 +163,16 @@ fn address_of(body: &[u8]) -> Option<AccountAddress> {
 }
 
 fn joined(origin: &Url, path: &str) -> Result<Url, GrantError> {
-    origin.join(path).map_err(|_| GrantError::NotAllowed(Reason::new("the account's address is no URL")))
+    origin.join(path).map_err(|_| GrantError::NotAllowed(Reason::new("the account's address is not a URL")))
 }
 
-/// What an outcome means to a request for tokens.
+/// Converts the outcome of a request for tokens.
 ///
 /// # Errors
-/// The call was not accepted.
+/// Kommo did not accept the call.
 pub(super) fn check(outcome: CallOutcome) -> Result<(), GrantError> {
     let said = |problem: ApiProblem| {
-        if problem.text.is_empty() { "it did not say why".to_owned() } else { problem.text }
+        if problem.text.is_empty() { "no reason given".to_owned() } else { problem.text }
     };
     Err(match outcome {
         CallOutcome::Accepted { .. } => return Ok(()),
@@ -202,12 +202,12 @@ pub(super) fn check(outcome: CallOutcome) -> Result<(), GrantError> {
         }
         CallOutcome::NoResponse(CallFailure::NotSent(reason)) => GrantError::Unavailable(reason),
         CallOutcome::NoResponse(CallFailure::Lost { reason, .. }) => {
-            GrantError::Unavailable(Reason::caused_by("the answer was lost", reason))
+            GrantError::Unavailable(Reason::caused_by("the response was lost", reason))
         }
     })
 }
 
-/// Whether the hint says that the token itself is the trouble. Hints are the same in every language.
+/// Whether the hint says that the token is no longer valid. Hints are not translated.
 fn is_dead(problem: &ApiProblem) -> bool {
     let hint = problem.hint.to_ascii_lowercase();
     ["has been revoked", "has expired", "cannot decrypt", "is not linked to client"]
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_dead_token_costs_an_account_its_tokens() {
+    fn only_certain_hints_mean_that_a_token_is_dead() {
         let dead = |status, text: &str| Err(GrantError::Dead { status, text: text.to_owned() });
         let refused = |status, text: &str| Err(GrantError::Refused { status, text: text.to_owned() });
         let unavailable = |text: &'static str| Err(GrantError::Unavailable(Reason::new(text)));
@@ -252,8 +252,8 @@ mod tests {
             (404, r#"{"title":"Not Found"}"#, refused(404, "Not Found")),
             (404, "<html>", Err(GrantError::NotKommo { status: 404 })),
             (200, "<html>", Err(GrantError::NotKommo { status: 200 })),
-            (405, "<html>", refused(405, "it did not say why")),
-            (402, "", refused(402, "it did not say why")),
+            (405, "<html>", refused(405, "no reason given")),
+            (402, "", refused(402, "no reason given")),
             (403, r#"{"title":"Forbidden"}"#, refused(403, "Forbidden")),
             (403, "<html>Token has been revoked", Err(GrantError::Blocked)),
             (301, "", unavailable("Kommo answered 301: redirects are not followed")),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_read_from_numbers_and_texts() {
+    fn account_address_is_parsed_leniently() {
         let expected = Some(AccountAddress { id: 7, domain: "a.kommo.com".into() });
         for body in [
             r#"{"id":7,"subdomain":"a","domain":"a.kommo.com","top_level_domain":"com"}"#,

@@ -1,7 +1,7 @@
-//! What a call to Kommo came to: the one place where a status and a body get their meaning.
+//! The outcome of a call to Kommo. Only this module interprets a status and a body.
 //!
-//! The sender, the typed client and token renewal all decide on a [`CallOutcome`], never on a status. Titles and details of
-//! Kommo's errors can be Russian, so the meaning comes from the status, from whether the body is JSON, and from codes.
+//! The sender, the typed client and the token renewal decide on a [`CallOutcome`], never on a status. The title and detail
+//! of Kommo's errors can be Russian, so the classification uses only the status, codes, and whether the body is JSON.
 //!
 //! | response | outcome |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | 429 | [`TooManyRequests`](CallOutcome::TooManyRequests) |
 //! | 408, 425, 5xx | [`Unavailable`](CallOutcome::Unavailable) |
 //! | any other | [`Unexpected`](CallOutcome::Unexpected) |
-//! | none | [`NoResponse`](CallOutcome::NoResponse) |
+//! | no response | [`NoResponse`](CallOutcome::NoResponse) |
 
 use std::fmt;
 use std::time::Duration;
@@ -25,65 +25,65 @@ use super::problem::ApiProblem;
 use super::reason::Reason;
 use super::response::Response;
 
-/// What a call to Kommo came to.
+/// The outcome of a call to Kommo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
-    /// Kommo did what was asked.
+    /// Kommo accepted the call.
     Accepted {
         /// 2xx.
         status: u16,
     },
-    /// Something sends the call elsewhere. No redirect is ever followed.
+    /// A redirect, which the client does not follow.
     Redirected {
         /// 3xx.
         status: u16,
-        /// What the body says.
+        /// The content of the body.
         problem: ApiProblem,
     },
-    /// Kommo refuses what was sent.
+    /// Kommo refuses the content of the call.
     Rejected {
         /// 400 or 422.
         status: u16,
-        /// What the body says.
+        /// The content of the body.
         problem: ApiProblem,
     },
     /// 401: Kommo refuses the token.
     Unauthorized {
-        /// What the body says.
+        /// The content of the body.
         problem: ApiProblem,
     },
     /// 402: the account's plan has ended.
     PaymentRequired {
-        /// What the body says.
+        /// The content of the body.
         problem: ApiProblem,
     },
     /// 403 with JSON: the token's user may not do this.
     Forbidden {
-        /// What the body says.
+        /// The content of the body.
         problem: ApiProblem,
     },
-    /// 403 without JSON: Kommo blocks the address that the call came from.
+    /// 403 without JSON: Kommo blocks the IP address that the call came from, or a firewall refuses the call.
     Blocked,
     /// 404 with JSON.
     NotFound {
-        /// What the body says.
+        /// The content of the body.
         problem: ApiProblem,
     },
-    /// 429: the account has to wait.
+    /// 429: Kommo asks the account to wait.
     TooManyRequests {
-        /// How long: the header decides, else the body.
+        /// The time to wait, from the header or else from the body.
         retry_after: Option<Duration>,
-        /// What the body says.
+        /// The content of the body.
         problem: ApiProblem,
     },
-    /// Kommo is in trouble.
+    /// Kommo has a problem that may pass.
     Unavailable {
         /// 408, 425 or 5xx.
         status: u16,
-        /// What the body says.
+        /// The content of the body.
         problem: ApiProblem,
     },
-    /// Something answered in place of Kommo's API.
+    /// Something other than Kommo's API answered.
     NotKommo {
         /// 404 without JSON, 200 or 206 with an HTML page.
         status: u16,
@@ -92,34 +92,34 @@ pub enum CallOutcome {
     Unexpected {
         /// The HTTP status.
         status: u16,
-        /// What the body says.
+        /// The content of the body.
         problem: ApiProblem,
     },
-    /// There is no response.
+    /// The call has no response.
     NoResponse(CallFailure),
 }
 
-/// Why a call has no response.
+/// The reason why a call has no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailure {
     /// The host rules forbid this URL; nothing was sent.
     #[error(transparent)]
     NotAllowed(HostRefusal),
-    /// There was no connection, so the call cannot have arrived.
+    /// The call was not sent, because no connection could be opened.
     #[error(transparent)]
     NotSent(Reason),
-    /// The call may have arrived, but its response did not.
-    #[error("the answer was lost")]
+    /// The call may have arrived, but its response was lost.
+    #[error("the response was lost")]
     Lost {
-        /// What went wrong.
+        /// The cause.
         #[source]
         reason: Reason,
-        /// Whether time ran out.
+        /// Whether the call timed out.
         timed_out: bool,
     },
 }
 
-/// Says what a response means.
+/// Classifies a response.
 pub fn classify(response: &Response) -> CallOutcome {
     let status = response.status;
     let problem = if response.is_success() { None } else { response.problem() };
@@ -146,7 +146,7 @@ pub fn classify(response: &Response) -> CallOutcome {
 }
 
 impl CallOutcome {
-    /// The same for a call that may have no response.
+    /// Classifies the result of a call, which may have no response.
     pub(super) fn of(result: &Result<Response, CallFailure>) -> Self {
         match result {
             Ok(response) => classify(response),
@@ -172,7 +172,7 @@ impl CallOutcome {
         }
     }
 
-    /// What the body of an error says, if it was read.
+    /// The content of an error's body; `None` for outcomes that have none.
     pub const fn problem(&self) -> Option<&ApiProblem> {
         match self {
             Self::Redirected { problem, .. }
@@ -188,10 +188,10 @@ impl CallOutcome {
         }
     }
 
-    /// Whether Kommo's own response may have been lost, so that the call may have been carried out.
+    /// Whether the call may have taken effect although Kommo's own response was lost.
     ///
-    /// Behind a gateway (502, 504) that holds though it is Kommo's own gateway that answers, and a web page in place of a
-    /// success may hide one.
+    /// This includes the responses of a gateway (502, 504), even of Kommo's own, and a web page that may have replaced a
+    /// success.
     pub const fn may_have_arrived(&self) -> bool {
         match self {
             Self::NoResponse(failure) => matches!(failure, CallFailure::Lost { .. }),
@@ -201,7 +201,7 @@ impl CallOutcome {
         }
     }
 
-    /// Whether the trouble may pass without anyone doing anything, and is not a limit of the account.
+    /// Whether the problem may pass without intervention, and is not a limit of the account.
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Redirected { .. } | Self::Unavailable { .. } | Self::NotKommo { .. } => true,
@@ -211,14 +211,14 @@ impl CallOutcome {
     }
 }
 
-/// Says in a few words that something answered in place of Kommo's API.
+/// A short text for a response that is not from Kommo's API.
 pub(super) fn not_kommo(status: u16) -> String {
     let body = if status < 300 { "with an HTML page" } else { "without JSON" };
     format!("{status} {body}, which is not Kommo's API")
 }
 
 impl fmt::Display for CallOutcome {
-    /// What happened, in one line, with what Kommo wrote.
+    /// Writes one line with Kommo's text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = match self {
             Self::NoResponse(failure) => return f.write_str(&error_chain(failure)),

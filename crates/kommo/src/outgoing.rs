@@ -1,7 +1,7 @@
-//! How calls leave this machine, as the HTTP client wants it: its proxy, and whom it trusts.
+//! Applies the proxy and the trusted certificates to the HTTP client.
 //!
-//! The environment is not asked: `delivery.proxy` says what is used. What the proxy itself does wrong happens before the call
-//! is sent, so such a call is tried again, and its error names the proxy.
+//! The client ignores proxies in the environment; only `delivery.proxy` counts. If the proxy fails, the call was
+//! not sent, and its error names the proxy.
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -10,11 +10,11 @@ use url::Url;
 
 use model::Outgoing;
 
-/// A client that follows no redirect and repeats nothing, and whose calls leave as `outgoing` says. Where they may go is not
-/// its matter.
+/// Returns a builder for a client that uses the proxy and certificates of `outgoing`, follows no redirects, and retries
+/// nothing. It does not check where calls go.
 ///
 /// # Errors
-/// The certificates or the address of the proxy cannot be used; the configuration has checked both.
+/// The certificates or the proxy's address are invalid. The configuration has already checked both.
 pub fn client_builder(outgoing: &Outgoing) -> reqwest::Result<ClientBuilder> {
     let mut builder =
         ClientBuilder::new().redirect(redirect::Policy::none()).retry(reqwest::retry::never()).no_proxy();
@@ -29,14 +29,14 @@ pub fn client_builder(outgoing: &Outgoing) -> reqwest::Result<ClientBuilder> {
     Ok(builder)
 }
 
-/// The proxy of a client, for what is said of a call.
+/// The proxy of a client, to name it in errors.
 pub(super) struct ProxyRoute {
     shown: String,
     matcher: Matcher,
 }
 
 impl ProxyRoute {
-    /// The one of `outgoing`; `None` if calls go directly.
+    /// The proxy of `outgoing`; `None` if there is no proxy.
     pub(super) fn new(outgoing: &Outgoing) -> Option<Self> {
         let proxy = outgoing.proxy.as_ref()?;
         let except = proxy.except.clone().unwrap_or_default();
@@ -44,7 +44,7 @@ impl ProxyRoute {
         Some(Self { shown: proxy.url.to_string(), matcher })
     }
 
-    /// The proxy that a call of `url` goes through, without its credentials; `None` if it goes directly.
+    /// The proxy for a call to `url`, without credentials; `None` if the call uses no proxy.
     pub(super) fn proxy(&self, url: &Url) -> Option<&str> {
         let uri: Uri = url.as_str().parse().ok()?;
         self.matcher.intercept(&uri).map(|_| self.shown.as_str())

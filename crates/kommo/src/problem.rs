@@ -1,6 +1,7 @@
-//! What the body of an error says, reduced to what decisions are made on and what an operator reads.
+//! The body of an error, reduced to what decisions and operators need.
 //!
-//! Kommo's errors are RFC 9457 problems with `validation-errors`. Titles and details can be Russian: they are for people.
+//! Kommo's errors are RFC 9457 problem details with `validation-errors`. Title and detail can be Russian, so they are only
+//! for people.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,16 +10,16 @@ use serde_json::Value;
 
 use super::lenient;
 
-/// What the body of an error says.
+/// The content of an error's body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiProblem {
-    /// `retry_after` of a 429.
+    /// The `retry_after` of a 429.
     pub retry_after: Option<Duration>,
-    /// What OAuth says of a token or a code, in English; empty if it says nothing.
+    /// The hint about a token or a code, in English; empty if there is none.
     pub hint: String,
-    /// What Kommo does not take, place by place.
+    /// The validation errors, with their places.
     pub errors: Vec<ValidationError>,
-    /// All of it in one line for a person.
+    /// All of Kommo's text in one line, for people.
     pub text: String,
 }
 
@@ -26,24 +27,24 @@ pub struct ApiProblem {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ValidationError {
-    /// Which of the entities that were sent, counted by Kommo from `0`.
+    /// Kommo's number of the entity in the request, from `0`.
     pub request_id: String,
-    /// `FieldMissing`, `TooLong`, ….
+    /// The code: `FieldMissing`, `TooLong`, …
     pub code: String,
-    /// Where: `execute_handlers.params.value`.
+    /// The place: `execute_handlers.params.value`.
     pub path: String,
-    /// Kommo's words.
+    /// Kommo's text.
     pub detail: String,
 }
 
-/// The longest text that is kept of a response.
+/// The maximum length of a text from a response, in characters.
 const MAX_TEXT_CHARS: usize = 1_000;
 
 impl ApiProblem {
-    /// Reads a body; `None` if it is not a JSON object.
+    /// Parses a body; `None` if it is not a JSON object.
     ///
-    /// Each part is read alone: one that is not as documented must not take the others with it, since a code or a pause
-    /// that is overlooked makes the bridge do the wrong thing.
+    /// Each part is parsed separately, so that one undocumented part does not hide the others. If the bridge overlooked a
+    /// code or a pause, it would do the wrong thing.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let map = lenient::object_of(body)?;
         let seconds = map.get("retry_after").and_then(lenient::seconds);
@@ -70,14 +71,14 @@ impl ApiProblem {
         })
     }
 
-    /// Whether one of the validation errors has this code.
+    /// Whether a validation error has this code.
     pub fn has_code(&self, code: &str) -> bool {
         self.errors.iter().any(|error| error.code == code)
     }
 }
 
 impl ValidationError {
-    /// What is wrong with one of the entities that were sent.
+    /// The errors of one entity in the request.
     fn of_entity(invalid: &Value) -> Vec<Self> {
         let request_id = match invalid.get("request_id") {
             Some(Value::Number(number)) => number.to_string(),
@@ -91,12 +92,12 @@ impl ValidationError {
     }
 }
 
-/// A text of Kommo without its full stop, because a message goes on behind it.
+/// Kommo's text without its full stop, because more text follows.
 fn without_full_stop(text: &str) -> &str {
     text.trim_end().trim_end_matches('.')
 }
 
-/// The entries of a list; also of an object, because that is what PHP makes of a list with gaps.
+/// The entries of a list, or of an object, because PHP writes a list with gaps as an object.
 fn entries(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(items) => items.iter().collect(),
@@ -109,12 +110,12 @@ fn text_of(value: &Value, key: &str) -> String {
     value.get(key).and_then(Value::as_str).map(shorten).unwrap_or_default()
 }
 
-/// A pause in seconds as a duration; `None` if the number makes no sense.
+/// Converts seconds to a duration; `None` if the number is invalid.
 pub(super) fn whole_seconds(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Texts from outside go into logs and tables: one line, not too long.
+/// Limits a text from outside to one line of at most [`MAX_TEXT_CHARS`] characters, for logs and tables.
 fn shorten(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT_CHARS).collect()
 }
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn validation_errors_are_read_place_by_place_in_spite_of_odd_bytes() {
+    fn validation_errors_are_parsed_despite_odd_bytes() {
         let body = "\u{feff}{\"validation-errors\":[{\"request_id\":1,\"errors\":[
             {\"code\":\"FieldMissing\",\"path\":\"password\",\"detail\":\"It is missing.\"}]}]}";
         let expected = ValidationError {
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn full_stops_of_kommo_do_not_end_a_message_in_its_middle() {
+    fn full_stops_in_kommos_texts_are_removed() {
         let body = r#"{"title":"Error.","hint":"Wrong token.","detail":"It is invalid. ",
             "validation-errors":[{"errors":[{"code":"TooLong","path":"data","detail":"max 80."}]}]}"#;
         let text = ApiProblem::read(body.as_bytes()).unwrap().text;
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_another_shape_takes_no_other_with_it() {
+    fn part_of_another_shape_hides_no_other_part() {
         let after = |body: &str| ApiProblem::read(body.as_bytes()).unwrap().retry_after;
         for body in [
             r#"{"retry_after":300,"validation-errors":null}"#,
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_bytes_around_and_within_a_problem_hide_nothing() {
+    fn odd_bytes_around_and_within_a_problem_hide_no_text() {
         for body in [
             &b"\xef\xbb\xbf{\"title\":\"Forbidden\"}"[..],
             b"\r\n {\"title\":\"Forbidden\",\"detail\":[\"\\ud83d\"],\"x\":1e999}\n",
@@ -200,11 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_not_a_problem_document() {
+    fn other_bodies_are_not_problem_documents() {
         for body in ["", "<html>", "[]", "\"x\"", "Accepted"] {
             assert_eq!(ApiProblem::read(body.as_bytes()), None, "{body}");
         }
-        // JSON it is, though of another shape.
+        // This is JSON, but of another shape.
         assert_eq!(ApiProblem::read(br#"{"title":5}"#), Some(ApiProblem::default()));
         let long = format!(r#"{{"title":"{}\n"}}"#, "x".repeat(5_000));
         assert_eq!(ApiProblem::read(long.as_bytes()).unwrap().text.len(), MAX_TEXT_CHARS);

@@ -1,7 +1,7 @@
-//! What went wrong, as a sentence with the errors behind it.
+//! The reason of a failure: a sentence with its source errors.
 //!
-//! reqwest's own text names the URL, and a URL of Kommo names a bot and the wait of a customer. So a [`Reason`] begins with
-//! the error behind that text.
+//! The text of a reqwest error contains the URL, and a URL of Kommo identifies a bot and a customer's wait. So a [`Reason`]
+//! omits that text and begins with the source of the reqwest error.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use model::error_chain;
 
-/// What went wrong: a sentence, and the error behind it as its [`source`](Error::source).
+/// The reason of a failure: a sentence, and the underlying error as its [`source`](Error::source).
 ///
-/// No URL, token or body is in it. Two reasons are equal if they and their sources read the same.
+/// It contains no URL, token or body. Two reasons are equal if their texts, including their sources, are equal.
 #[derive(Clone)]
 pub struct Reason(Arc<Repr>);
 
@@ -22,12 +22,12 @@ enum Repr {
 }
 
 impl Reason {
-    /// A reason without an error behind it.
+    /// Creates a reason without a source.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Repr::Sentence { text: text.into(), source: None }))
     }
 
-    /// `text`, because of `source`.
+    /// Creates a reason with a source.
     pub fn caused_by(
         text: impl Into<Cow<'static, str>>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
@@ -43,7 +43,7 @@ impl From<reqwest::Error> for Reason {
 }
 
 impl fmt::Display for Reason {
-    /// The sentence alone, without the sources.
+    /// Writes only the sentence, without the sources.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             Repr::Sentence { text, .. } => f.write_str(text),
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_keeps_the_error_behind_it() {
+    fn reason_keeps_its_source() {
         let parse = "x".parse::<u8>().unwrap_err();
         let inner = Reason::caused_by("the port is wrong", parse);
         let outer = Reason::caused_by("through a proxy", inner.clone());
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_http_error_is_told_without_its_url() {
+    fn http_error_is_shown_without_its_url() {
         let client = reqwest::Client::builder().build().unwrap();
         let error = client.get("https://a.kommo.com:x/secret").build().unwrap_err();
         let reason = Reason::from(error);

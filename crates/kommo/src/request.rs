@@ -1,7 +1,7 @@
-//! What is asked of an account, before it is known where the account is.
+//! Requests to an account, independent of the account's current address.
 //!
-//! A path comes from a program or from a link of Kommo's. Joined with the account's address it must stay there: a
-//! bearer goes to no other origin, whatever tricks a path plays.
+//! A path comes from a program or from a link in Kommo's response. Joined with the account's address, it must stay at this
+//! origin, because a bearer must not go to another one.
 
 use reqwest::Method;
 use serde::Serialize;
@@ -10,63 +10,63 @@ use url::Url;
 use super::error::Error;
 use super::reason::Reason;
 
-/// One thing to request.
+/// A request to an account.
 #[derive(Clone)]
 pub(super) struct ApiRequest {
     pub(super) method: Method,
-    /// Path and query.
+    /// The path and query.
     path: String,
     pub(super) body: Option<String>,
 }
 
 impl ApiRequest {
-    /// Reads.
+    /// A `GET` of `path`.
     pub(super) fn get(path: impl Into<String>) -> Self {
         Self { method: Method::GET, path: path.into(), body: None }
     }
 
-    /// Removes.
+    /// A `DELETE` of `path`.
     pub(super) fn delete(path: impl Into<String>) -> Self {
         Self { method: Method::DELETE, path: path.into(), body: None }
     }
 
-    /// Posts JSON that is written already.
+    /// A `POST` of serialized JSON.
     pub(super) fn post(path: impl Into<String>, json: String) -> Self {
         Self { method: Method::POST, path: path.into(), body: Some(json) }
     }
 
-    /// Sends a value as JSON.
+    /// A request with `body` as JSON.
     pub(super) fn with_json(
         method: Method,
         path: &str,
         body: &(impl Serialize + ?Sized),
     ) -> Result<Self, Error> {
         let json = serde_json::to_string(body)
-            .map_err(|error| refused(format!("the body for {path} does not become JSON"), error))?;
+            .map_err(|error| refused(format!("the body for {path} cannot be converted to JSON"), error))?;
         Ok(Self { method, path: path.to_owned(), body: Some(json) })
     }
 
-    /// Whether it changes nothing, so that it may be asked again.
+    /// Whether the request changes nothing, so that it may be retried.
     pub(super) fn is_read(&self) -> bool {
         self.method == Method::GET
     }
 
-    /// Where to send it while the account is at `origin`.
+    /// The URL of the request while the account is at `origin`.
     pub(super) fn url(&self, origin: &str) -> Result<Url, Error> {
         let base = Url::parse(origin)
-            .map_err(|error| refused(format!("the account's address `{origin}` is no URL"), error))?;
-        let no_path = || {
+            .map_err(|error| refused(format!("the account's address `{origin}` is not a URL"), error))?;
+        let invalid_path = || {
             Error::Refused(Reason::new(format!(
-                "`{}` is no path of the account: write it with one `/` at its beginning, as in /api/v4/leads",
+                "invalid path `{}` (expected a path of the account that begins with one `/`, like /api/v4/leads)",
                 shown(&self.path)
             )))
         };
         if !self.path.starts_with('/') {
-            return Err(no_path());
+            return Err(invalid_path());
         }
-        let url = base.join(&self.path).map_err(|_| no_path())?;
+        let url = base.join(&self.path).map_err(|_| invalid_path())?;
         if url.origin() != base.origin() || !url.username().is_empty() || url.password().is_some() {
-            return Err(no_path());
+            return Err(invalid_path());
         }
         Ok(url)
     }
@@ -76,11 +76,11 @@ fn refused(text: String, source: impl std::error::Error + Send + Sync + 'static)
     Error::Refused(Reason::caused_by(text, source))
 }
 
-/// One part of a path, in which nothing can mean more than itself.
+/// Encodes one segment of a path, so that no character has a special meaning.
 pub(super) fn segment(text: &str) -> Result<String, Error> {
-    // These are no names in a path, and encoding cannot make them any.
+    // These segments have a special meaning even if encoded.
     if text.is_empty() || text == "." || text == ".." {
-        return Err(Error::Refused(Reason::new(format!("`{text}` is no code of a widget"))));
+        return Err(Error::Refused(Reason::new(format!("invalid widget code `{text}`"))));
     }
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -93,7 +93,7 @@ pub(super) fn segment(text: &str) -> Result<String, Error> {
     Ok(encoded)
 }
 
-/// A path without its query, which may hold private data, cut to 80 characters.
+/// The path for an error: at most 80 characters, without the query, which may contain private data.
 fn shown(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     path.chars().filter(|letter| !letter.is_control()).take(80).collect()
@@ -106,7 +106,7 @@ mod tests {
     const ORIGIN: &str = "https://example.kommo.com";
 
     #[test]
-    fn a_path_stays_on_the_account() {
+    fn path_stays_at_the_account() {
         for (path, expected) in [
             ("/api/v4/leads", "https://example.kommo.com/api/v4/leads"),
             ("/api/v4/leads?page=2&q=a%20b", "https://example.kommo.com/api/v4/leads?page=2&q=a%20b"),
@@ -133,13 +133,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_path_is_told_without_its_query() {
+    fn refused_path_is_shown_without_its_query() {
         let error = ApiRequest::get("leads?token=abc").url(ORIGIN).unwrap_err().to_string();
         assert!(error.contains("`leads`") && !error.contains("abc"), "{error}");
     }
 
     #[test]
-    fn a_code_means_itself_alone() {
+    fn widget_code_is_encoded_as_one_segment() {
         for (code, expected) in [
             ("amo_asterisk", "amo_asterisk"),
             ("a/b", "a%2Fb"),

@@ -1,7 +1,7 @@
-//! Where a name leads: its addresses without those that the rules forbid.
+//! The resolver: returns the addresses of a name, without those that the rules forbid.
 //!
-//! A name on the allow-list may lead anywhere, and elsewhere the next time it is asked for. So the addresses that are
-//! checked are the very ones that are connected to, and each new connection looks them up and checks them again.
+//! An allowed name may resolve to any address, and to another one the next time. So the client connects only to the
+//! addresses that were just checked, and each new connection resolves and checks the name again.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use model::HostRules;
 
-/// Finds the addresses of a name.
+/// Looks up the addresses of a name.
 pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
-/// Asks the system.
+/// The system's lookup.
 pub(super) fn system_lookup() -> Lookup {
     Arc::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }))
 }
 
-/// Resolves names, and leaves out the addresses that the rules forbid.
+/// Resolves names, and drops the addresses that the rules forbid.
 pub(super) struct PublicOnly {
     pub(super) rules: Arc<HostRules>,
     pub(super) lookup: Lookup,
     /// Whether private addresses are allowed for every name (`delivery.allow_private_addresses`).
     pub(super) allow_private: bool,
-    /// The proxy's host, which the configuration names: it may be inside.
+    /// The proxy's host. It may have a private address, because the configuration names it.
     pub(super) proxy: Option<String>,
 }
 
@@ -40,11 +40,9 @@ impl Resolve for PublicOnly {
             let mut found = found.await?;
             found.retain(|address| allow_private || rules.permits_address(address.ip()));
             if found.is_empty() {
-                return Err(
-                    "the name resolves to private addresses only; if it is a gateway of your own, set \
+                return Err("the name resolves to private addresses only; if it is your own gateway, set \
                      delivery.allow_private_addresses"
-                        .into(),
-                );
+                    .into());
             }
             let addresses: Addrs = Box::new(found.into_iter());
             Ok(addresses)
@@ -65,11 +63,11 @@ mod tests {
     use super::*;
     use model::{CheckedCompletion, Outgoing};
 
-    /// Answers each question with the next of these, and then with the last.
-    fn leads_to(answers: Vec<Vec<SocketAddr>>) -> Lookup {
-        let asked = AtomicUsize::new(0);
+    /// Answers each lookup with the next of `answers`, and repeats the last one.
+    fn resolves_to(answers: Vec<Vec<SocketAddr>>) -> Lookup {
+        let lookups = AtomicUsize::new(0);
         Arc::new(move |_| {
-            let turn = asked.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
+            let turn = lookups.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
             let found = answers[turn].clone();
             Box::pin(async move { Ok(found) })
         })
@@ -90,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_is_public_is_left_of_a_mixed_answer() {
+    async fn only_public_addresses_remain() {
         let addresses: Vec<SocketAddr> = [
             "127.0.0.1:0",
             "10.0.0.1:0",
@@ -101,7 +99,7 @@ mod tests {
         ]
         .map(|address| address.parse().unwrap())
         .to_vec();
-        let resolver = public_only(leads_to(vec![addresses]));
+        let resolver = public_only(resolves_to(vec![addresses]));
         let left = resolver.resolve("changes.kommo.com".parse().unwrap()).await.unwrap();
         assert_eq!(left.map(|address| address.to_string()).collect::<Vec<_>>(), ["93.184.215.14:0"]);
     }
@@ -110,7 +108,7 @@ mod tests {
     async fn each_lookup_of_a_name_is_checked_again() {
         let answers = ["93.184.215.14:0", "169.254.169.254:0", "93.184.215.14:0"];
         let answers = answers.map(|address| vec![address.parse().unwrap()]).to_vec();
-        let resolver = public_only(leads_to(answers));
+        let resolver = public_only(resolves_to(answers));
         for permitted in [true, false, true] {
             let left = resolver.resolve("changes.kommo.com".parse().unwrap()).await;
             assert_eq!(left.is_ok(), permitted);
@@ -118,10 +116,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_connection_is_opened_to_where_a_name_must_not_lead() {
+    async fn client_does_not_connect_to_a_forbidden_address() {
         let inside = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = inside.local_addr().unwrap();
-        let lookup = leads_to(vec![vec![address]]);
+        let lookup = resolves_to(vec![vec![address]]);
         let timeout = Duration::from_secs(5);
         let direct = Outgoing::default();
         let kommo =
@@ -132,7 +130,7 @@ mod tests {
             assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotSent(_))), "{outcome:?}");
             assert!(outcome.to_string().contains("private"), "{outcome}");
         }
-        // Where private addresses are allowed the same lookup does lead there, so it was the check that refused.
+        // If private addresses are allowed, the same lookup works. So the check refused the calls above.
         let allowed = HttpClient::with_lookup(lookup, &direct, rules(true, address.port()), timeout).unwrap();
         let url = format!("http://changes.kommo.com:{}", address.port());
         let heard = async {
@@ -144,6 +142,6 @@ mod tests {
         };
         let (answer, head) = tokio::join!(continued(&allowed, &url), heard);
         assert_eq!(answer, CallOutcome::Accepted { status: 202 });
-        assert_eq!(head, b"POST", "the first caller that got through is the allowed one");
+        assert_eq!(head, b"POST", "the first connection is that of the allowed client");
     }
 }

@@ -1,4 +1,4 @@
-//! What came back from a call: status, headers that matter, and the body as far as it was read.
+//! The response to a call: the status, the relevant headers, and the body as far as it was read.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use reqwest::header::CONTENT_TYPE;
 use super::problem::ApiProblem;
 use super::retry_after;
 
-/// No response to a continue, and no error, that matters is longer.
+/// The maximum size of a response to a continue, and of an error. No relevant one is longer.
 pub(super) const MAX_BODY_BYTES: usize = 64 << 10;
 
 /// A response, whatever its status.
@@ -16,7 +16,7 @@ pub(super) const MAX_BODY_BYTES: usize = 64 << 10;
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// The time that the header `Retry-After` asks for.
+    /// The time to wait from the header `Retry-After`.
     pub retry_after: Option<Duration>,
     /// Whether the header `Content-Type` says that the body is JSON.
     pub says_json: bool,
@@ -29,17 +29,17 @@ pub struct Response {
 /// How reading a body ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyEnd {
-    /// All of it was read.
+    /// The whole body was read.
     #[default]
     Complete,
-    /// It is longer than what is read of it.
+    /// The body is longer than the limit.
     TooLong,
-    /// The connection broke before its end.
+    /// The connection broke before the end of the body.
     BrokeOff,
 }
 
 impl fmt::Debug for Response {
-    /// Without the body: tokens and what an account holds come in it.
+    /// Omits the body, because it may contain tokens or an account's data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status)
@@ -50,7 +50,7 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// Reads up to `max_body_bytes` of a body; of an error no more than [`MAX_BODY_BYTES`].
+    /// Reads up to `max_body_bytes` of the body, or up to [`MAX_BODY_BYTES`] of an error's body.
     pub(super) async fn read(mut response: reqwest::Response, max_body_bytes: usize) -> Self {
         let status = response.status().as_u16();
         let is_success = response.status().is_success();
@@ -59,13 +59,13 @@ impl Response {
         let content_type = response.headers().get(CONTENT_TYPE);
         let says_json =
             content_type.is_some_and(|value| value.as_bytes().windows(4).any(|part| part == b"json"));
-        // To the end, if it is near: only then can the connection be used again.
+        // Only a body that is read to its end lets the client reuse the connection.
         let mut body = Vec::new();
         let body_end = loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => break BodyEnd::Complete,
-                // Kommo has spoken: a body that breaks off does not change what its status says.
+                // The status is known, and a truncated body does not change it.
                 Err(_) => break BodyEnd::BrokeOff,
             }
             if body.len() > max {
@@ -75,21 +75,21 @@ impl Response {
         Self { status, retry_after, says_json, body, body_end }
     }
 
-    /// 2xx.
+    /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// A success with an HTML page, which Kommo's API never sends. Kommo's own success has the type `text/html` and the text
-    /// `Accepted`, so the header decides nothing.
+    /// Whether this is a success with an HTML page, which Kommo's API never sends. A success of Kommo has the type
+    /// `text/html` and the text `Accepted`, so only the body decides.
     pub(super) fn is_web_page(&self) -> bool {
         matches!(self.status, 200 | 206) && begins_as_markup(&self.body)
     }
 
-    /// What the body of an error says; `None` if it is not a JSON object, nor the beginning of one.
+    /// The content of an error's body; `None` if the body is not a JSON object, or the beginning of one.
     ///
-    /// A body that broke off says nothing that can be read, but that it was JSON decides what a 403 means. If not even its
-    /// first byte came, the header decides.
+    /// A truncated body cannot be parsed. But it still matters whether it was JSON, because that decides what a 403 means.
+    /// If not even the first byte arrived, the header decides.
     pub(super) fn problem(&self) -> Option<ApiProblem> {
         ApiProblem::read(&self.body).or_else(|| {
             let begins_as_json = match without_bom(&self.body).trim_ascii_start().first() {
@@ -100,13 +100,13 @@ impl Response {
         })
     }
 
-    /// Whether this is a success whose body did not come to its end.
+    /// Whether this is a success with a truncated body.
     pub(super) fn broke_off(&self) -> bool {
         self.is_success() && self.body_end == BodyEnd::BrokeOff
     }
 }
 
-/// Whether a body begins as an HTML or XML document does.
+/// Whether a body begins like an HTML or XML document.
 fn begins_as_markup(body: &[u8]) -> bool {
     without_bom(body.trim_ascii_start()).trim_ascii_start().starts_with(b"<")
 }

@@ -1,8 +1,8 @@
-//! Whether a call of the typed client is tried again: one table, no I/O.
+//! Decides whether to retry a call of the typed client, without I/O.
 //!
-//! Reads are tried again if that may help. A write is tried again only if Kommo certainly did nothing: after a 401 it did not
-//! know who asks, after a 429 it did not look at the call. If the response to a write is lost, we cannot tell whether it took
-//! effect.
+//! A read is retried if that may help. A write is retried only if Kommo certainly did nothing: with a 401, it did not
+//! accept the caller, and with a 429, it did not process the call. If the response to a write is lost, we cannot tell
+//! whether the write took effect.
 
 use std::time::Duration;
 
@@ -10,47 +10,47 @@ use model::{Backoff, Jitter};
 
 use super::outcome::CallOutcome;
 
-/// Tries of one call, the first included.
+/// The maximum number of tries of one call, including the first.
 const MAX_TRIES: u32 = 4;
-/// A caller waits for the result, so it does not back off as far as a delivery does.
+/// The backoff between tries. A caller waits for the result, so the delays are shorter than those of deliveries.
 const BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(300), cap: Duration::from_secs(5), jitter: Jitter::Full };
 
-/// What is known of the call besides its outcome.
+/// The facts besides the outcome on which the decision depends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RetryContext {
-    /// The call changes nothing.
+    /// Whether the call changes nothing.
     pub(super) is_read: bool,
-    /// How often it was sent, from 1; a 401 that led to another token does not count.
+    /// The number of tries so far. A 401 that led to another token does not count.
     pub(super) tries: u32,
-    /// Another token was already asked for.
+    /// Whether the token was already renewed for this call.
     pub(super) renewed: bool,
-    /// Uniform in 0 to 1.
+    /// A uniform random number from 0 to 1.
     pub(super) jitter: f64,
 }
 
-/// What comes next.
+/// The next step of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// The outcome is the result.
     Finish {
-        /// Kommo worked on the call, so the account takes calls.
+        /// Whether Kommo processed the call, so that the account accepts calls.
         account_is_fine: bool,
     },
-    /// Send it again with another token.
+    /// Retry with another token.
     RenewToken,
     /// Pause the account.
     PauseAccount {
-        /// How long, if Kommo said so.
+        /// The time to wait, if Kommo named one.
         retry_after: Option<Duration>,
-        /// Whether to send the call again after the pause.
+        /// Whether to retry the call after the pause.
         retry: bool,
     },
-    /// Send it again after this delay.
+    /// Retry after this delay.
     RetryAfter(Duration),
 }
 
-/// Decides what comes after one try.
+/// Decides the next step after a try.
 pub(super) fn decide(outcome: &CallOutcome, context: RetryContext) -> Decision {
     let may_retry = context.tries < MAX_TRIES;
     match outcome {
@@ -61,15 +61,15 @@ pub(super) fn decide(outcome: &CallOutcome, context: RetryContext) -> Decision {
         outcome if outcome.is_transient() && context.is_read && may_retry => {
             Decision::RetryAfter(BACKOFF.delay(context.tries, context.jitter))
         }
-        outcome => Decision::Finish { account_is_fine: is_worked_on(outcome) },
+        outcome => Decision::Finish { account_is_fine: is_processed(outcome) },
     }
 }
 
-/// Whether Kommo worked on the call.
+/// Whether Kommo processed the call.
 ///
-/// A 403 says nothing of other calls, least of all of continues: this call may be the only one that the token's user may not
-/// make, or a firewall refuses what it carries. If the address is blocked, the next continue finds out.
-const fn is_worked_on(outcome: &CallOutcome) -> bool {
+/// A 403 says nothing about other calls, and in particular not about continues. The token's user may lack the right for
+/// only this call, or a firewall may refuse its content. If Kommo blocks the IP address, the next continue detects it.
+const fn is_processed(outcome: &CallOutcome) -> bool {
     match outcome {
         CallOutcome::Accepted { .. }
         | CallOutcome::Rejected { .. }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_sent_again_only_if_kommo_did_nothing() {
+    fn write_is_retried_only_if_kommo_did_nothing() {
         let write = RetryContext { is_read: false, ..FIRST_READ };
         for outcome in [
             response(500, "{}"),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn tries_come_to_an_end() {
+    fn number_of_tries_is_limited() {
         let last = RetryContext { tries: MAX_TRIES, ..FIRST_READ };
         for outcome in [response(503, ""), response(404, HTML), lost()] {
             assert_eq!(decide(&outcome, last), FAILED, "{outcome:?}");

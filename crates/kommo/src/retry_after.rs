@@ -1,6 +1,6 @@
-//! How long Kommo asks to wait: the header `Retry-After`, as seconds or as a date.
+//! The header `Retry-After`: the time for which Kommo asks to wait, as seconds or as a date.
 //!
-//! A date is held against the `Date` of the same answer: both are of one clock, so ours need not be right.
+//! A date is compared with the `Date` of the same response. Both come from the same clock, so our clock does not matter.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
 use super::problem::whole_seconds;
 
-/// What the header asks for; `None` if it is absent, not a sensible number, or a date in the past.
+/// The time to wait; `None` if the header is missing, not a valid number, or a date in the past.
 pub(super) fn read(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.trim());
     let asked = text(RETRY_AFTER)?;
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_dates_are_read_and_nonsense_is_none() {
+    fn seconds_and_dates_are_parsed_and_nonsense_is_ignored() {
         let noon = "Thu, 26 Nov 2026 12:00:00 GMT";
         for (retry_after, date, expected) in [
             (&b"300"[..], "", Some(300)),

@@ -1,4 +1,4 @@
-//! A field of a widget's settings: its key, its type, and whether the widget needs it.
+//! The fields of a widget's settings: key, type, and whether the field is required.
 
 use std::fmt;
 
@@ -11,18 +11,18 @@ use super::lenient;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SettingField {
-    /// The key of its value.
+    /// The key.
     pub key: String,
-    /// Its name for people.
+    /// The name, for people.
     #[serde(default, deserialize_with = "lenient::text")]
     pub name: String,
-    /// The type of its value.
+    /// The type of the value.
     #[serde(rename = "type")]
     pub kind: SettingType,
-    /// Whether the widget cannot be installed without it.
+    /// Whether the field is required to install the widget.
     #[serde(default, deserialize_with = "lenient::flag")]
     pub is_required: bool,
-    /// What else Kommo says of it.
+    /// All other properties from Kommo.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -34,20 +34,20 @@ pub struct SettingField {
 pub enum SettingType {
     /// A text.
     Text,
-    /// A text that is a secret.
+    /// A secret text.
     Pass,
-    /// Whatever the widget's author made up.
+    /// A value that the widget's author defines.
     Custom,
     /// An extension for each user.
     Users,
-    /// Login and password for each user.
+    /// A login and a password for each user.
     UsersLp,
-    /// One that is not documented.
+    /// A type that Kommo does not document.
     Other(String),
 }
 
 impl SettingType {
-    /// Kommo's name of it.
+    /// Kommo's name for the type.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Text => "text",

@@ -1,8 +1,8 @@
-//! The settings of a widget: what is sent to install it, and what its own integration may read.
+//! The settings of a widget, which are sent to install it, and which its own integration may read.
 //!
-//! They are checked against the widget's `settings_template` before anything is sent, and every mistake is named.
-//! Some of them are secrets, and only the template says which: so the debug form shows no value at all, and
-//! [`WidgetSettings::masked`] what is surely none.
+//! The client checks them against the widget's `settings_template` before it sends them, and reports all mistakes. Some
+//! settings are secrets, and only the template says which. So `Debug` shows no values, and [`WidgetSettings::masked`] shows
+//! only those that are certainly not secret.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::setting_field::{SettingField, SettingType};
 
-/// What stands in place of a secret.
+/// The replacement for a secret.
 const MASKED: &str = "********";
 
 /// The values of a widget's settings, by key.
@@ -31,25 +31,25 @@ const MASKED: &str = "********";
 pub struct WidgetSettings(Map<String, Value>);
 
 impl WidgetSettings {
-    /// None yet.
+    /// Creates empty settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A value of the types `text` and `pass`.
+    /// Sets a value of the type `text` or `pass`.
     #[must_use]
     pub fn text(self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.value(key, Value::String(value.into()))
     }
 
-    /// The extension of one user, in a value of the type `users`.
+    /// Adds the extension of one user to a value of the type `users`.
     #[must_use]
     pub fn user(mut self, key: impl Into<String>, user: i64, extension: impl Into<String>) -> Self {
         self.of_user(key.into(), user, Value::String(extension.into()));
         self
     }
 
-    /// Login and password of one user, in a value of the type `users_lp`.
+    /// Adds the login and password of one user to a value of the type `users_lp`.
     #[must_use]
     pub fn user_login(
         mut self,
@@ -63,7 +63,7 @@ impl WidgetSettings {
         self
     }
 
-    /// A value of any type, as JSON.
+    /// Sets a value of any type, as JSON.
     #[must_use]
     pub fn value(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.0.insert(key.into(), value.into());
@@ -80,16 +80,16 @@ impl WidgetSettings {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// Whether there are none.
+    /// Whether there are no settings.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Says whether a widget with this template can be installed with these settings.
+    /// Checks the settings against a widget's template.
     ///
     /// # Errors
-    /// All mistakes: mandatory settings that are missing or empty, values of another type than the template's, keys
-    /// that it does not have.
+    /// All mistakes: mandatory settings that are missing or empty, values of the wrong type, and keys that the template
+    /// does not have.
     pub fn check(&self, template: &[SettingField]) -> Result<(), Vec<SettingMistake>> {
         let mut mistakes = Vec::new();
         for field in template {
@@ -108,8 +108,8 @@ impl WidgetSettings {
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
     }
 
-    /// The settings with `********` in place of what is or may be a secret: passwords, and every value that the
-    /// template calls neither text nor a user's extension.
+    /// The settings with `********` in place of all values that are or may be secrets: passwords, and values that are
+    /// neither text nor a user's extension according to the template.
     pub fn masked(&self, template: &[SettingField]) -> Value {
         let masked = self.0.iter().map(|(key, value)| {
             let kind = template.iter().find(|field| field.key == *key).map(|field| &field.kind);
@@ -141,13 +141,13 @@ impl From<Map<String, Value>> for WidgetSettings {
 }
 
 impl fmt::Debug for WidgetSettings {
-    /// The keys alone.
+    /// Writes only the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.0.keys().map(|key| (key, MASKED))).finish()
     }
 }
 
-/// What is wrong with one setting. It names the place, never the value.
+/// A mistake in one setting. It names the place, never the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` {fault}")]
 pub struct SettingMistake {
@@ -160,12 +160,12 @@ impl SettingMistake {
         Self { path: path.into(), fault }
     }
 
-    /// The key, and for the settings of users what is below it: `phones.504141`.
+    /// The key; for settings of users, the path below it: `phones.504141`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether it is a mandatory setting that is not there.
+    /// Whether a mandatory setting is missing.
     pub const fn is_missing(&self) -> bool {
         matches!(self.fault, Fault::Missing(_))
     }
@@ -177,27 +177,31 @@ enum Fault {
     Missing(SettingType),
     #[error("is mandatory and empty: give {}", wanted(.0))]
     Empty(SettingType),
-    #[error("has another type: give {}", wanted(.0))]
+    #[error("has the wrong type: give {}", wanted(.0))]
     Type(SettingType),
-    #[error("is not the id of a user: ids are numbers, like 504141")]
+    #[error("is not a user id (expected a number like 504141)")]
     NotAUser,
-    #[error("has to be a text")]
+    #[error("must be a string")]
     NotAText,
     #[error("is missing")]
     NoPart,
-    #[error("is no setting of this widget: it has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
+    #[error("is not a setting of this widget ({})", expected_keys(known))]
     Unknown { known: Vec<String> },
+}
+
+fn expected_keys(known: &[String]) -> String {
+    if known.is_empty() { "it has none".to_owned() } else { format!("expected one of: {}", known.join(", ")) }
 }
 
 fn wanted(kind: &SettingType) -> &'static str {
     match kind {
-        SettingType::Text => "a text",
-        SettingType::Pass => "a text (a password)",
-        SettingType::Users => "an object of user ids and extensions, like {\"504141\": \"1039\"}",
+        SettingType::Text => "a string",
+        SettingType::Pass => "a string (a password)",
+        SettingType::Users => "an object with user ids and extensions, like {\"504141\": \"1039\"}",
         SettingType::UsersLp => {
-            "an object of user ids and logins, like {\"504141\": {\"login\": \"…\", \"password\": \"…\"}}"
+            "an object with user ids and logins, like {\"504141\": {\"login\": \"…\", \"password\": \"…\"}}"
         }
-        SettingType::Custom | SettingType::Other(_) => "what the widget's author documents",
+        SettingType::Custom | SettingType::Other(_) => "a value as the widget's author documents it",
     }
 }
 
@@ -245,7 +249,7 @@ fn check_user(field: &SettingField, user: &str, value: &Value, mistakes: &mut Ve
     }
 }
 
-/// The logins of users, without their passwords.
+/// The logins of users, with their passwords masked.
 fn without_passwords(users: &Value) -> Value {
     let Value::Object(users) = users else { return mask(users) };
     let each = users.iter().map(|(user, pair)| {
@@ -258,7 +262,7 @@ fn without_passwords(users: &Value) -> Value {
     Value::Object(each.collect())
 }
 
-/// Whether there is something may be seen.
+/// Masks a value, but shows whether it is empty.
 fn mask(value: &Value) -> Value {
     match value {
         Value::Null => Value::Null,

@@ -1,5 +1,5 @@
-//! For tests of this crate and of its users: an HTTP client, the clients of accounts and permits, in one line each.
-#![allow(clippy::unwrap_used, reason = "only tests get here")]
+//! Shortcuts for tests of this crate and of the crates that use it.
+#![allow(clippy::unwrap_used, reason = "only tests use this module")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::pace::{CallLimiter, CallLimits, Permit};
 use crate::{ClientFactory, HttpClient, HttpClientError};
 
 impl HttpClient {
-    /// An HTTP client that keeps `rules`, gives each call `timeout`, and calls directly.
+    /// Creates an HTTP client with `rules` and `timeout`, without a proxy.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// The errors of [`new`](Self::new).
     pub fn direct(rules: HostRules, timeout: Duration) -> Result<Self, HttpClientError> {
         Self::new(&Outgoing::default(), rules, timeout)
     }
 }
 
 impl ClientFactory {
-    /// For tests in which no call is made: no host is allowed.
+    /// Creates a factory for tests without calls: it allows no host.
     ///
     /// # Panics
     /// TLS cannot be set up.
@@ -31,13 +31,13 @@ impl ClientFactory {
         let kommo = HttpClient::direct(HostRules { allowed: Vec::new(), insecure: false }, patience).unwrap();
         let limits = CallLimits { rate_per_account: 7, rate_total: None, concurrency: 1 };
         let limiter = CallLimiter::new(limits, clock.clone());
-        let credentials = Arc::new(LongLived::new("https://nobody.kommo.com", "a-token".into()));
+        let credentials = Arc::new(LongLived::new("https://offline.kommo.com", "a-token".into()));
         Arc::new(Self { kommo, limiter, credentials, clock, random: || 1.0, patience, runtime: None })
     }
 }
 
 impl CallLimiter {
-    /// The permits of [`try_acquire`](Self::try_acquire), where the reason for none does not matter.
+    /// The permits of [`try_acquire`](Self::try_acquire); empty if there are none.
     pub fn acquire_now(self: &Arc<Self>, account: &str, wanted: usize) -> Vec<Permit> {
         self.try_acquire(account, wanted).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! How a call is made, with credentials and a limiter that a test decides.
+//! Calls of a client, with credentials and a limiter that a test controls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use simulator::{Fault, Options, Simulator};
 
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// Gives out one token, and in its place another. To get that, it calls Kommo itself.
+/// Issues one token, and after a renewal a second one. The renewal takes a permit for a call of its own.
 struct Renewable {
     origin: Arc<str>,
     first: SecretString,
@@ -24,14 +24,14 @@ struct Renewable {
 }
 
 impl Renewable {
-    fn give(&self, token: &SecretString, generation: u64) -> Bearer {
+    fn issue(&self, token: &SecretString, generation: u64) -> Bearer {
         Bearer { origin: self.origin.clone(), token: Arc::new(token.clone()), generation }
     }
 }
 
 impl Credentials for Renewable {
     fn bearer<'a>(&'a self, _: AccountRef<'a>) -> BearerFuture<'a> {
-        Box::pin(async { Ok(self.give(&self.first, 1)) })
+        Box::pin(async { Ok(self.issue(&self.first, 1)) })
     }
 
     fn renewed<'a>(&'a self, _: AccountRef<'a>, _: &'a Bearer) -> BearerFuture<'a> {
@@ -39,7 +39,7 @@ impl Credentials for Renewable {
             self.renewals.fetch_add(1, Ordering::SeqCst);
             let Some(second) = &self.second else { return Err(NoBearer::LongLived) };
             self.limiter.acquire(&self.origin, CallKind::Token, MAX_WAIT).await.unwrap().start().unwrap();
-            Ok(self.give(second, 2))
+            Ok(self.issue(second, 2))
         })
     }
 }
@@ -77,13 +77,13 @@ async fn simulator() -> Simulator {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_renewed_once_and_the_call_made_again() {
+async fn refused_token_is_renewed_once_and_the_call_is_retried() {
     let simulator = simulator().await;
     let good = simulator.options().access_token.clone();
     let (clients, credentials) = clients(&simulator, ("stale", Some(&good)), Clock::system());
     let client = clients.client_at(simulator.base_url());
     client.widget("amo_dropbox").await.unwrap();
-    // A write too: Kommo did not know who asked, so it did nothing.
+    // This applies to a write too: Kommo did not accept the caller, so it did nothing.
     client.uninstall_widget("amo_dropbox").await.unwrap();
     assert_eq!(credentials.renewals.load(Ordering::SeqCst), 2);
     let statuses: Vec<_> = simulator.api_calls().iter().map(|call| call.status).collect();
@@ -91,7 +91,7 @@ async fn a_refused_token_is_renewed_once_and_the_call_made_again() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_again_or_cannot_be_renewed_is_told() {
+async fn token_refused_again_or_not_renewable_is_an_error() {
     let simulator = simulator().await;
     let (both_stale, credentials) = clients(&simulator, ("stale", Some("stale-too")), Clock::system());
     let error = both_stale.client_at(simulator.base_url()).widget("amo_dropbox").await.unwrap_err();
@@ -104,7 +104,7 @@ async fn a_token_that_is_refused_again_or_cannot_be_renewed_is_told() {
 }
 
 #[tokio::test]
-async fn the_probe_of_a_pause_may_renew_its_token() {
+async fn probe_of_a_pause_may_renew_its_token() {
     let simulator = simulator().await;
     let good = simulator.options().access_token.clone();
     let manual = model::clock::ManualClock::new(Timestamp::from_millis(1));
@@ -116,25 +116,25 @@ async fn the_probe_of_a_pause_may_renew_its_token() {
     drop(permit);
     manual.advance(Duration::from_secs(5));
     let client = clients.client_at(simulator.base_url());
-    let asked = tokio::time::timeout(MAX_WAIT, client.widget("amo_dropbox")).await;
-    assert_eq!(asked.expect("the call waits for its own probe").unwrap().code, "amo_dropbox");
-    // Its success ended the pause: four more may go, besides the two tries and the renewal.
+    let result = tokio::time::timeout(MAX_WAIT, client.widget("amo_dropbox")).await;
+    assert_eq!(result.expect("the call waits for its own probe").unwrap().code, "amo_dropbox");
+    // The success ended the pause. The two tries and the renewal leave room for four more calls.
     assert_eq!(clients.limiter.acquire_now(simulator.base_url(), 7).len(), 4);
 }
 
 #[tokio::test]
-async fn a_call_goes_where_the_account_is_now() {
+async fn call_goes_to_the_current_address_of_the_account() {
     let (old, new) = (simulator().await, simulator().await);
     let good = new.options().access_token.clone();
     let (clients, _) = clients(&new, (&good, None), Clock::system());
     let client = clients.client_at(old.base_url());
-    // The links of the list are those of the new address, and are followed all the same.
+    // The links of the list lead to the new address, and the client follows them.
     let codes: Vec<_> = futures_util::TryStreamExt::try_collect(client.all_widgets(3)).await.unwrap();
     assert_eq!((codes.len(), old.api_calls().len(), new.api_calls().len()), (7, 0, 3));
 }
 
 #[tokio::test]
-async fn a_pause_that_is_too_long_is_told_and_one_that_is_not_is_waited_for() {
+async fn long_pause_is_an_error_and_short_pause_is_waited_for() {
     let simulator = simulator().await;
     let good = simulator.options().access_token.clone();
     let manual = model::clock::ManualClock::new(Timestamp::from_millis(1));
@@ -144,14 +144,14 @@ async fn a_pause_that_is_too_long_is_told_and_one_that_is_not_is_waited_for() {
     simulator.queue_api_faults(too_many(3_000));
     let error = client.widget("amo_dropbox").await.unwrap_err();
     assert_eq!(error, Error::RateLimited { retry_after: Some(Duration::from_secs(3_000)) });
-    // Who comes later is not sent at all.
+    // A later call is not sent.
     let error = client.widget("amo_dropbox").await.unwrap_err();
     assert_eq!(error, Error::Paused { left: Some(Duration::from_secs(3_000)) });
     assert_eq!(simulator.api_calls().len(), 1);
 
     manual.advance(Duration::from_secs(3_000));
     simulator.queue_api_faults(too_many(7));
-    let asking = tokio::spawn(async move { client.uninstall_widget("amo_dropbox").await });
+    let waiting = tokio::spawn(async move { client.uninstall_widget("amo_dropbox").await });
     let second_pause = async {
         while clients.limiter.wait(simulator.base_url()) != Some(Duration::from_secs(7)) {
             tokio::task::yield_now().await;
@@ -159,12 +159,12 @@ async fn a_pause_that_is_too_long_is_told_and_one_that_is_not_is_waited_for() {
     };
     tokio::time::timeout(MAX_WAIT, second_pause).await.unwrap();
     manual.advance(Duration::from_secs(7));
-    assert_eq!(asking.await.unwrap(), Ok(()));
+    assert_eq!(waiting.await.unwrap(), Ok(()));
     assert_eq!(simulator.api_calls().len(), 3);
 }
 
 #[tokio::test]
-async fn what_a_handler_may_not_do_holds_up_no_continue() {
+async fn forbidden_call_of_a_handler_does_not_delay_continues() {
     let simulator = simulator().await;
     let good = simulator.options().access_token.clone();
     let (clients, _) = clients(&simulator, (&good, None), Clock::system());

@@ -1,4 +1,4 @@
-//! What an access token says about itself: the claims of a JWT.
+//! The claims of an access token, which is a JWT.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,16 +9,16 @@ use model::AccountId;
 
 use super::lenient;
 
-/// What an access token says of itself. It is read, not verified: Kommo gave it to us over TLS.
+/// The claims of an access token. They are not verified, because the token came from Kommo over TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenClaims {
-    /// Kommo's number of the account.
+    /// The account's number.
     pub account_id: Option<AccountId>,
-    /// The host that knows where the account is.
+    /// The host that returns the account's current address.
     pub api_domain: Option<String>,
 }
 
-/// What an access token says of itself; nothing if it is not a JWT.
+/// Reads the claims of an access token; all are `None` if it is not a JWT.
 pub fn token_claims(access: &SecretString) -> TokenClaims {
     let claims = claims_of(access);
     let account_id = claims.get("account_id").and_then(lenient::whole);
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_tells_account_and_api_host() {
+    fn token_names_account_and_api_host() {
         let claims =
             |payload: &str| token_claims(&format!("x.{}.y", BASE64_URL_SAFE_NO_PAD.encode(payload)).into());
         let expected =

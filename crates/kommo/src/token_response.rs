@@ -1,13 +1,13 @@
-//! Kommo's answer to a request for tokens, read leniently: a code or a refresh token works once, so an odd field must not
-//! throw away what it brought.
+//! The response to a request for tokens, parsed leniently. A code or a refresh token works only once, so an odd field must
+//! not make the new tokens unusable.
 //!
-//! | field | taken | otherwise |
+//! | field | accepted | otherwise |
 //! |---|---|---|
-//! | the whole | a JSON object, with a BOM, white space around it, or halves of characters in it | an error |
-//! | `access_token` | text that fits a header; white space around it is dropped | an error |
-//! | `refresh_token` | the same; where a refresh token was sent and none comes back, the old one stays good (RFC 6749) | an error |
-//! | `expires_in` | seconds from 1 to [`MAX_TOKEN_LIFE`]: a number, with or without a fraction, or a text that is one | the life that the access token names (`exp` less `iat` or `nbf`, else `exp`); else [`DEFAULT_TOKEN_LIFE`] |
-//! | `token_type` | ignored: Kommo knows bearers alone | |
+//! | the body | a JSON object, also with a BOM, surrounding white space or half characters | an error |
+//! | `access_token` | a string that fits a header; surrounding white space is dropped | an error |
+//! | `refresh_token` | the same; if a refresh token was sent and none is returned, the old one stays valid (RFC 6749) | an error |
+//! | `expires_in` | seconds from 1 to [`MAX_TOKEN_LIFE`]: a number, also with a fraction or as a string | the lifetime from the access token (`exp` minus `iat` or `nbf`, else `exp`); else [`DEFAULT_TOKEN_LIFE`] |
+//! | `token_type` | ignored: Kommo has only bearer tokens | |
 //! | any other key | ignored | |
 
 use std::time::Duration;
@@ -20,23 +20,25 @@ use model::Timestamp;
 use super::lenient;
 use super::token_claims::claims_of;
 
-/// The life of an access token that nothing tells: Kommo's live for a day, and a short guess does no harm.
+/// The lifetime of an access token if the response names none. Kommo's tokens are valid for a day; a short guess does no
+/// harm.
 pub(super) const DEFAULT_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
-/// Kommo's long-lived tokens live for five years. A larger number is a date, or milliseconds, or nonsense.
+/// The maximum lifetime: Kommo's long-lived tokens are valid for five years. A larger number is a date, milliseconds or
+/// nonsense.
 pub(super) const MAX_TOKEN_LIFE: Duration = Duration::from_secs(5 * 366 * 24 * 60 * 60);
 
 /// A new pair of tokens.
 pub struct GrantedTokens {
-    /// The bearer of calls.
+    /// The access token, for calls.
     pub access: SecretString,
-    /// Good for the next pair.
+    /// The refresh token, for the next pair.
     pub refresh: SecretString,
-    /// How long Kommo says that the access token lives, if it says so.
+    /// The lifetime of the access token, if the response names it.
     pub(super) expires_in: Option<Duration>,
 }
 
 impl GrantedTokens {
-    /// When the access token ends, if it was given at `now`.
+    /// When the access token expires, if it was issued at `now`.
     pub fn expires_at(&self, now: Timestamp) -> Timestamp {
         if let Some(life) = self.expires_in {
             return now + life;
@@ -44,7 +46,7 @@ impl GrantedTokens {
         let claims = claims_of(&self.access);
         let time = |key| claims.get(key).and_then(lenient::seconds);
         let (exp, begin) = (time("exp"), time("iat").or_else(|| time("nbf")));
-        // The difference needs no clock of ours.
+        // The difference does not depend on our clock.
         if let Some(life) = exp.zip(begin).and_then(|(exp, begin)| plausible(exp - begin)) {
             return now + life;
         }
@@ -54,10 +56,10 @@ impl GrantedTokens {
     }
 }
 
-/// Reads the body of a success. `old` is the refresh token that was sent, if one was.
+/// Parses the body of a success. `old` is the refresh token that was sent, if any.
 ///
 /// # Errors
-/// What is missing, without anything of the body.
+/// A part is missing. The text names it, without content of the body.
 pub(super) fn read(body: &[u8], old: Option<&SecretString>) -> Result<GrantedTokens, &'static str> {
     let map = lenient::object_of(body).ok_or("the body is not a JSON object")?;
     let access = token(&map, "access_token").ok_or("there is no usable `access_token` in the body")?;
@@ -67,7 +69,7 @@ pub(super) fn read(body: &[u8], old: Option<&SecretString>) -> Result<GrantedTok
     Ok(GrantedTokens { access, refresh, expires_in })
 }
 
-/// What cannot go into a header is not a token.
+/// The token under `key`; `None` if it is missing or does not fit a header.
 fn token(map: &Map<String, Value>, key: &str) -> Option<SecretString> {
     let text = map.get(key)?.as_str()?.trim();
     let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_life_costs_no_tokens() {
+    fn odd_lifetime_does_not_make_tokens_unusable() {
         for (expires_in, expected) in [
             (json!(86_400), 86_400),
             (json!("86400"), 86_400),
@@ -118,7 +120,7 @@ mod tests {
             (json!(1e300), 3_600),
             (json!("1e400"), 3_600),
             (json!("NaN"), 3_600),
-            // The moment of its end, or milliseconds.
+            // A date instead of a duration.
             (json!(1_700_086_400), 3_600),
             (json!(""), 3_600),
             (json!("a day"), 3_600),
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_that_is_not_given_is_the_one_of_the_token() {
+    fn missing_lifetime_is_taken_from_the_token() {
         for (claims, expected) in [
             (json!({"iat": 1_600_000_000, "exp": 1_600_086_400}), 86_400),
             (json!({"nbf": "1600000000", "exp": "1600086400"}), 86_400),
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_around_the_tokens_costs_them() {
+    fn odd_content_around_the_tokens_does_not_make_them_unusable() {
         for body in [
             &b"\xef\xbb\xbf\r\n{\"access_token\":\"a\",\"refresh_token\":\"r\"}\r\n"[..],
             br#"{"token_type":"bearer","access_token":"a","refresh_token":"r"}"#,
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_brings_no_tokens_says_what_is_missing() {
+    fn response_without_tokens_names_what_is_missing() {
         for (body, expected) in [
             ("", "not a JSON object"),
             ("<html>", "not a JSON object"),
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_token_that_is_not_replaced_stays_good() {
+    fn refresh_token_that_is_not_replaced_stays_valid() {
         let old = SecretString::from("old");
         for body in [r#"{"access_token":"a"}"#, r#"{"access_token":"a","refresh_token":""}"#] {
             assert!(same(&read(body.as_bytes(), Some(&old)).unwrap().refresh, &old), "{body}");

@@ -1,6 +1,6 @@
-//! Widgets as Kommo shows them: every documented field, in its documented type.
+//! Widgets, with every documented field in its documented type.
 //!
-//! Fields that are not documented are kept, not refused, so a widget that is read and written again says the same.
+//! Undocumented fields are kept, so a widget that is read and written again does not change.
 
 use std::fmt;
 
@@ -15,39 +15,39 @@ use super::settings::WidgetSettings;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Widget {
-    /// Its number.
+    /// The id.
     #[serde(deserialize_with = "lenient::number")]
     pub id: i64,
-    /// Its code: what the calls name it by.
+    /// The code, which identifies the widget in calls.
     pub code: String,
-    /// Its version.
+    /// The version.
     #[serde(default, deserialize_with = "lenient::text")]
     pub version: String,
-    /// Its rating by users, if there is one.
+    /// The users' rating, if there is one.
     #[serde(default)]
     pub rating: Option<Rating>,
-    /// The fields of its settings.
+    /// The fields of the settings.
     #[serde(default, deserialize_with = "lenient::list")]
     pub settings_template: Vec<SettingField>,
-    /// Whether it can be set as a source of leads.
+    /// Whether the widget can be a source of leads.
     #[serde(default, deserialize_with = "lenient::flag")]
     pub is_lead_source: bool,
-    /// Whether it is available in the Digital Pipeline.
+    /// Whether the widget is available in the Digital Pipeline.
     #[serde(default, deserialize_with = "lenient::flag")]
     pub is_work_with_dp: bool,
-    /// Whether it is a CRM template.
+    /// Whether the widget is a CRM template.
     #[serde(default, deserialize_with = "lenient::flag")]
     pub is_crm_template: bool,
-    /// The id of its OAuth integration, if it has one.
+    /// The id of the widget's OAuth integration, if it has one.
     #[serde(default)]
     pub client_uuid: Option<String>,
-    /// Whether it is installed in the account.
+    /// Whether the widget is installed in the account.
     #[serde(default, deserialize_with = "lenient::flag")]
     pub is_active_in_account: bool,
-    /// The pipeline in which it is set as a source of leads.
+    /// The pipeline in which the widget is a source of leads.
     #[serde(default, deserialize_with = "lenient::optional_number")]
     pub pipeline_id: Option<i64>,
-    /// Its settings. Kommo shows them only to the widget's own integration.
+    /// The settings. Kommo shows them only to the widget's own integration.
     #[serde(
         default,
         deserialize_with = "own_settings",
@@ -55,16 +55,16 @@ pub struct Widget {
         skip_serializing_if = "Option::is_none"
     )]
     pub settings: Option<WidgetSettings>,
-    /// What else Kommo says of it, `_links` among them.
+    /// All other fields from Kommo, including `_links`.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
-/// A text like `2,8`, or a number.
+/// The rating of a widget: a text like `2,8`, or a number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Rating {
-    /// As Kommo writes it, with a comma.
+    /// A text with a decimal comma, as Kommo writes it.
     Text(String),
     /// A number.
     Number(Number),
@@ -83,11 +83,11 @@ impl fmt::Display for Rating {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct WidgetPage {
-    /// Its number, from 1.
+    /// The number of the page, from 1.
     pub page: u32,
-    /// The widgets on it; none past the end of the list.
+    /// The widgets on the page; empty past the end of the list.
     pub widgets: Vec<Widget>,
-    /// The address of the next page, as Kommo gave it; none on the last.
+    /// Kommo's link to the next page; `None` on the last page.
     pub next: Option<String>,
 }
 
@@ -119,7 +119,7 @@ fn own_settings<'de, D: serde::Deserializer<'de>>(
     Ok(lenient::object(deserializer)?.map(WidgetSettings::from))
 }
 
-/// PHP writes an array without entries as a list, whatever its keys would be.
+/// Writes empty settings as an empty list, as PHP does.
 fn as_php<S: Serializer>(settings: &Option<WidgetSettings>, serializer: S) -> Result<S::Ok, S::Error> {
     match settings {
         Some(settings) if !settings.is_empty() => settings.serialize(serializer),

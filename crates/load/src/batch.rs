@@ -47,7 +47,7 @@ pub struct Batch {
 
 struct PerAccount {
     tokens: Tokens,
-    /// The end of the body, up to the id of the continue, percent-encoded.
+    /// The end of the body without the id of the continue, percent-encoded.
     return_url: String,
 }
 

@@ -15,7 +15,8 @@ use super::sink::Sink;
 use super::token::Integration;
 use super::usage::Usage;
 
-/// How to start a bridge. It has the usual FULL durability, the handler `echo`, free ports and no rate limit.
+/// How to start a bridge. Its configuration has the default durability, the handler `echo`, free ports, and a rate
+/// limit too high to matter.
 pub struct Start<'a> {
     program: &'a Path,
     folder: &'a Path,
@@ -127,8 +128,8 @@ impl<'a> Start<'a> {
 
 const UNKNOWN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0));
 
-/// Sends the bridge's addresses, or its last line if it ends before. Reads on to the end: otherwise the bridge would
-/// block once the pipe is full.
+/// Sends the bridge's addresses, or its last log line if it exits first. Keeps reading until the bridge exits, so that
+/// the pipe never fills up.
 fn watch(lines: impl BufRead, sender: &mpsc::Sender<Result<(SocketAddr, SocketAddr), String>>) {
     let mut last = String::new();
     for line in lines.lines().map_while(Result::ok) {
@@ -183,8 +184,7 @@ impl BridgeProcess {
         self.child.wait().map(drop)
     }
 
-    /// Sends SIGTERM and waits until the bridge exits; after that it sends no further continues. Returns whether it exited
-    /// with success.
+    /// Sends SIGTERM and waits until the bridge exits. Returns whether its exit code is 0.
     ///
     /// Blocks the thread. The bridge first finishes its deliveries, so its sinks must be able to respond: on a
     /// current-thread runtime, call this inside `spawn_blocking`.

@@ -15,7 +15,7 @@ pub(super) struct Head<'a> {
     pub(super) end: usize,
 }
 
-/// The peer's bytes cannot be read: the connection is no longer usable.
+/// The peer sent bytes that are not a readable message, so the connection is no longer usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the peer did not send an HTTP/1.1 message with a Content-Length")]
 pub(super) struct NotHttp;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::latency::Latency;
 use super::ledger::Ledger;
 
-/// The figures of one batch, and the requests that were continued not at all or more than once.
+/// The figures of one batch, with the requests that were never continued or were continued more than once.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The number of requests sent.
@@ -23,11 +23,11 @@ pub struct Report {
     pub requests_per_second: f64,
     /// Continued requests per second, from the first request to the last continue.
     pub jobs_per_second: f64,
-    /// From sending a request (with a rate: its due time) to its response.
+    /// The time from sending a request (with a rate: from its due time) to its response.
     pub acknowledgement: Option<Latency>,
-    /// From sending a request (with a rate: its due time) to its continue.
+    /// The time from sending a request (with a rate: from its due time) to its first continue.
     pub until_continue: Option<Latency>,
-    /// How late requests were sent after their due time, because all connections or the generator were busy.
+    /// How long after its due time a request was sent. Grows if all connections or the generator are busy.
     pub lateness: Option<Latency>,
     /// The ids, as in `return_url`, of requests answered with 200 but not continued.
     pub missing: Vec<u64>,
@@ -87,8 +87,8 @@ impl Report {
         }
     }
 
-    /// The same figures, with the continues that the ledger has now. Late and repeated continues may arrive after the
-    /// figures were taken.
+    /// The same times and rates, with the ledger's current counts of continues. Late and repeated continues may arrive
+    /// after the report was made.
     #[must_use]
     pub fn with_continues_of(self, ledger: &Ledger) -> Self {
         let Self { missing, repeated, continued, .. } = Self::of(ledger);

@@ -73,7 +73,7 @@ impl Load {
         Ok(())
     }
 
-    /// Waits until there is no progress for `stall_timeout`. Returns whether the reason is only that no request is due.
+    /// Waits until there is no progress for `stall_timeout`. Returns whether the only reason is that no request is due.
     async fn is_waiting_for_time(&self, batch: &Batch) -> bool {
         batch.ledger().reaches(self.stall_timeout, |_| false).await;
         let count = batch.ledger().count();

@@ -52,7 +52,7 @@ impl RequestQueue {
         let queue =
             Arc::new(Self { next: AtomicUsize::new(0), total, pace: Some((schedule, Semaphore::new(0))) });
         let weak = Arc::downgrade(&queue);
-        // A thread, because tokio's timers are accurate only to a millisecond, as long as the latencies to measure.
+        // A thread, because tokio's timers have a resolution of a millisecond, about as long as the measured latencies.
         thread::Builder::new()
             .name("pacer".to_owned())
             .spawn(move || pace(&weak, schedule, total, senders))?;

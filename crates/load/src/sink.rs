@@ -85,7 +85,7 @@ struct Shared {
     address: SocketAddr,
     origin: String,
     account: Account,
-    /// `Bearer …`
+    /// The expected header `Authorization`: `Bearer …`.
     authorization: String,
     expected: RwLock<Vec<Arc<Ledger>>>,
     strange: AtomicUsize,

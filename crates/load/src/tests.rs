@@ -171,7 +171,7 @@ async fn bridge(respond: fn(usize) -> &'static str) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn request_on_a_broken_connection_is_not_resent_and_the_others_go_on() {
+async fn broken_connection_loses_only_its_request() {
     let bridge = bridge(|number| match number {
         2 => "",
         4 => "HTTP/1.1 503 Unavailable\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno",

@@ -1,4 +1,4 @@
-//! A connected account: its identity, its address, and whether the bridge is authorized.
+//! A connected account: identity, address and authorization.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,58 +7,59 @@ use serde::Serialize;
 
 use super::{AccountId, Timestamp};
 
-/// Which connection: an account may be connected through several integrations.
+/// The key of a connection. An account may be connected through several integrations, each with its own key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountKey {
-    /// Kommo's number of the account.
+    /// The account's number at Kommo.
     pub account_id: AccountId,
     /// The integration's id, in lower case.
     pub client_uuid: Arc<str>,
 }
 
 impl AccountKey {
-    /// The connection of `account_id` through `client_uuid`, in whatever case that is written.
+    /// The key of `account_id` and `client_uuid`. Case and surrounding spaces of `client_uuid` do not matter.
     pub fn new(account_id: AccountId, client_uuid: &str) -> Self {
         Self { account_id, client_uuid: client_uuid.trim().to_ascii_lowercase().into() }
     }
 }
 
-/// What is kept of a connected account.
+/// The record of a connected account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountRecord {
-    /// Which.
+    /// The key of the connection.
     pub key: AccountKey,
-    /// Its scheme, host and port; `None` if it was revoked before it was ever connected.
+    /// Scheme, host and port; `None` if the account was revoked before it was first connected.
     pub origin: Option<Arc<str>>,
-    /// Where it was before it moved.
+    /// The origin before the account moved; `None` if it has not moved.
     pub previous_origin: Option<Arc<str>>,
-    /// Whether the bridge is authorized.
+    /// Whether the bridge may call the account.
     pub authorization: Authorization,
-    /// Grows with each change of the tokens.
+    /// A number that increases with each change of the tokens.
     pub generation: u64,
-    /// When a person connected it last.
+    /// When a person last connected the account.
     pub connected_at: Option<Timestamp>,
 }
 
 /// Whether the bridge may call a connected account. Only an active authorization has tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authorization {
-    /// The tokens work, as far as is known. A person's authorization leads here, and each renewal stays here.
+    /// The tokens work, as far as the bridge knows. A person's authorization leads here, and each renewal stays here.
     Active(SealedTokens),
-    /// Kommo no longer takes the tokens. A person has to authorize the account again.
+    /// Kommo no longer accepts the tokens. A person must authorize the account again.
     Needed {
-        /// Why, for a person.
+        /// The reason, as text for people.
         reason: String,
     },
-    /// It was disconnected in Kommo. Its requests are refused until a person authorizes it again.
+    /// A person disconnected the integration in Kommo. The bridge refuses the account's requests until a person authorizes
+    /// it again.
     Revoked {
-        /// Why, for a person.
+        /// The reason, as text for people.
         reason: String,
     },
 }
 
 impl Authorization {
-    /// Its name in the store and in results.
+    /// The name in the store and in results.
     pub const fn state(&self) -> AccountState {
         match self {
             Self::Active(_) => AccountState::Active,
@@ -67,7 +68,7 @@ impl Authorization {
         }
     }
 
-    /// Why it is not active.
+    /// The reason why it is not active; `None` if it is.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Active(_) => None,
@@ -89,10 +90,10 @@ pub enum AccountState {
 }
 
 impl AccountState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 3] = [Self::Active, Self::NeedsAuthorization, Self::Revoked];
 
-    /// Its name in the store and in results.
+    /// The name in the store and in results.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -108,18 +109,18 @@ impl fmt::Display for AccountState {
     }
 }
 
-/// A pair of tokens as it is kept: encrypted.
+/// An encrypted pair of tokens, as the store keeps it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedTokens {
-    /// Names the key that encrypted it.
+    /// The id of the encryption key.
     pub key_id: String,
     /// The access token: nonce and ciphertext.
     pub access: Vec<u8>,
     /// The refresh token: nonce and ciphertext.
     pub refresh: Vec<u8>,
-    /// When it was made.
+    /// When Kommo issued the tokens.
     pub obtained_at: Timestamp,
-    /// From then on the access token is no longer valid.
+    /// The moment at which the access token becomes invalid.
     pub expires_at: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! One try of a handler or of a delivery, kept as history.
+//! Attempts: the tries of a handler or of a delivery, kept as history.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::Timestamp;
 
-/// Which of the two kinds of attempt.
+/// The kind of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// The handler ran.
+    /// A run of the handler.
     Handler,
-    /// A continue was posted.
+    /// A continue that the bridge sent.
     Delivery,
 }
 
@@ -26,29 +26,29 @@ impl Stage {
     }
 }
 
-/// What came of an attempt, in one word.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptResult {
-    /// A completion, or Kommo took it.
+    /// The handler returned a completion, or Kommo accepted the continue.
     Ok,
-    /// It failed and may be repeated.
+    /// It failed; a retry may help.
     Retry,
     /// It failed for good.
     Fail,
-    /// It took longer than it may.
+    /// It exceeded its time limit.
     Timeout,
     /// The handler panicked.
     Panic,
-    /// Kommo says that no bot is waiting.
+    /// Kommo reported that no bot is waiting.
     Gone,
 }
 
 impl AttemptResult {
-    /// All of them.
+    /// All results.
     pub const ALL: [Self; 6] = [Self::Ok, Self::Retry, Self::Fail, Self::Timeout, Self::Panic, Self::Gone];
 
-    /// The word.
+    /// The name as text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -64,18 +64,18 @@ impl AttemptResult {
 /// One charged attempt, kept as history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Of the handler or of the delivery.
+    /// Whether the handler ran or a continue was sent.
     pub stage: Stage,
-    /// From 1, within its stage.
+    /// The number within its stage, from 1.
     pub number: u32,
     /// When it began.
     pub started_at: Timestamp,
     /// How long it took.
     pub duration: Duration,
-    /// What came of it.
+    /// The result.
     pub result: AttemptResult,
-    /// Kommo's HTTP status, if it answered.
+    /// The HTTP status, if Kommo responded.
     pub status: Option<u16>,
-    /// What went wrong, for a person.
+    /// The error as text for people.
     pub error: Option<String>,
 }

@@ -1,16 +1,16 @@
-//! What one account may ask of the bridge, so that it cannot take the room and the time of the others.
+//! Limits on what one account may use, so that it cannot take the space and the time of other accounts.
 
 use std::time::Duration;
 
-/// The budget of each account. Bytes are those of `data` and `completion`.
+/// The budget of each account. Only the bytes of `data` and `completion` count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Bytes of jobs that are not finished. Beyond it the account's requests are refused.
+    /// Bytes of unfinished jobs. Above this limit, the bridge refuses the account's requests.
     pub unfinished: u64,
-    /// Bytes of all jobs. Beyond it the bodies of the account's oldest delivered and cancelled jobs are dropped; no request
-    /// is refused for it.
+    /// Bytes of all jobs. Above this limit, the store drops the bodies of the account's oldest delivered and cancelled
+    /// jobs; the bridge refuses no request because of it.
     pub stored: u64,
-    /// New requests in a span of time; `None` for any number.
+    /// The limit on new requests; `None` if there is no limit.
     pub requests: Option<RequestRate>,
 }
 
@@ -20,11 +20,12 @@ impl Default for Budget {
     }
 }
 
-/// At most so many requests in each span; a span begins with a request and ends on its own.
+/// The number of new requests that are allowed in each span of time. A span starts with the first request after the last
+/// span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestRate {
-    /// Requests.
+    /// The number of requests.
     pub requests: u32,
-    /// The span.
+    /// The length of a span.
     pub span: Duration,
 }

@@ -1,7 +1,7 @@
-//! The time, as an argument.
+//! The clock.
 //!
-//! Everything that asks for the time takes a [`Clock`], so that a test decides what time it is: a [`ManualClock`] does not
-//! move until it is advanced, and then wakes its sleepers.
+//! All code that needs the time takes a [`Clock`] as an argument, so a test controls the time. A [`ManualClock`] moves only
+//! when the test advances it, and then wakes its sleepers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ mod calendar;
 
 pub use calendar::{CalendarWatch, Jump, MIN_JUMP};
 
-/// Tells the time and waits for it. Cheap to clone; clones share one time.
+/// Returns the time, and sleeps until a time. Cheap to clone; clones share one time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -32,7 +32,7 @@ impl Clock {
         Self(Source::System { started: Instant::now(), calendar: Timestamp::default() + since_epoch })
     }
 
-    /// The calendar's time, for people and tokens. It jumps when someone sets the machine's clock.
+    /// The calendar time, for people and tokens. It jumps if someone sets the machine's clock.
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -44,7 +44,7 @@ impl Clock {
         }
     }
 
-    /// The time since some fixed moment. It never jumps and never goes back: for measuring and pacing.
+    /// The time since a fixed but arbitrary moment, for measuring and pacing. It never jumps or goes back.
     pub fn elapsed(&self) -> Duration {
         match &self.0 {
             Source::System { started, .. } => started.elapsed(),
@@ -52,9 +52,8 @@ impl Clock {
         }
     }
 
-    /// The calendar's time as it was when this clock was made, and what has passed since: it reads like
-    /// [`now`](Self::now), but does not jump. For schedules, time budgets and leases: setting the machine's clock must
-    /// neither end nor prolong them.
+    /// The calendar time at which this clock was created, plus the time elapsed since. Unlike [`now`](Self::now), it does
+    /// not jump. For schedules, time budgets and leases, which must not change if someone sets the machine's clock.
     pub fn steady(&self) -> Timestamp {
         match &self.0 {
             Source::System { started, calendar } => *calendar + started.elapsed(),
@@ -65,19 +64,19 @@ impl Clock {
         }
     }
 
-    /// What the calendar says when [`steady`](Self::steady) says `moment`, unless someone sets the machine's clock until then:
-    /// a scheduled moment as people see it.
+    /// Converts `moment` from [`steady`](Self::steady) time to calendar time, to show a scheduled moment to people. The
+    /// result is wrong if someone sets the machine's clock before then.
     pub fn calendar_at(&self, moment: Timestamp) -> Timestamp {
         let (calendar, steady) = (self.now(), self.steady());
         if moment < steady { calendar - steady.since(moment) } else { calendar + moment.since(steady) }
     }
 
-    /// Waits for `span`.
+    /// Sleeps for `span`.
     pub async fn sleep(&self, span: Duration) {
         self.sleep_until(self.elapsed().saturating_add(span)).await;
     }
 
-    /// Waits until [`elapsed`](Self::elapsed) is `moment`.
+    /// Sleeps until [`elapsed`](Self::elapsed) reaches `moment`.
     pub async fn sleep_until(&self, moment: Duration) {
         match &self.0 {
             Source::System { started, .. } => {
@@ -96,7 +95,7 @@ pub struct ManualClock {
 
 #[derive(Clone, Copy, Debug)]
 struct Shown {
-    /// What the steady clock shows when nothing has elapsed.
+    /// The steady time at which `elapsed` is zero.
     started: Timestamp,
     calendar: Timestamp,
     elapsed: Duration,
@@ -109,12 +108,12 @@ impl ManualClock {
         Self { now: Arc::new(watch::Sender::new(shown)) }
     }
 
-    /// What it shows.
+    /// The calendar time that the clock shows.
     pub fn now(&self) -> Timestamp {
         self.now.borrow().calendar
     }
 
-    /// Moves it on and wakes everyone who waited for a moment up to then.
+    /// Advances the clock by `span` and wakes the sleepers that are due.
     pub fn advance(&self, span: Duration) {
         self.now.send_modify(|now| {
             now.calendar = now.calendar + span;
@@ -122,12 +121,12 @@ impl ManualClock {
         });
     }
 
-    /// Sets the calendar, as a person or a time server sets a machine's clock: no time passes, and no sleeper wakes.
+    /// Sets the calendar, as a person or a time server does. No time passes, and no sleeper wakes.
     pub fn set(&self, calendar: Timestamp) {
         self.now.send_modify(|now| now.calendar = calendar);
     }
 
-    /// Sets the calendar and begins the steady clock there, as the start of another process does.
+    /// Sets the calendar and restarts the steady clock from it, as a new process would.
     pub fn restart(&self, calendar: Timestamp) {
         self.now.send_modify(|now| (now.started, now.calendar) = (calendar - now.elapsed, calendar));
     }
@@ -139,7 +138,7 @@ impl ManualClock {
 
     async fn reach(&self, moment: Duration) {
         let mut now = self.now.subscribe();
-        // The sender lives in `self`, so waiting can only end with the moment.
+        // `self` owns the sender, so the wait cannot fail.
         let _reached = now.wait_for(|now| now.elapsed >= moment).await;
     }
 }
@@ -149,7 +148,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_manual_clock_moves_only_when_told() {
+    async fn manual_clock_moves_only_when_advanced() {
         let manual = ManualClock::new(Timestamp::from_millis(1_000));
         let clock = manual.clock();
         let sleeper = tokio::spawn({
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_system_clock_goes_on() {
+    async fn system_clock_advances() {
         let clock = Clock::system();
         let (now, elapsed) = (clock.now(), clock.elapsed());
         clock.sleep(Duration::from_millis(1)).await;

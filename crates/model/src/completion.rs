@@ -1,6 +1,6 @@
-//! What a bot gets: data that it reads as `{{json.KEY}}`, and instructions that it carries out.
+//! Completions: the data that a bot reads as `{{json.KEY}}`, and the instructions that it carries out.
 //!
-//! A [`Completion`] is what an author builds. A [`CheckedCompletion`] keeps every limit of Kommo; only that can be stored and
+//! A handler builds a [`Completion`]. A [`CheckedCompletion`] is within all of Kommo's limits; only this can be stored and
 //! sent.
 
 use serde::Serialize;
@@ -15,11 +15,12 @@ mod instruction;
 pub use checked::CheckedCompletion;
 pub use instruction::{Button, Instruction, Show, Step};
 
-/// The most empty values that are named, because one line of the log lists them.
+/// The maximum number of empty values to name, because one log line lists them.
 const MAX_EMPTY_VALUES: usize = 20;
 
-/// The answer to a bot, under construction. Mistakes are reported when it is checked, which the bridge
-/// does as soon as a handler returns it.
+/// A builder for the answer to a bot.
+///
+/// The builder reports mistakes when it is [checked](Self::check). The bridge does that as soon as a handler returns it.
 ///
 /// ```
 /// use salesbot_bridge_model::{Completion, Step};
@@ -34,26 +35,26 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// Empty data, no instructions.
+    /// A completion with empty data and no instructions.
     pub fn new() -> Self {
         Self { data: Value::Object(Map::new()), handlers: Vec::new(), mistake: None }
     }
 
-    /// Data `{"status": "success"}`, which the widget's conditions look at.
+    /// A completion with the data `{"status": "success"}`, for the widget's conditions.
     pub fn success() -> Self {
         Self::new().data("status", "success")
     }
 
-    /// Data `{"status": "fail"}`, which the widget's conditions look at.
+    /// A completion with the data `{"status": "fail"}`, for the widget's conditions.
     pub fn fail() -> Self {
         Self::new().data("status", "fail")
     }
 
-    /// Puts `value` under `key` of the data; the bot reads it as `{{json.KEY}}`.
+    /// Sets `key` of the data to `value`; the bot reads it as `{{json.KEY}}`.
     ///
-    /// An empty string is legal, but the bot then shows the customer the placeholder itself; the
-    /// bridge logs the key. A value that JSON has no form for is a mistake that the check reports: NaN, an infinity, a map
-    /// whose keys are not strings.
+    /// An empty string is allowed, but the bot then shows the placeholder to the customer, and the bridge logs the key. A
+    /// value that JSON cannot express is a mistake that the check reports: NaN, an infinity, or a map with keys that are
+    /// not strings.
     #[must_use]
     pub fn data(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
@@ -72,39 +73,39 @@ impl Completion {
         self
     }
 
-    /// Replaces the whole data with `value`, which must be an object or an array.
+    /// Replaces all data with `value`, which must be an object or an array.
     #[must_use]
     pub fn with_data(mut self, value: Value) -> Self {
         self.data = value;
         self
     }
 
-    /// Adds a `show`.
+    /// Adds a `show`, which says something to the customer.
     #[must_use]
     pub fn show(mut self, show: Show) -> Self {
         self.handlers.push(Instruction::Show(show));
         self
     }
 
-    /// Adds a `goto`.
+    /// Adds a `goto`, which sends the bot to a step.
     #[must_use]
     pub fn goto(mut self, step: Step) -> Self {
         self.handlers.push(Instruction::Goto(step));
         self
     }
 
-    /// The keys of the data, nested ones with dots, whose value is an empty string: the first twenty, and none that is
-    /// nested deeper than a completion may be.
+    /// The keys of the data that have an empty string as their value. Dots join nested keys. At most 20 keys, and none that
+    /// is nested more deeply than the limit allows.
     pub fn empty_values(&self) -> Vec<String> {
         let mut found = Vec::new();
         collect_empty(&self.data, "", MAX_DEPTH + 1, &mut found);
         found
     }
 
-    /// Holds the completion against Kommo's limits.
+    /// Checks the completion against Kommo's limits.
     ///
     /// # Errors
-    /// The first limit that is broken.
+    /// The first mistake or broken limit.
     pub fn check(self) -> Result<CheckedCompletion, CompletionError> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);

@@ -1,8 +1,8 @@
-//! An error as one line of text.
+//! Formats an error as one line of text.
 
 use std::error::Error;
 
-/// The text of `error` and of its sources, outermost first, with colons between them.
+/// Formats `error` and its sources, outermost first, separated by colons.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,38 +1,38 @@
-//! A fair semaphore: permits that no lane can take all of.
+//! A fair semaphore: no lane can take all permits.
 //!
-//! Workers divide permits between handlers, the sender between accounts. A slow lane holds its permits for long, so no lane
-//! may take all that are free.
+//! The workers divide permits between handlers, and the sender divides them between accounts. A slow lane holds its permits
+//! for a long time, so no lane may take all free permits.
 //!
-//! If all lanes are known, each keeps a share, half of an equal part: enough to go on. Busy lanes get the rest. If lanes
-//! come and go, a lane may hold as many permits as it leaves free (three quarters while it is alone), so that even many
-//! slow lanes leave some for the next one.
+//! If all lanes are known, each lane has a reserved share, which is half of an equal part. Busy lanes get the rest. If
+//! lanes come and go, a lane may hold as many permits as it leaves free (three quarters of all permits while it is the only
+//! lane). So even many slow lanes leave some permits for the next one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Permits, and who holds them.
+/// Permits, and the lanes that hold them.
 #[derive(Debug)]
 pub struct FairSemaphore {
     capacity: usize,
     held: HashMap<Arc<str>, usize>,
-    /// The sum of what is held.
+    /// The sum of all held permits.
     used: usize,
     newcomers: bool,
 }
 
 impl FairSemaphore {
-    /// `capacity` permits for lanes that are all known.
+    /// Creates `capacity` permits for a known set of lanes.
     pub fn among_known(capacity: usize, lanes: impl IntoIterator<Item = Arc<str>>) -> Self {
         let held = lanes.into_iter().map(|lane| (lane, 0)).collect();
         Self { capacity, held, used: 0, newcomers: false }
     }
 
-    /// `capacity` permits for lanes that come and go: some always stay free for the next one.
+    /// Creates `capacity` permits for lanes that come and go. Some permits stay free for the next lane.
     pub fn among_newcomers(capacity: usize) -> Self {
         Self { capacity, held: HashMap::new(), used: 0, newcomers: true }
     }
 
-    /// Takes up to `wanted` permits for `lane`. Returns how many it got.
+    /// Takes up to `wanted` permits for `lane`, and returns how many it got.
     pub fn try_acquire(&mut self, lane: &str, wanted: usize) -> usize {
         let got = self.room(lane).min(wanted);
         self.used += got;
@@ -47,7 +47,7 @@ impl FairSemaphore {
         got
     }
 
-    /// Returns one permit of `lane`.
+    /// Releases one permit of `lane`.
     pub fn release(&mut self, lane: &str) {
         if let Some(held) = self.held.get_mut(lane) {
             self.used -= usize::from(*held > 0);
@@ -63,7 +63,7 @@ impl FairSemaphore {
         self.used >= self.capacity
     }
 
-    /// How many permits `lane` could take now.
+    /// The number of permits that `lane` could take now.
     fn room(&self, lane: &str) -> usize {
         let used = self.used;
         let free = self.capacity.saturating_sub(used);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn one_lane_alone_gets_everything() {
+    fn single_lane_gets_all_permits() {
         let mut permits = among(64, &["a"]);
         assert_eq!(permits.try_acquire("a", 100), 64);
         assert_eq!(permits.try_acquire("a", 1), 0);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greedy_lane_leaves_the_others_their_share() {
+    fn greedy_lane_leaves_other_lanes_their_share() {
         let mut permits = among(64, &["slow", "a", "b", "c"]);
         assert_eq!(permits.try_acquire("slow", 100), 64 - 3 * 8);
         for lane in ["a", "b", "c"] {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn few_permits_still_leave_one_for_each() {
+    fn with_few_permits_each_lane_still_gets_one() {
         let mut permits = among(3, &["a", "b"]);
         assert_eq!(permits.try_acquire("a", 9), 2);
         assert_eq!(permits.try_acquire("b", 9), 1);
@@ -131,13 +131,13 @@ mod tests {
         assert_eq!(single.try_acquire("b", 9), 0);
     }
 
-    /// As greedy as it can be: it tries again and again.
+    /// Takes as many permits as `lane` can get in repeated attempts.
     fn all(permits: &mut FairSemaphore, lane: &str) -> usize {
         std::iter::from_fn(|| Some(permits.try_acquire(lane, usize::MAX)).filter(|got| *got > 0)).sum()
     }
 
     #[test]
-    fn the_next_lane_finds_a_permit() {
+    fn next_lane_gets_a_permit() {
         let mut permits = FairSemaphore::among_newcomers(512);
         let got = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|lane| all(&mut permits, lane));
         assert_eq!(got, [384, 64, 32, 16, 8, 4, 2, 1]);

@@ -1,19 +1,19 @@
-//! Why a bot gets the fallback in place of an answer.
+//! The reasons why a bot gets the fallback instead of the handler's answer.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
-/// Why a job's completion is the fallback. A small closed set: it labels a metric.
+/// The reason why a job's completion is the fallback. The set is small and closed, because it labels a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FallbackReason {
-    /// The handler said that trying again cannot help, or the data did not decode.
+    /// The handler reported that a retry cannot help, or it could not decode the data.
     Failed,
     /// The last of `handlers.NAME.max_attempts` attempts failed.
     MaxAttempts,
-    /// After a failed attempt `handlers.NAME.answer_within` left no time for another.
+    /// After a failed attempt, `handlers.NAME.answer_within` left no time for another one.
     AnswerWithin,
     /// `handlers.NAME.answer_within` was over before an attempt could begin.
     Overdue,
@@ -43,7 +43,7 @@ impl FallbackReason {
         Self::Operator,
     ];
 
-    /// The name as text: the metric's label, and what the store and the API write.
+    /// The name as text, as the metric, the store and the API write it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -58,46 +58,46 @@ impl FallbackReason {
         }
     }
 
-    /// What happened, as the end of a sentence about the handler's jobs.
+    /// What happened, as a clause for a sentence about the handler's jobs.
     pub const fn what(self) -> &'static str {
         match self {
             Self::Failed => "the handler failed for good",
             Self::MaxAttempts => "all attempts failed",
-            Self::AnswerWithin => "attempts failed until there was no time for another",
+            Self::AnswerWithin => "attempts failed, and there was no time for another one",
             Self::Overdue => "no worker was free in time",
             Self::Crashed => "the process crashed while the handler ran",
             Self::NoHandler => "no handler of that name is registered",
-            Self::InvalidCompletion => "the handler returned what Kommo would refuse",
+            Self::InvalidCompletion => "the handler returned a completion that Kommo would refuse",
             Self::Refused => "Kommo refused the handler's completion",
             Self::Operator => "an operator chose to send the fallback",
         }
     }
 
-    /// What an operator can do about it.
+    /// Advice for the operator.
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Failed => {
-                "read `last_error` of such a job: fix the handler, or the data that the widget sends"
+                "read `last_error` of such a job, then fix the handler or the data that the widget sends"
             }
             Self::MaxAttempts => {
-                "check that the backend of the handler is up; if it recovers within answer_within, raise \
+                "check that the handler's backend is up; if it recovers within answer_within, raise \
                  handlers.NAME.max_attempts"
             }
             Self::AnswerWithin => {
-                "check that the backend of the handler is up and fast enough; a shorter handlers.NAME.attempt_timeout leaves time \
+                "check that the handler's backend is up and fast enough; a shorter handlers.NAME.attempt_timeout leaves time \
                  for another attempt"
             }
             Self::Overdue => {
-                "raise workers.concurrency, find what is slow, or see how long the bridge was down"
+                "raise workers.concurrency, find the slow handler, or check how long the bridge was down"
             }
             Self::Crashed => {
-                "find out what ends the process: the log before its last start, memory limits, core limits"
+                "find out why the process ended: read the log before its last start, and check its memory limit"
             }
-            Self::NoHandler => "register the handler again, or take its block out of the bots",
+            Self::NoHandler => "register the handler again, or remove its block from the bots",
             Self::InvalidCompletion | Self::Refused => {
-                "read `last_error` of such a job, and fix what the handler returns"
+                "read `last_error` of such a job, then fix the completion that the handler returns"
             }
-            Self::Operator => "nothing: someone ran `jobs retry ID --send fallback`",
+            Self::Operator => "no action needed: an operator ran `jobs retry ID --send fallback`",
         }
     }
 }
@@ -108,9 +108,12 @@ impl fmt::Display for FallbackReason {
     }
 }
 
-/// The text names no reason.
+/// The text is not the name of a reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown reason for a fallback: `{0}`")]
+#[error(
+    "unknown fallback reason `{0}` (expected one of: failed, max_attempts, answer_within, overdue, crashed, no_handler, \
+     invalid_completion, refused, operator)"
+)]
 pub struct UnknownFallbackReason(pub String);
 
 impl FromStr for FallbackReason {
@@ -127,12 +130,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_one_name_everywhere() {
+    fn each_reason_has_one_name_everywhere() {
         for reason in FallbackReason::ALL {
             assert_eq!(reason.as_str().parse(), Ok(reason));
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
             assert!(!reason.what().is_empty() && !reason.advice().is_empty());
         }
-        assert!("bad_luck".parse::<FallbackReason>().is_err());
+        let error = "bad_luck".parse::<FallbackReason>().unwrap_err().to_string();
+        for reason in FallbackReason::ALL {
+            assert!(error.contains(reason.as_str()), "{error}");
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! Which hosts may get a bearer token.
+//! The hosts that may get a bearer token.
 //!
-//! A `return_url` and an account's base URL come from outside or from a person; a token posted to the
-//! wrong one is a token given away. One rule decides for receipt and for every call that leaves the bridge.
+//! A `return_url` comes from outside, and an account's base URL from a person. A token that is sent to the wrong host is
+//! leaked. The same rules apply when the bridge receives a request and before each call that it makes.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 /// An entry of `delivery.allowed_hosts`: `example.kommo.com`, `*.kommo.com`, `127.0.0.1:8090`, `[::1]:8090`.
 ///
-/// `*.` stands for one or more labels, never for none. Without a port the entry means the scheme's default port.
+/// `*.` matches one or more labels, but not zero. Without a port, the entry matches the scheme's default port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern {
     any_subdomain: bool,
@@ -42,7 +42,7 @@ impl FromStr for HostPattern {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        // The URL parser brings host and port into the form in which it will bring the URLs to compare.
+        // The URL parser normalizes host and port, as it does for the URLs to compare.
         let url = Url::parse(&format!("https://{rest}/")).map_err(|_| refused())?;
         let host = url.host_str().ok_or_else(refused)?.to_owned();
         let only_host = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
@@ -65,22 +65,22 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// The text is no [`HostPattern`].
+/// The text is not a [`HostPattern`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no host: write `example.kommo.com`, `*.kommo.com` or `127.0.0.1:8090`")]
+#[error("invalid host `{0}` (expected a host like `example.kommo.com`, `*.kommo.com` or `127.0.0.1:8090`)")]
 pub struct HostPatternError(String);
 
 /// The hosts that may get a bearer token: `delivery.allowed_hosts` and `delivery.insecure`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostRules {
-    /// At least one must match.
+    /// The allow-list; at least one entry must match.
     pub allowed: Vec<HostPattern>,
-    /// Allows `http`, IP literals and private addresses, for tests. The allow-list still holds.
+    /// Allows `http`, IP literals and private addresses, for tests. The allow-list still applies.
     pub insecure: bool,
 }
 
 impl HostRules {
-    /// Says whether a bearer may go to `url`.
+    /// Checks whether a bearer token may be sent to `url`.
     ///
     /// # Errors
     /// The first rule that `url` breaks.
@@ -93,7 +93,7 @@ impl HostRules {
         if has_credentials(url) {
             return Err(HostRefusal::Credentials);
         }
-        // A resolver is never asked for an IP literal, so this is the only place that can refuse one.
+        // An IP literal needs no resolver, so only this check can refuse it.
         if !self.insecure && !matches!(url.host(), Some(Host::Domain(_))) {
             return Err(HostRefusal::IpLiteral);
         }
@@ -103,13 +103,13 @@ impl HostRules {
         Ok(())
     }
 
-    /// Says whether a connection to `address` may be opened: under `insecure` any, else public ones only.
+    /// Whether the bridge may connect to `address`: with `insecure` to any address, otherwise only to public ones.
     pub fn permits_address(&self, address: IpAddr) -> bool {
         self.insecure || is_public_address(address)
     }
 }
 
-/// Letters, digits, `-`, `_` and dots: a URL may have more in a host, but no account has it in its name.
+/// Whether `labels` has only letters, digits, `-`, `_` and dots. A host of a URL may have more, but no account's name does.
 fn is_name(labels: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     !labels.is_empty() && labels.bytes().all(plain)
@@ -119,25 +119,25 @@ fn has_credentials(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
-/// Why a bearer may not go to a URL.
+/// The reason why a bearer token may not be sent to a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostRefusal {
-    /// Neither `https` nor, under `delivery.insecure`, `http`.
+    /// The scheme is not `https`, nor `http` with `delivery.insecure`.
     #[error("its scheme is not https")]
     Scheme,
-    /// `https://user:password@…`
-    #[error("it carries a user name or password")]
+    /// The URL has credentials: `https://user:password@…`.
+    #[error("it contains a user name or password")]
     Credentials,
-    /// An address in place of a name.
+    /// The host is an IP address instead of a name.
     #[error("its host is an IP address or missing")]
     IpLiteral,
-    /// No entry of the allow-list matches host and port.
+    /// No entry of the allow-list matches the host and port.
     #[error("its host and port are not in delivery.allowed_hosts")]
     NotAllowed,
 }
 
-/// Whether `address` is one that the public Internet routes: not loopback, private, link-local, shared,
-/// reserved, documentation or multicast, nor an IPv6 form of such an IPv4 address.
+/// Whether the public Internet routes `address`: it is not loopback, private, link-local, shared, reserved, documentation
+/// or multicast, nor an IPv6 form of such an IPv4 address.
 pub fn is_public_address(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),

@@ -1,4 +1,4 @@
-//! Names and numbers that must not be mixed up, each with a type of its own.
+//! Ids, numbers and names. Each has its own type, so that they cannot be mixed up.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,27 +9,27 @@ use uuid::{Builder, Uuid};
 
 use super::Timestamp;
 
-/// The identity of a job: a UUIDv7, so that jobs sort by the time of their receipt.
+/// The id of a job: a UUIDv7, so that jobs sort by the time of receipt.
 ///
-/// It is also the job's idempotency key: it stays the same over every attempt.
+/// A handler can use it as an idempotency key, because it is the same in every attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(Uuid);
 
 impl JobId {
-    /// Makes an id from the moment of receipt and 80 random bits.
+    /// Creates an id from the moment of receipt and the low 80 bits of `random`.
     pub fn new(now: Timestamp, random: u128) -> Self {
         let [_, _, _, _, _, _, bytes @ ..] = random.to_be_bytes();
         let millis = u64::try_from(now.as_millis()).unwrap_or(0);
         Self(Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
     }
 
-    /// The id that `uuid` holds.
+    /// Wraps `uuid`.
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid)
     }
 
-    /// The moment of receipt, which is part of it.
+    /// The moment of receipt, which the id contains.
     pub fn received_at(self) -> Timestamp {
         let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or_default();
         Timestamp::from_millis(millis)
@@ -66,17 +66,17 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// A number that grows with every claim of a job.
+/// A number that each claim of a job increases.
 ///
-/// A write that names the number of an older claim changes nothing: a claimant whose lease ended cannot undo what the next
-/// one did.
+/// A write with an older fence changes nothing. So a worker that has lost its lease cannot overwrite the result of the next
+/// claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(pub i64);
 
 /// The name of a handler: the last part of the URL that a widget block calls.
 ///
-/// 1 to 64 ASCII letters, digits, `-` and `_`, so that it needs no escaping in a URL, a key of the
-/// configuration or a label of a metric. Cheap to clone.
+/// It has 1 to 64 ASCII letters, digits, `-` and `_`, so it needs no escaping in a URL, a configuration key or a metric
+/// label. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct HandlerName(Arc<str>);
@@ -120,7 +120,7 @@ impl fmt::Display for HandlerName {
     }
 }
 
-/// The text is no [`HandlerName`].
+/// The text is not a [`HandlerName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a handler's name is 1 to 64 ASCII letters, digits, `-` or `_`")]
 pub struct HandlerNameError;

@@ -1,4 +1,4 @@
-//! The beginning of a job's id, by which people name it.
+//! The first digits of a job's id, which people type instead of the whole id.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::JobId;
 
-/// Hex digits of an id.
+/// The number of hex digits in an id.
 const ALL_DIGITS: usize = 32;
 
-/// A job's id, or its first hex digits. Hyphens do not matter, nor does the case.
+/// A job's id, or its first hex digits. Parsing ignores hyphens and case.
 ///
-/// Ids sort by the time of receipt, and so do their beginnings: those with one prefix are a range.
+/// Ids are ordered, so the ids with the same prefix form a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobPrefix {
     low: u128,
@@ -20,10 +20,10 @@ pub struct JobPrefix {
 }
 
 impl JobPrefix {
-    /// The fewest hex digits of a prefix.
+    /// The minimum number of hex digits.
     pub const MIN_DIGITS: usize = 4;
 
-    /// The first and the last id that begin with it.
+    /// The first and the last id that have this prefix.
     pub const fn range(self) -> (JobId, JobId) {
         let free = u128::MAX.checked_shr(4 * truncated(self.digits));
         let high = match free {
@@ -33,7 +33,7 @@ impl JobPrefix {
         (JobId::from_uuid(Uuid::from_u128(self.low)), JobId::from_uuid(Uuid::from_u128(high)))
     }
 
-    /// The id, if it is a whole one.
+    /// The id, if the prefix is a whole id.
     pub fn whole(self) -> Option<JobId> {
         (self.digits == ALL_DIGITS).then(|| self.range().0)
     }
@@ -55,7 +55,7 @@ impl FromStr for JobPrefix {
     type Err = JobPrefixError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // Also in braces and as a URN.
+        // `JobId` also parses the forms with braces and as a URN.
         if let Ok(id) = text.parse::<JobId>() {
             return Ok(id.into());
         }
@@ -72,7 +72,7 @@ impl FromStr for JobPrefix {
     }
 }
 
-/// Written as the id begins, hyphens included.
+/// Writes the digits with the hyphens of an id.
 impl fmt::Display for JobPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.range().0.short(self.digits))
@@ -80,7 +80,7 @@ impl fmt::Display for JobPrefix {
 }
 
 impl JobId {
-    /// Its first hex digits, with the hyphens between them.
+    /// The first `digits` hex digits, with the hyphens between them.
     pub fn short(self, digits: usize) -> String {
         let mut left = digits;
         let whole = self.to_string();
@@ -92,7 +92,7 @@ impl JobId {
         kept.collect()
     }
 
-    /// How many first hex digits tell it from `other`, at most all of them.
+    /// The number of leading hex digits that distinguish this id from `other`, at most 32.
     pub fn digits_from(self, other: Self) -> usize {
         let same = (self.as_uuid().as_u128() ^ other.as_uuid().as_u128()).leading_zeros() / 4;
         (same as usize + 1).min(ALL_DIGITS)
@@ -111,7 +111,7 @@ mod tests {
     const ID: &str = "018bcfe5-687b-7000-8000-0000000000ab";
 
     #[test]
-    fn the_first_digits_of_an_id_are_a_range() {
+    fn prefix_is_a_range_of_ids() {
         for (text, shown, low, high) in [
             ("018b", "018b", "018b0000-0000-0000-0000-000000000000", "018bffff-ffff-ffff-ffff-ffffffffffff"),
             (
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_shortened_to_what_tells_it_from_another() {
+    fn shortened_id_differs_from_the_other_id() {
         let id: JobId = ID.parse().unwrap();
         for (other, digits, short) in [
             ("118bcfe5-687b-7000-8000-0000000000ab", 1, "0"),

@@ -1,13 +1,16 @@
-//! JSON from outside, made readable without losing anything: half characters and numbers that no machine type holds.
+//! Repairs JSON from outside that strict parsers refuse or would change: half characters, and numbers with too many digits.
 //!
-//! PHP cuts messages within a character, and writes what is left into JSON: bytes that are not UTF-8, or one half of a
-//! surrogate pair (`\ud83d`). Strict parsers refuse the whole text for it, and a bot would hang for half an emoji. Each half
-//! becomes U+FFFD. A number that `i64`, `u64` or `f64` cannot hold to its last digit becomes a string of the same
-//! characters: a bot prints `{{json.x}}` with the exact digits, and a handler reads them from the string.
+//! PHP may cut a message within a character and write the rest into JSON: bytes that are not UTF-8, or one half of a
+//! surrogate pair (`\ud83d`). A strict parser refuses the whole text, and the bot would hang because of half an emoji.
+//! Here, each half becomes U+FFFD.
+//!
+//! A number that `i64`, `u64` or `f64` cannot represent exactly becomes a string of the same characters. So a bot prints
+//! `{{json.x}}` with the exact digits, and a handler reads them from the string.
 
 use std::borrow::Cow;
 
-/// `bytes` as JSON text that a strict parser reads. What is not JSON stays what it is, but for bytes that are not UTF-8.
+/// Repairs `bytes`, so that a strict parser accepts them. Text that is not JSON is not changed, except for bytes that are
+/// not UTF-8, a byte order mark and surrounding white space.
 pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
     let text = String::from_utf8_lossy(bytes);
@@ -17,12 +20,12 @@ pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// `text` with halves of characters and inexact numbers replaced; `None` if there are none.
+/// Replaces half characters and inexact numbers in `text`; `None` if there are none.
 fn rewritten(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out = String::new();
     let (mut copied, mut at) = (0, 0);
-    // Cuts are at ASCII characters alone, so slices are whole characters.
+    // All cuts are at ASCII characters, so slices contain whole characters.
     let mut replace = |from: usize, to: usize, with: &str| {
         out.push_str(&text[copied..from]);
         out.push_str(with);
@@ -67,13 +70,13 @@ fn rewritten(text: &str) -> Option<String> {
 }
 
 enum Escape {
-    /// So many bytes, to be left alone.
+    /// A valid escape of this many bytes.
     Whole(usize),
-    /// Six bytes, `\uXXXX`, that are half a surrogate pair.
+    /// Half a surrogate pair: the six bytes `\uXXXX`.
     Half,
 }
 
-/// What begins with the backslash at the start of `rest`.
+/// The escape at the start of `rest`, which begins with a backslash.
 fn escape(rest: &[u8]) -> Escape {
     match unit(rest) {
         Some(0xd800..=0xdbff) => match unit(rest.get(6..).unwrap_or_default()) {
@@ -82,12 +85,12 @@ fn escape(rest: &[u8]) -> Escape {
         },
         Some(0xdc00..=0xdfff) => Escape::Half,
         Some(_) => Escape::Whole(6),
-        // The backslash and what it escapes; a character of several bytes ends in bytes that mean nothing here.
+        // The backslash and one byte. If the character has more bytes, they have no special meaning here.
         None => Escape::Whole(2),
     }
 }
 
-/// The UTF-16 unit that `\uXXXX` at the start of `rest` stands for.
+/// The UTF-16 unit of `\uXXXX` at the start of `rest`.
 fn unit(rest: &[u8]) -> Option<u32> {
     let [b'\\', b'u', digits @ ..] = rest else { return None };
     let digits = std::str::from_utf8(digits.get(..4)?).ok()?;
@@ -95,22 +98,22 @@ fn unit(rest: &[u8]) -> Option<u32> {
     are_hex.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
 
-/// Whether `text` is a number as JSON writes it.
+/// Whether `text` is a valid JSON number.
 fn is_number(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// Whether a machine number holds `number` to its last digit.
+/// Whether `i64`, `u64` or `f64` represents `number` exactly.
 fn is_exact(number: &str) -> bool {
     if !number.contains(['.', 'e', 'E']) {
         return number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
     }
     let Ok(float) = number.parse::<f64>() else { return false };
-    // The shortest text that is read as this float again.
+    // `{:e}` writes the shortest text that parses to this float.
     float.is_finite() && decimal(number) == decimal(&format!("{float:e}"))
 }
 
-/// The digits of a number from its first to its last that is not 0, and the power of ten of the last one.
+/// The digits of a number from the first to the last that is not 0, and the power of ten of the last one.
 fn decimal(number: &str) -> Option<(String, i64)> {
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     let (whole, fraction) = mantissa.trim_start_matches('-').split_once('.').unwrap_or((mantissa, ""));

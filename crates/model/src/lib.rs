@@ -1,15 +1,17 @@
 //! The vocabulary of salesbot-bridge: data, and the rules about it.
 //!
-//! The crate has no I/O and names no database and no HTTP library, so each rule is a pure function that is tested as a
-//! table. Every other crate that needs these words depends on it, and it depends on none of them.
+//! The crate does no I/O, so each rule is a pure function with a table as its test. It depends on no other crate of the
+//! workspace, and on no database or HTTP library.
 //!
 //! - **Jobs**: [`Job`] and its [`State`], the claims [`RunningJob`] and [`DeliveringJob`], and the reports that consume a claim
 //!   ([`transition`]).
-//! - **Completions**: what a handler returns ([`Completion`]), and what keeps every limit of Kommo ([`CheckedCompletion`]).
-//! - **Accounts**: identity and authorization ([`AccountRecord`]), budgets, why deliveries wait ([`AccountWait`]).
-//! - **Addresses**: which hosts may get a bearer token ([`HostRules`]), where a bot waits ([`ReturnUrl`]).
-//! - **Policies**: [`Backoff`] and [`HandlerPolicy`], and permits that no one can take all of ([`FairSemaphore`]).
-//! - **Time**: a [`Timestamp`], and the [`clock`] that everything takes as an argument. Only the clock waits.
+//! - **Completions**: the result of a handler ([`Completion`]), and a completion within all of Kommo's limits
+//!   ([`CheckedCompletion`]).
+//! - **Accounts**: identity and authorization ([`AccountRecord`]), budgets ([`Budget`]), and the reasons why deliveries wait
+//!   ([`AccountWait`]).
+//! - **Addresses**: the hosts that may get a bearer token ([`HostRules`]), and the URL where a bot waits ([`ReturnUrl`]).
+//! - **Policies**: [`Backoff`], [`HandlerPolicy`], and permits that are divided fairly ([`FairSemaphore`]).
+//! - **Time**: a [`Timestamp`], and the [`clock`] that all code takes as an argument. Only the clock waits.
 
 mod account;
 mod attempt;

@@ -1,51 +1,51 @@
-//! How calls to Kommo leave this machine: through which proxy, with which certificates trusted, and to which addresses.
+//! How calls to Kommo leave this machine: the proxy, the trusted certificates, and the allowed addresses.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use url::Url;
 
-/// How calls to Kommo leave this machine. By default: directly, with the system's certificates, to public addresses.
+/// How calls to Kommo leave this machine. The default: no proxy, only the system's certificates, and only public addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
-    /// The proxy, if calls go through one.
+    /// The proxy; `None` to call Kommo directly.
     pub proxy: Option<Proxy>,
-    /// Certificates that are trusted besides those of the system.
+    /// Trusted certificates in addition to the system's.
     pub authorities: Option<Authorities>,
-    /// Whether a name on the allow-list may lead to a private address.
+    /// Whether an allowed host name may resolve to a private address.
     pub allow_private_addresses: bool,
 }
 
-/// A proxy, and which hosts are called without it.
+/// A proxy, and the hosts that are called without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
-    /// Where it is.
+    /// The address of the proxy.
     pub url: ProxyUrl,
-    /// Hosts that are called directly, as `NO_PROXY` lists them.
+    /// Hosts to call directly, in the format of `NO_PROXY`.
     pub except: Option<String>,
-    /// The variable that names it; `None`: the configuration does.
+    /// The environment variable that names the proxy; `None` if the configuration names it.
     pub variable: Option<String>,
 }
 
-/// Certificates of a file.
+/// Trusted certificates from a file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authorities {
     /// The absolute path of the file.
     pub file: PathBuf,
-    /// Each as DER.
+    /// The certificates, in DER.
     pub certificates: Vec<Vec<u8>>,
 }
 
-/// The address of a proxy, which may carry a user name and a password. It shows itself without them.
+/// The address of a proxy. It may contain a user name and a password; `Display` and `Debug` omit both.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(Url);
 
 impl ProxyUrl {
-    /// What may be written: the end of the sentence "must be …".
-    pub const ALLOWED: &'static str = "a URL of scheme, host and port like \"http://proxy.example:3128\", with http, https, socks5 or \
-         socks5h, perhaps with user:password@ before the host; or \"env\"";
+    /// The allowed format, as the end of the sentence "must be …".
+    pub const ALLOWED: &'static str = "a URL of scheme, host and port like \"http://proxy.example:3128\" (the scheme is http, https, \
+         socks5 or socks5h; user:password@ may precede the host), or \"env\"";
 
-    /// Reads an address; `None` if it is not what is [allowed](Self::ALLOWED).
+    /// Parses an address; `None` if its format is not [allowed](Self::ALLOWED).
     pub fn read(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let is_plain = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
@@ -54,17 +54,17 @@ impl ProxyUrl {
         (is_proxy && is_plain && has_host).then_some(Self(url))
     }
 
-    /// The address with its credentials.
+    /// The address, credentials included.
     pub const fn with_credentials(&self) -> &Url {
         &self.0
     }
 
-    /// Its host alone.
+    /// The host.
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// Whether the proxy gets the name of the host that is called, and so decides which address that leads to.
+    /// Whether the proxy resolves host names, and so decides which address a call reaches.
     pub fn resolves_names(&self) -> bool {
         self.0.scheme() != "socks5"
     }
@@ -84,32 +84,27 @@ impl fmt::Debug for ProxyUrl {
 }
 
 impl fmt::Display for Outgoing {
-    /// `through the proxy http://proxy.example:3128, 2 more CAs of /etc/ca.pem are trusted`
+    /// `through the proxy http://proxy.example:3128; also trusts 2 certificates from /etc/ca.pem; to public addresses only`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.proxy {
             None => f.write_str("directly, without a proxy")?,
             Some(Proxy { url, except, variable }) => {
                 write!(f, "through the proxy {url}")?;
                 if let Some(variable) = variable {
-                    write!(f, " of {variable}")?;
+                    write!(f, " from {variable}")?;
                 }
                 if except.is_some() {
-                    f.write_str(" (not to the hosts of NO_PROXY)")?;
+                    f.write_str(" (except to hosts in NO_PROXY)")?;
                 }
             }
         }
         if let Some(Authorities { file, certificates }) = &self.authorities {
-            write!(
-                f,
-                "; certificates trusted besides the system's: {} of {}",
-                certificates.len(),
-                file.display()
-            )?;
+            write!(f, "; also trusts the certificates in {} ({})", file.display(), certificates.len())?;
         }
         let resolved_elsewhere = self.proxy.as_ref().is_some_and(|proxy| proxy.url.resolves_names());
         f.write_str(match (self.allow_private_addresses, resolved_elsewhere) {
             (true, _) => "; private addresses are allowed",
-            (false, true) => "; the proxy decides which addresses names lead to",
+            (false, true) => "; the proxy resolves names, so private addresses are not filtered",
             (false, false) => "; to public addresses only",
         })
     }
@@ -127,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_of_a_proxy_is_read_and_shown_without_its_credentials() {
+    fn proxy_url_is_shown_without_its_credentials() {
         for (text, shown) in [
             ("http://proxy.example:3128", "http://proxy.example:3128"),
             ("http://proxy.example:3128/", "http://proxy.example:3128"),
@@ -154,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_effect_is_one_line_without_secrets() {
+    fn outgoing_is_shown_as_one_line_without_secrets() {
         let proxy = |text: &str| {
             let url = ProxyUrl::read(text).unwrap();
             Some(Proxy { url, except: Some("a".into()), variable: Some("HTTPS_PROXY".into()) })
@@ -165,12 +160,12 @@ mod tests {
             (Outgoing::default(), "directly, without a proxy; to public addresses only"),
             (
                 Outgoing { proxy: proxy("http://u:hidden@p:1"), authorities, allow_private_addresses: false },
-                "through the proxy http://p:1 of HTTPS_PROXY (not to the hosts of NO_PROXY); certificates trusted besides \
-                 the system's: 2 of /etc/ca.pem; the proxy decides which addresses names lead to",
+                "through the proxy http://p:1 from HTTPS_PROXY (except to hosts in NO_PROXY); also trusts the certificates in \
+                 /etc/ca.pem (2); the proxy resolves names, so private addresses are not filtered",
             ),
             (
                 Outgoing { proxy: proxy("socks5://p:1"), ..Outgoing::default() },
-                "through the proxy socks5://p:1 of HTTPS_PROXY (not to the hosts of NO_PROXY); to public addresses only",
+                "through the proxy socks5://p:1 from HTTPS_PROXY (except to hosts in NO_PROXY); to public addresses only",
             ),
             (
                 Outgoing { allow_private_addresses: true, ..Outgoing::default() },

@@ -1,32 +1,32 @@
-//! Where the bridge's own paths lie below `server.public_url`, which may have a path: `https://example.com/bots`.
+//! The bridge's own paths below `server.public_url`, which may have a path itself: `https://example.com/bots`.
 
 use std::borrow::Cow;
 
 use url::Url;
 
-/// First segments of the bridge's own paths. A prefix that has one of them is a whole address that was taken for a prefix.
+/// The first segments of the bridge's own paths. A prefix that contains one is a full address that was entered by mistake.
 const OWN: [&str; 2] = ["widget_request", "oauth"];
 
-/// The path of a public URL without the slash at its end: `/bots`; empty if it has none.
+/// The path of a public URL without its trailing slash: `/bots`; empty if there is no path.
 pub fn path_prefix(public_url: &Url) -> &str {
     public_url.path().trim_end_matches('/')
 }
 
-/// Whether `path` can be such a prefix, or is empty: it has no part of the bridge's own paths, and none that is empty.
+/// Whether `path` is empty or a valid prefix: it contains no segment of the bridge's own paths, and no empty segment.
 pub fn is_path_prefix(path: &str) -> bool {
     let is_own = |segment| OWN.contains(&segment);
     path.is_empty() || (path != "/" && path_below(path, "") == path && !segments(path).any(is_own))
 }
 
-/// The address of `path` (`/oauth/callback`) below a public URL.
+/// The URL of `path` (such as `/oauth/callback`) below a public URL.
 pub fn url_below(public_url: &Url, path: &str) -> Url {
     let mut url = public_url.clone();
     url.set_path(&format!("{}{path}", path_prefix(public_url)));
     url
 }
 
-/// The path below `prefix`, as the routes have it: without the prefix, if it is there, and without empty segments. So
-/// `/bots//widget_request/greet/` is `/widget_request/greet`.
+/// The path below `prefix`, in the form of the routes: without the prefix, if present, and without empty segments. So
+/// `/bots//widget_request/greet/` becomes `/widget_request/greet`.
 pub fn path_below<'a>(path: &'a str, prefix: &str) -> Cow<'a, str> {
     let mut rest = segments(path);
     let mut after = rest.clone();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_lie_below_the_public_url() {
+    fn urls_are_below_the_public_url() {
         for (public, prefix, expected) in [
             ("https://a.example", "", "https://a.example/oauth/callback"),
             ("https://a.example/", "", "https://a.example/oauth/callback"),

@@ -1,7 +1,7 @@
-//! An integration's `redirect_uri`.
+//! The `redirect_uri` of an integration.
 //!
-//! Kommo compares it as text with what the integration's page says. A URL parser rewrites capitals in a host, Unicode
-//! names, default ports and dot segments, so the text goes out as written, and the parsed URL is only for looking at its
+//! Kommo compares it, as text, with the one on the integration's page. A URL parser rewrites capitals in a host, Unicode
+//! names, default ports and dot segments. So the bridge sends the text as written, and uses the parsed URL only to read its
 //! parts.
 
 use std::fmt;
@@ -17,18 +17,18 @@ pub struct RedirectUri {
     url: Url,
 }
 
-/// Why a text cannot be a `redirect_uri`.
+/// The text is not a `redirect_uri`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an http or https URL without spaces, user name and fragment")]
+#[error("not an http or https URL, or it has spaces, a user name or a fragment")]
 pub struct RedirectUriError;
 
 impl RedirectUri {
-    /// The text as written: what Kommo compares.
+    /// The text as written, which Kommo compares.
     pub fn as_str(&self) -> &str {
         &self.written
     }
 
-    /// The URL that it means, normalized. For its host and path; never to be sent.
+    /// The normalized URL, for its host and path. Never send it.
     pub const fn url(&self) -> &Url {
         &self.url
     }
@@ -38,7 +38,7 @@ impl FromStr for RedirectUri {
     type Err = RedirectUriError;
 
     fn from_str(text: &str) -> Result<Self, RedirectUriError> {
-        // The parser drops these silently; in the text they would stay.
+        // The parser drops these characters silently, but the text would keep them.
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(RedirectUriError);
         }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_redirect_uri_stays_as_written() {
+    fn redirect_uri_is_kept_as_written() {
         for (text, host) in [
             ("https://bots.example.com/oauth/callback", "bots.example.com"),
             ("https://Bots.Example.COM:443/oauth/callback", "bots.example.com"),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_plain_web_url_is_refused() {
+    fn text_other_than_a_plain_web_url_is_refused() {
         for text in [
             "",
             "bots.example.com/oauth/callback",

@@ -1,46 +1,48 @@
-//! When to try again, and how often.
+//! Retry policies: how often, and when.
 
 use std::time::Duration;
 
 use super::{CheckedCompletion, Step, Timestamp};
 
-/// The last attempt of a handler begins this long before its time to answer ends.
+/// The minimum time between the start of a handler's last attempt and the end of its time to answer.
 pub const LAST_ATTEMPT_MARGIN: Duration = Duration::from_secs(1);
 
-/// Exponential backoff with jitter: the n-th delay is a random part of `base * 2^n`, at most `cap`.
+/// Exponential backoff with jitter: each delay is a random part of a ceiling, which starts at `base` and doubles up to
+/// `cap`.
 ///
-/// Jitter spreads the retries of jobs that failed together, so that they do not come back together.
+/// Jitter spreads the retries of jobs that failed together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// The longest first delay.
+    /// The ceiling of the first delay.
     pub base: Duration,
-    /// The longest delay of all.
+    /// The highest ceiling.
     pub cap: Duration,
-    /// Which part of a delay is random.
+    /// The random part of a delay.
     pub jitter: Jitter,
 }
 
-/// Which part of a delay is random.
+/// The random part of a delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Jitter {
-    /// All of it: spreads widest, where there is no end to the retries that a delay of nothing could use up.
+    /// The whole delay is random. This spreads retries most, but a delay may be near zero, so it suits an unlimited number
+    /// of retries.
     Full,
-    /// Half of it: the other half is sure, so that a number of attempts covers a known time at least.
+    /// Half of the delay is random and half is fixed, so that a limited number of attempts covers a minimum time.
     Equal,
 }
 
 impl Backoff {
-    /// What deliveries use: 500 ms, doubling, up to 60 s, with full jitter.
+    /// The backoff of deliveries: 500 ms, doubling up to 60 s, with full jitter.
     pub const STANDARD: Self =
         Self { base: Duration::from_millis(500), cap: Duration::from_secs(60), jitter: Jitter::Full };
 
-    /// The longest delay after `failures` failures in a row (1 is the first).
+    /// The longest delay after `failures` failures in a row, counted from 1.
     pub fn ceiling(self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         self.base.saturating_mul(1 << doublings).min(self.cap)
     }
 
-    /// The delay after `failures` failures in a row; `jitter` is uniform in 0 to 1.
+    /// The delay after `failures` failures in a row; `jitter` is a uniform random number from 0 to 1.
     pub fn delay(self, failures: u32, jitter: f64) -> Duration {
         let random = jitter.clamp(0.0, 1.0);
         let part = match self.jitter {
@@ -51,24 +53,24 @@ impl Backoff {
     }
 }
 
-/// How the jobs of one handler are tried, and what its bot gets if they fail: `handlers.NAME` of the configuration.
+/// The retry policy of one handler's jobs, and the bot's answer if they fail: `handlers.NAME` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HandlerPolicy {
-    /// Handler attempts before the fallback goes out; at least 1.
+    /// The maximum number of attempts before the bot gets the fallback; at least 1.
     pub max_attempts: u32,
-    /// The longest that one attempt may take.
+    /// The maximum duration of one attempt.
     pub attempt_timeout: Duration,
-    /// From receipt; then the fallback goes out, whatever the handler does.
+    /// The time from receipt until the bot gets the fallback, even if the handler still runs.
     pub answer_within: Duration,
-    /// What the bot gets when the handler has no answer.
+    /// The completion for the bot if the handler has no answer.
     pub fallback: CheckedCompletion,
-    /// Sent along with data if Kommo insists on a handler (400 `TooFew`).
+    /// The step to add to a completion without instructions, if Kommo requires one (400 `TooFew`).
     pub goto: Option<Step>,
 }
 
 impl HandlerPolicy {
-    /// The delays between attempts: from 500 ms, doubling, up to 8 s or a sixth of `answer_within`, whichever is longer, with
-    /// equal jitter. At the defaults the attempts cover at least 24 s, so that an outage of 20 s costs no answer.
+    /// The delays between attempts: 500 ms, doubling up to 8 s or a sixth of `answer_within`, whichever is longer, with
+    /// equal jitter. With the defaults, the attempts cover at least 24 s, so an outage of 20 s costs no answer.
     pub fn backoff(&self) -> Backoff {
         Backoff {
             base: Duration::from_millis(500),
@@ -90,8 +92,8 @@ impl Default for HandlerPolicy {
     }
 }
 
-/// When the next attempt begins: `delay` after `now`, but [`LAST_ATTEMPT_MARGIN`] before `answer_by` at the latest, so that it
-/// can still answer. `None` if that moment is over, because another attempt would be too late.
+/// The start of the next attempt: `delay` after `now`, but at the latest [`LAST_ATTEMPT_MARGIN`] before `answer_by`, so
+/// that the attempt can still answer. `None` if it is too late for another attempt.
 pub fn next_attempt(now: Timestamp, delay: Duration, answer_by: Timestamp) -> Option<Timestamp> {
     let last = answer_by - LAST_ATTEMPT_MARGIN;
     (now < last).then(|| last.min(now + delay))

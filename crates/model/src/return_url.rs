@@ -1,4 +1,4 @@
-//! Where a bot waits for its continue.
+//! The URL where a bot waits for its continue.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,10 @@ use url::Url;
 
 /// A `return_url`: `{origin}/api/v4/{salesbot|marketingbot}/{bot_id}/continue/{continue_id}`.
 ///
-/// Its shape is checked when it is made. Whether its host may get a bearer is the question of
-/// [`HostRules`](super::HostRules), and whether it belongs to the caller's account that of the receipt.
-/// One bot session uses the same `return_url` again and again: it identifies no request.
+/// Parsing checks only the form. [`HostRules`](super::HostRules) decide whether its host may get a bearer token, and the
+/// bridge checks at receipt whether it belongs to the caller's account.
+///
+/// A bot session uses the same `return_url` for all of its requests, so it does not identify a request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReturnUrl {
     url: Url,
@@ -24,22 +25,22 @@ impl ReturnUrl {
         &self.url
     }
 
-    /// The URL as text, in the form in which it is called.
+    /// The URL as text, in normalized form.
     pub fn as_str(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Scheme, host and, unless it is the default, port: `https://example.kommo.com`.
+    /// Scheme, host, and port if it is not the default: `https://example.kommo.com`.
     pub fn origin(&self) -> &str {
         let text = self.url.as_str();
-        // A checked URL has a path, so the text goes on behind the origin.
+        // A checked URL consists of an origin and a path.
         text.split_at(text.len() - self.url.path().len()).0
     }
 
-    /// The same wait at another origin, where its account has moved: `https://new.kommo.com`.
+    /// The same URL at the new origin of an account that has moved: `https://new.kommo.com`.
     ///
     /// # Errors
-    /// That is no origin.
+    /// `origin` is not an origin.
     pub fn at(&self, origin: &str) -> Result<Self, ReturnUrlError> {
         format!("{origin}{}", self.url.path()).parse()
     }
@@ -54,7 +55,7 @@ impl ReturnUrl {
         self.bot_id
     }
 
-    /// Names the wait. Documented as a number; letters, `_` and `-` were seen too.
+    /// The id of this wait. Kommo documents it as a number, but also sends letters, `_` and `-`.
     pub fn continue_id(&self) -> &str {
         self.url.path().rsplit('/').next().unwrap_or_default()
     }
@@ -90,7 +91,7 @@ impl fmt::Display for ReturnUrl {
 }
 
 impl fmt::Debug for ReturnUrl {
-    /// Without the part that names the wait: who knows all of it and a token of the account can answer the bot.
+    /// Omits the continue id, because anyone with the whole URL and a token of the account can answer the bot.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/api/v4/{}/{}/continue/…", self.origin(), self.bot_type.as_str(), self.bot_id)
     }
@@ -102,13 +103,13 @@ impl Serialize for ReturnUrl {
     }
 }
 
-/// The text is no [`ReturnUrl`].
+/// The text is not a [`ReturnUrl`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReturnUrlError {
-    /// Not a URL at all.
-    #[error("it is no URL: {0}")]
+    /// It is not a URL.
+    #[error("it is not a URL: {0}")]
     Url(url::ParseError),
-    /// A URL of another shape.
+    /// It is a URL of another form.
     #[error("it is not of the form https://HOST/api/v4/(salesbot|marketingbot)/BOT_ID/continue/CONTINUE_ID")]
     Shape,
 }
@@ -117,9 +118,9 @@ pub enum ReturnUrlError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BotType {
-    /// Talks in chats.
+    /// A bot that talks in chats.
     Salesbot,
-    /// Sends marketing messages.
+    /// A bot that sends marketing messages.
     Marketingbot,
 }
 
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_what_kommo_sends() {
+    fn accepts_the_urls_that_kommo_sends() {
         let url: ReturnUrl = "https://Example.kommo.com/api/v4/salesbot/12/continue/34".parse().unwrap();
         assert_eq!(url.as_str(), "https://example.kommo.com/api/v4/salesbot/12/continue/34");
         assert_eq!(url.origin(), "https://example.kommo.com");
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_every_other_shape() {
+    fn refuses_any_other_form() {
         for path in [
             "/",
             "",

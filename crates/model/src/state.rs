@@ -1,10 +1,10 @@
-//! Where a job is, with all that belongs to being there.
+//! The states of a job, with their data.
 //!
 //! ```text
 //! queued ──▶ running ──▶ delivering ──▶ delivered
 //!   ▲           │            │  ▲  └───▶ gone ──(an operator)──▶ delivering
 //!   └─ retry ───┘            └──┘ retry └─▶ dead ──(an operator)──▶ delivering
-//!                  any unfinished ──▶ cancelled
+//!                  any unfinished ──(an operator)──▶ cancelled
 //! ```
 
 use std::fmt;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CheckedCompletion, FallbackReason, Timestamp};
 
-/// The names of the states, as the API and the store write them.
+/// The name of a [`State`], as the API and the store write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StateName {
@@ -35,7 +35,7 @@ pub enum StateName {
 }
 
 impl StateName {
-    /// All of them, in the order of a job's life.
+    /// All states, in the order of a job's life.
     pub const ALL: [Self; 7] = [
         Self::Queued,
         Self::Running,
@@ -59,7 +59,7 @@ impl StateName {
         }
     }
 
-    /// Whether nothing more happens to such a job unless an operator asks for it.
+    /// Whether the state is final unless an operator changes the job.
     pub const fn is_finished(self) -> bool {
         matches!(self, Self::Delivered | Self::Gone | Self::Dead | Self::Cancelled)
     }
@@ -79,24 +79,24 @@ impl FromStr for StateName {
     }
 }
 
-/// The text names no state.
+/// The text is not the name of a state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown state `{0}` (expected one of: queued, running, delivering, delivered, gone, dead, cancelled)"
 )]
 pub struct UnknownState(pub String);
 
-/// Where a job's completion came from.
+/// The origin of a job's completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The handler returned it.
     Handler,
-    /// `handlers.NAME.fallback`, in place of the handler's answer.
+    /// It is `handlers.NAME.fallback`, in place of the handler's answer.
     Fallback(FallbackReason),
 }
 
 impl Outcome {
-    /// Its name, without the reason.
+    /// The name, without the reason.
     pub const fn name(self) -> OutcomeName {
         match self {
             Self::Handler => OutcomeName::Handler,
@@ -113,7 +113,7 @@ impl Outcome {
     }
 }
 
-/// The names of the outcomes, as the API and the store write them.
+/// The name of an [`Outcome`], as the API and the store write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutcomeName {
@@ -133,7 +133,7 @@ impl OutcomeName {
     }
 }
 
-/// The text names no outcome.
+/// The text is not the name of an outcome.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown outcome `{0}` (expected one of: handler, fallback)")]
 pub struct UnknownOutcome(pub String);
@@ -147,73 +147,73 @@ impl FromStr for OutcomeName {
     }
 }
 
-/// A completion that is ready to be delivered, and where it came from.
+/// A completion that is ready for delivery, and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreparedCompletion {
-    /// What is sent.
+    /// The completion to send.
     pub completion: CheckedCompletion,
-    /// Who made it.
+    /// The origin of the completion.
     pub outcome: Outcome,
 }
 
-/// Where a job is, with all that belongs to being there.
+/// The state of a job, with its data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
-    /// Waits for a worker. In: receipt, a failed attempt that may be repeated, a crash or a shutdown while it ran.
-    /// Out: a worker claims it, or `answer_by` passes. Stays until a worker is free.
+    /// The job waits for a worker. In: receipt, a failed attempt with a retry, or a crash or a shutdown during an attempt.
+    /// Out: a worker claims it; after `answer_by` only for the fallback. Lasts until a worker is free.
     Queued {
-        /// Not to be claimed before.
+        /// The earliest moment for a claim.
         due_at: Timestamp,
     },
-    /// A handler works on it, under a lease. In: a claim. Out: the worker's report, or the end of the lease.
-    /// Stays no longer than the attempt may take.
+    /// A handler works on the job, under a lease. In: a worker's claim. Out: the worker's report, or the end of the lease.
+    /// Lasts at most as long as an attempt may take.
     Running {
-        /// The claim is void after this moment.
+        /// The end of the lease; the claim is void after it.
         lease_until: Timestamp,
     },
-    /// Its completion is saved; the continue is due or on its way. In: the report of a worker, or a person's retry.
-    /// Out: the sender's report. Stays until Kommo answers or `delivery.give_up_after` has passed.
+    /// The completion is stored, and its continue is due or in flight. In: the worker's report, or an operator's retry.
+    /// Out: the sender's report. Lasts until Kommo responds or `delivery.give_up_after` has passed.
     Delivering {
-        /// What is sent.
+        /// The completion to send.
         prepared: PreparedCompletion,
-        /// Not to be claimed before.
+        /// The earliest moment for a claim.
         due_at: Timestamp,
-        /// Set while the continue is on its way.
+        /// The end of the lease; set while the continue is in flight.
         lease_until: Option<Timestamp>,
     },
-    /// Kommo took the continue. Final.
+    /// Kommo accepted the continue. Final.
     Delivered {
-        /// What was sent.
+        /// The completion that was sent.
         prepared: PreparedCompletion,
-        /// Since when.
+        /// When the job reached this state.
         finished_at: Timestamp,
     },
-    /// No bot waits for the continue any longer: Kommo says so, or a newer job has its `return_url`. Final, unless an operator
-    /// retries it.
+    /// No bot waits for the continue any longer, because Kommo said so or a newer job has the `return_url`. Final, unless
+    /// an operator retries the job.
     Gone {
-        /// What would have been sent.
+        /// The completion that no bot waits for.
         prepared: PreparedCompletion,
-        /// Since when.
+        /// When the job reached this state.
         finished_at: Timestamp,
     },
-    /// The dead letter: delivery gave up. Final, unless an operator retries it.
+    /// A dead letter: the delivery gave up. Final, unless an operator retries the job.
     Dead {
-        /// What could not be sent.
+        /// The completion that could not be delivered.
         prepared: PreparedCompletion,
-        /// Since when.
+        /// When the job reached this state.
         finished_at: Timestamp,
     },
-    /// A person stopped it. Final.
+    /// An operator cancelled the job. Final.
     Cancelled {
-        /// What was about to be sent, if there was something.
+        /// The completion that was not sent; `None` if the job had none.
         prepared: Option<PreparedCompletion>,
-        /// Since when.
+        /// When the job reached this state.
         finished_at: Timestamp,
     },
 }
 
 impl State {
-    /// The completion, if there is one.
+    /// The completion; `None` before there is one.
     pub const fn prepared(&self) -> Option<&PreparedCompletion> {
         match self {
             Self::Queued { .. } | Self::Running { .. } => None,

@@ -1,7 +1,7 @@
-//! Strict JSON: a value as JSON, in which NaN and the infinities are an error.
+//! Strict JSON: converts a value to JSON, and treats NaN and the infinities as errors.
 //!
-//! `serde_json` writes them as `null`, so a price that was divided by zero would reach the customer as nothing, and no one
-//! would notice.
+//! `serde_json` writes them as `null`. A price that was divided by zero would then reach the customer as nothing, and no
+//! one would notice.
 
 use std::fmt::Display;
 
@@ -12,15 +12,15 @@ use serde::ser::{
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// `value` as JSON.
+/// Converts `value` to JSON.
 ///
 /// # Errors
-/// It holds NaN or an infinity, or a map whose keys are not strings; or its own `Serialize` fails.
+/// `value` contains NaN, an infinity, or a map with keys that are not strings; or its `Serialize` fails.
 pub(super) fn to_value(value: &impl Serialize) -> Result<Value, serde_json::Error> {
     Strict(value).serialize(serde_json::value::Serializer)
 }
 
-/// A value whose floats are checked at any depth; also the serializer that checks them.
+/// A value with checked floats at any depth; also the serializer that checks them.
 struct Strict<T>(T);
 
 impl<T: Serialize + ?Sized> Serialize for Strict<&T> {
@@ -30,10 +30,10 @@ impl<T: Serialize + ?Sized> Serialize for Strict<&T> {
 }
 
 fn finite<E: serde::ser::Error>(number: f64) -> Result<(), E> {
-    if number.is_finite() { Ok(()) } else { Err(E::custom(format_args!("{number} is no number in JSON"))) }
+    if number.is_finite() { Ok(()) } else { Err(E::custom(format_args!("JSON cannot express {number}"))) }
 }
 
-/// What is handed on as it is.
+/// Methods that pass their arguments on unchanged.
 macro_rules! pass_on {
     ($($method:ident($($argument:ident: $kind:ty),*);)*) => {$(
         fn $method(self, $($argument: $kind),*) -> Result<S::Ok, S::Error> {
@@ -42,7 +42,7 @@ macro_rules! pass_on {
     )*};
 }
 
-/// What opens something with parts.
+/// Methods that start a value with parts.
 macro_rules! open {
     ($($method:ident($($argument:ident: $kind:ty),*) -> $part:ident;)*) => {$(
         fn $method(self, $($argument: $kind),*) -> Result<Self::$part, S::Error> {
@@ -134,7 +134,7 @@ impl<S: Serializer> Serializer for Strict<S> {
     }
 }
 
-/// Things with parts: each part is looked at, and then handed on.
+/// Serializers of values with parts: each part is checked, and then passed on.
 macro_rules! parts {
     ($($kind:ident: $method:ident($($key:ident: $key_type:ty)?);)*) => {$(
         impl<S: $kind> $kind for Strict<S> {
@@ -204,7 +204,7 @@ mod tests {
         Named { value: f64 },
     }
 
-    /// One value of each shape that has a float in it.
+    /// One value of each shape that contains a float.
     fn shapes(number: f64) -> [(&'static str, Result<Value, serde_json::Error>); 11] {
         #[allow(clippy::cast_possible_truncation, reason = "NaN and the infinities stay what they are")]
         let single = number as f32;
@@ -224,11 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_an_error_in_every_shape() {
+    fn float_that_json_cannot_express_is_an_error_in_each_shape() {
         for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             for (shape, value) in shapes(number) {
                 let error = value.expect_err(shape).to_string();
-                assert!(error.contains("is no number in JSON"), "{shape}: {error}");
+                assert!(error.contains("JSON cannot express"), "{shape}: {error}");
             }
         }
         for (shape, value) in shapes(1.5) {
@@ -237,14 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_as_serde_json_has_it() {
+    fn other_values_are_converted_as_serde_json_does() {
         let map = BTreeMap::from([(7_u8, 'x')]);
         let all = (true, -1_i8, 2_u64, u128::from(u64::MAX), i128::from(i64::MIN), ("text", b"bytes"), map);
         assert_eq!(to_value(&all).unwrap(), serde_json::to_value(&all).unwrap());
         let more =
             (Unit, Either::Unit, None::<u8>, (), std::net::Ipv4Addr::LOCALHOST, json!({ "a": [1, null] }));
         assert_eq!(to_value(&more).unwrap(), serde_json::to_value(&more).unwrap());
-        assert!(to_value(&BTreeMap::from([((1, 2), 3)])).is_err(), "a key that is no string");
+        assert!(to_value(&BTreeMap::from([((1, 2), 3)])).is_err(), "a key that is not a string");
         assert!(to_value(&u128::MAX).is_err(), "a number that does not fit");
     }
 }

@@ -1,37 +1,37 @@
-//! A job without its bodies: as lists show it, and all that is left of a job whose bodies were dropped.
+//! A job without its bodies: for lists, and for jobs that have lost their bodies.
 
 use super::{AccountId, Entity, HandlerName, Job, JobId, Outcome, ReturnUrl, State, StateName, Timestamp};
 
 /// A job without `data` and `completion`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobSummary {
-    /// Its identity.
+    /// The id.
     pub id: JobId,
-    /// Where it is.
+    /// The name of the state.
     pub state: StateName,
     /// The handler of the job.
     pub handler: HandlerName,
-    /// The account whose bot asks.
+    /// The account of the bot that made the request.
     pub account_id: AccountId,
-    /// What the bot talks about, if the token names it.
+    /// The lead, contact or customer that the bot talks about, if the token names one.
     pub entity: Option<Entity>,
-    /// Where the continue is posted.
+    /// The URL of the continue.
     pub return_url: ReturnUrl,
-    /// Whose completion the bot gets, and why if it is the fallback; `None` while there is none.
+    /// The origin of the completion, with the reason if it is the fallback; `None` while there is no completion.
     pub outcome: Option<Outcome>,
-    /// When the request came in.
+    /// When the request arrived.
     pub received_at: Timestamp,
-    /// Not to be claimed before; set while the job waits for a worker or for its delivery.
+    /// The earliest moment for a claim; set while the job waits for a worker or for its delivery.
     pub due_at: Option<Timestamp>,
-    /// Set once the job is finished.
+    /// When the job reached its final state; `None` if it is unfinished.
     pub finished_at: Option<Timestamp>,
-    /// Handler attempts that were charged.
+    /// The number of charged handler attempts.
     pub handler_attempts: u32,
-    /// Delivery attempts that were charged.
+    /// The number of charged delivery attempts.
     pub delivery_attempts: u32,
-    /// What went wrong last, if something did.
+    /// The last error, if there was one.
     pub last_error: Option<String>,
-    /// Whether `data` and `completion` were dropped to make room. Only delivered and cancelled jobs lose them.
+    /// Whether the store dropped `data` and `completion` to free space. Only delivered and cancelled jobs lose them.
     pub bodies_dropped: bool,
 }
 
@@ -64,12 +64,12 @@ impl From<&Job> for JobSummary {
     }
 }
 
-/// What the store has of one job.
+/// A job as the store has it, with or without its bodies.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobRecord {
-    /// All of it.
+    /// The whole job.
     Whole(Job),
-    /// All but its bodies, which were dropped to make room.
+    /// The job without its bodies, which the store dropped to free space.
     WithoutBodies(JobSummary),
 }
 

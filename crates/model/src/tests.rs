@@ -1,4 +1,4 @@
-//! What `{:?}` shows of values that hold a token of trust or a customer's words: neither.
+//! `{:?}` shows neither a customer's words nor the URL of a continue.
 
 use serde_json::json;
 

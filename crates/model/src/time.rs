@@ -1,6 +1,6 @@
-//! A moment as the store keeps it: milliseconds since 1970, UTC.
+//! Timestamps: milliseconds since the Unix epoch.
 //!
-//! Shown and serialised as RFC 3339 (`2026-01-31T12:00:00.123Z`), because that is what people and the API read.
+//! They are shown and serialized as RFC 3339 in UTC (`2026-01-31T12:00:00.123Z`), for people and the API.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -23,7 +23,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The time from `earlier` to this moment; zero if `earlier` is in fact later.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -45,7 +45,7 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
-/// A span in whole milliseconds, as logs show it.
+/// A duration in whole milliseconds, for log fields.
 pub fn whole_millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
@@ -58,7 +58,7 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(moment) => write!(f, "{moment:.3}"),
-            // Outside the years that a calendar can name: the number still says what is stored.
+            // Outside the years that the calendar supports, show the stored number.
             Err(_) => write!(f, "{} ms", self.0),
         }
     }

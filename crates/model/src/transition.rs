@@ -1,79 +1,79 @@
-//! How a claimed job goes on. A report consumes the claim, so no job can be reported on twice.
+//! The transitions of a claimed job. A report consumes the claim, so a claim is reported only once.
 
 use super::{Attempt, DeliveringJob, Delivery, PreparedCompletion, RunningJob, Timestamp};
 
-/// What a worker says of the job that it claimed.
+/// A worker's report on the job that it claimed.
 #[derive(Debug, PartialEq)]
 pub struct HandlerReport {
-    /// The job, as it was claimed.
+    /// The claim.
     pub job: RunningJob,
-    /// The attempt to charge; `None` if the handler did not run to an end of its own.
+    /// The attempt to charge; `None` if the handler did not run, or a stop interrupted it.
     pub attempt: Option<Attempt>,
-    /// What comes next.
+    /// The next step.
     pub next: AfterHandler,
-    /// What went wrong, for a person; replaces the job's last error if there is one.
+    /// The error as text for people. If present, it replaces the job's last error.
     pub error: Option<String>,
 }
 
-/// What comes after a claim by a worker.
+/// The next step of a job that a worker claimed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AfterHandler {
-    /// `running → delivering`: there is something to send.
+    /// `running → delivering`: the job has a completion.
     Deliver(PreparedCompletion),
-    /// `running → queued`: try again, not before `due_at`.
+    /// `running → queued`: retry at `due_at` or later.
     Retry {
-        /// Not to be claimed before.
+        /// The earliest moment for a claim.
         due_at: Timestamp,
     },
-    /// `running → queued`: the bridge stops; nothing is charged, and the job is due at once.
+    /// `running → queued`: the bridge stops. No attempt is charged, and the job is due at once.
     HandBack,
 }
 
-/// What the sender says of the job that it claimed.
+/// The sender's report on the job that it claimed.
 #[derive(Debug, PartialEq)]
 pub struct DeliveryReport {
-    /// The job, as it was claimed.
+    /// The claim.
     pub job: DeliveringJob,
-    /// The attempt to charge; `None` if Kommo asked to wait or nothing was sent.
+    /// The attempt to charge; `None` if Kommo asked to wait, or nothing was sent.
     pub attempt: Option<Attempt>,
-    /// What comes next.
+    /// The next step.
     pub next: AfterDelivery,
-    /// What went wrong, for a person; replaces the job's last error if there is one.
+    /// The error as text for people. If present, it replaces the job's last error.
     pub error: Option<String>,
 }
 
-/// What comes after a claim by the sender.
+/// The next step of a job that the sender claimed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AfterDelivery {
-    /// `delivering → delivered`: Kommo took it.
+    /// `delivering → delivered`: Kommo accepted the continue.
     Delivered,
-    /// `delivering → gone`: no bot waits for it.
+    /// `delivering → gone`: no bot waits for the continue.
     Gone,
-    /// `delivering → dead`: gave up.
+    /// `delivering → dead`: the sender gave up.
     Dead {
-        /// An attempt may have arrived although its answer did not: remembered for an operator who retries the job.
+        /// Whether an attempt may have arrived although its response was lost. Kept for an operator who retries the job.
         answer_lost: bool,
     },
-    /// Stays `delivering`: again, not before `due_at`.
+    /// Stays `delivering`: retry at `due_at` or later.
     Retry {
-        /// Not to be claimed before.
+        /// The earliest moment for a claim.
         due_at: Timestamp,
-        /// How the delivery went so far.
+        /// The history of the delivery.
         delivery: Delivery,
     },
-    /// Stays `delivering`: the account has to wait.
+    /// Stays `delivering`: the account is paused.
     Wait {
-        /// How the delivery went so far.
+        /// The history of the delivery.
         delivery: Delivery,
-        /// Whether it goes back to where its age puts it. If not it is behind all that is due: the next one to
-        /// be tried is then another, because it may be this job alone that Kommo refuses.
+        /// Whether the job keeps its place in the order by age. If not, it moves behind all due jobs. Then the next call is
+        /// for another job, in case Kommo refuses only this one.
         keeps_place: bool,
     },
-    /// Stays `delivering`: something else is sent, at once.
+    /// Stays `delivering`: another completion is sent at once.
     Replace {
-        /// What is sent instead.
+        /// The completion to send instead.
         prepared: PreparedCompletion,
-        /// How the delivery went so far.
+        /// The history of the delivery.
         delivery: Delivery,
     },
 }

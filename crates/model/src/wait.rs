@@ -1,5 +1,5 @@
-//! Why an account's deliveries wait, and what an operator can do about it: the one source of these texts for the log,
-//! `ready`, `jobs show`, `accounts list`, `doctor` and the API.
+//! The reasons why an account's deliveries wait, and advice for the operator. These texts appear in the log, in `ready`, in
+//! `jobs show`, `accounts list` and `doctor`, and in the API.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::Timestamp;
 
-/// In place of an address: the deliveries of all accounts.
+/// The placeholder for the address if the deliveries of all accounts wait.
 pub const ALL_ACCOUNTS: &str = "*";
 
-/// Why calls to an account wait.
+/// The reason why calls to an account wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitCause {
@@ -21,29 +21,29 @@ pub enum WaitCause {
     PaymentRequired,
     /// 403 with JSON: the token's user lacks rights.
     Forbidden,
-    /// 403 without JSON: the address is blocked, or a firewall dislikes this one call.
+    /// 403 without JSON: Kommo blocks the bridge's IP address, or a firewall refuses this call.
     Blocked,
     /// 429: Kommo asks to wait.
     TooMany,
-    /// There is no token for that address, so Kommo was not asked.
+    /// The bridge has no token for the account's address, so it makes no call.
     NotConnected,
-    /// Its token has to be renewed first, and that did not work.
+    /// The token must be renewed first, and the renewal failed.
     NotRenewed,
 }
 
-/// How the bridge got an account, which decides what an operator does about it.
+/// The way in which the bridge got an account. The advice for the operator depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountOrigin {
-    /// By the configuration, under this name.
+    /// From the configuration, with this name.
     Configured(String),
-    /// By OAuth, through the integration of this name.
+    /// By OAuth, through the integration with this name.
     Connected(String),
-    /// It was never connected.
+    /// The account was never connected.
     Unknown,
 }
 
 impl WaitCause {
-    /// All of them.
+    /// All causes.
     pub const ALL: [Self; 7] = [
         Self::Unauthorized,
         Self::PaymentRequired,
@@ -54,22 +54,22 @@ impl WaitCause {
         Self::NotRenewed,
     ];
 
-    /// Whether it is a refusal, which Kommo may mean for one job alone: one refusal says nothing certain about the account.
+    /// Whether the cause is a refusal. Kommo may refuse only one job, so a single refusal proves nothing about the account.
     pub const fn may_be_of_one_job(self) -> bool {
         matches!(self, Self::Unauthorized | Self::PaymentRequired | Self::Forbidden | Self::Blocked)
     }
 
-    /// Whether Kommo was asked at all.
+    /// Whether the cause is a response of Kommo.
     pub const fn was_answered(self) -> bool {
         !matches!(self, Self::NotConnected | Self::NotRenewed)
     }
 
-    /// Whether a new token ends it. It may belong to another user, one with more rights.
+    /// Whether a new token ends the wait. The new token may belong to a user with more rights.
     pub const fn ends_with_a_new_token(self) -> bool {
         matches!(self, Self::Unauthorized | Self::Forbidden | Self::NotConnected | Self::NotRenewed)
     }
 
-    /// Its name in the store and in results.
+    /// The name in the store and in results.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unauthorized => "unauthorized",
@@ -82,7 +82,7 @@ impl WaitCause {
         }
     }
 
-    /// What is wrong, where nothing more is known.
+    /// The general text about what is wrong.
     pub const fn what(self) -> &'static str {
         match self {
             Self::Unauthorized => "Kommo answered 401",
@@ -95,59 +95,59 @@ impl WaitCause {
         }
     }
 
-    /// What an operator has to do, or that there is nothing to do, for any account.
+    /// General advice for the operator, for any account.
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Unauthorized => {
-                "an administrator of the account has to authorize it again: `salesbot-bridge accounts authorize`, or a new \
-                 token in accounts.NAME.access_token and a restart, or in its file and SIGHUP"
+                "an administrator of the account must authorize it again with `salesbot-bridge accounts authorize`; or put a \
+                 new token into accounts.NAME.access_token and restart, or into its file and send SIGHUP"
             }
-            Self::PaymentRequired => "the account's plan has ended: its owner has to renew it",
-            Self::Forbidden => "the token has to belong to an administrator of the account",
+            Self::PaymentRequired => "the account's plan has ended: its owner must renew it",
+            Self::Forbidden => "the token must belong to an administrator of the account",
             Self::Blocked => {
-                "without JSON this means that Kommo blocks this address (lower delivery.rate_per_account, or ask Kommo's \
-                 support), or that a firewall refuses what the call carries"
+                "without JSON, this means that Kommo blocks the bridge's IP address (lower delivery.rate_per_account, or ask \
+                 Kommo's support), or that a firewall refuses the content of the call"
             }
-            Self::TooMany => "nothing: the account's deliveries wait as long as Kommo asks",
+            Self::TooMany => "no action needed: the account's deliveries wait as long as Kommo asks",
             Self::NotConnected => {
                 "run `salesbot-bridge accounts authorize`, or add accounts.NAME with base_url and access_token and restart; \
-                 the deliveries that wait then go out"
+                 the bridge then sends the waiting deliveries"
             }
             Self::NotRenewed => {
-                "nothing, if this passes: the bridge keeps trying, and the deliveries go out once it succeeds"
+                "no action needed if it resolves soon: the bridge keeps trying, and sends the deliveries after it succeeds"
             }
         }
     }
 
-    /// The same for the account at `host`, by the names that it has here.
+    /// The advice for the account at `host`, with the names from the configuration.
     pub fn advice_for(self, account: &AccountOrigin, host: &str) -> String {
         let called = match account {
             AccountOrigin::Configured(name) => name,
             AccountOrigin::Connected(_) | AccountOrigin::Unknown => host,
         };
-        let resume = format!("`salesbot-bridge accounts resume {called}` then tries it at once");
+        let resume = format!("`salesbot-bridge accounts resume {called}` then retries at once");
         match (self, account) {
             (Self::TooMany, _) | (Self::Unauthorized | Self::NotConnected, AccountOrigin::Unknown) => {
                 self.advice().to_owned()
             }
             (Self::Unauthorized | Self::NotConnected, AccountOrigin::Configured(name)) => format!(
-                "an administrator of the account has to make a new long-lived token; put it into accounts.{name}.access_token \
+                "an administrator of the account must create a new long-lived token; put it into accounts.{name}.access_token \
                  and restart, or into the file of accounts.{name}.access_token_file and send SIGHUP"
             ),
             (Self::Unauthorized | Self::NotConnected, AccountOrigin::Connected(integration)) => format!(
-                "an administrator of the account has to authorize it again: `salesbot-bridge accounts authorize --integration \
+                "an administrator of the account must authorize it again: `salesbot-bridge accounts authorize --integration \
                  {integration}`"
             ),
             (Self::PaymentRequired | Self::Forbidden | Self::Blocked, _) => {
                 format!("{}; {resume}", self.advice())
             }
             (Self::NotRenewed, _) => {
-                format!("fix what the error names, if anything: the bridge keeps trying, and {resume}")
+                format!("fix the cause that the error names: the bridge keeps trying, and {resume}")
             }
         }
     }
 
-    /// Whether an operator has to look at it. The others pass.
+    /// Whether the wait needs an operator. Other waits end without one.
     pub const fn needs_operator(self) -> bool {
         !matches!(self, Self::TooMany)
     }
@@ -169,26 +169,29 @@ impl FromStr for WaitCause {
 
 /// The text is not the name of a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it names no cause of a wait")]
+#[error(
+    "unknown cause of a wait (expected one of: unauthorized, payment_required, forbidden, blocked, too_many, not_connected, \
+     not_renewed)"
+)]
 pub struct UnknownWaitCause;
 
-/// The deliveries of an account wait. No token is in it.
+/// A wait of an account's deliveries. It contains no token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AccountWait {
-    /// Why, for programs.
+    /// The cause, for programs.
     pub cause: WaitCause,
     /// What is wrong, for people.
     pub why: String,
-    /// What an operator has to do.
+    /// Advice for the operator.
     pub advice: String,
     /// When the wait for this cause began.
     pub since: Timestamp,
-    /// When the next delivery is tried; `None` if that depends on another event.
+    /// When the bridge tries the next delivery; `None` if that depends on another event.
     pub until: Option<Timestamp>,
 }
 
 impl AccountWait {
-    /// What is wrong and what to do, in one sentence.
+    /// The reason and the advice, in one sentence.
     pub fn text(&self) -> String {
         format!("{}; {}", self.why, self.advice)
     }
@@ -199,16 +202,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cause_is_known_by_its_name() {
+    fn each_cause_is_parsed_from_its_name() {
         for cause in WaitCause::ALL {
             assert_eq!(cause.as_str().parse(), Ok(cause));
             assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
         }
         assert_eq!("hunger".parse::<WaitCause>(), Err(UnknownWaitCause));
+        for cause in WaitCause::ALL {
+            assert!(UnknownWaitCause.to_string().contains(cause.as_str()), "{cause}");
+        }
     }
 
     #[test]
-    fn advice_names_what_the_operator_has_to_touch() {
+    fn advice_names_the_settings_and_commands_to_use() {
         use WaitCause::{
             Blocked, Forbidden, NotConnected, NotRenewed, PaymentRequired, TooMany, Unauthorized,
         };
@@ -220,8 +226,12 @@ mod tests {
             (Unauthorized, &AccountOrigin::Unknown, &["accounts authorize", "accounts.NAME.access_token"]),
             (PaymentRequired, &configured, &["plan", "accounts resume shop"]),
             (Forbidden, &connected, &["administrator", "accounts resume a.kommo.com"]),
-            (Blocked, &configured, &["blocks this address", "rate_per_account", "accounts resume shop"]),
-            (TooMany, &configured, &["nothing"]),
+            (
+                Blocked,
+                &configured,
+                &["blocks the bridge's IP address", "rate_per_account", "accounts resume shop"],
+            ),
+            (TooMany, &configured, &["no action"]),
             (NotConnected, &connected, &["accounts authorize --integration main"]),
             (NotConnected, &AccountOrigin::Unknown, &["accounts authorize", "accounts.NAME", "restart"]),
             (NotRenewed, &connected, &["keeps trying", "accounts resume a.kommo.com"]),

@@ -1,37 +1,37 @@
-//! Why a job waits, and what to do about it: one decision for `jobs show` and the API.
+//! Decides why a job waits, and what an operator can do about it, for `jobs show` and the API.
 
 use serde::Serialize;
 
 use super::{AccountWait, Job, State, Timestamp};
 
-/// What is known besides the job.
+/// The facts besides the job on which the decision depends.
 #[derive(Clone, Copy, Debug)]
 pub struct WaitContext<'a> {
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// Whether a bridge works on the store; `None` if that cannot be found out.
+    /// Whether a bridge serves the store; `None` if unknown.
     pub is_served: Option<bool>,
     /// Whether the job's handler is registered.
     pub has_handler: bool,
-    /// What the deliveries of its account wait for.
+    /// The wait of the account's deliveries, if they wait.
     pub account: Option<&'a AccountWait>,
-    /// What the deliveries of all accounts wait for.
+    /// The wait of all accounts' deliveries, if they wait.
     pub all_accounts: Option<&'a AccountWait>,
 }
 
-/// What an unfinished job waits for.
+/// The reason why an unfinished job waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WaitsFor {
-    /// What, for programs: a [cause](super::WaitCause) if it is the account, else one of `bridge`, `worker`, `no_handler`,
-    /// `handler`, `handler_retry`, `all_accounts`, `turn`, `response` and `delivery_retry`.
+    /// The cause, for programs: a [`WaitCause`](super::WaitCause) if the account waits, otherwise one of `bridge`,
+    /// `worker`, `no_handler`, `handler`, `handler_retry`, `all_accounts`, `turn`, `response` and `delivery_retry`.
     pub cause: &'static str,
-    /// What, for people.
+    /// The reason, for people.
     pub why: String,
-    /// What an operator can do.
+    /// Advice for the operator.
     pub advice: String,
-    /// Since when, if that is known.
+    /// When the wait began, if known.
     pub since: Option<Timestamp>,
-    /// Until when, if that is known.
+    /// When the wait ends, if known.
     pub until: Option<Timestamp>,
 }
 
@@ -49,16 +49,16 @@ impl WaitsFor {
     }
 }
 
-/// What `job` waits for; `None` if it is finished.
+/// Returns why `job` waits; `None` if it is finished.
 pub fn waits_for(job: &Job, context: &WaitContext<'_>) -> Option<WaitsFor> {
     if job.state.name().is_finished() {
         return None;
     }
     if context.is_served == Some(false) {
         let before = context.account.filter(|_| matches!(job.state, State::Delivering { .. }));
-        let before = before.map(|wait| format!("; what the last one knew of the account: {}", wait.why));
-        let why = format!("no bridge works on this store{}", before.unwrap_or_default());
-        return Some(WaitsFor::new("bridge", why, "start it: `salesbot-bridge serve`"));
+        let before = before.map(|wait| format!("; the account's last known state: {}", wait.why));
+        let why = format!("no bridge serves this store{}", before.unwrap_or_default());
+        return Some(WaitsFor::new("bridge", why, "start the bridge: `salesbot-bridge serve`"));
     }
     match job.state {
         State::Queued { due_at } => Some(queued(job, due_at, context)),
@@ -66,14 +66,14 @@ pub fn waits_for(job: &Job, context: &WaitContext<'_>) -> Option<WaitsFor> {
             WaitsFor::new(
                 "handler",
                 "its handler runs",
-                "nothing: it gets its fallback if the handler is too slow",
+                "no action needed: if the handler is too slow, the bot gets the fallback",
             )
             .until(job.answer_by),
         ),
         State::Delivering { lease_until: Some(_), .. } => Some(WaitsFor::new(
             "response",
-            "its continue is on its way, or waits for a new token of its account",
-            "nothing: look again in a minute",
+            "its continue is in flight, or waits for a new token for its account",
+            "no action needed: check again in a minute",
         )),
         State::Delivering { due_at, lease_until: None, .. } => Some(undelivered(job, due_at, context)),
         State::Delivered { .. } | State::Gone { .. } | State::Dead { .. } | State::Cancelled { .. } => None,
@@ -86,26 +86,28 @@ fn queued(job: &Job, due_at: Timestamp, context: &WaitContext<'_>) -> WaitsFor {
         return WaitsFor::new(
             "no_handler",
             format!("this program has no handler `{handler}`"),
-            format!("add handlers.{handler} or register it, and restart; else the fallback goes out"),
+            format!(
+                "add handlers.{handler} or register it, and restart; otherwise the bot gets the fallback"
+            ),
         )
         .since(job.received_at)
         .until(job.answer_by);
     }
     if due_at > context.now {
-        let error = job.last_error.as_deref().unwrap_or("it did not end");
+        let error = job.last_error.as_deref().unwrap_or("no result");
         return WaitsFor::new(
             "handler_retry",
             format!(
-                "attempt {} of its handler failed ({error}) and is repeated",
+                "attempt {} of its handler failed ({error}); the bridge will retry it",
                 job.handler_attempts.max(1)
             ),
-            format!("fix handler `{handler}`; without an answer in time the fallback goes out"),
+            format!("fix handler `{handler}`; without an answer in time, the bot gets the fallback"),
         )
         .until(due_at);
     }
     let advice = format!(
-        "nothing, if it is for seconds; else raise workers.concurrency or make handler `{handler}` faster; without an answer in \
-         time the fallback goes out"
+        "no action needed if it takes only seconds; otherwise raise workers.concurrency or make handler `{handler}` faster; \
+         without an answer in time, the bot gets the fallback"
     );
     WaitsFor::new("worker", "it waits for a free worker", advice).since(due_at)
 }
@@ -115,7 +117,7 @@ fn undelivered(job: &Job, due_at: Timestamp, context: &WaitContext<'_>) -> Waits
         let origin = job.request.return_url.origin();
         let host = origin.split_once("://").map_or(origin, |(_, host)| host);
         let why = format!("deliveries to {host} wait: {why}");
-        // The job may wait longer than its account: alone, because it alone was refused.
+        // The job may wait longer than its account, because Kommo also refused the job in particular.
         let until =
             until.map(|until| until.max(due_at)).or(Some(due_at)).filter(|until| *until > context.now);
         return WaitsFor { until, ..WaitsFor::new(cause.as_str(), why, advice.as_str()).since(*since) };
@@ -129,18 +131,18 @@ fn undelivered(job: &Job, due_at: Timestamp, context: &WaitContext<'_>) -> Waits
         };
     }
     if due_at > context.now {
-        let error = job.last_error.as_deref().unwrap_or("it was not answered");
+        let error = job.last_error.as_deref().unwrap_or("no response");
         return WaitsFor::new(
             "delivery_retry",
-            format!("its last delivery failed ({error}) and is repeated"),
-            "nothing, if the error passes; after delivery.give_up_after the job is dead and can be retried",
+            format!("its last delivery failed ({error}); the bridge will retry it"),
+            "no action needed if the error is temporary; after delivery.give_up_after, the job is dead, and you can retry it",
         )
         .until(due_at);
     }
     WaitsFor::new(
         "turn",
-        "it waits for its turn: others go first, at the pace of its account",
-        "nothing, if it is for seconds; else look at delivery.rate_per_account and delivery.concurrency",
+        "it waits for its turn: other deliveries go first, at the rate limit of its account",
+        "no action needed if it takes only seconds; otherwise check delivery.rate_per_account and delivery.concurrency",
     )
     .since(due_at)
 }

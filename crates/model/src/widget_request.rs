@@ -1,4 +1,4 @@
-//! What a bot asked, after its token was verified.
+//! The verified request of a bot.
 
 use std::fmt;
 
@@ -6,24 +6,23 @@ use serde_json::Value;
 
 use super::{AccountId, ReturnUrl};
 
-/// A verified `widget_request`: who asks, about what, and where the answer goes.
+/// A verified `widget_request`: the account, the entity, the data, and the URL for the answer.
 ///
-/// The token itself is not kept: it is verified at receipt and never needed again.
+/// It does not contain the token, which the bridge verifies at receipt and does not need again.
 #[derive(Clone, PartialEq)]
 pub struct WidgetRequest {
-    /// The account whose bot asks (claim `account_id`).
+    /// The account of the bot (claim `account_id`).
     pub account_id: AccountId,
     /// The lead, contact or customer that the bot talks about (claims `entity_type`, `entity_id`), if the token names one.
     pub entity: Option<Entity>,
-    /// Where the continue is posted; names bot and wait.
+    /// The URL of the continue; it identifies the bot and the wait.
     pub return_url: ReturnUrl,
-    /// What the widget put into its request. From a form, every value in it is a string.
-    /// `Value::Null` if the request had no data.
+    /// The data from the widget; `Value::Null` if there is none. If the request was a form, all values are strings.
     pub data: Value,
 }
 
 impl fmt::Debug for WidgetRequest {
-    /// Without the data, which is a customer's.
+    /// Omits the data, because it belongs to the customer.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { account_id, entity, return_url, data: _ } = self;
         f.debug_struct("WidgetRequest")
@@ -34,12 +33,12 @@ impl fmt::Debug for WidgetRequest {
     }
 }
 
-/// What a bot talks about.
+/// The lead, contact or customer that a bot talks about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entity {
-    /// Lead, contact or customer.
+    /// The kind of entity.
     pub kind: EntityKind,
-    /// Its number in the account.
+    /// The id within the account.
     pub id: i64,
 }
 
@@ -50,7 +49,7 @@ impl fmt::Display for Entity {
             EntityKind::Contact => write!(f, "contact {id}"),
             EntityKind::Lead => write!(f, "lead {id}"),
             EntityKind::Customer => write!(f, "customer {id}"),
-            EntityKind::Other(code) => write!(f, "{id}, of Kommo's kind {code}"),
+            EntityKind::Other(code) => write!(f, "entity {id} of kind {code}"),
         }
     }
 }
@@ -69,7 +68,7 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
-    /// The kind with Kommo's number `code`.
+    /// The kind for Kommo's number.
     pub const fn from_code(code: i64) -> Self {
         match code {
             1 => Self::Contact,
@@ -79,7 +78,7 @@ impl EntityKind {
         }
     }
 
-    /// Kommo's number of this kind.
+    /// Kommo's number for this kind.
     pub const fn code(self) -> i64 {
         match self {
             Self::Contact => 1,

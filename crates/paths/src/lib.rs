@@ -1,8 +1,8 @@
-//! Paths: which texts name a file, and what an error about a file has to say.
+//! Paths: which texts are valid paths, and the text of errors about files.
 //!
-//! A configuration is not read by a shell, so `~`, `$HOME` and the options of a URL would become parts of a name. They are
-//! refused, and the text says what to write. An error about a file names its absolute path, its owner and this process's
-//! user: most of such errors are about permissions.
+//! No shell expands the configuration, so `~`, `$HOME` and URL options would become part of a file name. This crate refuses
+//! them with a text that says what to write instead. An error about a file names the absolute path, the owner and the user
+//! of this process, because most of these errors are about permissions.
 
 use std::fmt;
 use std::fs;
@@ -10,12 +10,13 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The path as the system finds it, without a look at the disk: a relative one starts at the working directory.
+/// The absolute form of `path`, without access to the disk. A relative path starts at the working directory.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Says whose `path` is, or else the nearest folder above it that exists, and as which user this process runs.
+/// Names the owner of `path` and the user of this process. If `path` does not exist, the nearest existing folder above it
+/// counts.
 pub fn ownership(path: &Path) -> String {
     let path = absolute(path);
     let we = rustix::process::geteuid().as_raw();
@@ -26,13 +27,14 @@ pub fn ownership(path: &Path) -> String {
     format!("{what} belongs to user {owner} (mode {mode:o}), and this process runs as user {we}")
 }
 
-/// An error about a file: `/abs/path cannot be read: …; it belongs to user 0 (mode 600), and this process runs as user 1000`.
+/// Formats an error about a file; `done` is a participle such as `read`:
+/// `/abs/path cannot be read: …; it belongs to user 0 (mode 600), and this process runs as user 1000`.
 pub fn cannot(path: &Path, done: &str, error: &io::Error) -> String {
     format!("{} cannot be {done}: {error}; {}", absolute(path).display(), ownership(path))
 }
 
-/// Why a text of the configuration is not taken for a path. It does not repeat the text, which may be a secret under a
-/// wrong key.
+/// The reason why a text in the configuration is not a valid path. It omits the text, which may be a secret under the wrong
+/// key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAPath(&'static str);
 
@@ -44,20 +46,23 @@ impl fmt::Display for NotAPath {
 
 impl std::error::Error for NotAPath {}
 
-/// Says whether `text` names a file as it is written.
+/// Returns `text` as a path, exactly as written.
 ///
 /// # Errors
-/// It holds what only a shell or a URL would give a meaning, and would become a part of the name.
+/// `text` is empty, or contains characters that only a shell, a URL or quoting gives a meaning. They would become part of
+/// the file name.
 pub fn literal(text: &str) -> Result<&Path, NotAPath> {
     let refuse = |why| Err(NotAPath(why));
     if text.is_empty() {
         return refuse("must not be empty: write the path of a file");
     }
     if text.trim() != text || text.chars().any(char::is_control) {
-        return refuse("must not begin or end with a space, nor contain a line break or a control character");
+        return refuse(
+            "must not begin or end with a space, and must not contain a line break or control character",
+        );
     }
     if text.starts_with(['"', '\'']) {
-        return refuse("begins with a quote that belongs to the value: remove the inner quotes");
+        return refuse("begins with a quote that is part of the value: remove the inner quotes");
     }
     if text == "~" || text.starts_with("~/") {
         return refuse("`~` is not expanded: write the whole path, like /home/NAME/FILE, or one without `~`");
@@ -68,11 +73,11 @@ pub fn literal(text: &str) -> Result<&Path, NotAPath> {
     Ok(Path::new(text))
 }
 
-/// The file that `sqlite:PATH` or `sqlite://PATH` names. A relative path starts at the working directory; `sqlite:///x` is
+/// Returns the file of `sqlite:PATH` or `sqlite://PATH`. A relative path starts at the working directory; `sqlite:///x` is
 /// `/x`.
 ///
 /// # Errors
-/// It names no file; the text says what to write.
+/// `url` does not name a file. The text says what to write.
 pub fn of_sqlite(url: &str) -> Result<PathBuf, NotAPath> {
     let refuse = |why| Err(NotAPath(why));
     let Some(("sqlite", path)) = url.split_once(':') else {
@@ -80,7 +85,7 @@ pub fn of_sqlite(url: &str) -> Result<PathBuf, NotAPath> {
     };
     if path.contains(":memory:") || path.contains("mode=memory") {
         return refuse(
-            "a store in memory would forget what was acknowledged: write `sqlite:` and the path of a file",
+            "a store in memory would lose acknowledged requests: write `sqlite:` and the path of a file",
         );
     }
     let path = path.strip_prefix("//").unwrap_or(path);
@@ -90,7 +95,7 @@ pub fn of_sqlite(url: &str) -> Result<PathBuf, NotAPath> {
     if path.contains('?') {
         return refuse(
             "options like `?mode=rwc` would become part of the file's name: remove `?` and everything after it; the \
-             bridge makes the file, and sets the options itself",
+             bridge creates the file and sets the options",
         );
     }
     if path.starts_with("file:") {
@@ -102,7 +107,7 @@ pub fn of_sqlite(url: &str) -> Result<PathBuf, NotAPath> {
     literal(path).map(Path::to_owned)
 }
 
-/// `$HOME`, `${HOME}`: a name with a `$` elsewhere is a name.
+/// Whether `part` begins with a variable, such as `$HOME` or `${HOME}`. A `$` elsewhere is part of the name.
 fn names_a_variable(part: &str) -> bool {
     part.strip_prefix('$')
         .and_then(|rest| rest.chars().next())
@@ -116,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_taken_as_written_or_refused_with_what_to_write() {
+    fn path_is_kept_as_written_or_refused_with_advice() {
         for text in
             ["bridge.db", "/a b/c.db", "./~/x", "a~", "~other", "a/$", "cost$5", "what?", "ключ", "C:x"]
         {
@@ -141,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_name_the_store_is_a_table() {
+    fn store_urls_are_parsed_or_refused_with_advice() {
         for (url, path) in [
             ("sqlite:data/bridge.db", "data/bridge.db"),
             ("sqlite://data/bridge.db", "data/bridge.db"),
@@ -189,7 +194,7 @@ mod tests {
                 "{place}/the.secret cannot be read: permission denied; {place} belongs to user {owner} (mode 750), and \
                  this process runs as user {we}"
             ),
-            "where the file is not there, its folder decides"
+            "if the file does not exist, its folder counts"
         );
         fs::write(&file, "").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();

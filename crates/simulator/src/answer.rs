@@ -10,7 +10,7 @@ use super::validate::Invalid;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// How a connection ends without a response.
+/// How a connection ends without a valid response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Cut {
     #[error("reset")]
@@ -47,7 +47,7 @@ pub(super) fn invalid(error: &Invalid) -> Answer {
     respond(400, &body)
 }
 
-/// One entry of `validation-errors` with a path that is known only at run time.
+/// One entry of `validation-errors` whose path is known only at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FieldError {
     pub(super) code: &'static str,
@@ -142,9 +142,22 @@ pub(super) fn hal(body: &Value) -> Answer {
 
 /// 204 without a body.
 pub(super) fn no_content() -> Answer {
+    empty(204)
+}
+
+/// A status without a body.
+pub(super) fn empty(status: u16) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::new()));
-    *answer.status_mut() = StatusCode::NO_CONTENT;
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer
+}
+
+/// JSON that a test scripted: a resource, or from 400 up a problem.
+pub(super) fn canned(status: u16, body: &Value) -> Answer {
+    match status {
+        400.. => respond(status, body),
+        _ => text(status, "application/hal+json", body.to_string()),
+    }
 }
 
 /// JSON with this status.

@@ -80,7 +80,7 @@ fn show(shared: &Shared, rest: &str) -> Answer {
 async fn start(shared: &Shared, head: &Parts, body: &Bytes) -> Answer {
     // Requiring JSON keeps web pages out: a browser sends it to another origin only with permission.
     if !content_type_is(head, "application/json") {
-        return answer::refuse(415, "Send it as Content-Type: application/json.");
+        return answer::refuse(415, "The order must be sent as Content-Type: application/json.");
     }
     let order = serde_json::from_slice::<Order>(body).map_err(|error| error.to_string());
     let (order, plan) = match order.and_then(|order| order.plan().map(|plan| (order, plan))) {

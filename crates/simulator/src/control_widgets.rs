@@ -31,7 +31,7 @@ pub(super) async fn handle(shared: &Shared, head: &Parts, rest: &str, body: Byte
 async fn upload(shared: &Shared, head: &Parts, code: Option<String>, zip: Bytes) -> Answer {
     // Requiring this type keeps web pages out, as with bots.
     if !["application/zip", "application/octet-stream"].iter().any(|kind| content_type_is(head, kind)) {
-        return answer::refuse(415, "Send it as Content-Type: application/zip.");
+        return answer::refuse(415, "The package must be sent as Content-Type: application/zip.");
     }
     let account = shared.account.clone();
     let uploaded = blocking(move || uploads::upload(&account, &zip, code.as_deref())).await;
@@ -70,7 +70,7 @@ pub(super) async fn start(shared: &Shared, order: Order, plan: Plan) -> Answer {
     answer::json_body(202, &json!({ "bots": ids }))
 }
 
-/// Runs slow work, such as scripts, off the runtime's threads; `None` if it panicked.
+/// Runs slow work, such as scripts, on a thread that may block; `None` if it panics.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
 }

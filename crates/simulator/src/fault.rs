@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 /// One fault that replaces the usual response to a continue, another call of the API or a token
-/// request. Statements about a bot also apply to a widget or a token.
+/// request. The request then has no effect: its bot is not continued, its widget not installed, its
+/// token not rotated. The exceptions are [`AnswerLost`](Self::AnswerLost) and a 2xx
+/// [`Status`](Self::Status).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Responds with this status: `application/problem+json` from 400 up, with `trace_id` for
@@ -12,12 +14,12 @@ pub enum Fault {
     /// call as usual, and this status replaces that of a success. A 404 as the first fault plays a
     /// bot that is not waiting yet when its continue arrives.
     Status(u16),
-    /// Reads the request and never responds. The bot is not continued.
+    /// Reads the request and never responds.
     Hang,
-    /// Resets the connection instead of responding. The bot is not continued.
+    /// Resets the connection instead of responding.
     Reset,
-    /// The bot **is** continued, then the connection closes without a response. Later attempts get
-    /// 404, because the bot no longer waits.
+    /// Handles the request as usual, then closes the connection without a response. A bot **is**
+    /// continued, so later attempts get 404.
     AnswerLost,
     /// 429 with a waiting time in seconds, in the header, the body or both. Without `body`, the body is
     /// not JSON.
@@ -29,9 +31,9 @@ pub enum Fault {
     },
     /// 403 with an HTML page: the caller's address is blocked.
     HtmlForbidden,
-    /// 404 with an HTML page: a proxy or a parked domain answers in place of Kommo. The bot is not continued.
+    /// 404 with an HTML page: a proxy or a parked domain answers in place of Kommo.
     HtmlNotFound,
-    /// 200 with an HTML page: a captive portal answers in place of Kommo. The bot is not continued.
+    /// 200 with an HTML page: a captive portal answers in place of Kommo.
     HtmlOk,
     /// 403 with a problem document: the user has no rights.
     Forbidden,
@@ -41,9 +43,9 @@ pub enum Fault {
     PaymentRequired,
     /// 307 to this location: asks the client to repeat the POST there, bearer included.
     Redirect(String),
-    /// Bytes that are not HTTP, then the end of the connection. The bot is not continued.
+    /// Bytes that are not HTTP, then the end of the connection.
     Garbage,
-    /// A response head that arrives one byte at a time and never ends. The bot is not continued.
+    /// A response head that arrives one byte at a time and never ends.
     Drip,
 }
 

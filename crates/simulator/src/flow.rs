@@ -1,5 +1,5 @@
-//! Runs the steps of a bot, handler by handler, until the bot must wait or ends. Pure: the caller of
-//! this module calls the bridge.
+//! Runs the steps of a bot, handler by handler, until the bot must wait or ends. Pure: this module
+//! does not call the bridge itself.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::placeholders::Known;
 
-/// Bounds the handlers of one bot, so that a circle of `goto`s cannot keep the simulator busy.
+/// The maximum number of handlers that one bot runs, so that a loop of `goto`s ends.
 const MAX_HANDLERS: usize = 1000;
 const MAX_PROGRAM_BYTES: usize = 64 * 1024;
 
@@ -33,7 +33,7 @@ pub(super) enum Next {
     Ask { url: String, data: Value },
     /// It leaves the widget by this exit.
     Exit(String),
-    /// It cannot go on, for this reason.
+    /// It is stuck, for this reason.
     Stuck(String),
 }
 
@@ -66,18 +66,18 @@ impl Flow {
         Self { program, known, queue, left: MAX_HANDLERS, said: Vec::new() }
     }
 
-    /// Goes on after a continue: runs its handlers first, then those after the `widget_request`.
+    /// Resumes after a continue: runs the continue's handlers, then those after the `widget_request`.
     pub(super) fn resume(&mut self, data: Value, handlers: Option<Vec<Value>>) -> Next {
         self.known.json = data;
         self.insert(handlers.unwrap_or_default());
         self.run()
     }
 
-    /// Goes on until the bot must wait or ends.
+    /// Runs handlers until the bot must wait or ends.
     pub(super) fn run(&mut self) -> Next {
         while let Some(entry) = self.queue.pop_front() {
             let Some(left) = self.left.checked_sub(1) else {
-                return Next::Stuck(format!("it ran {MAX_HANDLERS} handlers: a goto leads in a circle"));
+                return Next::Stuck(format!("it ran {MAX_HANDLERS} handlers: a goto leads back endlessly"));
             };
             self.left = left;
             if let Some(next) = self.handle(&entry) {

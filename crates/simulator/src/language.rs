@@ -1,7 +1,7 @@
 //! The language of the account, in which Kommo writes the titles and details of its problem documents.
 //!
 //! The rest of this crate writes English. For an account in another language, this module replaces the texts
-//! of each response. Statuses, codes and hints stay the same, so a caller that decides by a text fails its tests.
+//! of each response. Statuses, codes and hints stay the same, so tests expose a caller that relies on a text.
 
 use std::str::FromStr;
 

@@ -6,6 +6,8 @@
 //! Kommo does, validation errors included. Faults can be injected for one bot ([`Plan::faults`]), for
 //! the next calls ([`Simulator::queue_api_faults`]) or for the account ([`Simulator::set_outage`]).
 //!
+//! A call of the API that the simulator does not play gets what a test scripts for it ([`Simulator::respond`]).
+//!
 //! Two kinds of bearer are valid: the long-lived [`Options::access_token`], and OAuth access tokens
 //! obtained through `/oauth` and `/oauth2/access_token`. Tests can expire, revoke and move the latter.
 //!
@@ -21,8 +23,8 @@
 //!   its bot or of the queue; bearer (401), rights (403), waiting bot or known widget (404), body (400).
 //! - An authorization code works once, within 20 minutes by [`Options::clock`]. A refresh token works
 //!   until the pair that replaced it is first used in a call or a refresh. It does not work while another
-//!   refresh with it is in progress ([`Options::token_latency`]). In both cases the refused refresh gets
-//!   401 with the hint `Token has been revoked`.
+//!   refresh with it is in progress ([`Options::token_latency`]). A refresh that is refused for either
+//!   reason gets 401 with the hint `Token has been revoked`.
 //! - Connections stay open until the peer, a fault or [`Simulator::shutdown`] closes them.
 //!
 //! # Control endpoints
@@ -31,7 +33,7 @@
 //!
 //! | request | response |
 //! |---|---|
-//! | `POST /simulator/widgets` | takes a zip (`application/zip`): 201 with `code`, `handler`, `handlers`, `version`; or 400 with every mistake in the package among its `validation-errors` |
+//! | `POST /simulator/widgets` | takes a zip (`application/zip`): 201 with `code`, `handler`, `handlers`, `version`; or 400 with the mistakes in the package as `validation-errors` |
 //! | `POST /simulator/widgets/{code}` | the same, for a newer version of that widget |
 //! | `GET /simulator/widgets` | 200 `{"widgets":[…]}`: the uploaded widgets |
 //! | `POST /simulator/bots` | 202 `{"bots":[id, …]}`; the bots call the bridge in the background |
@@ -55,6 +57,7 @@ mod account;
 mod answer;
 mod api;
 mod bot;
+mod canned;
 mod continues;
 mod control;
 mod control_index;
@@ -105,6 +108,7 @@ use tokio_util::task::TaskTracker;
 use account::Account;
 
 pub use bot::Bot;
+pub use canned::CannedResponse;
 pub use fault::{FAULTS, Fault, UnknownFault};
 pub use language::{Language, UnknownLanguage};
 pub use moved::MovedAnswer;

@@ -70,11 +70,14 @@ fn page(account: &Account, head: &Parts) -> Answer {
             .map(|(_, value)| value.into_owned())
     };
     if value("client_id").as_ref() != Some(&account.options.client_uuid) {
-        return answer::refuse(400, "There is no integration with this client_id.");
+        return answer::refuse(
+            400,
+            "There is no integration with this client_id; it must be the integration's id.",
+        );
     }
     let state = value("state");
-    let outcome = if value("deny").is_some_and(|deny| deny == "1") { Granted::Denied } else { Granted::Code };
-    match callback(account, outcome, state.as_deref()) {
+    let reason = if value("deny").is_some_and(|deny| deny == "1") { Reason::Denied } else { Reason::Granted };
+    match callback(account, reason, state.as_deref()) {
         Ok(url) => answer::found(url.as_str()),
         Err(detail) => answer::refuse(400, &detail),
     }
@@ -82,22 +85,22 @@ fn page(account: &Account, head: &Parts) -> Answer {
 
 /// The reason for a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Granted {
+pub(super) enum Reason {
     /// The user granted access.
-    Code,
+    Granted,
     /// The user refused.
     Denied,
-    /// The widget was installed: Kommo makes the call, not a browser.
-    FromWidget,
+    /// The widget was installed. Kommo makes the call, not a browser.
+    Installed,
 }
 
 /// The URL that the browser or Kommo calls back; with a new code unless access was denied.
-pub(super) fn callback(account: &Account, granted: Granted, state: Option<&str>) -> Result<Url, String> {
+pub(super) fn callback(account: &Account, reason: Reason, state: Option<&str>) -> Result<Url, String> {
     let redirect_uri = lock(&account.redirect_uri).clone();
-    let mut url =
-        Url::parse(&redirect_uri).map_err(|error| format!("The integration's redirect_uri: {error}."))?;
+    let mut url = Url::parse(&redirect_uri)
+        .map_err(|error| format!("The integration's redirect_uri is not a URL: {error}."))?;
     let mut query = url.query_pairs_mut();
-    if granted == Granted::Denied {
+    if reason == Reason::Denied {
         query.append_pair("error", "access_denied");
     } else {
         let code = account.opaque();
@@ -105,7 +108,7 @@ pub(super) fn callback(account: &Account, granted: Granted, state: Option<&str>)
         lock(&account.grants).add_code(code, account.options.clock.now());
     }
     query.append_pair("client_id", &account.options.client_uuid);
-    if granted == Granted::FromWidget {
+    if reason == Reason::Installed {
         query.append_pair("from_widget", "1");
     }
     if let Some(state) = state {

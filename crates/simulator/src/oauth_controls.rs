@@ -4,7 +4,7 @@ use super::account::lock;
 use super::bot::ask;
 use super::fault::Fault;
 use super::moved::{Moved, MovedAnswer};
-use super::oauth::{self, Granted};
+use super::oauth::{self, Reason};
 use super::options::hex;
 use super::plan::Algorithm;
 use super::report::{Ack, CallError, OauthCall};
@@ -42,7 +42,7 @@ impl Simulator {
     ///
     /// The redirect URI is not a URL; the text says why.
     pub fn callback_url(&self, state: &str) -> Result<String, String> {
-        oauth::callback(&self.account, Granted::Code, Some(state)).map(String::from)
+        oauth::callback(&self.account, Reason::Granted, Some(state)).map(String::from)
     }
 
     /// The URL that Kommo calls when the integration's widget is installed, with `from_widget=1`, a new
@@ -52,7 +52,7 @@ impl Simulator {
     ///
     /// The redirect URI is not a URL; the text says why.
     pub fn install_callback_url(&self) -> Result<String, String> {
-        oauth::callback(&self.account, Granted::FromWidget, None).map(String::from)
+        oauth::callback(&self.account, Reason::Installed, None).map(String::from)
     }
 
     /// Calls [`install_callback_url`](Self::install_callback_url) as Kommo does.
@@ -65,7 +65,7 @@ impl Simulator {
         ask(&self.account, self.account.client.get(url)).await
     }
 
-    /// The hook that Kommo calls when the account disables the integration: `{bridge_base}/oauth/revoked`
+    /// The URL of the hook that Kommo calls when the account disables the integration: `{bridge_base}/oauth/revoked`
     /// with `account_id`, `client_uuid` and the signature over both.
     #[must_use]
     pub fn revoke_url(&self, bridge_base: &str) -> String {
@@ -92,7 +92,7 @@ impl Simulator {
         ask(&self.account, self.account.client.get(self.revoke_url(bridge_base))).await
     }
 
-    /// Revokes every OAuth token and code: calls and refreshes get 401. The long-lived token stays.
+    /// Revokes every OAuth token and code: calls and refreshes get 401. The long-lived token stays valid.
     pub fn revoke_tokens(&self) {
         lock(&self.account.grants).revoke();
     }
@@ -102,9 +102,10 @@ impl Simulator {
         lock(&self.account.grants).expire_access();
     }
 
-    /// Moves the account to another simulator, started with the same `account_id`. The other simulator
-    /// then accepts this account's tokens. This one refuses all bearers with 401 and all token requests
-    /// with `answer`; a caller with a refresh token of the account can ask it for the new host.
+    /// Moves the account to another simulator, which must have the same `account_id`. The other simulator
+    /// then accepts this account's OAuth tokens. This one refuses all bearers with 401 and all token
+    /// requests with `answer`. It still returns the new host to a caller with a refresh token of the
+    /// account.
     pub fn move_to(&self, other: &Self, answer: MovedAnswer) {
         let grants = std::mem::take(&mut *lock(&self.account.grants));
         lock(&other.account.grants).take_over(&grants);
@@ -131,7 +132,7 @@ impl Simulator {
     }
 
     /// Every code, access token and refresh token that this account has issued, for tests that check for
-    /// leaks. After [`move_to`](Self::move_to) the other simulator has them.
+    /// leaks. After [`move_to`](Self::move_to), the other simulator returns them instead.
     #[must_use]
     pub fn issued_secrets(&self) -> Vec<String> {
         lock(&self.account.grants).secrets()

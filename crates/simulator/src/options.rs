@@ -1,7 +1,7 @@
 //! The options of a simulated account: names, secrets, limits.
 //!
-//! The defaults are derived from fixed labels: they look random and are the same in every run, and the
-//! source contains no literal secret.
+//! The default `client_uuid`, secret and token are hashes of fixed labels: they look random, are the same in
+//! every run, and keep literal secrets out of the source.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -41,10 +41,10 @@ pub struct Options {
     pub administrator: bool,
     /// The number of made-up widgets, in addition to those that every account has. Default: 3.
     pub more_widgets: usize,
-    /// API calls in any one second before Kommo responds with 429 (its real limit is 7). Default:
+    /// The number of API calls allowed in any one second; further calls get 429. Kommo allows 7. Default:
     /// `None`, no limit.
     pub rate_limit: Option<u32>,
-    /// The delay before an API call is checked and answered. Default: zero.
+    /// The delay before an API call takes effect and gets its response. Default: zero.
     pub latency: Duration,
     /// The language of the account's problem documents. Default: English.
     pub language: Language,
@@ -53,7 +53,7 @@ pub struct Options {
     /// Whether to keep every call and every event. If off, the simulator keeps only counts and each bot's
     /// last continue, so that a long load test does not exhaust the memory. Default: on.
     pub record: bool,
-    /// How long a bot waits for the response to its `widget_request`. Default: 2 seconds, as Kommo does.
+    /// How long a bot waits for the response to its `widget_request`. Default: 2 seconds, as Kommo's bots do.
     pub answer_timeout: Duration,
     /// A program that has the command [`SCRIPT_COMMAND`](super::SCRIPT_COMMAND). It runs each script of an
     /// uploaded widget in its own process, which the simulator kills at the time limit. Default: `None`. Scripts
@@ -69,7 +69,7 @@ pub struct Options {
 /// Kommo's response to `data` without the key `execute_handlers`. Real accounts show both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DataAlone {
-    /// 202: the bot goes on.
+    /// 202: the bot continues.
     #[default]
     Accept202,
     /// 400 with code `TooFew`: the bot keeps waiting.

@@ -1,5 +1,5 @@
-//! Reads a widget package as Kommo does: unpacks the zip and checks everything in it, so that one upload
-//! reports all mistakes.
+//! Reads a widget package as Kommo does: unpacks the zip and checks its files and manifest. One upload reports
+//! all mistakes in them.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -35,7 +35,7 @@ pub(super) fn mistake(place: impl Into<String>, detail: impl Into<String>) -> Mi
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Opens a package. `update` is true if the account already has the widget.
+/// Unpacks and checks a package, except for its script. `update` is true if the account already has the widget.
 pub(super) fn open(bytes: &[u8], update: bool) -> Result<Package, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let files = unpack(bytes, &mut mistakes)?;

@@ -16,7 +16,7 @@ const LOGOS: [(&str, (u32, u32)); 6] = [
     ("images/logo_dp.png", (174, 109)),
 ];
 
-/// Checks the six logos, and that the package has the images in `more`, which are those of the tour.
+/// Checks the six logos, and that the package has the images `more`, which the tour shows.
 pub(super) fn check(files: &BTreeMap<String, Vec<u8>>, more: &[String], mistakes: &mut Vec<Mistake>) {
     for (name, wanted) in LOGOS {
         match files.get(name).map(|bytes| size(bytes)) {

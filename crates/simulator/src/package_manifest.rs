@@ -189,8 +189,8 @@ fn strings(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Whether `new` is a higher version than `old`. Both must be versions.
-pub(super) fn rises(old: &str, new: &str) -> bool {
+/// Whether `new` is a higher version than `old`. Both must be valid versions.
+pub(super) fn is_higher(old: &str, new: &str) -> bool {
     let numbers = |text: &str| text.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>();
     numbers(new) > numbers(old)
 }

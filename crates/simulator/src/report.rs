@@ -22,7 +22,7 @@ pub struct Call {
     pub path: String,
     /// Whether the request had a bearer that is valid for the account.
     pub authorized: bool,
-    /// The status of the response; `None` if there is no response yet, or never (a fault).
+    /// The status of the response; `None` if there is none yet, or a fault suppressed it.
     pub status: Option<u16>,
     /// The `User-Agent`; empty if there was none.
     pub user_agent: String,
@@ -41,7 +41,7 @@ pub struct ApiCall {
     pub path: String,
     /// Whether the request had a bearer that is valid for the account.
     pub authorized: bool,
-    /// The status of the response; `None` if there is no response yet, or never (a fault).
+    /// The status of the response; `None` if there is none yet, or a fault suppressed it.
     pub status: Option<u16>,
     /// The body as received.
     pub body: Bytes,
@@ -56,7 +56,7 @@ pub struct OauthCall {
     pub path: String,
     /// `grant_type` in the body, if it has one.
     pub grant_type: Option<String>,
-    /// The status of the response; `None` if there is no response yet, or never (a fault).
+    /// The status of the response; `None` if there is none yet, or a fault suppressed it.
     pub status: Option<u16>,
 }
 
@@ -83,11 +83,12 @@ pub struct BotReport {
     pub continued: u32,
     /// The number of continues received for it, answered or not, accepted or not.
     pub attempts: u32,
-    /// The messages that it has shown to the customer, with placeholders resolved.
+    /// The messages that it has shown to the customer, with placeholders resolved. If
+    /// [`record`](super::Options::record) is off, only those since its last continue.
     pub said: Vec<String>,
     /// The exit by which it left its widget. Only bots of an uploaded widget have exits.
     pub exit: Option<String>,
-    /// Why a bot of an uploaded widget cannot go on; `None` if it can.
+    /// Why a bot of an uploaded widget is stuck; `None` if it is not.
     pub stuck: Option<String>,
     /// Its events, in order. Empty if [`record`](super::Options::record) is off.
     pub events: Vec<Event>,
@@ -131,7 +132,7 @@ pub enum What {
         /// Why.
         reason: String,
     },
-    /// The simulator decided on a continue. If the bot accepted it, `Continued` comes before this event.
+    /// The simulator handled a continue. If the bot accepted it, `Continued` comes before this event.
     Continue {
         /// The status of the response; `None` if there was none.
         status: Option<u16>,

@@ -19,7 +19,7 @@ pub(super) struct Run {
     pub(super) continue_id: i64,
     pub(super) plan: Plan,
     record: bool,
-    /// Another task runs the handlers of its continues.
+    /// Whether another task runs the handlers of its continues.
     scripted: bool,
     state: Mutex<State>,
     changed: Notify,

@@ -23,8 +23,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(2);
 const EXTRA_TIME: Duration = Duration::from_secs(1);
 /// The number of scripts that run at once, over all accounts of this process.
 const MAX_RUNNING: usize = 4;
-/// How long a script waits until it may run.
-const TURN_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long a script waits for a permit to run.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Checks the callbacks of the package's script, and returns the mistakes.
 pub(super) fn check(program: Option<&Path>, package: &Package) -> Vec<Mistake> {
@@ -97,14 +97,14 @@ impl Job {
 /// a thread is left behind. Threads left behind count towards [`MAX_RUNNING`], which bounds the CPU time that they use.
 fn run(program: Option<&Path>, package: &Package, call: &str) -> Result<String, String> {
     let job = Job::new(package, call);
-    let turn = Turn::take(TURN_TIMEOUT)
+    let permit = RunPermit::acquire(PERMIT_TIMEOUT)
         .ok_or("Too many scripts are running, and some do not end. Restart the simulator.")?;
     match program {
         Some(program) => {
             script_process::run(program, &job, TIME_LIMIT + EXTRA_TIME)?.unwrap_or_else(|| Err(too_long()))
         }
         None => within(TIME_LIMIT + EXTRA_TIME, move || {
-            let _until_it_ends = turn;
+            let _until_it_ends = permit;
             job.run()
         })?
         .unwrap_or_else(|| Err(too_long())),
@@ -129,15 +129,15 @@ pub(super) fn within<T: Send + 'static>(
     }
 }
 
-/// The permit to run a script; dropping it releases it.
-struct Turn;
+/// A permit to run a script. Dropping it releases it.
+struct RunPermit;
 
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
-impl Turn {
+impl RunPermit {
     /// Waits for a permit, but no longer than `time`.
-    fn take(time: Duration) -> Option<Self> {
+    fn acquire(time: Duration) -> Option<Self> {
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |running: &mut usize| *running >= MAX_RUNNING;
         let (mut running, _) =
@@ -150,7 +150,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for RunPermit {
     fn drop(&mut self) {
         *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         ENDED.notify_one();
@@ -170,8 +170,8 @@ fn parsed(value: &Value) -> String {
 fn eval<'js, V: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, source: &str) -> Result<V, String> {
     let mut options = EvalOptions::default();
     options.strict = false;
-    let ignored = ctx.eval_with_options::<rquickjs::Value, _>(source, options).catch(ctx);
-    let value = ignored.map_err(|error| format!("The script fails: {}.", error.to_string().trim()))?;
+    let result = ctx.eval_with_options::<rquickjs::Value, _>(source, options).catch(ctx);
+    let value = result.map_err(|error| format!("The script fails: {}.", error.to_string().trim()))?;
     V::from_js(ctx, value).map_err(|error| format!("The script fails: {error}."))
 }
 

@@ -67,7 +67,7 @@ impl Drop for Killed {
 pub fn serve_script(mut stdin: impl Read) -> io::Result<String> {
     let limit = Rlimit { current: Some(MAX_CPU_SECONDS), maximum: Some(MAX_CPU_SECONDS) };
     // If this fails, the parent's timeout is the only limit.
-    let _unlimited = setrlimit(Resource::Cpu, limit);
+    let _ = setrlimit(Resource::Cpu, limit);
     let mut job = Vec::new();
     stdin.read_to_end(&mut job)?;
     let job: Job = serde_json::from_slice(&job)?;

@@ -50,7 +50,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Shared) {
                 let connection = connection(stream, shared.clone());
                 shared.tasks.spawn(async move { stop.run_until_cancelled(connection).await });
             }
-            // Out of file descriptors: closing connections free some.
+            // Usually out of file descriptors. Other connections free some when they close.
             Err(_) => sleep(ACCEPT_RETRY_DELAY).await,
         }
     }
@@ -91,7 +91,7 @@ async fn drip(stream: &mut TcpStream) {
 async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Cut> {
     let (head, body) = request.into_parts();
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    if !host.is_some_and(is_here) {
+    if !host.is_some_and(is_allowed_host) {
         let why = "Use an IP address or localhost in the URL: the simulator refuses other host names.";
         return Ok(answer::refuse(403, why));
     }
@@ -121,7 +121,7 @@ async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Cu
 
 /// Whether `Host` is an IP address or `localhost`. Prevents DNS rebinding: a web page whose own name resolves to this
 /// machine could otherwise call the simulator from its visitor's browser.
-fn is_here(host: &str) -> bool {
+fn is_allowed_host(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
         // In `[::1]` the last colon does not begin a port.
         if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
@@ -136,12 +136,13 @@ mod tests {
 
     #[test]
     fn only_ip_addresses_and_localhost_are_accepted_as_host() {
-        for here in ["127.0.0.1:8090", "127.0.0.1", "localhost", "LocalHost:1", "[::1]:8090", "10.0.0.7:80"] {
-            assert!(is_here(here), "{here}");
-        }
-        for elsewhere in ["", "evil.example", "evil.example:8090", "localhost.evil.example", "[::1", ":8090"]
+        for allowed in
+            ["127.0.0.1:8090", "127.0.0.1", "localhost", "LocalHost:1", "[::1]:8090", "10.0.0.7:80"]
         {
-            assert!(!is_here(elsewhere), "{elsewhere}");
+            assert!(is_allowed_host(allowed), "{allowed}");
+        }
+        for refused in ["", "evil.example", "evil.example:8090", "localhost.evil.example", "[::1", ":8090"] {
+            assert!(!is_allowed_host(refused), "{refused}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the simulator over real connections.
 
+mod canned;
 mod continues;
 mod control;
 mod faults;
@@ -49,8 +50,8 @@ async fn resume(simulator: &Simulator, bot: &Bot, body: Value) -> (u16, Value) {
     (response.status().as_u16(), serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
 }
 
-/// A clock at a whole second, and the seconds that a test advances.
-fn moved_clock() -> (TimeSource, Arc<AtomicU64>) {
+/// A clock that reads whole seconds, and the number of seconds, which the test can advance.
+fn adjustable_clock() -> (TimeSource, Arc<AtomicU64>) {
     let seconds = Arc::new(AtomicU64::new(1_700_000_000));
     let read = seconds.clone();
     let read_clock = move || UNIX_EPOCH + Duration::from_secs(read.load(Ordering::Relaxed));

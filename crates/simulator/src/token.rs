@@ -19,9 +19,9 @@ const LIFETIME_SECONDS: f64 = 1800.0;
 pub(super) fn mint(account: &Account, run: &Run, wait: &Wait, bridge_url: &str) -> String {
     let style = &run.plan.token;
     let mut header = entries(json!({ "typ": "JWT", "alg": name(style.algorithm) }));
-    lay_over(&mut header, &style.header);
+    override_entries(&mut header, &style.header);
     let mut claims = claims(account, run, wait, bridge_url);
-    lay_over(&mut claims, &style.claims);
+    override_entries(&mut claims, &style.claims);
     let signed = format!("{}.{}", part(header), part(claims));
     let secret = style.secret.as_ref().unwrap_or(&account.options.client_secret);
     let signature = sign(style.algorithm, secret.as_bytes(), signed.as_bytes());
@@ -30,7 +30,7 @@ pub(super) fn mint(account: &Account, run: &Run, wait: &Wait, bridge_url: &str) 
 
 fn claims(account: &Account, run: &Run, wait: &Wait, bridge_url: &str) -> Map<String, Value> {
     let issued = wait.issued.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Kommo's times have six decimals; a double would lose more.
+    // Kommo's times have six decimals.
     let issued = (issued.as_secs_f64() * 1e6).round() / 1e6;
     entries(json!({
         "iss": account.base_url,
@@ -87,7 +87,7 @@ pub(super) fn entries(value: Value) -> Map<String, Value> {
     }
 }
 
-fn lay_over(entries: &mut Map<String, Value>, changes: &Map<String, Value>) {
+fn override_entries(entries: &mut Map<String, Value>, changes: &Map<String, Value>) {
     for (key, value) in changes {
         if value.is_null() {
             entries.remove(key);

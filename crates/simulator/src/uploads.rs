@@ -1,4 +1,4 @@
-//! Uploaded widgets, and the bots that have a block of one.
+//! Uploaded widgets, and the bots that run a block of such a widget.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::account::{Account, lock};
 use super::bot::Bot;
 use super::flow::{Flow, Next, Program};
 use super::package::{Mistake, Package, mistake};
-use super::package_manifest::{handlers, rises};
+use super::package_manifest::{handlers, is_higher};
 use super::plan::Plan;
 use super::widget_data::{Widget, field};
 use super::{Simulator, package, script};
@@ -57,12 +57,13 @@ pub(super) struct Upload {
 
 impl Simulator {
     /// Uploads a widget package, as on Kommo's page of integrations: checks the files, the manifest and
-    /// the script, then adds the widget to the account, installed. Runs the script for up to 2 seconds,
-    /// and blocks the thread until then.
+    /// the script, then adds the widget to the account, installed. Blocks the thread while it waits for up
+    /// to 6 seconds for other scripts, and runs the script for up to 3 seconds.
     ///
     /// # Errors
     ///
-    /// The package breaks rules; the error lists all mistakes.
+    /// The package breaks rules. The error lists all mistakes in the files and the manifest or, if there are
+    /// none, those in the script.
     pub fn upload_widget(&self, zip: &[u8]) -> Result<UploadedWidget, UploadError> {
         upload(&self.account, zip, None).map_err(UploadError::new)
     }
@@ -125,7 +126,7 @@ pub(super) fn upload(
             return Err(vec![mistake("", format!("There is no uploaded widget `{code}` to replace."))]);
         };
         let old = &known.widget.version;
-        if !rises(old, &version) {
+        if !is_higher(old, &version) {
             let detail = format!("It is {version}; it must be higher than the current version {old}.");
             return Err(vec![mistake("manifest.json: widget.version", detail)]);
         }

@@ -1,4 +1,4 @@
-//! What each account may still send: `budget.unfinished` and `budget.requests`, counted in memory.
+//! How much each account may still send: `budget.unfinished` and `budget.requests`, counted in memory.
 //!
 //! The writer checks the budget before it stores a request and updates the counts after COMMIT. So a request that is
 //! refused, or that fails, costs its account nothing. The same transactions keep the bytes in the table `account_bytes`.
@@ -15,7 +15,7 @@ use model::{Budget, RequestRate, Timestamp};
 
 pub(crate) use limits::{Limits, low_water};
 
-/// How long an account that has used up its bytes should wait: some of its jobs may be finished by then.
+/// How long an account that has used up its bytes should wait. Some of its jobs may be finished by then.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a request is refused even though the store has room for it.
@@ -173,8 +173,8 @@ impl Budgets {
         state.budget = budget;
     }
 
-    /// Sets the room on the disk in bytes. When the disk begins or ceases to allow less than the budget, returns the new
-    /// limits and whether they are below the budget.
+    /// Sets the room on the disk in bytes. If the limits have become lower than the budget, or no longer are, returns
+    /// the new limits and whether they are lower.
     pub(crate) fn set_room(&self, room: u64) -> Option<(Limits, bool)> {
         let mut state = self.lock();
         let limits = Limits::new(&state.budget, Some(room));
@@ -190,7 +190,7 @@ impl Budgets {
         self.lock().limits
     }
 
-    /// Starts to admit requests, one after the other, to the running transaction.
+    /// Starts to admit requests to the running transaction.
     pub(crate) fn admission(&self, now: Timestamp) -> Admission<'_> {
         Admission { state: self.lock(), so_far: HashMap::new(), now }
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 /// The cause of a [`StoreError`](crate::StoreError): its text, and the underlying error if there is one. Cheap to clone.
 /// Two causes are equal if their texts are equal.
 ///
-/// [`source`](Error::source) skips the underlying error, because the text already contains its message. So printing the
-/// whole chain prints each message once. [`error`](Self::error) returns the underlying error.
+/// [`source`](Error::source) skips the underlying error, because the text already contains its message. So a chain of
+/// sources prints each message once. [`error`](Self::error) returns the underlying error.
 #[derive(Clone)]
 pub struct Cause(Arc<Inner>);
 

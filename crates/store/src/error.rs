@@ -23,7 +23,7 @@ pub enum StoreError {
         #[source]
         why: Cause,
     },
-    /// The path leads to something other than a store.
+    /// `store.url` leads to something other than a store.
     #[error("cannot open the store {path}: {why}")]
     NotAStore {
         /// The path that `store.url` names.
@@ -78,12 +78,14 @@ pub enum StoreError {
         what: String,
     },
     /// Another process holds the write lock and does not release it.
-    #[error("the store is locked by another process")]
+    #[error(
+        "another process holds the store's write lock: end that process, or wait until it releases the lock"
+    )]
     Busy,
-    /// The write was not done in time.
-    #[error("the store did not commit in time")]
+    /// A write did not finish in time, so its outcome is unknown; or no connection for reading became free in time.
+    #[error("the store did not answer in time: check whether its disk is slow or another process locks it")]
     Timeout,
-    /// The store is closed.
+    /// The store is closed, or its writer has ended.
     #[error("the store is closed")]
     Closed,
     /// The store contains a row that this program cannot have written.
@@ -102,7 +104,7 @@ pub enum StoreError {
     /// The account has used up its budget. Other accounts are not affected.
     #[error(transparent)]
     OverBudget(OverBudget),
-    /// The maximum number of lists is being read.
+    /// As many lists as the store allows are already being read.
     #[error("too many lists of jobs are being read: try again in a moment")]
     TooManyLists,
     /// There is no such job.
@@ -175,8 +177,8 @@ fn listed(ids: &[JobId], more: bool) -> String {
 }
 
 impl StoreError {
-    /// Whether the request is at fault: an operator asked for something that the job or the load does not allow. The
-    /// store itself did not fail.
+    /// Whether the caller's request is the cause: the job's state or the current load does not allow it. The store
+    /// itself did not fail.
     pub const fn is_of_the_asker(&self) -> bool {
         matches!(
             self,
@@ -195,12 +197,12 @@ impl StoreError {
         matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Timeout)
     }
 
-    /// This error, as it is reported when opening the store at `path` fails.
+    /// Returns this error as the reason why the store at `path` cannot be opened, with the owner of the file.
     pub(crate) fn at(self, path: &Path) -> Self {
         self.named(path).while_opening(path)
     }
 
-    /// This error, with the file that could not be written, the file's owner, and the user of this process.
+    /// Adds to this error the file that could not be written, its owner, and the user of this process.
     pub(crate) fn named(self, path: &Path) -> Self {
         match self {
             Self::ReadOnly(why) => {
@@ -211,7 +213,7 @@ impl StoreError {
         }
     }
 
-    /// Turns this error into the reason why the store at `path` cannot be opened.
+    /// Returns this error as the reason why the store at `path` cannot be opened.
     pub(crate) fn while_opening(self, path: &Path) -> Self {
         let path = path.display().to_string();
         match self {
@@ -223,7 +225,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the error concerns the disk or the file, so that every write fails alike.
+    /// Whether the error concerns the disk or the file, so that every write would fail too.
     pub(crate) const fn concerns_all(&self) -> bool {
         matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Closed | Self::NoDatabase)
     }

@@ -16,17 +16,17 @@ pub fn path_of(url: &str) -> Result<PathBuf, StoreError> {
     path::file_of(url)
 }
 
-/// The process that owns the store at `url`; `None` if there is none, or the system does not tell.
+/// Returns the id of the process that owns the store at `url`; `None` if there is none or it cannot be determined.
 pub fn owner(url: &str) -> Option<u32> {
     proc_locks::owner(url)
 }
 
-/// Whether a process owns the store at `url`; `None` if the system does not tell.
+/// Whether a process owns the store at `url`; `None` if that cannot be determined.
 pub fn is_served(url: &str) -> Option<bool> {
     proc_locks::is_served(url)
 }
 
-/// The write-ahead log of the store at `url`.
+/// Returns the state of the write-ahead log of the store at `url`.
 ///
 /// # Errors
 /// `url` names no file.

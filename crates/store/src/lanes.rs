@@ -1,15 +1,15 @@
 //! The waiting jobs of the store, by lane: the only state that the rooms share in memory.
 //!
-//! A lane is a queue of jobs that must not be delayed by other lanes. For workers it is a handler's name, for the sender
-//! an account's origin. For each lane with waiting jobs, [`Lanes`] knows when the earliest is due, so a room queries the
-//! store only where there is something to claim. The writer updates the lanes after each commit and wakes the room. A
-//! periodic poll of the store picks up changes by other processes.
+//! A lane is a group of jobs that must not delay other groups: for workers the jobs of one handler, for the sender the
+//! jobs of one account's origin. For each lane with waiting jobs, [`Lanes`] knows when the earliest is due, so a room
+//! queries the store only where there is something to claim. The writer updates the lanes after each commit and wakes
+//! the room. A periodic poll of the store picks up changes by other processes.
 //!
-//! The sender may have thousands of lanes, most of which wait for their account. It takes lanes from a line and parks
-//! those that cannot proceed ([`LaneQueue`]). [`Lanes::freed`] brings them back.
+//! The sender may have thousands of lanes, most of which wait for their account. It takes lanes from a ready
+//! queue and parks those that cannot proceed ([`LaneQueue`]). [`Lanes::freed`] makes them ready again.
 //!
-//! The fast path: a room can register a [`Taker`]. A job that was just stored is then handed over from memory, already
-//! claimed by the same transaction. The store hands over nothing in a lane with older due jobs, so no job is overtaken.
+//! The fast path: a room can register a [`Taker`]. The store then hands over a new job from memory, already claimed
+//! by the transaction that stored it. In a lane with older due jobs it hands over nothing, so no job overtakes another.
 
 mod queue;
 
@@ -32,15 +32,15 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// The delay between a failed step and the next one.
 const CLAIM_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// A room's promise to take one job of type `J` at once. Dropping it gives the permit back.
+/// A room's promise to take one job of type `J` at once. Dropping the slot gives its permit back.
 pub struct Slot<J> {
     /// How long the claim is valid.
     pub lease: Duration,
-    /// Takes the job; called after the commit.
+    /// Takes the job. The writer calls it after COMMIT.
     pub take: Box<dyn FnOnce(J) + Send + Sync>,
 }
 
-/// Returns a slot if the room can take a job of this lane right now.
+/// A function that returns a slot if the room can take a job of this lane right now.
 pub type Taker<J> = Box<dyn Fn(&str) -> Option<Slot<J>> + Send + Sync>;
 
 /// The lanes of one room.
@@ -72,19 +72,19 @@ impl<J> Lanes<J> {
         waiting.queue.all().filter(|(_, due)| *due <= now).map(|(lane, _)| lane.clone()).collect()
     }
 
-    /// Returns when the next job becomes due that is not due yet. It checks every lane, so it is for rooms with few
-    /// lanes.
+    /// Returns the next time at which a lane that is not due yet becomes due. It checks every lane, so it is for rooms
+    /// with few lanes.
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         self.lock().queue.all().map(|(_, due)| due).filter(|due| *due > now).min()
     }
 
-    /// Starts a round: lanes that are due and not parked join the line. `elapsed` is the clock's elapsed time.
+    /// Starts a round: lanes that are due and not parked become ready. `elapsed` is the clock's elapsed time.
     pub fn begin(&self, now: Timestamp, elapsed: Duration) {
         self.lock().queue.begin(now, elapsed);
     }
 
-    /// Takes the first lane from the line. The room then claims for it, parks it or puts it back. If it does none of
-    /// these, the lane joins the next round.
+    /// Takes the first ready lane. The room then claims jobs of it, parks it or puts it back. If it does none of these,
+    /// the lane joins the next round.
     pub fn take(&self) -> Option<Arc<str>> {
         self.lock().queue.take()
     }
@@ -106,7 +106,7 @@ impl<J> Lanes<J> {
         self.lock().queue.park_for_place(lane, elapsed);
     }
 
-    /// Puts `lane`, which was taken, back at the front of the line, because no lane can proceed.
+    /// Puts `lane`, which was taken, back at the front of the ready queue, because no lane can proceed.
     pub fn put_back(&self, lane: &str) {
         self.lock().queue.put_back(lane);
     }
@@ -116,7 +116,7 @@ impl<J> Lanes<J> {
         self.lock().queue.next_poll(now, elapsed)
     }
 
-    /// Reports an event that may let lanes proceed that wait under `name`, and that may have freed a permit. Wakes the
+    /// Reports an event that may have freed a permit, or may let the lanes that wait under `name` proceed. Wakes the
     /// room if there is a lane to check.
     pub fn freed(&self, name: &str) {
         // A separate statement, so that the lock is released before the room wakes.
@@ -143,8 +143,7 @@ impl<J> Lanes<J> {
     ) {
         while !stop.is_cancelled() {
             let changed = self.changed();
-            // The returned time counts from the start of `step`, so the duration of `step` itself is not waited for
-            // again.
+            // The returned time counts from the start of `step`, so the wait does not include the duration of `step`.
             let began = clock.elapsed();
             match step().await {
                 Ok(wait) => tokio::select! {
@@ -152,10 +151,10 @@ impl<J> Lanes<J> {
                     () = changed => {}
                     () = clock.sleep_until(began + wait.unwrap_or(POLL_INTERVAL).clamp(Duration::from_millis(1), POLL_INTERVAL)) => {}
                 },
-                // No wake-up shortens this delay. The failed claim returns its permits, which would wake the loop at
-                // once, again and again.
+                // Wake-ups do not shorten this delay. The failed claim returns its permits, and that would wake the
+                // loop at once, so it would spin.
                 Err(error) => {
-                    tracing::warn!(%error, "no jobs could be claimed; they stay in the store, and the claim is retried");
+                    tracing::warn!(%error, "claim failed: the jobs stay in the store, and the claim is retried");
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = clock.sleep(CLAIM_RETRY_DELAY) => {}
@@ -175,12 +174,12 @@ impl<J> Lanes<J> {
         self.changed.notify_waiters();
     }
 
-    /// Whether no job waits, as far as is known without reading the store.
+    /// Whether no job waits, as far as the lanes in memory show.
     pub fn is_empty(&self) -> bool {
         self.lock().queue.is_empty()
     }
 
-    /// Reports a free permit: wakes the room if a job waits.
+    /// Reports a free permit. Wakes the room if a job waits.
     pub fn wake_if_waiting(&self) {
         if !self.lock().queue.is_empty() {
             self.wake();
@@ -231,7 +230,8 @@ impl<J> Lanes<J> {
     }
 }
 
-/// Offers the jobs of one transaction to the room. Once a job of a lane gets no slot, no later job of that lane gets one.
+/// Offers the jobs of one transaction to the room. Once a job of a lane gets no slot, no later job of that lane gets
+/// one.
 pub(crate) struct Offers<'l, J> {
     lanes: &'l Lanes<J>,
     now: Timestamp,

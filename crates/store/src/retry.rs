@@ -39,7 +39,7 @@ pub struct RetriedDead {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     pub(crate) state: StateName,
-    /// Whether the sender has claimed it.
+    /// Whether the sender has claimed the job.
     pub(crate) is_leased: bool,
     pub(crate) tried: bool,
     pub(crate) superseded_by: Option<JobId>,
@@ -60,7 +60,7 @@ pub(crate) enum Swap {
 /// Decides whether `options` may be applied to a job.
 pub(crate) fn decide(id: JobId, found: &Found, options: &RetryOptions) -> Result<Swap, StoreError> {
     let wrong = |allowed| Err(StoreError::WrongState { id, state: found.state, allowed });
-    // The first continue of a job is never superseded.
+    // Only a repeated continue can be superseded; the first one is always sent.
     let mut is_repeated = true;
     match found.state {
         StateName::Dead | StateName::Gone => {}

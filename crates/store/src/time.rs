@@ -4,7 +4,7 @@
 //!   the machine's clock.
 //! - The **steady clock** is for scheduling: `due_at`, `answer_by`, `waiting_since`, `failing_since`, `refused_at`,
 //!   `lease_until`. It starts at the calendar's time when the process starts, and then advances only with elapsed time.
-//! - The **service time** is for deletions: how long bridges have served this store. It never jumps, survives restarts,
+//! - The **service time** is for deletions: the total time for which bridges have served this store. It never jumps, survives restarts,
 //!   and does not advance while no bridge runs. Anything deleted by age must be too old by the calendar *and* by the
 //!   service time.
 
@@ -15,7 +15,7 @@ use std::time::Duration;
 use model::clock::{Clock, MIN_JUMP};
 use model::{Job, JobRecord, JobSummary, State, Timestamp};
 
-/// How long bridges have served the store, in milliseconds.
+/// The total time for which bridges have served the store, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ServiceTime(i64);
 
@@ -53,7 +53,7 @@ pub(crate) struct Moment {
     pub(crate) service: ServiceTime,
 }
 
-/// The end of the period that is too old. Anything deleted by age lies before both moments.
+/// A limit of age by two clocks. Only what lies before both moments is old enough to delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cutoff {
     pub(crate) calendar: Timestamp,
@@ -61,7 +61,7 @@ pub(crate) struct Cutoff {
 }
 
 impl Moment {
-    /// Returns the cutoff for everything older than `age`.
+    /// Returns the cutoff before which everything is older than `age`.
     pub(crate) fn cutoff(self, age: Duration) -> Cutoff {
         Cutoff { calendar: self.calendar - age, service: self.service - age }
     }
@@ -122,7 +122,7 @@ pub(crate) struct StoreClock {
     clock: Clock,
     /// The service time at the moment when `clock` started.
     service_base: AtomicI64,
-    /// How far our steady clock is ahead of the owner's, in milliseconds; 0 for the owner.
+    /// The lead of our steady clock over the owner's, in milliseconds; 0 for the owner.
     ahead_of_owner: AtomicI64,
 }
 
@@ -167,7 +167,7 @@ pub(crate) fn between(from: Timestamp, to: Timestamp) -> i64 {
     to.as_millis().saturating_sub(from.as_millis())
 }
 
-/// Whether a difference is larger than the drift of a clock.
+/// Whether a difference is a jump of the calendar and not only the drift of a clock.
 pub(crate) fn is_jump(ms: i64) -> bool {
     u128::from(ms.unsigned_abs()) >= MIN_JUMP.as_millis()
 }

@@ -1,4 +1,4 @@
-//! The collector: a subscriber of one thread that writes its lines to memory.
+//! The collector: a subscriber for one thread that writes lines to memory.
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -6,22 +6,24 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing::{Dispatch, Level};
 
-/// How often [`CollectedLog::wait`] lets other tasks run before it gives up.
+/// The number of times that [`CollectedLog::wait`] lets other tasks run before it gives up.
 const MAX_WAIT_ROUNDS: u32 = 100_000;
 
-/// Make tracing ask each thread whether it wants a line, instead of the first thread for all. It does so from the second
-/// subscriber on.
+/// With two or more subscribers, tracing asks each thread whether it wants a line. With one, the first thread decides for
+/// all.
 static SUBSCRIBERS: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
-/// From now on, a line of code that this process has not reached yet can be collected by any thread, whichever reaches it
-/// first. Call it in the fixture of the tests whose code logs what one of them collects: without it, a test that reaches the
-/// line while another one calls [`collect`] for the first time can hide it from that one.
+/// Makes sure that any thread can collect a line of code, whichever thread reaches the line first. This applies to lines
+/// that the process has not reached yet.
+///
+/// Call it in the fixture of all tests that may log a collected line. Otherwise a test that reaches the line while another
+/// test first calls [`collect`] can hide the line from that test.
 pub fn prepare() {
     LazyLock::force(&SUBSCRIBERS);
 }
 
-/// What this thread has logged since [`collect`], as text without colours. Dropping it ends the collection.
+/// The lines that this thread has logged since [`collect`], as text without colors. Dropping it ends the collection.
 #[derive(Debug)]
 pub struct CollectedLog {
     buffer: Buffer,
@@ -43,17 +45,17 @@ pub fn collect(level: Level) -> CollectedLog {
 }
 
 impl CollectedLog {
-    /// Everything, one line per event.
+    /// All text, with one line per event.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.buffer.bytes()).into_owned()
     }
 
-    /// The lines that contain `part`, the oldest first.
+    /// The lines that contain `part`, oldest first.
     pub fn with(&self, part: &str) -> Vec<String> {
         self.text().lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
     }
 
-    /// Forgets everything.
+    /// Discards all lines.
     pub fn clear(&self) {
         self.buffer.bytes().clear();
     }
@@ -61,7 +63,7 @@ impl CollectedLog {
     /// Lets the other tasks of a current-thread runtime run until a line contains `part`.
     ///
     /// # Panics
-    /// No such line comes.
+    /// No such line appears.
     pub async fn wait(&self, part: &str) {
         for _ in 0..MAX_WAIT_ROUNDS {
             if !self.with(part).is_empty() {
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn thread_without_a_subscriber_that_logs_first_takes_no_line_from_another() {
+    fn thread_without_a_subscriber_that_logs_first_hides_no_line() {
         let log = collect(Level::INFO);
         std::thread::spawn(log_a_line).join().unwrap();
         assert_eq!(log.text(), "", "another thread's line");
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_lines_of_the_level_and_since_the_last_clear_are_kept() {
+    fn log_keeps_lines_at_the_level_since_the_last_clear() {
         let log = collect(Level::WARN);
         tracing::info!("too low");
         tracing::warn!("before");

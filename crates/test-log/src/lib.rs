@@ -1,4 +1,5 @@
-//! Collects what a test logs, so that the test can read it. Only a dev-dependency: no program contains this crate.
+//! Collects the log lines of a test, so that the test can check them. The crate is only a dev-dependency: no program
+//! contains it.
 //!
 //! ```
 //! let log = salesbot_bridge_test_log::collect(tracing::Level::INFO);
@@ -8,11 +9,11 @@
 //!
 //! # Promises
 //!
-//! - A [`CollectedLog`] holds the lines of the thread that called [`collect`], and no line of a test beside it.
-//! - No test in the process can keep a line from another one, if the fixture of both calls [`prepare`] first. Tracing
-//!   remembers for each line of code whether anyone wants it. While only one subscriber exists, the first thread that reaches
-//!   the line answers for all; most tests have no subscriber, so the answer would be "no" for good. [`prepare`] therefore
-//!   keeps two subscribers for as long as the process runs.
+//! - A [`CollectedLog`] contains the lines of the thread that called [`collect`], and no lines of other tests.
+//! - No test can hide a line from another test, if the fixtures of both first call [`prepare`]. Tracing caches for each line of
+//!   code whether a subscriber wants it. While only one subscriber exists, the first thread that reaches the line decides for
+//!   all threads. Most tests have no subscriber, so the cached answer would stay "no". [`prepare`] therefore keeps two
+//!   subscribers while the process runs.
 
 mod collect;
 

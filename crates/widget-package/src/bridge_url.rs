@@ -1,5 +1,5 @@
-//! The address that Kommo will call. Addresses that Kommo cannot reach are refused here: otherwise the bot
-//! would leave its customer waiting without an error message anywhere.
+//! The address that Kommo will call. Refuses addresses that Kommo cannot reach: with such an address, a bot
+//! would leave its customer waiting, and no error would appear anywhere.
 
 use std::fmt;
 
@@ -124,7 +124,7 @@ pub enum BridgeUrlError {
     #[error("must not contain a user name or password: anyone who edits the bot could read it")]
     Credentials,
     /// It has a query or fragment.
-    #[error("must end with the handler's name, without `?` or `#` after it: the bridge does not read that")]
+    #[error("must end with the handler's name: remove the `?` or `#` and everything after it")]
     Behind,
     /// Its path is not that of a handler.
     #[error(

@@ -16,7 +16,7 @@ use super::version::Version;
 
 /// The maximum number of fields of one block.
 const MAX_FIELDS: usize = 50;
-/// The maximum number of exits of one block. More would be hard to navigate in the bot designer.
+/// The maximum number of [`Draft::exits`]. More would be hard to navigate in the bot designer.
 const MAX_EXITS: usize = 20;
 /// The maximum length of the name, in characters.
 const MAX_NAME: usize = 60;
@@ -58,7 +58,7 @@ impl Draft {
     /// Validates the whole description.
     ///
     /// # Errors
-    /// All mistakes, each with the name of its option.
+    /// All mistakes, each with the name of its option. Checks the size of the script only if there are no others.
     pub fn check(self) -> Result<Spec, Mistakes> {
         let mut mistakes = Vec::new();
         let mut note = |about: &'static str, message: String| mistakes.push(Mistake { about, message });
@@ -147,7 +147,7 @@ impl Draft {
     }
 }
 
-/// The good ones; a mistake is noted for each of the others.
+/// Parses each text. Returns the valid ones, and notes a mistake for each of the others.
 fn each<T, E: fmt::Display>(
     about: &'static str,
     texts: &[String],

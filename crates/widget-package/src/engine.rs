@@ -46,8 +46,11 @@ pub(super) fn observe(script: &[u8], handler: &str, params: &Json, texts: &Json)
         .unwrap_or_else(|| Err(format!("it runs for more than {} seconds", TIME_LIMIT.as_secs())))
 }
 
-/// Runs `work` on its own thread and returns the result. Returns `None` and leaves the thread behind if it takes longer
-/// than `time`. `left_behind` counts such threads; at [`MAX_LEFT_BEHIND`], nothing runs until one of them ends.
+/// Runs `work` on its own thread and returns the result. If it takes longer than `time`, returns `None` and leaves the
+/// thread behind. `left_behind` counts the threads that were left behind and still run.
+///
+/// # Errors
+/// There are already [`MAX_LEFT_BEHIND`] such threads, the thread cannot be started, or `work` panics.
 fn within<T: Send + 'static>(
     left_behind: &'static AtomicUsize,
     time: Duration,

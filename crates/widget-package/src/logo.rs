@@ -54,7 +54,7 @@ impl Logo {
         Ok(Self { premultiplied: picture.turned(orientation) })
     }
 
-    /// The logo in the middle of a transparent picture of this size, as large as it fits.
+    /// The logo in the middle of a transparent picture of this size, as large as possible.
     pub(super) fn fit(&self, size: Size) -> Picture {
         let inner_size = fitted(self.premultiplied.size(), size);
         let mut inner = self.premultiplied.resized(inner_size, Kernel::Lanczos3);

@@ -1,7 +1,7 @@
-//! `manifest.json`: what Kommo must know about the widget before it runs any of it.
+//! `manifest.json`: the description of the widget, which Kommo reads before it runs the script.
 //!
-//! It omits on purpose: `tour`, because Kommo refuses an incomplete one, and `code` and `secret_key`, because
-//! the account assigns them and a first upload has none.
+//! It intentionally omits three keys: `tour`, because Kommo refuses an incomplete one, and `code` and
+//! `secret_key`, because the account assigns them and a first upload must not have them.
 
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! The default logo: a speech bubble with a bridge in it.
 //!
-//! The colour is derived from the widget's name: the widgets of one account look different, and each keeps its
-//! look from version to version.
+//! The colour depends on the widget's name. So the widgets of an account look different, and a new version of a
+//! widget looks like the old one.
 
 use tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point,

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::i18n;
 use super::spec::Spec;
 
-/// Kommo's limit for the steps of one block, in bytes. The whole script keeps to it too; the steps of a block with its
-/// defaults are always shorter than the script.
+/// Kommo's limit for the steps of one block, in bytes. This crate applies it to the whole script, which is always longer
+/// than the steps of a block with its defaults.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
 const TEMPLATE: &str = include_str!("script.js");

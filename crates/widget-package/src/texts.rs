@@ -21,8 +21,8 @@ pub(super) struct Texts {
 pub(super) const fn texts(locale: Locale) -> Texts {
     match locale {
         Locale::En => Texts {
-            description: "Adds a block to SalesBot. The block sends data from the bot to your own program, waits for \
-                          the response, and the bot continues with it.",
+            description: "Adds a block to SalesBot. The block sends data from the bot to your own program and waits \
+                          for the response. The bot then continues with it.",
             short_description: "Lets your own program respond in SalesBot",
             note: "Note for your team (not sent anywhere)",
             success: "Success",

@@ -62,13 +62,13 @@ async fn a_blocked_address_is_not_blamed_on_the_secret_and_uses_up_no_code() {
     let error = accounts.connect(callback).await.unwrap_err();
     assert!(matches!(error, ConnectError::Blocked(_)), "{error}");
     let text = error.to_string();
-    assert!(text.contains("blocks this address") && !text.contains("client_secret"), "{text}");
+    assert!(text.contains("blocks the bridge's IP address") && !text.contains("client_secret"), "{text}");
     made(accounts.connect(again).await);
     // A renewal reports it too.
     home.clock.advance(DAY);
     home.simulator.queue_oauth_faults([Fault::HtmlForbidden]);
     let error = accounts.bearer(home.origin()).await.unwrap_err().to_string();
-    assert!(error.contains("blocks this address"), "{error}");
+    assert!(error.contains("blocks the bridge's IP address"), "{error}");
 }
 
 #[tokio::test]

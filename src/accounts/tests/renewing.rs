@@ -67,7 +67,7 @@ async fn after_a_lost_response_the_old_refresh_token_is_retried() {
     let stale = accounts.bearer(home.origin()).await.unwrap();
     home.simulator.queue_oauth_faults([Fault::AnswerLost]);
     let lost = accounts.renewed(home.origin(), &stale).await.unwrap_err();
-    assert!(matches!(&lost, NoBearer::NotRenewed { why } if why.contains("the answer was lost")), "{lost}");
+    assert!(matches!(&lost, NoBearer::NotRenewed { why } if why.contains("the response was lost")), "{lost}");
     // Not immediately, so that Kommo is not hammered.
     assert_eq!(accounts.renewed(home.origin(), &stale).await.unwrap_err(), lost);
     assert_eq!(home.refreshes(), 1);

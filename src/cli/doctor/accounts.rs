@@ -117,7 +117,7 @@ mod tests {
         for (one, asked, outcome, part) in [
             (long_lived.clone(), Some(Ok(json!({ "id": 7 }))), Outcome::Ok, "accepts its token (number 7)"),
             (oauth.clone(), Some(Ok(json!({}))), Outcome::Ok, "which expires in"),
-            (long_lived.clone(), refused(), Outcome::Failed, "make a new long-lived token"),
+            (long_lived.clone(), refused(), Outcome::Failed, "create a new long-lived token"),
             (oauth.clone(), refused(), Outcome::Failed, "accounts authorize"),
             (
                 Listed { waits_for: Some(waits.clone()), ..long_lived.clone() },

@@ -63,11 +63,8 @@ const FILES: &[(&str, &[&str])] = &[
         &["bridge.toml:5: admin.token: contains, as character 4, a space: remove it"],
     ),
     ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: this build does not support PostgreSQL"]),
-    (
-        "[store]\nurl = \"sqlite:a?mode=memory\"",
-        &["bridge.toml:5: store.url: a store in memory would forget"],
-    ),
-    ("[store]\nurl = \"sqlite::memory:\"", &["store.url: a store in memory would forget"]),
+    ("[store]\nurl = \"sqlite:a?mode=memory\"", &["bridge.toml:5: store.url: a store in memory would lose"]),
+    ("[store]\nurl = \"sqlite::memory:\"", &["store.url: a store in memory would lose"]),
     ("[store]\nurl = \"bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
     ("[store]\nurl = \"sqlite:\"", &["store.url: must be `sqlite:` and the path"]),
     ("[store]\nurl = \"sqlite:~/bridge.db\"", &["store.url: `~` is not expanded: write the whole path"]),
@@ -181,7 +178,7 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     (
         "[handlers.a]\nfallback = { execute_handlers = [] }",
-        &["handlers.a.fallback: execute_handlers is empty: Kommo answers TooFew"],
+        &["handlers.a.fallback: execute_handlers is empty: Kommo would answer TooFew"],
     ),
     (
         "[handlers.a]\ngoto = { type = \"quest\", step = 1 }",

@@ -130,7 +130,8 @@ fn the_environments_proxy_is_used_only_on_request() {
     assert!(shown.starts_with("through the proxy http://by-file.example:1;") && ignored.is_none(), "{shown}");
     let on_request = ("BRIDGE_DELIVERY__PROXY", "env");
     let (shown, ignored) = route(&[on_request, here, ("NO_PROXY", "a.kommo.com")]);
-    let wanted = "through the proxy http://proxy.example:3128 of HTTPS_PROXY (not to the hosts of NO_PROXY);";
+    let wanted =
+        "through the proxy http://proxy.example:3128 from HTTPS_PROXY (except to hosts in NO_PROXY);";
     assert!(shown.starts_with(wanted) && ignored.is_none(), "{shown}");
     assert_eq!(route(&[on_request]), (directly.into(), None), "the environment names none");
     let refusal = folder.refusal(&[on_request, ("HTTPS_PROXY", "ftp://hidden@x")]);

@@ -245,7 +245,10 @@ async fn all_accounts_wait_only_after_two_of_them_in_a_row_get_a_403_without_jso
     refuse(&others[1]).await;
     let all = waits().unwrap();
     assert_eq!((all.accounts.len(), all.left), (2, Some(MINUTE)));
-    assert!(all.to_string().contains("403") && all.to_string().contains("blocks this address"), "{all}");
+    assert!(
+        all.to_string().contains("403") && all.to_string().contains("blocks the bridge's IP address"),
+        "{all}"
+    );
     home.wait_and_send(&sender, MINUTE).await;
     home.wait_and_send(&sender, Duration::from_millis(2_200)).await;
     home.wait_and_send(&sender, Duration::from_millis(1_100)).await;

@@ -1,8 +1,8 @@
 //! `multipart/form-data`, which some clients send instead of a form.
 //!
 //! The boundary is the first line of the body, so no header is needed. Names are parsed as in a form. Files and parts
-//! without a name are ignored, because Kommo sends none. `server.max_body` limits the body, and
-//! [`MAX_FORM_FIELDS`](super::MAX_FORM_FIELDS) the number of parts.
+//! without a name are ignored, because Kommo sends none. `server.max_body` limits the body, and [`MAX_FORM_FIELDS`] the
+//! number of parts.
 
 use std::borrow::Cow;
 

@@ -209,7 +209,7 @@ async fn every_method_names_who_must_act_if_the_token_is_refused() {
     ];
     for error in errors {
         assert!(matches!(error, Error::Unauthorized(_)) && !error.is_worth_retrying(), "{error:?}");
-        assert!(error.to_string().contains("administrator of the account has to make a new one"), "{error}");
+        assert!(error.to_string().contains("administrator of the account must create a new one"), "{error}");
         assert!(!error.to_string().contains("stranger"), "{error}");
     }
     assert!(calls(&kommo).iter().all(|(_, _, status)| *status == Some(401)));

@@ -1,4 +1,4 @@
-//! What the clients of all accounts share: one HTTP client and one pace.
+//! The parts that the clients of all accounts share, such as the HTTP client and the pace.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use model::clock::Clock;
 use super::super::credentials::Credentials;
 use super::super::http_client::HttpClient;
 
-/// Makes a [`Client`](super::Client) for each account. All of them share what is in it.
+/// Creates a [`Client`](super::Client) for each account. All clients share its fields.
 pub struct ClientFactory {
-    /// The one HTTP client.
+    /// The HTTP client.
     pub kommo: HttpClient,
-    /// The pace, shared with the sender.
+    /// The pace of all calls, shared with the sender.
     pub limiter: Arc<CallLimiter>,
-    /// Where bearers come from.
+    /// The source of bearers.
     pub credentials: Arc<dyn Credentials>,
-    /// Measures waiting.
+    /// The clock that measures waits.
     pub clock: Clock,
-    /// Uniform in 0 to 1.
+    /// Returns a uniform random number from 0 to 1.
     pub random: fn() -> f64,
-    /// How long a call may wait, unless its client says otherwise.
+    /// The default limit on how long a call waits; a client may have its own.
     pub patience: Duration,
-    /// Where calls run, if not where they are awaited: a handler may block its thread, and must not stop a connection
-    /// that others use.
+    /// The runtime for calls; `None` to run a call in the task that awaits it. A handler may block its thread, which must
+    /// not stop a shared connection.
     pub runtime: Option<Handle>,
 }

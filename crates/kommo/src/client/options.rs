@@ -1,21 +1,22 @@
-//! What a program decides about its client.
+//! The options of a client.
 
 use std::time::Duration;
 
 use model::{HostRules, Outgoing};
 
-/// The limits and rules of a [`Client`](super::Client) with its own pace.
+/// The options of a [`Client`](super::Client) with its own pace.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Calls a second. Kommo allows 7, over all programs that call the account.
+    /// The maximum number of calls per second. Default: 7, which Kommo allows for all programs that call the account
+    /// together.
     pub rate_per_second: u32,
-    /// The hosts that may get the token. Default: those of Kommo and amoCRM, over TLS, at public addresses.
+    /// The hosts that may get the token. Default: the hosts of Kommo and amoCRM, over TLS, at public addresses.
     pub hosts: HostRules,
-    /// How calls leave this machine. Default: directly, with the system's certificates.
+    /// The proxy and the trusted certificates. Default: no proxy, and only the system's certificates.
     pub outgoing: Outgoing,
-    /// The longest that one call may take. Default: 20 s.
+    /// The maximum duration of one call. Default: 20 s.
     pub timeout: Duration,
-    /// How long a call may wait for its turn, for the end of a pause, and for further tries. Default: 60 s.
+    /// The limit on how long a call waits: for its turn, for the end of a pause, and for retries. Default: 60 s.
     pub patience: Duration,
 }
 
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_hosts_are_those_of_the_configuration() {
+    fn default_hosts_match_the_configuration() {
         let file: toml::Table = include_str!("../../../../config/default.toml").parse().unwrap();
         let configured: Vec<_> =
             file["delivery"]["allowed_hosts"].as_array().unwrap().iter().filter_map(|v| v.as_str()).collect();

@@ -1,4 +1,4 @@
-//! What each status means with each kind of body, as one table.
+//! The outcome for each status and each kind of body, as one table.
 
 use super::super::response::BodyEnd;
 use super::*;
@@ -6,13 +6,13 @@ use super::*;
 const PROBLEM: &str = r#"{"title":"Нет","detail":"прав","retry_after":7}"#;
 const PAGE: &str = "<!DOCTYPE html><html><body>Sign in to this network</body></html>";
 
-/// A body, whether its header says JSON, and how reading it ended.
+/// A body, whether its header says JSON, and how reading the body ended.
 type Body = (&'static str, bool, BodyEnd);
 
 /// Bodies that are a JSON object, or the beginning of one.
 const JSON: [Body; 7] = [
     (PROBLEM, true, BodyEnd::Complete),
-    // Whatever the header says.
+    // The header does not matter.
     (PROBLEM, false, BodyEnd::Complete),
     ("{}", true, BodyEnd::Complete),
     ("\u{feff}\r\n {\"title\":\"\\ud83d\"}", false, BodyEnd::Complete),
@@ -28,10 +28,10 @@ const OTHER: [Body; 7] = [
     ("Accepted", false, BodyEnd::Complete),
     ("404 page not found", true, BodyEnd::BrokeOff),
     ("[]", true, BodyEnd::Complete),
-    // Whole, and not JSON all the same.
+    // Complete, but not JSON.
     (r#"{"title":"Not fo"#, true, BodyEnd::Complete),
 ];
-/// Bodies that begin as a web page does.
+/// Bodies that begin like a web page.
 const WEB_PAGE: [Body; 5] = [
     (PAGE, false, BodyEnd::Complete),
     (PAGE, true, BodyEnd::Complete),
@@ -64,8 +64,8 @@ fn name(outcome: &CallOutcome) -> &'static str {
 }
 
 #[test]
-fn each_status_and_kind_of_body_has_one_meaning() {
-    // With JSON, with something else, with a web page.
+fn each_status_and_kind_of_body_has_one_outcome() {
+    // The outcomes with JSON, with another body, and with a web page.
     let all = |name| [name; 3];
     let mut seen = 0;
     for (from, to, expected) in [
@@ -107,7 +107,7 @@ fn each_status_and_kind_of_body_has_one_meaning() {
 }
 
 #[test]
-fn the_header_decides_how_long_to_wait_and_else_the_body() {
+fn header_takes_precedence_over_the_body_for_the_time_to_wait() {
     let header = Some(Duration::from_secs(2));
     for (retry_after, body, expected) in
         [(header, PROBLEM, 2), (None, PROBLEM, 7), (header, PAGE, 2), (None, PAGE, 0), (None, "{}", 0)]
@@ -119,11 +119,11 @@ fn the_header_decides_how_long_to_wait_and_else_the_body() {
 }
 
 #[test]
-fn each_outcome_says_what_may_pass_and_what_may_have_been_carried_out() {
+fn each_outcome_knows_whether_it_may_pass_and_may_have_taken_effect() {
     let page = |status| classify(&response(status, WEB_PAGE[0]));
     let failed = CallOutcome::NoResponse;
     let reason = || Reason::new("reset");
-    // Whether it may pass, and whether the call may have been carried out.
+    // Whether the problem may pass, and whether the call may have taken effect.
     for (outcome, is_transient, may_have_arrived) in [
         (page(200), true, true),
         (page(206), true, true),
@@ -152,7 +152,7 @@ fn each_outcome_says_what_may_pass_and_what_may_have_been_carried_out() {
 }
 
 #[test]
-fn an_outcome_says_in_one_line_what_happened() {
+fn outcome_is_shown_as_one_line() {
     let of = |status, body| classify(&response(status, body));
     for (outcome, expected) in [
         (of(202, OTHER[3]), "Kommo answered 202"),
@@ -163,7 +163,7 @@ fn an_outcome_says_in_one_line_what_happened() {
         (of(200, WEB_PAGE[0]), "200 with an HTML page, which is not Kommo's API"),
         (
             CallOutcome::NoResponse(CallFailure::Lost { reason: Reason::new("reset"), timed_out: false }),
-            "the answer was lost: reset",
+            "the response was lost: reset",
         ),
     ] {
         assert_eq!(outcome.to_string(), expected);

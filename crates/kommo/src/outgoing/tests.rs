@@ -1,4 +1,4 @@
-//! Calls through a proxy, to a server with a certificate of a private CA, and inside a private network.
+//! Calls through a proxy, to a server with a certificate from a private CA, and inside a private network.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,31 +19,31 @@ use crate::outcome::{CallFailure, CallOutcome};
 use crate::resolver::Lookup;
 use model::{Authorities, CheckedCompletion, HostRules, Outgoing, Proxy, ProxyUrl};
 
-/// A name that leads to this machine, and that the gateway's certificate is for.
+/// The name in the gateway's certificate; it resolves to this machine.
 const GATEWAY: &str = "gateway.kommo.com";
 const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// A gateway inside, which speaks TLS with a certificate of its own CA, and says 202.
+/// A gateway in the private network. It uses TLS with a certificate from its own CA, and answers 202.
 struct Gateway {
     folder: TempDir,
     port: u16,
 }
 
-/// Set where a test that does not find what it needs has to fail, as in `.ci/run`.
+/// If this variable is set, as in `.ci/run`, a test fails instead of being skipped when a tool is missing.
 const MUST_RUN: &str = "TESTS_MUST_RUN";
 
-/// Whether `openssl`, which makes the certificates, is there. Says so loudly if it is not.
+/// Whether `openssl` is available to create certificates. Writes a line to stderr if it is not.
 fn can_make_certificates() -> bool {
     let Err(error) = Command::new("openssl").arg("version").output() else { return true };
-    assert!(std::env::var_os(MUST_RUN).is_none(), "openssl is needed: {error}");
-    // Written past the test's captured output, so that it is seen although the test passes.
-    let line = "SKIPPED: calls to a gateway with a private CA need openssl, which is not found";
+    assert!(std::env::var_os(MUST_RUN).is_none(), "openssl is required: {error}");
+    // Bypasses the captured output, so that the line is visible although the test passes.
+    let line = "SKIPPED: calls to a gateway with a private CA need openssl, which was not found";
     writeln!(std::io::stderr(), "{line}").unwrap();
     false
 }
 
 impl Gateway {
-    /// `None` if its certificate cannot be made here.
+    /// `None` if the certificate cannot be created.
     async fn start() -> Option<Self> {
         if !can_make_certificates() {
             return None;
@@ -68,7 +68,7 @@ impl Gateway {
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // A caller that does not trust it hangs up.
+                // A caller that does not trust the certificate hangs up.
                 if let Ok(mut stream) = acceptor.accept(stream).await {
                     request(&mut stream).await;
                     let _gone = stream.write_all(ACCEPTED.as_bytes()).await;
@@ -83,7 +83,7 @@ impl Gateway {
         format!("https://{GATEWAY}:{}", self.port)
     }
 
-    /// Its CA, as `delivery.ca_file` names it.
+    /// The gateway's CA, as from `delivery.ca_file`.
     fn authorities(&self) -> Option<Authorities> {
         let file: PathBuf = self.folder.path().join("ca.pem");
         let certificates = vec![CertificateDer::from_pem_file(&file).unwrap().to_vec()];
@@ -91,7 +91,7 @@ impl Gateway {
     }
 }
 
-/// Makes `path.pem` and `path.key`.
+/// Creates `path.pem` and `path.key`.
 fn certificate(path: &Path, arguments: &[&str]) {
     let path = path.display();
     let mut command = Command::new("openssl");
@@ -111,13 +111,13 @@ fn certificate(path: &Path, arguments: &[&str]) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// A proxy that notes the head of each call, and opens a tunnel, or says what it is given instead.
-struct Inside {
+/// A proxy that records the head of each call, and then opens a tunnel or sends the fixed response `instead`.
+struct RecordingProxy {
     port: u16,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-impl Inside {
+impl RecordingProxy {
     async fn start(instead: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -143,7 +143,7 @@ impl Inside {
         Self { port, heads }
     }
 
-    /// It has a name that leads to this machine.
+    /// The proxy's name resolves to this machine.
     fn proxy(&self) -> Option<Proxy> {
         let url = ProxyUrl::read(&format!("http://user:hidden@proxy.internal:{}", self.port)).unwrap();
         Some(Proxy { url, except: None, variable: None })
@@ -154,7 +154,7 @@ impl Inside {
     }
 }
 
-/// Reads a request to its end, and gives its head.
+/// Reads a whole request, and returns its head.
 async fn request(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> String {
     let mut read = Vec::new();
     loop {
@@ -197,7 +197,7 @@ fn not_sent(outcome: CallOutcome) -> String {
 }
 
 #[tokio::test]
-async fn a_gateway_inside_is_called_over_tls_only_where_both_are_configured() {
+async fn private_gateway_needs_its_ca_and_private_addresses_to_be_configured() {
     let Some(gateway) = Gateway::start().await else { return };
     let trusted = Outgoing { authorities: gateway.authorities(), ..Outgoing::default() };
     let inside = Outgoing { allow_private_addresses: true, ..Outgoing::default() };
@@ -211,9 +211,9 @@ async fn a_gateway_inside_is_called_over_tls_only_where_both_are_configured() {
 }
 
 #[tokio::test]
-async fn a_call_goes_through_the_proxy_which_may_be_inside() {
+async fn call_goes_through_the_proxy_even_at_a_private_address() {
     let Some(gateway) = Gateway::start().await else { return };
-    let proxy = Inside::start(None).await;
+    let proxy = RecordingProxy::start(None).await;
     let outgoing =
         Outgoing { proxy: proxy.proxy(), authorities: gateway.authorities(), allow_private_addresses: false };
     let answer = continued(&outgoing, &gateway.url(), false).await;
@@ -226,9 +226,9 @@ async fn a_call_goes_through_the_proxy_which_may_be_inside() {
 }
 
 #[tokio::test]
-async fn hosts_that_are_excepted_are_called_without_the_proxy() {
+async fn excepted_hosts_are_called_without_the_proxy() {
     let Some(gateway) = Gateway::start().await else { return };
-    let proxy = Inside::start(None).await;
+    let proxy = RecordingProxy::start(None).await;
     let except = Some(format!("other.example, {GATEWAY}"));
     let outgoing = Outgoing {
         proxy: proxy.proxy().map(|proxy| Proxy { except, ..proxy }),
@@ -238,7 +238,7 @@ async fn hosts_that_are_excepted_are_called_without_the_proxy() {
     let why = not_sent(continued(&outgoing, &gateway.url(), false).await);
     assert!(
         why.contains("private addresses only") && !why.contains("proxy"),
-        "the filter holds there: {why}"
+        "the filter for private addresses applies: {why}"
     );
     let outgoing = Outgoing { allow_private_addresses: true, ..outgoing };
     assert!(accepted(&continued(&outgoing, &gateway.url(), false).await));
@@ -246,7 +246,7 @@ async fn hosts_that_are_excepted_are_called_without_the_proxy() {
 }
 
 #[tokio::test]
-async fn what_the_proxy_does_wrong_was_not_sent_and_names_the_proxy() {
+async fn failure_of_the_proxy_counts_as_not_sent_and_names_the_proxy() {
     let Some(gateway) = Gateway::start().await else { return };
     for instead in [
         "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n",
@@ -254,15 +254,15 @@ async fn what_the_proxy_does_wrong_was_not_sent_and_names_the_proxy() {
         "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n",
         "",
     ] {
-        let proxy = Inside::start(Some(instead)).await;
+        let proxy = RecordingProxy::start(Some(instead)).await;
         let outgoing = Outgoing { proxy: proxy.proxy(), ..Outgoing::default() };
         let why = not_sent(continued(&outgoing, &gateway.url(), false).await);
         let named = format!("through the proxy http://proxy.internal:{} (delivery.proxy): ", proxy.port);
         assert!(why.starts_with(&named) && !why.contains("hidden"), "{why}");
         assert_eq!(proxy.heads().len(), 1);
     }
-    // Under `insecure` the proxy gets the whole call, and a 407 is still its own.
-    let proxy = Inside::start(Some("HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n")).await;
+    // With `insecure`, the proxy gets the whole call, and a 407 still comes from the proxy.
+    let proxy = RecordingProxy::start(Some("HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n")).await;
     let outgoing = Outgoing { proxy: proxy.proxy(), ..Outgoing::default() };
     let why = not_sent(continued(&outgoing, "http://plain.kommo.com:80", true).await);
     assert!(why.contains("proxy authentication required (407)") && !why.contains("hidden"), "{why}");
@@ -278,8 +278,8 @@ async fn what_the_proxy_does_wrong_was_not_sent_and_names_the_proxy() {
 }
 
 #[tokio::test]
-async fn the_allow_list_and_https_hold_through_a_proxy_too() {
-    let proxy = Inside::start(None).await;
+async fn allow_list_and_https_apply_through_a_proxy_too() {
+    let proxy = RecordingProxy::start(None).await;
     let outgoing = Outgoing { proxy: proxy.proxy(), allow_private_addresses: true, ..Outgoing::default() };
     let rules = HostRules { allowed: vec!["*.kommo.com".parse().unwrap()], insecure: false };
     let kommo = HttpClient::new(&outgoing, rules, Duration::from_secs(5)).unwrap();
@@ -288,5 +288,5 @@ async fn the_allow_list_and_https_hold_through_a_proxy_too() {
         let outcome = kommo.continue_bot(&url, &"a-bearer".into(), &CheckedCompletion::failed()).await;
         assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotAllowed(_))), "{outcome:?}");
     }
-    assert!(proxy.heads().is_empty(), "the proxy learns nothing of them");
+    assert!(proxy.heads().is_empty(), "the proxy does not see these calls");
 }

@@ -1,4 +1,4 @@
-//! How a caller gets a [`Permit`]: the sender takes as many as it may have, a single call waits for its own.
+//! The two ways to get a [`Permit`]: the sender takes all permits that it may have, and a single call waits for one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ impl CallLimiter {
     /// Takes up to `wanted` permits for continues to `account`, without waiting.
     ///
     /// # Errors
-    /// No continue may go now. A retry may succeed at the moment that the error names, or after the next event of the
+    /// No continue may start now. A retry may succeed at the moment that the error names, or after the next event of the
     /// account ([`on_freed`](Self::on_freed)).
     pub fn try_acquire(self: &Arc<Self>, account: &str, wanted: usize) -> Result<Vec<Permit>, Hold> {
         let now = self.clock.elapsed();
@@ -33,10 +33,10 @@ impl CallLimiter {
             .collect())
     }
 
-    /// Waits for the permit of a single call to `account`, at most `patience`.
+    /// Waits for a permit for a single call to `account`, for at most `patience`.
     ///
     /// # Errors
-    /// There is none in time.
+    /// No permit becomes available in time.
     pub async fn acquire(
         self: &Arc<Self>,
         account: &str,

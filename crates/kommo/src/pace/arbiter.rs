@@ -1,23 +1,23 @@
-//! Which side gets the next call when the total rate is short.
+//! Decides whether the sender or a waiter gets the next call if the total rate is used up.
 //!
-//! The sender and the waiters take turns, as they do at each account; otherwise the side that asks first would get every
-//! call. The waiters cannot be counted here, because most of them wait for their own account. So a side that was refused
-//! for the total alone is left one call, for as long as it is likely to come back.
+//! The sender and the waiters take turns, as they do at each account. Otherwise the side that asks first would get every
+//! call. Waiters cannot be counted here, because most of them wait for their own account. So if only the total rate stopped
+//! a side, one call stays reserved for it while it is likely to ask again.
 
 use std::time::Duration;
 
 use super::window::WINDOW;
 
-/// The side that asks for a call.
+/// A user of the limiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caller {
-    /// The sender of continues: it asks for many calls, and never waits.
+    /// The sender of continues, which asks for many calls and never waits.
     Sender,
     /// A caller that waits for one call.
     Waiter,
 }
 
-/// Lets the two sides take turns.
+/// Lets the sender and the waiters take turns.
 #[derive(Debug, Default)]
 pub(super) struct Arbiter {
     last: Option<Caller>,
@@ -26,7 +26,7 @@ pub(super) struct Arbiter {
 }
 
 impl Arbiter {
-    /// How many calls `caller` has to leave to the other side.
+    /// The number of calls that `caller` must leave to the other side.
     pub(super) fn left_to_others(&self, caller: Caller, now: Duration) -> usize {
         let others_wait_until = match caller {
             Caller::Sender => self.waiters_wait_until,
@@ -35,13 +35,13 @@ impl Arbiter {
         usize::from(self.last == Some(caller) && now < others_wait_until)
     }
 
-    /// `caller` got a call.
+    /// Records that `caller` got a call.
     pub(super) fn granted(&mut self, caller: Caller) {
         self.last = Some(caller);
         self.waits_until(caller, Duration::ZERO);
     }
 
-    /// `caller` got none, and only the total rate was in the way.
+    /// Records that `caller` got no call, only because of the total rate.
     pub(super) fn refused(&mut self, caller: Caller, now: Duration) {
         self.waits_until(caller, now + WINDOW * 2);
     }

@@ -1,32 +1,32 @@
-//! A circuit breaker: how long a pause lasts, how it grows, and how it ends.
+//! A circuit breaker: the length of a pause, its growth and its end.
 //!
-//! A refusal (401, 402, 403) of one job proves nothing about its account. The first one opens the breaker of the account.
-//! If the same job is refused again and no other, only that job waits longer and longer: any other job may be the probe at
+//! The refusal (401, 402, 403) of one job proves nothing about its account. The first refusal opens the account's breaker.
+//! While Kommo refuses only the same job again, only that job waits, longer each time. Any other job may be the probe at
 //! once.
 
 use std::time::Duration;
 
 use super::cause::{Cause, Pause, Source, pause_length};
 
-/// The longest pause that Kommo can ask for: a mistyped number must not stop an account for days.
+/// The longest pause that Kommo can request, so that a wrong number does not stop an account for days.
 const MAX_HINT: Duration = Duration::from_secs(60 * 60);
 
-/// What the breaker lets through.
+/// The state of a breaker, with the calls that it allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// As many calls as the rate allows.
+    /// All calls that the rate allows.
     Closed,
-    /// One call, the probe: it finds out whether the pause is over.
+    /// One call, the probe, which tests whether the pause can end.
     HalfOpen,
-    /// No call until then; `None`: until the response to the probe that is under way.
+    /// No call until this moment; `None` if the end depends on the response to the current probe.
     Open(Option<Duration>),
 }
 
-/// The circuit breaker of one account, or of all.
+/// The circuit breaker of one account, or of all accounts.
 #[derive(Debug, Default)]
 pub struct Breaker {
-    /// Counts how often the breaker was tripped or reset. The response to a call of an earlier epoch says nothing about this
-    /// one.
+    /// The number of times that the breaker was tripped or reset. The response to a call of an earlier epoch does not count
+    /// in this one.
     epoch: u64,
     /// `None` while the breaker is closed.
     tripped: Option<Tripped>,
@@ -36,19 +36,19 @@ pub struct Breaker {
 struct Tripped {
     until: Duration,
     cause: Cause,
-    /// How many pauses in a row.
+    /// The number of pauses in a row.
     nth: u32,
-    /// How often in a row the only refused job was refused.
+    /// The number of refusals in a row of the only refused job.
     alone: u32,
-    /// The probe is under way.
+    /// Whether the probe is in flight.
     probing: bool,
     refused: Refused,
 }
 
-/// Whose refusals make up the pause.
+/// The refused calls that caused the pause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Refused {
-    /// No one's: Kommo asked to wait, or was not asked.
+    /// None: Kommo asked to wait, or no call was made.
     #[default]
     None,
     One(Source),
@@ -56,7 +56,7 @@ enum Refused {
 }
 
 impl Refused {
-    /// With one more pause. Returns `None` if that changes nothing: the same job was refused again, and no other.
+    /// Adds the call of `pause`. Returns `None` if this changes nothing, because only the same job was refused again.
     fn and(self, pause: &Pause) -> Option<Self> {
         match self {
             _ if !pause.cause.may_be_of_one_job() => Some(Self::None),
@@ -67,12 +67,12 @@ impl Refused {
     }
 }
 
-/// What tripping the breaker started.
+/// The pause that tripping the breaker started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// Until when no call goes out; now, if only the refused call has to wait.
+    /// The end of the pause; now, if only the refused job waits.
     pub until: Duration,
-    /// Until when the refused job waits alone, if it is the only one that was refused.
+    /// The end of the refused job's wait, if it is the only refused job.
     pub alone_until: Option<Duration>,
 }
 
@@ -81,13 +81,13 @@ impl Breaker {
         self.epoch
     }
 
-    /// Whether it is open or half-open.
+    /// Whether the breaker is open or half-open.
     pub const fn is_tripped(&self) -> bool {
         self.tripped.is_some()
     }
 
-    /// An operator asks to try now: the next call is the probe, of any job. If it fails, the pause grows as after any probe.
-    /// Returns whether the breaker is tripped.
+    /// Makes the next call, of any job, the probe, because an operator asked for it. If it fails, the pause grows as after
+    /// any probe. Returns whether the breaker is tripped.
     pub fn resume(&mut self, now: Duration) -> bool {
         if let Some(pause) = &mut self.tripped {
             pause.until = pause.until.min(now);
@@ -95,18 +95,18 @@ impl Breaker {
         self.is_tripped()
     }
 
-    /// Why no call goes out, and until when; `None` if the breaker is closed.
+    /// The cause and the end of the pause; `None` if the breaker is closed.
     pub fn cause(&self) -> Option<(Cause, Duration)> {
         self.tripped.map(|pause| (pause.cause, pause.until))
     }
 
-    /// Until when no call goes out; `None` if the breaker is closed.
+    /// The end of the pause; `None` if the breaker is closed.
     pub fn until(&self) -> Option<Duration> {
         self.tripped.map(|pause| pause.until)
     }
 
-    /// Whether a call that was reserved in that epoch may start: not if a pause has begun since. If the breaker is closed, the
-    /// call moves to the current epoch, so that its response counts.
+    /// Whether a call that was reserved in `epoch` may start. It may not if a pause has begun since. If the breaker is
+    /// closed, the call moves to the current epoch, so that its response counts.
     pub fn admits(&self, epoch: &mut u64) -> bool {
         if self.tripped.is_none() {
             *epoch = self.epoch;
@@ -114,8 +114,8 @@ impl Breaker {
         *epoch == self.epoch
     }
 
-    /// Whether others than `source` are refused, as far as a call of that epoch can tell. Its own refusal then says nothing
-    /// about itself.
+    /// Whether calls other than `source` are refused, according to a call of `epoch`. If so, the refusal of `source` says
+    /// nothing about `source` itself.
     pub fn refuses_others(&self, epoch: u64, source: Source) -> bool {
         epoch != self.epoch
             || self.tripped.is_some_and(|pause| match pause.refused {
@@ -125,7 +125,7 @@ impl Breaker {
             })
     }
 
-    /// Whether it was closed from the start.
+    /// Whether the breaker has never been tripped or reset.
     pub const fn never_tripped(&self) -> bool {
         self.epoch == 0 && self.tripped.is_none()
     }
@@ -139,20 +139,20 @@ impl Breaker {
         }
     }
 
-    /// Whether it waits for a token. Such a pause does not hold the call that brings one.
+    /// Whether the pause waits for a token. Such a pause does not hold the call that obtains one.
     pub fn waits_for_token(&self) -> bool {
         self.tripped.is_some_and(|pause| pause.cause.ends_with_a_new_token())
     }
 
-    /// A call is reserved; if the breaker is tripped, it is the probe.
+    /// Records that a call is reserved. If the breaker is tripped, the call is the probe.
     pub fn call_reserved(&mut self) {
         if let Some(pause) = &mut self.tripped {
             pause.probing = true;
         }
     }
 
-    /// A call of that epoch succeeded. Returns whether that ended a pause. If continues were refused, only a continue shows
-    /// that they no longer are: a handler may ask for other things.
+    /// Records that a call of `epoch` succeeded. Returns whether this ended a pause. If Kommo refused continues, only a
+    /// continue can show that it accepts them again, because a handler makes other calls.
     pub fn succeeded(&mut self, epoch: u64, is_continue: bool) -> bool {
         if epoch != self.epoch {
             return false;
@@ -166,47 +166,48 @@ impl Breaker {
         }
     }
 
-    /// There is a new token: a pause for want of one is over. Returns whether there was one. Responses to calls that started
-    /// before no longer count.
+    /// Ends a pause that waits for a token, because there is a new one. Returns whether this ended a pause. Responses to
+    /// calls that started before no longer count.
     pub fn close_with_new_token(&mut self) -> bool {
         let before = self.tripped.is_some();
         let closed = self.tripped.take_if(|pause| pause.cause.ends_with_a_new_token()).is_some();
-        // A new epoch even if the breaker was closed: a caller that found no token just before must not trip it now. A pause
-        // that goes on keeps its epoch, or the response to its probe would be lost.
+        // Start a new epoch even if the breaker was closed, so that a caller that found no token just before does not trip
+        // it. A pause that continues keeps its epoch, so that the response to its probe counts.
         self.epoch += u64::from(closed || !before);
         closed
     }
 
-    /// The tokens were renewed: a pause in which Kommo was not asked is over. Returns whether there was one.
+    /// Ends a pause that began without a call, because the tokens were renewed. Returns whether this ended a pause.
     pub fn close_after_renewal(&mut self) -> bool {
         let closed = self.tripped.take_if(|pause| !pause.cause.was_answered()).is_some();
         self.epoch += u64::from(closed);
         closed
     }
 
-    /// A call of that epoch showed nothing about the account. If it was the probe, another may go.
+    /// Records that a call of `epoch` showed nothing about the account. If it was the probe, another one may start.
     pub fn inconclusive(&mut self, epoch: u64) {
         if let Some(pause) = self.tripped.as_mut().filter(|_| epoch == self.epoch) {
             pause.probing = false;
         }
     }
 
-    /// A call of that epoch was asked to wait. Returns what that opened; `None` if a later pause is already on.
+    /// Records that the response to a call of `epoch` asks to wait. Returns the pause that this started; `None` if a later
+    /// pause has already begun.
     pub fn trip(&mut self, epoch: u64, pause: Pause, now: Duration) -> Option<Opened> {
-        // A late 429 counts even if its pause is over: Kommo has said that it wants no calls.
+        // A late 429 counts even if its pause has ended, because Kommo asked for fewer calls.
         let is_late = epoch != self.epoch && (self.is_tripped() || pause.cause != Cause::TooMany);
         if is_late {
             return None;
         }
         let before = self.tripped;
         let refused = before.map_or(Refused::None, |before| before.refused).and(&pause);
-        // The same job refused again proves nothing further against its account.
+        // Another refusal of the same job proves nothing more about its account.
         let (nth, alone) = match (before, refused) {
             (None, _) => (1, 1),
             (Some(before), Some(_)) => (before.nth.saturating_add(1), 1),
             (Some(before), None) => (before.nth, before.alone.saturating_add(1)),
         };
-        // A hint of zero is ignored: following it, calls would go out one after the other until Kommo blocks the address.
+        // Ignore a hint of zero. Otherwise calls would follow each other without a pause until Kommo blocks the IP address.
         let hint = pause.hint.filter(|hint| !hint.is_zero()).map(|hint| hint.min(MAX_HINT));
         let length = |nth| hint.unwrap_or_else(|| pause_length(pause.cause, nth));
         let (until, alone_until) = match refused {
@@ -218,7 +219,7 @@ impl Breaker {
         Some(Opened { until, alone_until })
     }
 
-    /// A call of that epoch was refused in a way that concerns all accounts. Returns until when all wait.
+    /// Records that a call of `epoch` was refused in a way that affects all accounts. Returns the end of the pause.
     pub fn trip_for_all(&mut self, epoch: u64, cause: Cause, now: Duration) -> Option<Duration> {
         if epoch != self.epoch {
             return None;

@@ -1,4 +1,4 @@
-//! How long calls to an account wait for each cause. The model says what ends the wait, and what an operator can do.
+//! The length of a pause for each cause. The model defines what ends the pause, and what an operator can do.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use model::JobId;
 
 pub use model::WaitCause as Cause;
 
-/// The n-th pause in a row, from 1, if Kommo names no time.
+/// The length of the n-th pause in a row, from 1, if Kommo names no time.
 pub(super) fn pause_length(cause: Cause, nth: u32) -> Duration {
     let (first, longest) = match cause {
         Cause::TooMany => (1, 60),
@@ -18,25 +18,25 @@ pub(super) fn pause_length(cause: Cause, nth: u32) -> Duration {
     Duration::from_secs((first * doubled).min(longest))
 }
 
-/// The call whose response asks to wait.
+/// The call that caused a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The continue of this job.
     Job(JobId),
     /// A request for a token.
     Token,
-    /// A call of a handler or a command.
+    /// A call of a handler or of a command.
     Call,
 }
 
-/// Why the account has to wait, how long if Kommo said so, and which call it was.
+/// A pause: its cause, its length if Kommo named one, and the call that caused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// How long, if Kommo said so.
+    /// The time to wait, if Kommo named one.
     pub hint: Option<Duration>,
-    /// Which call was answered so.
+    /// The call that caused the pause.
     pub source: Source,
 }
 
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_their_longest() {
+    fn pauses_double_up_to_a_maximum() {
         let lengths = |cause: Cause| [1, 2, 3, 30].map(|nth| pause_length(cause, nth).as_secs());
         assert_eq!(lengths(Cause::TooMany), [1, 2, 4, 60]);
         assert_eq!(lengths(Cause::Unauthorized), [30, 60, 120, 900]);

@@ -1,37 +1,37 @@
-//! What a response did to the pauses, as the caller learns it.
+//! The effects of a response on pauses, for the caller.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Timestamp;
 
-/// What is known about an account that has refused a call: the evidence for whom the refusal is about.
+/// The evidence on whether a refusal is about the job or about its account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountEvidence {
-    /// When the last continue that the account took started, by the steady clock, as far as this process knows.
+    /// The start of the last continue that the account accepted from this process, by the steady clock.
     pub taken_at: Option<Timestamp>,
-    /// Since the call was reserved, the account refuses others too, or has asked to wait.
+    /// Whether the account has refused other calls too, or has asked to wait, since the call was reserved.
     pub refuses_others: bool,
 }
 
 /// The pause that a response started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PauseStarted {
-    /// For how long no call to the account goes out; zero if only the refused job has to wait.
+    /// The time for which no call to the account starts; zero if only the refused job waits.
     pub account: Duration,
-    /// For how long the refused job waits alone, if only it has to wait.
+    /// The time for which the refused job waits, if only it waits.
     pub alone: Option<Duration>,
-    /// For how long all accounts wait, if they do.
+    /// The time for which all accounts wait, if they do.
     pub all_accounts: Option<Duration>,
 }
 
-/// Which pauses a good response ended.
+/// The pauses that a successful response ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resumed {
-    /// The pause of the account.
+    /// Whether it ended the pause of the account.
     pub account: bool,
-    /// The pause of all accounts.
+    /// Whether it ended the pause of all accounts.
     pub all_accounts: bool,
-    /// The accounts whose refusals had started that pause. They left the probe to the others.
+    /// The accounts that started the pause of all accounts. They left the probe to others.
     pub(super) refused: Vec<Arc<str>>,
 }

@@ -1,8 +1,8 @@
-//! The circuit breaker of all accounts: it opens when Kommo seems to block the bridge's address.
+//! The circuit breaker for all accounts. It opens when Kommo seems to block the bridge's IP address.
 //!
-//! A 403 without JSON can mean a blocked address, or a firewall that dislikes the text of one call. At first it concerns
-//! its account only. All accounts wait after such refusals at two of them in a row. An account that was not refused then
-//! sends the first probe. As long as the refused accounts are the same ones, the others are not held up again.
+//! A 403 without JSON can mean a blocked IP address, or a firewall that refuses the text of one call. The first one pauses
+//! only its account. If two accounts in a row get such a refusal, all accounts wait. Then an account that was not refused
+//! sends the first probe. Further refusals of the same accounts do not pause the others again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use super::breaker::{Breaker, BreakerState};
 use super::cause::{Cause, Source};
 use super::window::WINDOW;
 
-/// For this long after the pause only accounts that were not refused may send the probe.
+/// The time after the pause in which only accounts that were not refused may send the probe.
 const LEFT_TO_OTHERS: Duration = WINDOW.saturating_mul(2);
 
-/// The circuit breaker of all accounts.
+/// The circuit breaker for all accounts.
 #[derive(Debug, Default)]
 pub(super) struct GlobalBreaker {
     breaker: Breaker,
-    /// The last refusal without JSON, if no continue has succeeded since.
+    /// The last 403 without JSON, if no continue has succeeded since.
     suspect: Option<Suspect>,
-    /// The accounts whose refusals started the pause.
+    /// The refused accounts that started the pause.
     refused: HashSet<Arc<str>>,
     /// The only account that has something to send, if two of its jobs were refused in a row.
     alone: Option<Arc<str>>,
-    /// The account that an operator resumed: it need not leave the probe to those that were not refused.
+    /// The account that an operator resumed. It may send the probe although it was refused.
     resumed: Option<Arc<str>>,
 }
 
@@ -40,7 +40,7 @@ impl GlobalBreaker {
         self.breaker.epoch()
     }
 
-    /// What the breaker lets through to `account`: an account that was refused leaves the probe to the others for a while.
+    /// The state of the breaker for `account`. A refused account leaves the probe to others for a while.
     pub(super) fn state(&self, account: &str, now: Duration) -> BreakerState {
         let state = self.breaker.state(now);
         let left = self.breaker.until().map(|until| until + LEFT_TO_OTHERS).filter(|left| now < *left);
@@ -51,7 +51,7 @@ impl GlobalBreaker {
         }
     }
 
-    /// Until when no account at all may be called; `None` if some may, `Some(None)` if the end is unknown.
+    /// The end of the wait of all accounts: `None` if some accounts may be called, `Some(None)` if the end is unknown.
     pub(super) fn holds_all(&self, now: Duration) -> Option<Option<Duration>> {
         match self.breaker.state(now) {
             BreakerState::Open(until) => Some(until),
@@ -63,7 +63,8 @@ impl GlobalBreaker {
         self.breaker.call_reserved();
     }
 
-    /// An operator asks to try `account` now: its next call may be the probe.
+    /// Lets the next call to `account` be the probe, because an operator asked for it. Returns whether the breaker is
+    /// tripped.
     pub(super) fn resume(&mut self, account: &str, now: Duration) -> bool {
         let is_tripped = self.breaker.resume(now);
         self.resumed = is_tripped.then(|| account.into());
@@ -78,8 +79,8 @@ impl GlobalBreaker {
         self.breaker.inconclusive(epoch);
     }
 
-    /// Kommo answered a call of that epoch, so the address is not blocked. If that ended a pause, returns the accounts whose
-    /// refusals had started it.
+    /// Records that Kommo answered a call of `epoch`, so the IP address is not blocked. If this ended a pause, returns the
+    /// accounts that started it.
     pub(super) fn succeeded(&mut self, epoch: u64) -> Option<Vec<Arc<str>>> {
         let ended = self.breaker.succeeded(epoch, true);
         if ended {
@@ -88,14 +89,14 @@ impl GlobalBreaker {
         ended.then(|| self.refused.drain().collect())
     }
 
-    /// A continue succeeded: earlier refusals no longer count.
+    /// Forgets earlier refusals, because a continue succeeded.
     pub(super) fn continue_succeeded(&mut self) {
         self.suspect = None;
         self.alone = None;
     }
 
-    /// A call of that epoch to `account` was answered 403 without JSON. `others_work`: other accounts have something to
-    /// send too. Returns until when all accounts wait, if this started a pause.
+    /// Records that a call of `epoch` to `account` was answered 403 without JSON. `others_work` is whether other accounts
+    /// have something to send too. If this started a pause, returns its end.
     pub(super) fn refused(
         &mut self,
         account: &Arc<str>,
@@ -131,7 +132,7 @@ impl GlobalBreaker {
         self.breaker.trip_for_all(epoch, Cause::Blocked, now)
     }
 
-    /// Whose refusals hold up the accounts, and until when; `None` if none do.
+    /// The refused accounts that make others wait, and the end of the wait; `None` if there is no wait.
     pub(super) fn holders(&self) -> Option<(Vec<Arc<str>>, Option<Duration>)> {
         if let Some(until) = self.breaker.until() {
             let mut refused: Vec<Arc<str>> = self.refused.iter().cloned().collect();
@@ -155,7 +156,7 @@ mod tests {
         Source::Job(JobId::new(Timestamp::from_millis(0), number))
     }
 
-    /// Refusals as (account, job), or a success in between, at 0 s; and until when all wait after them.
+    /// Applies refusals, as (account, job), and successes (`None`) at 0 s. Returns the breaker and the end of its pause.
     fn after(events: &[Option<(&str, u128)>], others_work: bool) -> (GlobalBreaker, Option<Duration>) {
         let (mut global, mut until) = (GlobalBreaker::default(), None);
         for event in events {
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn all_wait_only_after_refusals_of_two_accounts_in_a_row() {
+    fn all_accounts_wait_only_after_refusals_of_two_accounts_in_a_row() {
         let minute = Some(secs(60));
         for (events, expected) in [
             (vec![Some(("a", 1))], None),
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_alone_at_work_is_shown_after_two_of_its_jobs_and_holds_up_no_other() {
+    fn only_active_account_is_shown_after_two_refused_jobs_and_delays_no_other() {
         for (events, others_work, shown) in [
             (vec![Some(("a", 1)), Some(("a", 1))], false, false),
             (vec![Some(("a", 1)), Some(("a", 2))], true, false),
@@ -205,13 +206,17 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_was_not_refused_sends_the_probe() {
+    fn account_that_was_not_refused_sends_the_probe() {
         let (mut global, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
         let left = Some(secs(60) + LEFT_TO_OTHERS);
         assert_eq!(global.state("a", secs(60)), BreakerState::Open(left));
         assert_eq!(global.state("c", secs(60)), BreakerState::HalfOpen);
-        assert_eq!(global.holds_all(secs(60)), None, "the others need not wait for that");
-        assert_eq!(global.state("a", secs(63)), BreakerState::HalfOpen, "no other has come");
+        assert_eq!(global.holds_all(secs(60)), None, "other accounts do not wait for it");
+        assert_eq!(
+            global.state("a", secs(63)),
+            BreakerState::HalfOpen,
+            "no other account has sent the probe"
+        );
         global.call_reserved();
         let mut refused = global.succeeded(global.epoch()).unwrap();
         refused.sort();
@@ -220,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_refused_again_holds_up_no_other_and_a_new_one_does() {
+    fn only_a_newly_refused_account_pauses_all_again() {
         let (mut global, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
         global.call_reserved();
         let epoch = global.epoch();
@@ -229,7 +234,7 @@ mod tests {
         global.call_reserved();
         assert_eq!(global.refused(&"c".into(), job(3), true, epoch, secs(60)), Some(secs(180)));
         assert_eq!(global.state("d", secs(179)), BreakerState::Open(Some(secs(180))));
-        // One that was under way before the pause began says nothing.
+        // A call that started before the pause does not count.
         assert_eq!(global.refused(&"d".into(), job(4), true, epoch, secs(61)), None);
     }
 }

@@ -1,9 +1,9 @@
-//! The limiter that every call to Kommo passes: rates, circuit breakers, and the number of continues in flight.
+//! The limiter for all calls to Kommo: rates, circuit breakers, and the number of continues in flight.
 //!
-//! There are two ways to get a [`Permit`](super::Permit). The sender takes as many as it may have and never waits
-//! ([`CallLimiter::try_acquire`]). A single call waits until it gets one ([`CallLimiter::acquire`]). The two sides take
-//! turns, so a handler's call does not wait behind all continues, nor a continue behind all handlers.
-//! `docs/decisions/2026-11-29-pace-two-ways-in.md` says why there is not one queue for both.
+//! There are two ways to get a [`Permit`](super::Permit). The sender takes all permits that it may have, and never waits
+//! ([`CallLimiter::try_acquire`]). A single call waits for one ([`CallLimiter::acquire`]). The two sides take turns, so a
+//! handler's call does not wait behind all continues, nor a continue behind all handlers.
+//! `docs/decisions/2026-11-29-pace-two-ways-in.md` explains why there is no common queue.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -17,32 +17,32 @@ use model::clock::Clock;
 use super::cause::Cause;
 use super::state::{CallKind, LimiterState, Reservation};
 
-/// A wait that rounds to nothing must not become a loop without a pause.
+/// The shortest wait, so that a wait that rounds to zero does not become a busy loop.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
-/// How many calls may start, and how many continues may be in flight.
+/// The limits on calls and on continues in flight.
 #[derive(Clone, Copy, Debug)]
 pub struct CallLimits {
-    /// Calls per second and account.
+    /// The maximum number of calls per second to one account.
     pub rate_per_account: u32,
-    /// Calls per second of the whole bridge, if that is limited.
+    /// The maximum number of calls per second to all accounts; `None` if there is no limit.
     pub rate_total: Option<u32>,
-    /// Continues in flight at once, over all accounts.
+    /// The maximum number of continues in flight to all accounts.
     pub concurrency: usize,
 }
 
-/// Called with the account for which something changed.
+/// A callback that gets the account for which something changed.
 type ForAccount = Box<dyn Fn(&str) + Send + Sync>;
 
-/// Decides when a call to Kommo may start. All callers share one.
+/// Decides when a call to Kommo may start. All callers share one limiter.
 pub struct CallLimiter {
     inner: Mutex<Inner>,
     pub(super) clock: Clock,
-    /// Wakes waiters: a call may be possible now.
+    /// Wakes the waiters, because a call may be possible now.
     changed: Notify,
-    /// Called with an account after an event that may let its continues go.
+    /// Called with an account after an event that may let its continues start.
     freed: OnceLock<ForAccount>,
-    /// Called when an account's pause has ended.
+    /// Called with an account when its pause has ended.
     resumed: OnceLock<ForAccount>,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Inner {
 }
 
 impl CallLimiter {
-    /// A limiter that no call has passed yet.
+    /// Creates a limiter.
     pub fn new(limits: CallLimits, clock: Clock) -> Arc<Self> {
         let state = LimiterState::new(limits.rate_per_account, limits.rate_total);
         let inner = Mutex::new(Inner { state, permits: FairSemaphore::among_newcomers(limits.concurrency) });
@@ -65,8 +65,8 @@ impl CallLimiter {
         })
     }
 
-    /// Calls `freed` with an account after each event that may let its continues go: a permit of it was returned, a call or
-    /// a pause ended, a waiter left. Only the first callback is kept.
+    /// Calls `freed` with an account after each event that may let its continues start: a permit was released, a call or a
+    /// pause ended, or a waiter left. Only the first callback is kept.
     pub fn on_freed(&self, freed: impl Fn(&str) + Send + Sync + 'static) {
         let _there_is_one_sender = self.freed.set(Box::new(freed));
     }
@@ -76,7 +76,7 @@ impl CallLimiter {
         let _there_is_one_sender = self.resumed.set(Box::new(resumed));
     }
 
-    /// Whether all accounts wait, and what for.
+    /// The wait of all accounts; `None` if they do not wait.
     pub fn everybody_waits(&self) -> Option<EverybodyWaits> {
         let now = self.clock.elapsed();
         let (accounts, until, holds_all) = self.lock().state.everybody_waits()?;
@@ -84,7 +84,7 @@ impl CallLimiter {
         Some(EverybodyWaits { accounts, left: (!left.is_zero()).then_some(left), holds_all })
     }
 
-    /// Time until a single call to `account` may go; `None` if that depends on another event.
+    /// The time until a single call to `account` may start; `None` if that depends on another event.
     pub fn wait(&self, account: &str) -> Option<Duration> {
         self.wait_for(account, CallKind::Api)
     }
@@ -94,20 +94,20 @@ impl CallLimiter {
         self.lock().state.next(account, kind, now).map(|next| next.saturating_sub(now))
     }
 
-    /// Something outside the limiter changed that may let the continues of `account` go.
+    /// Reports a change outside the limiter that may let the continues of `account` start.
     pub fn recheck(&self, account: &str) {
         self.notify(account);
     }
 
-    /// An operator asks to try `account` now: the pause of the account, and that of all accounts, go on to their probe, which
-    /// is one call. Returns whether there was a pause.
+    /// Lets `account` make a probe now, because an operator asked for it. The pauses of the account and of all accounts
+    /// then allow one call. Returns whether there was a pause.
     pub fn resume(&self, account: &str) -> bool {
         let now = self.clock.elapsed();
         let of_all = self.lock().state.resume_all(account, now);
         self.probe_next(account) || of_all
     }
 
-    /// The next call to `account` is the probe of its pause, if it is paused. Returns whether it is.
+    /// Makes the next call to `account` the probe of its pause. Returns whether it is paused.
     pub fn probe_next(&self, account: &str) -> bool {
         let now = self.clock.elapsed();
         let is_paused = self.lock().state.probe_next(account, now);
@@ -115,7 +115,7 @@ impl CallLimiter {
         is_paused
     }
 
-    /// The accounts that are paused for `least` or longer from now on, why, and for how long.
+    /// The accounts with at least `least` left of their pause, with the cause and the remaining time.
     pub fn paused(&self, least: Duration) -> Vec<(Arc<str>, Cause, Duration)> {
         let now = self.clock.elapsed();
         let paused = self.lock().state.paused();
@@ -124,7 +124,7 @@ impl CallLimiter {
         left.filter(|(_, _, left)| *left >= least).collect()
     }
 
-    /// There is a new token for `account`: ends its pause if that was for want of one. Returns whether it was.
+    /// Ends the pause of `account` if it waits for a token, because there is a new one. Returns whether this ended a pause.
     pub fn resume_with_new_token(&self, account: &str) -> bool {
         let lifted = self.lock().state.resume_with_new_token(account);
         self.notify(account);
@@ -132,8 +132,8 @@ impl CallLimiter {
         lifted
     }
 
-    /// The tokens of `account` were renewed: ends its pause if Kommo was not asked for want of a token. A pause that began
-    /// with a refusal of Kommo goes on. Returns whether this ended one.
+    /// Ends the pause of `account` if it began without a call, because its tokens have been renewed. A pause that began
+    /// with a refusal from Kommo continues. Returns whether this ended a pause.
     pub fn resume_after_renewal(&self, account: &str) -> bool {
         let lifted = self.lock().state.resume_after_renewal(account);
         if lifted {
@@ -189,32 +189,32 @@ impl CallLimiter {
     }
 }
 
-/// There is no permit in time, because calls to the account are paused or its rate is used up.
+/// No permit became available in time, because calls to the account are paused or its rate is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("calls to this account are paused{}", match left {
-    Some(left) => format!(" for {} s more", left.as_secs_f64().ceil()),
+    Some(left) => format!(" for another {} s", left.as_secs_f64().ceil()),
     None => String::new(),
 })]
 pub struct Paused {
-    /// How long it would take, if that is known.
+    /// The remaining time, if known.
     pub left: Option<Duration>,
 }
 
-/// All accounts wait, because Kommo seems to block the bridge's address.
+/// The wait of all accounts, because Kommo seems to block the bridge's IP address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EverybodyWaits {
-    /// The addresses of the accounts whose calls were refused.
+    /// The addresses of the accounts that were refused.
     pub accounts: Vec<Arc<str>>,
-    /// For how long; none if a probe may go out at any time.
+    /// The remaining time; `None` if a probe may start at any time.
     pub left: Option<Duration>,
-    /// Whether others are held up too; if not, the accounts named are the only ones with something to send.
+    /// Whether other accounts wait too. If not, the refused accounts are the only ones with something to send.
     pub holds_all: bool,
 }
 
 impl EverybodyWaits {
-    /// What is wrong, without what to do about it.
+    /// The problem, without advice.
     pub fn what(&self) -> String {
-        format!("continues to {} were answered 403 in a row", self.accounts.join(" and "))
+        format!("Kommo answered 403 to continues for {} in a row", self.accounts.join(" and "))
     }
 }
 
@@ -224,7 +224,7 @@ impl fmt::Display for EverybodyWaits {
     }
 }
 
-/// A caller that waits for a permit, counted for as long as this lives.
+/// Counts a caller that waits for a permit, until it is dropped.
 struct Waiter<'a> {
     limiter: &'a CallLimiter,
     account: &'a str,
@@ -241,7 +241,7 @@ impl<'a> Waiter<'a> {
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.limiter.lock().state.waiter_leaves(self.account);
-        // The call that was left to this waiter is available to the others again.
+        // The call that was reserved for this waiter is available to others again.
         self.limiter.notify(self.account);
     }
 }

@@ -1,10 +1,10 @@
 //! The pace of all calls to Kommo: rates, pauses, and the number of continues in flight.
 //!
-//! Kommo counts every call to an account, so continues, the calls of handlers and the renewing of tokens go
-//! through one [`CallLimiter`]. It promises:
+//! Kommo counts every call to an account. So continues, the calls of handlers and the renewal of tokens share one
+//! [`CallLimiter`]. It promises:
 //!
-//! - In no window do more calls to an account start than its rate allows.
-//! - A pause that one caller learns of holds for all callers, and a call that was reserved before does not start in it.
+//! - In any window, at most as many calls to an account start as its rate allows.
+//! - A pause that one response starts applies to all callers. A call that was reserved before does not start in the pause.
 
 mod acquire;
 mod arbiter;

@@ -1,4 +1,4 @@
-//! The permit for one call, from its reservation to what the response says about the account.
+//! The permit for one call, from its reservation until its response is recorded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use super::effects::{AccountEvidence, PauseStarted, Resumed};
 use super::limiter::{CallLimiter, Paused};
 use super::state::{CallKind, Reservation};
 
-/// How far the call of a [`Permit`] is.
+/// The progress of a [`Permit`]'s call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It has a reservation, and has not gone out.
+    /// It has a reservation, and has not started.
     Reserved,
-    /// It has gone out.
+    /// It has started.
     Started,
-    /// The limiter knows what the response says about the account, or has the reservation back.
+    /// Its response is recorded, or its reservation is released.
     Settled,
 }
 
-/// The permission for one call. Dropping it returns what was not used.
+/// The right to make one call. Dropping it releases what was not used.
 pub struct Permit {
     limiter: Arc<CallLimiter>,
     account: Arc<str>,
     reservation: Reservation,
-    /// A continue counts against the limit of continues in flight; no other call does.
+    /// Whether the call is a continue. Only continues count towards the limit on continues in flight.
     is_continue: bool,
     stage: Stage,
-    /// By the steady clock.
+    /// When the call started, by the steady clock.
     started_at: Option<Timestamp>,
 }
 
@@ -43,20 +43,20 @@ impl Permit {
         Self { limiter, account, reservation, is_continue, stage: Stage::Reserved, started_at: None }
     }
 
-    /// The address by which the account is paced.
+    /// The address of the account, which identifies it to the limiter.
     pub fn account(&self) -> Arc<str> {
         self.account.clone()
     }
 
-    /// Whether the answer to this call decides if a pause is over.
+    /// Whether the response to this call decides if a pause ends.
     pub const fn is_probe(&self) -> bool {
         self.reservation.is_probe()
     }
 
-    /// The call goes out now, if it still may.
+    /// Starts the call, if it is still allowed.
     ///
     /// # Errors
-    /// A pause of the account, or of all accounts, has begun since the reservation, which is returned.
+    /// A pause of the account, or of all accounts, has begun since the reservation. The reservation is released.
     pub fn start(&mut self) -> Result<(), Paused> {
         let now = self.limiter.clock.elapsed();
         let started = self.limiter.lock().state.start(&self.account, &mut self.reservation, now);
@@ -70,12 +70,12 @@ impl Permit {
         Ok(())
     }
 
-    /// Whether a call was begun with it.
+    /// Whether a call has started with this permit.
     pub const fn has_started(&self) -> bool {
         self.started_at.is_some()
     }
 
-    /// The response shows that the account takes calls. Returns which pauses that ended.
+    /// Records that the account accepts calls, according to the response. Returns the pauses that this ended.
     pub fn succeeded(&mut self) -> Resumed {
         self.stage = Stage::Settled;
         let continued = self.started_at.filter(|_| self.is_continue);
@@ -88,12 +88,13 @@ impl Permit {
         ended
     }
 
-    /// What is known about the account when it has refused this call.
+    /// The evidence about the account, after it has refused this call.
     pub fn evidence(&self, source: Source) -> AccountEvidence {
         self.limiter.lock().state.evidence(&self.account, self.reservation, source)
     }
 
-    /// The response asks to wait. Returns the pause that this starts; `None` if a later one is already on.
+    /// Records that the response asks to wait. Returns the pause that this starts; `None` if a later pause has already
+    /// begun.
     pub fn pause(&mut self, pause: Pause) -> Option<PauseStarted> {
         let now = self.limiter.clock.elapsed();
         let mut inner = self.limiter.lock();
@@ -104,16 +105,16 @@ impl Permit {
         inner.state.pause(&self.account, self.reservation, pause, now)
     }
 
-    /// Returns the reservation, because the call has to wait for something else first. A continue still counts as in flight.
+    /// Releases the reservation, because the call must first wait for something else. A continue still counts as in flight.
     pub fn release(&mut self) {
         self.settle();
         self.limiter.notify(&self.account);
     }
 
-    /// Waits, at most `patience`, for another reservation: for an additional call, or after [`release`](Self::release).
+    /// Waits for another reservation, for at most `patience`: for an additional call, or after [`release`](Self::release).
     ///
     /// # Errors
-    /// There is none in time. The permit then holds no reservation.
+    /// No reservation becomes available in time. The permit then holds none.
     pub async fn reacquire(&mut self, patience: Duration) -> Result<(), Paused> {
         self.release();
         self.reservation = self.limiter.reserve(&self.account, CallKind::Api, patience).await?;

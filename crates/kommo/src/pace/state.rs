@@ -1,11 +1,11 @@
-//! When the next call may go out: the decisions of the limiter, without I/O and without a clock.
+//! Decides when the next call may start, without I/O and without a clock.
 //!
-//! Each moment comes in as the time since some fixed moment. A call is reserved, then started, and counts from its
-//! reservation until a window after its start. So no window has more starts than the rate allows, however long the store
-//! takes between the two.
+//! Each moment is an argument: the time since a fixed moment. A call is reserved, then started. It counts from its
+//! reservation until one window after its start. So no window contains more starts than the rate allows, however long the
+//! store takes between the two.
 //!
-//! A pause ends with a probe: one call goes out, and the others wait for its response. If the probe fails in the same way, the
-//! pause grows. Responses to calls that started before the pause change nothing, and a call that was reserved before
+//! A pause ends with a probe: one call starts, and the others wait for its response. If the probe fails in the same way,
+//! the pause grows. Responses to calls that started before the pause change nothing, and a call that was reserved before
 //! the pause does not start in it.
 
 use std::collections::HashMap;
@@ -31,11 +31,11 @@ pub use hold::Hold;
 pub use reservation::CallKind;
 pub(super) use reservation::Reservation;
 
-/// Up to so many accounts are kept without looking for idle ones. Anyone can name new accounts: a callback has to be tried
-/// before it is known to be false.
+/// The number of accounts from which idle ones are removed. Anyone can name new accounts, because the bridge must try a
+/// callback before it knows that it is forged.
 const MIN_ACCOUNTS_TO_TIDY: usize = 1_024;
 
-/// If the sender asked for calls to an account within this time, the account has something to send.
+/// An account counts as active for this time after the sender last asked for a call to it.
 const ACTIVE_FOR: Duration = Duration::from_secs(60);
 
 /// The rates and the breakers of all accounts.
@@ -43,16 +43,16 @@ const ACTIVE_FOR: Duration = Duration::from_secs(60);
 pub(super) struct LimiterState {
     rate_per_account: usize,
     accounts: HashMap<Arc<str>, Account>,
-    /// At this number of accounts the idle ones are forgotten.
+    /// The number of accounts at which idle ones are removed.
     tidy_at: usize,
     total: Option<Window>,
-    /// Decides whose turn it is when the total is short.
+    /// Decides whose turn it is if the total rate is used up.
     arbiter: Arbiter,
     global: GlobalBreaker,
 }
 
 impl LimiterState {
-    /// With these rates per second: of each account, and in total.
+    /// Creates the state with a rate per second for each account, and one for all accounts.
     pub(super) fn new(rate_per_account: u32, rate_total: Option<u32>) -> Self {
         let limit = |rate: u32| usize::try_from(rate).unwrap_or(usize::MAX);
         Self {
@@ -93,7 +93,7 @@ impl LimiterState {
         if entry.window.room(now) <= usize::from(is_left_to_sender) {
             return None;
         }
-        // Only a continue shows the end of a pause that began with a refusal.
+        // Only a continue can end a pause that began with a refusal.
         if is_left_to_sender && entry.breaker.state(now) == BreakerState::HalfOpen {
             return None;
         }
@@ -102,13 +102,13 @@ impl LimiterState {
         Some(reservation)
     }
 
-    /// A caller begins to wait for a single call to `account`.
+    /// Records that a caller begins to wait for a call to `account`.
     pub(super) fn waiter_arrives(&mut self, account: &str, now: Duration) {
         self.tidy(account, now);
         self.account(account).waiters += 1;
     }
 
-    /// A waiter has its call, or gives up.
+    /// Records that a waiter got its call, or gave up.
     pub(super) fn waiter_leaves(&mut self, account: &str) {
         let entry = self.account(account);
         entry.waiters = entry.waiters.saturating_sub(1);
@@ -122,7 +122,7 @@ impl LimiterState {
         kind: CallKind,
         now: Duration,
     ) -> Vec<Reservation> {
-        // Without a token no call gets on, so the call that brings one leaves none to the other side.
+        // All calls need a token, so a call that obtains one does not leave its place to the other side.
         let left = if kind == CallKind::Token { 0 } else { self.arbiter.left_to_others(caller, now) };
         let total = self.total.as_mut().map_or(usize::MAX, |window| window.room(now).saturating_sub(left));
         let entry = self.account(account);
@@ -157,7 +157,8 @@ impl LimiterState {
         vec![Reservation { account_epoch, global_epoch: self.global.epoch(), is_exempt, is_probe }; granted]
     }
 
-    /// When a retry for `account` may succeed, if nothing else happens; `None` if that depends on the response to a probe.
+    /// The moment at which a call to `account` may start, if nothing else happens; `None` if that depends on the response
+    /// to a probe.
     pub(super) fn next(&mut self, account: &str, kind: CallKind, now: Duration) -> Option<Duration> {
         let global = self.global.state(account, now);
         let total = self.total.as_mut().map(|window| window.next(now));
@@ -175,8 +176,7 @@ impl LimiterState {
         Some(next)
     }
 
-    /// A reserved call is about to go out. Returns whether it may: not if a pause has begun since its reservation, which is
-    /// then released.
+    /// Starts a reserved call. Returns false if a pause has begun since the reservation, and releases the reservation.
     pub(super) fn start(&mut self, account: &str, reservation: &mut Reservation, now: Duration) -> bool {
         let entry = self.account(account);
         let is_exempt = reservation.is_exempt && entry.breaker.waits_for_token();
@@ -192,7 +192,7 @@ impl LimiterState {
         true
     }
 
-    /// A reserved call does not go out.
+    /// Releases the reservation of a call that does not start.
     pub(super) fn release(&mut self, account: &str, reservation: Reservation) {
         self.account(account).window.release();
         if let Some(total) = &mut self.total {
@@ -201,8 +201,8 @@ impl LimiterState {
         self.inconclusive(account, reservation);
     }
 
-    /// The response shows that the account takes calls, so its pause is over. `continued`: when the call started, if it was
-    /// a continue.
+    /// Records that the account accepts calls, according to a response, and ends its pause. `continued` is the start of the
+    /// call if it was a continue.
     pub(super) fn succeeded(
         &mut self,
         account: &str,
@@ -219,7 +219,7 @@ impl LimiterState {
         Resumed { account: ended, all_accounts: refused.is_some(), refused: refused.unwrap_or_default() }
     }
 
-    /// What is known about the account, as far as that call can tell.
+    /// The evidence about the account, according to a call.
     pub(super) fn evidence(
         &mut self,
         account: &str,
@@ -231,7 +231,7 @@ impl LimiterState {
         AccountEvidence { taken_at: entry.taken_at, refuses_others }
     }
 
-    /// The response shows nothing about the account, or there is none.
+    /// Records that the response shows nothing about the account, or that there is no response.
     pub(super) fn inconclusive(&mut self, account: &str, reservation: Reservation) {
         self.global.inconclusive(reservation.global_epoch);
         if !reservation.is_exempt {
@@ -239,7 +239,8 @@ impl LimiterState {
         }
     }
 
-    /// The response asks to wait. Returns the pause that this starts; `None` if a later one is already on.
+    /// Records that the response asks to wait. Returns the pause that this starts; `None` if a later pause has already
+    /// begun.
     pub(super) fn pause(
         &mut self,
         account: &str,
@@ -271,23 +272,23 @@ impl LimiterState {
         self.accounts.iter().any(|(name, other)| &**name != account && other.asked_at.is_some_and(is_active))
     }
 
-    /// There is a new token for the account. Returns whether that ended a pause.
+    /// Records that there is a new token for the account. Returns whether this ended a pause.
     pub(super) fn resume_with_new_token(&mut self, account: &str) -> bool {
         self.account(account).breaker.close_with_new_token()
     }
 
-    /// The tokens of the account were renewed. Returns whether that ended a pause.
+    /// Records that the account's tokens were renewed. Returns whether this ended a pause.
     pub(super) fn resume_after_renewal(&mut self, account: &str) -> bool {
         self.account(account).breaker.close_after_renewal()
     }
 
-    /// Makes room for `account`, if it is a new one.
+    /// Removes idle accounts if there are many and `account` is new.
     fn tidy(&mut self, account: &str, now: Duration) {
         if self.accounts.len() < self.tidy_at || self.accounts.contains_key(account) {
             return;
         }
         self.accounts.retain(|_, known| !known.is_as_new(now));
-        // The next sweep comes only after as many new accounts, so its cost stays in proportion.
+        // The next sweep comes when the number has doubled, so its cost stays proportional.
         self.tidy_at = MIN_ACCOUNTS_TO_TIDY.max(self.accounts.len() * 2);
     }
 

@@ -1,13 +1,13 @@
-//! The sliding window in which the calls of one account, or of the bridge, are counted.
+//! The sliding window that counts the calls to one account, or to all accounts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The length of the window. It is a tenth longer than the second that Kommo counts in, because calls that leave a second
+/// The length of the window. It is a tenth longer than Kommo's window of one second, because calls that start a second
 /// apart can arrive closer together.
 pub(super) const WINDOW: Duration = Duration::from_millis(1_100);
 
-/// The calls that started within the last window, and those that are reserved.
+/// The calls that started within the last window, and the reserved ones.
 #[derive(Debug)]
 pub(super) struct Window {
     pub(super) limit: usize,
@@ -20,7 +20,7 @@ impl Window {
         Self { limit, started: VecDeque::new(), reserved: 0 }
     }
 
-    /// How many more calls may be reserved now.
+    /// The number of calls that may be reserved now.
     pub(super) fn room(&mut self, now: Duration) -> usize {
         while self.started.front().is_some_and(|start| *start + WINDOW <= now) {
             self.started.pop_front();
@@ -28,7 +28,7 @@ impl Window {
         self.limit.saturating_sub(self.started.len() + self.reserved)
     }
 
-    /// When a call may be reserved at the earliest, if no reservation is released.
+    /// The earliest moment for another reservation, if none is released before.
     pub(super) fn next(&mut self, now: Duration) -> Duration {
         if self.room(now) > 0 {
             now
@@ -37,18 +37,18 @@ impl Window {
         }
     }
 
-    /// A reserved call starts.
+    /// Records that a reserved call starts.
     pub(super) fn start(&mut self, now: Duration) {
         self.release();
         self.started.push_back(now);
     }
 
-    /// A reserved call does not go out, or has started.
+    /// Releases a reservation, because its call started or will not start.
     pub(super) const fn release(&mut self) {
         self.reserved = self.reserved.saturating_sub(1);
     }
 
-    /// When the next call leaves the window. A call that is only reserved starts later than now.
+    /// The moment at which the next call leaves the window. A call that is only reserved counts as if it started now.
     pub(super) fn grows(&self, now: Duration) -> Duration {
         self.started.front().map_or(now, |start| *start) + WINDOW
     }

@@ -1,4 +1,4 @@
-//! Which settings fit which template, and what of them is shown.
+//! Which settings fit which template, and which values are shown.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn field(key: &str, kind: &str, is_required: bool) -> SettingField {
         .unwrap()
 }
 
-/// That of `amo_asterisk`.
+/// The template of `amo_asterisk`.
 fn asterisk() -> Vec<SettingField> {
     vec![
         field("login", "text", true),
@@ -51,7 +51,7 @@ fn the_documented_request_fits_its_widget() {
 }
 
 #[test]
-fn every_mandatory_setting_that_is_missing_or_empty_is_named() {
+fn each_missing_or_empty_mandatory_setting_is_named() {
     let found = settings(json!({ "login": "", "password": null, "phones": {} })).check(&asterisk());
     let found: Vec<_> =
         found.unwrap_err().into_iter().map(|m| (m.path().to_owned(), m.is_missing())).collect();
@@ -61,31 +61,31 @@ fn every_mandatory_setting_that_is_missing_or_empty_is_named() {
 }
 
 #[test]
-fn every_value_of_another_type_is_named() {
+fn each_value_of_the_wrong_type_is_named() {
     for (values, expected) in [
-        (json!({ "text": 5 }), vec!["`text` has another type: give a text"]),
-        (json!({ "pass": true }), vec!["`pass` has another type: give a text (a password)"]),
+        (json!({ "text": 5 }), vec!["`text` has the wrong type: give a string"]),
+        (json!({ "pass": true }), vec!["`pass` has the wrong type: give a string (a password)"]),
         (
             json!({ "phones": ["1039"] }),
             vec![
-                "`phones` has another type: give an object of user ids and extensions, like {\"504141\": \"1039\"}",
+                "`phones` has the wrong type: give an object with user ids and extensions, like {\"504141\": \"1039\"}",
             ],
         ),
         (
             json!({ "phones": { "x": "1", "5": 1 } }),
             vec![
-                "`phones.5` has to be a text",
-                "`phones.x` is not the id of a user: ids are numbers, like 504141",
+                "`phones.5` must be a string",
+                "`phones.x` is not a user id (expected a number like 504141)",
             ],
         ),
         (
             json!({ "agents": { "5": { "login": 1 }, "6": { "login": "l", "password": "p" } } }),
-            vec!["`agents.5.login` has to be a text", "`agents.5.password` is missing"],
+            vec!["`agents.5.login` must be a string", "`agents.5.password` is missing"],
         ),
         (
             json!({ "agents": { "5": "secret" } }),
             vec![
-                "`agents.5` has another type: give an object of user ids and logins, like {\"504141\": {\"login\": \
+                "`agents.5` has the wrong type: give an object with user ids and logins, like {\"504141\": {\"login\": \
                   \"…\", \"password\": \"…\"}}",
             ],
         ),
@@ -96,19 +96,19 @@ fn every_value_of_another_type_is_named() {
 }
 
 #[test]
-fn a_key_that_the_widget_does_not_have_is_named_with_those_that_it_has() {
+fn unknown_key_is_named_with_the_known_keys() {
     assert_eq!(
         mistakes(json!({ "pasword": "x" }), &asterisk()[..1]),
         [
-            "`login` is mandatory and missing: give a text",
-            "`pasword` is no setting of this widget: it has login"
+            "`login` is mandatory and missing: give a string",
+            "`pasword` is not a setting of this widget (expected one of: login)"
         ]
     );
-    assert_eq!(mistakes(json!({ "x": 1 }), &[]), ["`x` is no setting of this widget: it has none"]);
+    assert_eq!(mistakes(json!({ "x": 1 }), &[]), ["`x` is not a setting of this widget (it has none)"]);
 }
 
 #[test]
-fn only_what_is_surely_no_secret_is_shown() {
+fn only_values_that_are_certainly_not_secret_are_shown() {
     let values = json!({ "text": "seen", "pass": "hidden", "phones": { "5": "1039" }, "new": "hidden", "conf": "",
         "agents": { "5": { "login": "me", "password": "hidden", "x": "hidden" }, "6": "hidden" }, "alien": ["hidden"] });
     let settings = settings(values);
@@ -123,18 +123,18 @@ fn only_what_is_surely_no_secret_is_shown() {
 }
 
 #[test]
-fn a_mistake_never_tells_the_value() {
+fn mistake_never_contains_the_value() {
     for values in [
         json!({ "text": ["hidden"], "agents": { "5": { "login": ["hidden"] } } }),
         json!({ "phones": "hidden", "pass": { "hidden": 1 } }),
     ] {
-        let told = mistakes(values.clone(), &optional()).concat();
-        assert!(!told.is_empty() && !told.contains("hidden"), "{told}");
+        let shown = mistakes(values.clone(), &optional()).concat();
+        assert!(!shown.is_empty() && !shown.contains("hidden"), "{shown}");
     }
 }
 
 #[test]
-fn users_are_gathered_under_one_key() {
+fn users_are_collected_under_one_key() {
     let settings = WidgetSettings::new()
         .text("agents", "replaced")
         .user_login("agents", 5, "a", "b")

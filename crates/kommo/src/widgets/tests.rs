@@ -1,11 +1,11 @@
-//! Widgets in the forms in which they come.
+//! Widgets in the forms that Kommo sends.
 
 use serde_json::json;
 
 use super::*;
 use crate::setting_field::SettingType;
 
-/// The widget of the documentation that was just installed.
+/// The widget from the documentation, just after its installation.
 fn asterisk() -> Value {
     json!({
         "id": 972, "code": "amo_asterisk", "version": "1.1.6", "rating": "2,7",
@@ -28,7 +28,7 @@ fn read(value: Value) -> Widget {
 }
 
 #[test]
-fn the_documented_widget_is_read_and_written_again_as_it_was() {
+fn documented_widget_survives_reading_and_writing() {
     let widget = read(asterisk());
     assert_eq!((widget.id, widget.code.as_str(), widget.is_active_in_account), (972, "amo_asterisk", true));
     assert_eq!(widget.rating, Some(Rating::Text("2,7".into())));
@@ -39,7 +39,7 @@ fn the_documented_widget_is_read_and_written_again_as_it_was() {
 }
 
 #[test]
-fn other_forms_and_unknown_fields_survive_too() {
+fn other_forms_and_unknown_fields_survive_reading_and_writing() {
     let mut value = asterisk();
     value["rating"] = json!(4.5);
     value["client_uuid"] = json!("9b2cf3a5-0c1e-4d57-8c6e-2f6f3f1f0d11");
@@ -54,11 +54,11 @@ fn other_forms_and_unknown_fields_survive_too() {
     assert_eq!(widget.settings_template[0].kind, SettingType::Other("of_tomorrow".into()));
     assert_eq!(json!(widget), value);
     value.as_object_mut().unwrap().remove("settings");
-    assert_eq!(json!(read(value.clone())), value, "no settings are another thing than empty ones");
+    assert_eq!(json!(read(value.clone())), value, "missing settings are not empty settings");
 }
 
 #[test]
-fn what_php_writes_otherwise_is_read_all_the_same() {
+fn forms_that_php_writes_are_parsed() {
     let widget = read(json!({
         "id": "972", "code": "x", "version": 2, "rating": null, "settings_template": null, "is_lead_source": 1,
         "is_work_with_dp": "0", "is_crm_template": null, "pipeline_id": "17", "settings": null
@@ -84,13 +84,13 @@ fn what_php_writes_otherwise_is_read_all_the_same() {
 }
 
 #[test]
-fn a_widget_does_not_tell_its_settings_by_accident() {
+fn debug_output_of_a_widget_shows_no_settings() {
     let debug = format!("{:?}", read(asterisk()));
     assert!(debug.contains("amo_asterisk") && !debug.contains("eXaMp1E"), "{debug}");
 }
 
 #[test]
-fn a_page_knows_its_next_if_there_is_one() {
+fn page_has_a_link_to_the_next_page_except_the_last() {
     let page = |value: Value| serde_json::from_value::<WidgetList>(value).unwrap().into_page(3);
     let link = "https://example.kommo.com/api/v4/widgets?limit=2&page=4";
     let found = page(json!({ "_page": 3, "_links": { "self": { "href": "x" }, "next": { "href": link } },

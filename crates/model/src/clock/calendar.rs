@@ -1,22 +1,23 @@
-//! Notices when the calendar jumps: an operator or a time server sets the machine's clock, or the machine sleeps.
+//! Detects jumps of the calendar: an operator or a time server sets the machine's clock, or the machine sleeps.
 
 use std::time::Duration;
 
 use super::Clock;
 
-/// The smallest difference that counts as a jump. Smaller ones come from a time server that slows or speeds the clock up.
+/// The smallest difference that counts as a jump. A time server causes smaller ones when it slows the clock down or speeds
+/// it up.
 pub const MIN_JUMP: Duration = Duration::from_secs(1);
 
-/// How the calendar moved against the time that passed.
+/// A jump of the calendar, compared with the time that passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Jump {
-    /// It was set forward by this much.
+    /// The calendar was set forward by this much.
     Forward(Duration),
-    /// It was set back by this much.
+    /// The calendar was set back by this much.
     Back(Duration),
 }
 
-/// Compares the calendar with the time that passes.
+/// Compares the calendar with the steady clock.
 #[derive(Debug)]
 pub struct CalendarWatch {
     clock: Clock,
@@ -25,7 +26,7 @@ pub struct CalendarWatch {
 }
 
 impl CalendarWatch {
-    /// A watch that takes the calendar as it is now.
+    /// Starts the comparison with the current calendar.
     pub fn new(clock: Clock) -> Self {
         let (ahead, _) = ahead(&clock);
         Self { clock, ahead }
@@ -35,14 +36,14 @@ impl CalendarWatch {
     pub fn poll(&mut self) -> Option<Jump> {
         let (least, most) = ahead(&self.clock);
         let jump = jump(self.ahead, least, most);
-        // A slow drift adds up to no jump.
+        // Follow a slow drift, so that it does not add up to a jump.
         self.ahead = self.ahead.clamp(least, most);
         jump
     }
 }
 
-/// How far the calendar is ahead of the steady clock, in milliseconds: at least and at most, because a thread may be
-/// suspended between reading one clock and the other.
+/// How far the calendar is ahead of the steady clock, in milliseconds, as a minimum and a maximum. They differ if the
+/// thread was suspended between two readings.
 fn ahead(clock: &Clock) -> (i64, i64) {
     let before = clock.steady().as_millis();
     let calendar = clock.now().as_millis();
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn each_jump_is_seen_once_and_a_drift_is_none() {
+    fn each_jump_is_reported_once_and_drift_never() {
         let manual = ManualClock::new(Timestamp::from_millis(9_000_000));
         let mut watch = CalendarWatch::new(manual.clock());
         let hours = Duration::from_secs(7_200);

@@ -1,4 +1,4 @@
-//! A completion that keeps every limit of Kommo: the exact body of a continue.
+//! A completion within all of Kommo's limits: the exact body of a continue.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ struct Body {
     execute_handlers: Option<Vec<Instruction>>,
 }
 
-/// A completion that keeps every limit of Kommo: the exact body of a continue. Cheap to clone.
+/// A completion within all of Kommo's limits: the exact body of a continue. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CheckedCompletion {
     json: Arc<str>,
@@ -27,25 +27,25 @@ pub struct CheckedCompletion {
 }
 
 impl fmt::Debug for CheckedCompletion {
-    /// Only its size: the rest is for the customer.
+    /// Writes only the size, because the content belongs to the customer.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CheckedCompletion({} bytes)", self.json.len())
     }
 }
 
 impl CheckedCompletion {
-    /// `{"data":{"status":"fail"}}`: the fallback where none is configured.
+    /// `{"data":{"status":"fail"}}`: the default fallback.
     pub fn failed() -> Self {
         Self { json: r#"{"data":{"status":"fail"}}"#.into(), data_alone: true }
     }
 
-    /// Reads the body of a continue, `{"data": …, "execute_handlers": […]}`, and checks it.
+    /// Parses the body of a continue, `{"data": …, "execute_handlers": […]}`, and checks it.
     ///
     /// # Errors
-    /// It is not a completion, or breaks one of Kommo's limits.
+    /// The text is not a completion, or breaks one of Kommo's limits.
     pub fn from_json(json: &str) -> Result<Self, CompletionError> {
         let shape = |error: serde_json::Error| CompletionError::Shape(error.into());
-        // Through a map, because serde would also read the struct from a list.
+        // Parse to a map first, because serde would also accept a list for the struct.
         let map: Map<String, Value> = serde_json::from_str(json).map_err(shape)?;
         let body: Body = serde_json::from_value(Value::Object(map)).map_err(shape)?;
         if body.execute_handlers.as_ref().is_some_and(Vec::is_empty) {
@@ -55,7 +55,7 @@ impl CheckedCompletion {
         Completion { data, handlers: body.execute_handlers.unwrap_or_default(), mistake: None }.check()
     }
 
-    /// Builds the body of parts that keep every other limit, and checks its size.
+    /// Builds the body from parts that are already checked, and checks its size.
     pub(super) fn from_parts(data: Value, handlers: Vec<Instruction>) -> Result<Self, CompletionError> {
         let execute_handlers = Some(handlers).filter(|list| !list.is_empty());
         let checked = Self::from_body(&Body { data: Some(data), execute_handlers })?;
@@ -70,12 +70,12 @@ impl CheckedCompletion {
         Ok(Self { json: json.into(), data_alone: body.execute_handlers.is_none() })
     }
 
-    /// The body of the continue.
+    /// The body of the continue, as JSON.
     pub fn as_json(&self) -> &str {
         &self.json
     }
 
-    /// Whether there is data and no instruction, which some accounts refuse with `TooFew`.
+    /// Whether the completion has data and no instruction. Some accounts refuse that with `TooFew`.
     pub const fn is_data_alone(&self) -> bool {
         self.data_alone
     }
@@ -83,7 +83,7 @@ impl CheckedCompletion {
     /// The same data with a `goto` as the only instruction.
     ///
     /// # Errors
-    /// Never for a completion that was checked; the type says so to avoid a panic.
+    /// Does not happen for a checked completion; the result only avoids a panic.
     pub fn with_goto(&self, step: Step) -> Result<Self, CompletionError> {
         let body: Body =
             serde_json::from_str(&self.json).map_err(|error| CompletionError::Shape(error.into()))?;

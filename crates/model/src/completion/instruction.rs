@@ -8,31 +8,31 @@ use crate::limits::{CompletionError, MAX_BUTTONS, MAX_SHOW_UNITS};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "handler", content = "params", rename_all = "lowercase")]
 pub enum Instruction {
-    /// Says something to the customer.
+    /// The bot says something to the customer.
     Show(Show),
-    /// Sends the bot to a step.
+    /// The bot goes to a step.
     Goto(Step),
 }
 
-/// Something that the bot says to the customer: at most 80 UTF-16 units.
+/// A message of the bot to the customer: at most 80 UTF-16 units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Show {
     /// A text.
     Text {
-        /// What is said.
+        /// The text.
         value: String,
     },
     /// A text with buttons to press, at most 25.
     Buttons {
-        /// What is said.
+        /// The text.
         value: String,
-        /// The buttons' texts.
+        /// The texts of the buttons.
         buttons: Vec<String>,
     },
     /// A text with buttons that open URLs, at most 25.
     ButtonsUrl {
-        /// What is said.
+        /// The text.
         value: String,
         /// The buttons.
         buttons: Vec<Button>,
@@ -55,7 +55,7 @@ impl Show {
         Self::ButtonsUrl { value: value.into(), buttons: buttons.into_iter().collect() }
     }
 
-    /// Holds the text and the buttons against Kommo's limits. `index` says which handler it is, from 0.
+    /// Checks the text and the buttons against Kommo's limits. `index` is the position in `execute_handlers`, from 0.
     pub(super) fn check(&self, index: usize) -> Result<(), CompletionError> {
         let (value, buttons) = match self {
             Self::Text { value } => (value, None),
@@ -74,38 +74,39 @@ impl Show {
     }
 }
 
-/// A button that opens a URL. Kommo's two documents disagree about its form, so both can be sent.
+/// A button that opens a URL. Kommo documents two forms in two places, so both are supported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Button {
-    /// The URL alone, as in the API reference.
+    /// Only a URL, as in the API reference.
     Url(String),
-    /// A text and its URL, as in the documentation of bots.
+    /// A text and a URL, as in the documentation of bots.
     Link {
-        /// What the button says.
+        /// The text on the button.
         text: String,
-        /// What it opens.
+        /// The URL that the button opens.
         url: String,
     },
 }
 
-/// Where a bot goes on: a step of the widget's own JSON. A wrong number makes the bot loop forever.
+/// The step at which a bot continues. The number refers to the widget's own JSON; a wrong number makes the bot loop
+/// forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Step {
     /// The question of a step.
     Question {
-        /// Counts the steps of the widget's JSON, from 0.
+        /// The index of the step in the widget's JSON, from 0.
         step: u32,
     },
     /// The answer of a step.
     Answer {
-        /// Counts the steps of the widget's JSON, from 0.
+        /// The index of the step in the widget's JSON, from 0.
         step: u32,
     },
     /// The end of a step.
     Finish {
-        /// Counts the steps of the widget's JSON, from 0.
+        /// The index of the step in the widget's JSON, from 0.
         step: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! Every limit of a completion, kept and broken.
+//! Completions within each limit and beyond it.
 
 use serde_json::json;
 
@@ -96,7 +96,7 @@ fn data_is_an_object_or_an_array() {
 }
 
 #[test]
-fn data_that_could_not_be_read_back_is_refused() {
+fn data_too_deep_to_read_back_is_refused() {
     let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| Value::Array(vec![inner]));
     let deepest = Completion::new().with_data(nested(64)).check().unwrap();
     assert_eq!(CheckedCompletion::from_json(deepest.as_json()).unwrap(), deepest);
@@ -105,29 +105,29 @@ fn data_that_could_not_be_read_back_is_refused() {
 }
 
 #[test]
-fn a_completion_has_a_mebibyte_and_not_a_byte_more() {
+fn completion_has_at_most_one_mebibyte() {
     let around = r#"{"data":{"text":""}}"#.len();
     let sized = |bytes: usize| Completion::new().data("text", "x".repeat(bytes - around));
     let largest = sized(1 << 20).check().unwrap();
     assert_eq!(largest.as_json().len(), 1 << 20);
     assert_eq!(sized((1 << 20) + 1).check(), Err(CompletionError::TooLarge { found: (1 << 20) + 1 }));
-    // What was refused as TooFew is sent again all the same.
+    // A completion refused with TooFew is sent again with a goto, even if that exceeds the limit.
     assert!(largest.with_goto(Step::question(1)).is_ok());
 }
 
 #[test]
-fn a_float_that_json_has_no_form_for_is_a_mistake_and_not_null() {
+fn float_that_json_cannot_express_is_a_mistake_and_not_null() {
     for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let error = Completion::success().data("price", json!({})).data("price", vec![Some(number)]).check();
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("`price`") && error.contains("no number"), "{error}");
+        assert!(error.contains("`price`") && error.contains("JSON cannot express"), "{error}");
     }
     let null = Completion::new().data("price", None::<f64>).check().unwrap();
     assert_eq!(null.as_json(), r#"{"data":{"price":null}}"#);
 }
 
 #[test]
-fn json_from_outside_is_held_to_the_same_limits() {
+fn json_from_outside_has_the_same_limits() {
     assert!(CheckedCompletion::from_json("{}").unwrap().is_data_alone());
     assert_eq!(
         CheckedCompletion::from_json(r#"{"execute_handlers":[]}"#),

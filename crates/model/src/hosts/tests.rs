@@ -41,7 +41,7 @@ fn only_allowed_hosts_over_https_get_a_bearer() {
 }
 
 #[test]
-fn insecure_still_keeps_the_allow_list() {
+fn allow_list_applies_even_if_insecure() {
     let rules = rules(&["127.0.0.1:8090", "[::1]:80"], true);
     for (url, allowed) in [
         ("http://127.0.0.1:8090/", true),
@@ -56,7 +56,7 @@ fn insecure_still_keeps_the_allow_list() {
 }
 
 #[test]
-fn patterns_are_hosts_and_nothing_more() {
+fn pattern_is_a_host_with_an_optional_port() {
     for good in ["*.kommo.com", "a.kommo.com", "127.0.0.1:8090", "[::1]:8090", "a.kommo.com:443"] {
         assert_eq!(good.parse::<HostPattern>().unwrap().to_string(), good);
     }

@@ -1,4 +1,4 @@
-//! What is repaired in JSON, and what is left as it is.
+//! JSON that is repaired, and JSON that is left unchanged.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn read(text: &[u8]) -> Value {
 }
 
 #[test]
-fn halves_of_characters_become_replacement_characters() {
+fn half_characters_become_replacement_characters() {
     for (text, expected) in [
         (&br#""\ud83d""#[..], json!("\u{fffd}")),
         (br#""Hi \ud83d!""#, json!("Hi \u{fffd}!")),
@@ -32,7 +32,7 @@ fn halves_of_characters_become_replacement_characters() {
 }
 
 #[test]
-fn numbers_that_no_machine_type_holds_become_their_digits() {
+fn inexact_numbers_become_strings_of_their_digits() {
     for exact in [
         "0",
         "-1",
@@ -69,7 +69,7 @@ fn numbers_that_no_machine_type_holds_become_their_digits() {
 }
 
 #[test]
-fn what_is_no_json_is_left_to_the_parser() {
+fn invalid_json_is_left_to_the_parser() {
     for text in [
         "",
         "{",
@@ -92,7 +92,7 @@ fn what_is_no_json_is_left_to_the_parser() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_repaired_without_a_panic_and_once(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+    fn repairing_any_bytes_twice_changes_nothing_more(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
         let once = repaired(&bytes).into_owned();
         let twice = repaired(once.as_bytes()).into_owned();
         prop_assert_eq!(twice.trim_ascii(), once.trim_ascii());
@@ -106,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn good_json_stays_as_it_is(text in any::<String>(), whole: i64, fraction in prop::num::f64::NORMAL) {
+    fn valid_json_is_not_changed(text in any::<String>(), whole: i64, fraction in prop::num::f64::NORMAL) {
         let good = json!({"text": text, "list": [whole, fraction, null, true]}).to_string();
         prop_assert_eq!(repaired(good.as_bytes()), good.as_str());
     }

@@ -15,7 +15,7 @@ fn ceilings_double_up_to_the_cap() {
 }
 
 #[test]
-fn full_jitter_takes_a_part_of_the_ceiling() {
+fn full_jitter_scales_the_whole_ceiling() {
     assert_eq!(Backoff::STANDARD.delay(3, 0.0), Duration::ZERO);
     assert_eq!(Backoff::STANDARD.delay(3, 0.5), Duration::from_secs(1));
     assert_eq!(Backoff::STANDARD.delay(3, 1.0), Duration::from_secs(2));
@@ -23,7 +23,7 @@ fn full_jitter_takes_a_part_of_the_ceiling() {
 }
 
 #[test]
-fn handlers_wait_at_least_half_of_each_ceiling() {
+fn handler_delays_are_at_least_half_of_each_ceiling() {
     let backoff = HandlerPolicy::default().backoff();
     let delays = |jitter: f64| (1..=6).map(|n| backoff.delay(n, jitter).as_millis()).collect::<Vec<_>>();
     assert_eq!(delays(0.0), [250, 500, 1_000, 2_000, 4_000, 4_166]);
@@ -41,7 +41,7 @@ fn the_cap_of_a_handler_grows_with_its_time_to_answer() {
 }
 
 #[test]
-fn an_attempt_that_would_come_too_late_is_moved_to_the_last_moment() {
+fn attempt_that_would_be_too_late_starts_at_the_last_moment() {
     // The delay, how much time is left to answer, and when the attempt begins, in milliseconds.
     for (delay, left, begins) in [
         (0, 50_000, Some(0)),
@@ -66,7 +66,7 @@ fn an_attempt_that_would_come_too_late_is_moved_to_the_last_moment() {
     );
 }
 
-/// When the attempts of a job begin that all fail, counted from receipt; each takes `takes`.
+/// The starts of a job's attempts, counted from receipt, if each takes `takes` and fails.
 fn attempts(policy: &HandlerPolicy, jitter: &[f64], takes: Duration) -> Vec<Duration> {
     let answer_by = NOW + policy.answer_within;
     let (mut begins, mut all) = (NOW, Vec::new());
@@ -84,7 +84,7 @@ fn attempts(policy: &HandlerPolicy, jitter: &[f64], takes: Duration) -> Vec<Dura
 
 proptest! {
     #[test]
-    fn no_attempt_is_one_too_many_or_begins_too_late(
+    fn attempts_keep_their_number_and_their_deadline(
         jitter in prop::collection::vec(0.0..=1.0, 1..12),
         max_attempts in 1_u32..40,
         answer_within in 1_u64..200_000,
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn at_the_defaults_an_outage_of_up_to_24_s_leaves_an_attempt_after_its_end(
+    fn with_the_defaults_an_attempt_follows_an_outage_of_up_to_24_s(
         jitter in prop::collection::vec(0.0..=1.0, 1..12),
         outage in 0_u64..=24_000,
         takes in 0_u64..30_000,

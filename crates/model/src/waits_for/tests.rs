@@ -43,7 +43,7 @@ fn wait(cause: WaitCause, until: Option<i64>) -> AccountWait {
 }
 
 #[test]
-fn every_reason_to_wait_is_named_with_what_to_do() {
+fn each_reason_to_wait_comes_with_advice() {
     let now = WaitContext {
         now: at(10),
         is_served: Some(true),
@@ -78,7 +78,7 @@ fn every_reason_to_wait_is_named_with_what_to_do() {
             Some(12),
         ),
         (running, None, now, "handler", "handler runs", "fallback", Some(50)),
-        (delivering(9, Some(70)), None, refused, "response", "on its way", "nothing", None),
+        (delivering(9, Some(70)), None, refused, "response", "in flight", "no action", None),
         (delivering(9, None), None, now, "turn", "its turn", "delivery.concurrency", None),
         (delivering(30, None), Some("503"), now, "delivery_retry", "(503)", "give_up_after", Some(30)),
         (delivering(9, None), None, refused, "unauthorized", "said unauthorized", "do that", Some(40)),
@@ -123,7 +123,7 @@ fn every_reason_to_wait_is_named_with_what_to_do() {
             None,
             WaitContext { is_served: Some(false), ..refused },
             "bridge",
-            "no bridge works",
+            "no bridge serves",
             "serve",
             None,
         ),
@@ -142,7 +142,7 @@ fn every_reason_to_wait_is_named_with_what_to_do() {
             WaitContext { is_served: None, ..now },
             "turn",
             "its turn",
-            "nothing",
+            "no action",
             None,
         ),
     ] {

@@ -113,7 +113,7 @@ fn stuck_bot_reports_the_reason() {
     let rows = [
         (json!([show("x")]), "without an exit"),
         (json!([goto(7)]), "no step 7"),
-        (json!([goto(0)]), "in a circle"),
+        (json!([goto(0)]), "leads back endlessly"),
         (json!([{ "handler": "find" }]), "`find`"),
         (json!([{ "handler": "widget_request" }]), "no `url`"),
         (json!([{ "handler": "exits" }]), "no `value`"),

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::super::{Options, Simulator};
-use super::{client, moved_clock, simulator, status_with, tokens};
+use super::{adjustable_clock, client, simulator, status_with, tokens};
 
 fn query(url: &str) -> HashMap<String, String> {
     url::Url::parse(url).unwrap().query_pairs().into_owned().collect()
@@ -36,7 +36,7 @@ fn claims(token: &str) -> Value {
 
 #[tokio::test]
 async fn code_from_the_page_can_be_exchanged_for_tokens() {
-    let (clock, _) = moved_clock();
+    let (clock, _) = adjustable_clock();
     let kommo = Simulator::start(Options { clock, ..Options::default() }).await.unwrap();
     kommo.set_redirect_uri("http://bridge.test/oauth/callback?a=b");
     let (status, location) = page(&kommo, "&state=s%20t&mode=post_message").await;
@@ -97,7 +97,7 @@ async fn user_can_refuse_and_an_unknown_client_gets_no_page() {
 
 #[tokio::test]
 async fn code_expires_after_twenty_minutes() {
-    let (clock, seconds) = moved_clock();
+    let (clock, seconds) = adjustable_clock();
     let kommo = Simulator::start(Options { clock, ..Options::default() }).await.unwrap();
     let [young, old] = [(); 2].map(|()| code(&kommo.callback_url("s").unwrap()));
     seconds.fetch_add(1199, Ordering::Relaxed);

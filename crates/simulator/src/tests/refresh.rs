@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::{Fault, Options, Simulator};
-use super::{client, moved_clock, ordinary, refresh, simulator, status_with};
+use super::{adjustable_clock, client, ordinary, refresh, simulator, status_with};
 
 fn pair(answer: &(u16, Value)) -> (String, String) {
     assert_eq!(answer.0, 200, "{}", answer.1);
@@ -92,7 +92,7 @@ async fn outage_of_the_token_endpoint_does_not_affect_the_api() {
 
 #[tokio::test]
 async fn expired_access_token_is_refused_until_a_refresh() {
-    let (clock, seconds) = moved_clock();
+    let (clock, seconds) = adjustable_clock();
     let access_token_lifetime = Duration::from_secs(60);
     let kommo =
         Simulator::start(Options { clock, access_token_lifetime, ..Options::default() }).await.unwrap();

@@ -106,7 +106,7 @@ async fn handlers_of_the_continue_run_and_goto_an_earlier_step_asks_again() {
         { "handler": "goto", "params": { "type": "question", "step": 9 } },
     ] });
     let bot =
-        kommo.widget_bot(WidgetOrder { widget: kommo_widget(&kommo), ..WidgetOrder::default() }).unwrap();
+        kommo.widget_bot(WidgetOrder { widget: last_widget(&kommo), ..WidgetOrder::default() }).unwrap();
     assert_eq!(resume(&kommo, &bot, lost).await.0, 202);
     let report = bot.ended().await;
     assert_eq!((report.exit, report.stuck.as_deref()), (None, Some("goto: there is no step 9")));
@@ -114,7 +114,7 @@ async fn handlers_of_the_continue_run_and_goto_an_earlier_step_asks_again() {
 }
 
 /// The code of the last uploaded widget.
-fn kommo_widget(kommo: &Simulator) -> String {
+fn last_widget(kommo: &Simulator) -> String {
     kommo.uploaded_widgets().last().unwrap().code.clone()
 }
 

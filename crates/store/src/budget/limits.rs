@@ -16,11 +16,11 @@ const TOTAL_PART: u64 = 2;
 /// How many bytes an account may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Of unfinished jobs.
+    /// In bodies of its unfinished jobs.
     pub(crate) unfinished: u64,
-    /// Of all jobs.
+    /// In bodies of all its jobs.
     pub(crate) stored: u64,
-    /// Of all jobs of all accounts together.
+    /// In bodies of all jobs of all accounts together.
     pub(crate) total: u64,
 }
 
@@ -42,8 +42,8 @@ impl Limits {
     }
 }
 
-/// Returns the bytes to which an account above `share` is reduced: somewhat less, so that not every further job calls for
-/// another pass.
+/// Returns the bytes to which an account above `share` is reduced. They are somewhat fewer than `share`, so that the
+/// next job does not need another pass.
 pub(crate) const fn low_water(share: u64) -> u64 {
     share / 16 * 15
 }

@@ -30,8 +30,8 @@ impl Accounts<'_> {
     }
 
     /// Connects an account after an authorization. The account becomes active, whatever its state was. Returns the
-    /// generation of its tokens. Returns `None` and changes nothing if the account is known at an address that it may not
-    /// move away from.
+    /// generation of its tokens. Returns `None` and changes nothing if the account is known at another address and
+    /// [`NewConnection::moves_from`] does not name that address.
     ///
     /// # Errors
     /// The store cannot be written.

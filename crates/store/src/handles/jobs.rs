@@ -29,8 +29,8 @@ impl Jobs<'_> {
         self.0.accept(job, within).await
     }
 
-    /// Claims up to `limit` due jobs of `handler` for `lease`. Jobs whose time to answer is over are left to
-    /// [`claim_overdue`](Self::claim_overdue).
+    /// Claims up to `limit` due jobs of `handler` for `lease`. Does not claim overdue jobs, which have run out
+    /// of time to answer: [`claim_overdue`](Self::claim_overdue) does.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -43,7 +43,7 @@ impl Jobs<'_> {
         self.0.claim_work(handler, limit, lease).await
     }
 
-    /// Claims up to `limit` queued jobs of any handler whose time to answer is over.
+    /// Claims up to `limit` overdue jobs, of any handler. An overdue job is queued and has run out of time to answer.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -108,7 +108,7 @@ impl Jobs<'_> {
         self.0.find(prefix).await
     }
 
-    /// For each of these ids, returns how many leading digits identify its job in the store.
+    /// Returns, for each of these ids, how many leading digits identify its job in the store.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -116,7 +116,7 @@ impl Jobs<'_> {
         self.0.unique_digits(ids).await
     }
 
-    /// Returns the numbers of jobs and bytes.
+    /// Returns the numbers of jobs and bytes in the store.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -141,10 +141,11 @@ impl Jobs<'_> {
     }
 
     /// Cancels the unfinished jobs of these accounts, with `why` as their last error. Returns how many. A single read
-    /// beside the writer finds the jobs; the writer then cancels them in chunks, so that other writes can run in between.
+    /// beside the writer finds the jobs; the writer then cancels them in chunks, so that other writes can run in
+    /// between.
     ///
     /// # Errors
-    /// The store cannot be read or written. Some jobs may be cancelled by then.
+    /// The store cannot be read or written. Some jobs may already be cancelled.
     pub async fn cancel_accounts(
         self,
         account_ids: &[AccountId],
@@ -166,7 +167,7 @@ impl Jobs<'_> {
     /// Takes each job at most once, even if it dies again in the meantime.
     ///
     /// # Errors
-    /// The store cannot be read or written. Some jobs may be retried by then.
+    /// The store cannot be read or written. Some jobs may already be retried.
     pub async fn retry_dead(
         self,
         handler: Option<HandlerName>,
@@ -175,7 +176,7 @@ impl Jobs<'_> {
         self.0.retry_dead(handler, force).await
     }
 
-    /// Makes those deliveries to `origin` due that Kommo refused because of their account. Returns how many.
+    /// Makes the deliveries to `origin` that Kommo refused because of their account due now. Returns how many.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -191,7 +192,7 @@ impl Jobs<'_> {
         self.0.waiting_deliveries().await
     }
 
-    /// Returns those of `origins` that have unfinished deliveries.
+    /// Returns the origins among `origins` that have unfinished deliveries.
     ///
     /// # Errors
     /// The store cannot be read.

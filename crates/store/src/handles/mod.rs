@@ -1,4 +1,4 @@
-//! The public face of the store: the store itself, and a borrowed handle for each subject.
+//! The public interface of the store: the store itself, and a borrowed handle for each subject.
 
 mod accounts;
 mod jobs;

@@ -1,5 +1,5 @@
-//! The handle for the OAuth data: pairs of account and address seen in tokens, codes that await confirmation, used links,
-//! and calls that announce that an account was disconnected.
+//! The handle for the OAuth data: pairs of account and address seen in tokens, codes that await confirmation, used
+//! links, and calls that announce that an account was disconnected.
 
 use model::{AccountKey, Timestamp};
 
@@ -27,7 +27,7 @@ impl OAuth<'_> {
         self.0.add_pairs(pairs).await
     }
 
-    /// Stores a code until it is taken or has expired.
+    /// Stores a code until a caller takes it or it expires, within `limits`.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -35,7 +35,7 @@ impl OAuth<'_> {
         self.0.keep_code(code, limits).await
     }
 
-    /// Returns the codes that have not expired by both clocks, newest first.
+    /// Returns the codes that are still valid by the calendar or by the service time, newest first.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -43,7 +43,7 @@ impl OAuth<'_> {
         self.0.kept_codes().await
     }
 
-    /// Removes a code and returns it, so that no one else exchanges it too; `None` if it is gone.
+    /// Removes a code and returns it, so that no other caller can exchange it; `None` if it is gone.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -65,8 +65,8 @@ impl OAuth<'_> {
         self.0.use_state(nonce, code_hash, until).await
     }
 
-    /// Records a signed call that announces that an account was disconnected. If `pending`, the call waits to be settled.
-    /// Returns whether it is the first such call for this account and integration.
+    /// Records a signed call that announces that an account was disconnected. If `pending`, the call waits to be
+    /// settled. Returns whether it is the first such call for this account and integration.
     ///
     /// # Errors
     /// The store cannot be written.

@@ -15,7 +15,8 @@ use crate::{Role, StoreError};
 pub struct Store(pub(crate) Arc<Engine>);
 
 impl Store {
-    /// Opens `url`. An owner first frees the claims of a dead owner, so that all of its work resumes at once.
+    /// Opens the store at `url`. An owner first frees the claims of the previous owner, so that their jobs resume at
+    /// once.
     ///
     /// # Errors
     /// The store cannot be opened, another process owns it, or a newer version made it.
@@ -26,7 +27,7 @@ impl Store {
     /// Opens the store at `url` as an observer; `None` if it does not exist yet.
     ///
     /// # Errors
-    /// The store exists and cannot be opened.
+    /// The store exists but cannot be opened.
     pub async fn observe(url: &str, clock: Clock) -> Result<Option<Self>, StoreError> {
         if Engine::is_there(url)? { Self::open(url, Role::Observer, clock).await.map(Some) } else { Ok(None) }
     }
@@ -61,7 +62,7 @@ impl Store {
         &self.0.delivery
     }
 
-    /// Tests whether the store can be written and the next start would find it. The write changes no job.
+    /// Tests whether the store can be written and whether the next start would find it. The test changes no job.
     ///
     /// # Errors
     /// It cannot be written, or its file is no longer at its path.

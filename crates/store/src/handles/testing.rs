@@ -1,5 +1,4 @@
-//! Test helpers for this crate and its users: they bring a store into a state that otherwise takes time or a failing
-//! disk.
+//! Test helpers for this crate and its users. They bring a store into states that otherwise take time or a failing disk.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -52,7 +51,7 @@ impl<'s> Jobs<'s> {
 }
 
 impl Maintenance<'_> {
-    /// Drops bodies beyond the budget, as maintenance does.
+    /// Drops the bodies of accounts beyond their budget, as maintenance does.
     ///
     /// # Panics
     /// The store cannot be written.

@@ -1,13 +1,13 @@
-//! Which lane the room checks next: an ordered structure without I/O or a clock.
+//! Decides which lane the room checks next. Pure: no I/O and no clock.
 //!
-//! A lane with waiting jobs is in exactly one state. It is due *later*, waits in the *line*, is *out* (its room asks
-//! whether it may proceed), or is *parked*. A parked lane cannot proceed, so its room does not check it until a moment
-//! comes or an event frees it. The cost of a round thus grows with the lanes that can proceed, not with the lanes that
-//! wait.
+//! A lane with waiting jobs is in exactly one state. It is due *later*, is in the *ready* queue, is *taken* (its room
+//! asks whether it may proceed), or is *parked*. A parked lane cannot proceed, so its room does not check it until a
+//! set time or until an event frees it. So the cost of a round grows with the lanes that can proceed, not with the
+//! lanes that wait.
 //!
-//! The line is round-robin: a lane that was served goes to its end, even if it is parked before it joins the line again.
-//! So two lanes that one event frees, such as those of a moved account, take turns. Operations over all lanes, such as
-//! finding the earliest due time, are for rooms with few lanes.
+//! The ready queue is round-robin: a lane that was served goes to its end, even if it is parked before it becomes ready
+//! again. So two lanes that one event frees, such as those of a moved account, take turns. Operations over all lanes,
+//! such as finding the earliest due time, are for rooms with few lanes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use model::Timestamp;
 
 /// A parked lane is checked after this time at the latest, in case the event that should free it was missed.
 const MAX_PARKED: Duration = Duration::from_secs(60);
-/// The same for a lane that only an event can free.
+/// The same limit for a lane that only an event can free.
 const MAX_PARKED_FOR_EVENT: Duration = Duration::from_secs(5);
 
 /// The lanes of a room that have waiting jobs.
@@ -25,14 +25,15 @@ const MAX_PARKED_FOR_EVENT: Duration = Duration::from_secs(5);
 pub(crate) struct LaneQueue {
     lanes: HashMap<Arc<str>, Lane>,
     later: BTreeSet<(Timestamp, Arc<str>)>,
-    line: BTreeMap<Turn, Arc<str>>,
+    ready: BTreeMap<Turn, Arc<str>>,
     next_turn: Turn,
     parked: BTreeSet<(Duration, Arc<str>)>,
-    /// Parked lanes that wait for more permits, in the order in which they were parked.
-    crowd: BTreeMap<Turn, Arc<str>>,
-    /// Lanes that wait under another name than their own, by that name.
+    /// Parked lanes that wait for a permit, in the order in which they were parked.
+    permit_waiters: BTreeMap<Turn, Arc<str>>,
+    /// Lanes that wait under an alias, by alias.
     aliases: HashMap<Arc<str>, Vec<Arc<str>>>,
-    out: Vec<Arc<str>>,
+    /// The lanes that were taken since the last round began.
+    taken: Vec<Arc<str>>,
 }
 
 type Turn = u64;
@@ -42,23 +43,23 @@ struct Lane {
     /// When the earliest of its jobs is due.
     due: Timestamp,
     state: LaneState,
-    /// Its position in the line. Lanes that were served earlier come first.
+    /// Its position in the ready queue. Lanes that were served earlier come first.
     turn: Turn,
-    /// The name under which it waits, if not its own.
+    /// The name under which it waits; `None` for its own name.
     alias: Option<Arc<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LaneState {
     Later,
-    Line,
-    Out {
-        /// An event came after the lane was taken, so what the room knows may be out of date.
+    Ready,
+    Taken {
+        /// Whether an event came after the lane was taken, so that the room's decision may be out of date.
         changed: bool,
     },
     Parked {
         until: Duration,
-        crowd: Option<Turn>,
+        permit_turn: Option<Turn>,
     },
 }
 
@@ -96,7 +97,7 @@ impl LaneQueue {
             (None, _) => self.remove(lane),
             (Some(due), None) => self.insert(lane.into(), due),
             // The room has claimed jobs of this lane, so its turn is over.
-            (Some(due), Some(LaneState::Out { .. })) => {
+            (Some(due), Some(LaneState::Taken { .. })) => {
                 self.set_due(lane, due);
                 self.was_served(lane);
                 self.move_to(lane, LaneState::Later);
@@ -111,7 +112,7 @@ impl LaneQueue {
             self.lanes.keys().filter(|lane| !due.contains_key(*lane)).cloned().collect();
         gone.iter().for_each(|lane| self.remove(lane));
         let mut due = Vec::from_iter(due);
-        // New lanes join the line in this order.
+        // New lanes become ready in this order.
         due.sort_by_key(|(_, due)| *due);
         for (lane, due) in due {
             if self.lanes.contains_key(&lane) {
@@ -122,12 +123,11 @@ impl LaneQueue {
         }
     }
 
-    /// Starts a round: lanes that are due, and lanes whose parking has ended, join the line.
-    ///
-    /// So do lanes that were out when the last round ended, because their claim failed.
+    /// Starts a round: lanes that are due, and lanes whose parking has ended, become ready. So do lanes that are still
+    /// taken from the last round, because their claim failed.
     pub(crate) fn begin(&mut self, now: Timestamp, elapsed: Duration) {
-        for lane in std::mem::take(&mut self.out) {
-            if self.lanes.get(&lane).is_some_and(|known| matches!(known.state, LaneState::Out { .. })) {
+        for lane in std::mem::take(&mut self.taken) {
+            if self.lanes.get(&lane).is_some_and(|known| matches!(known.state, LaneState::Taken { .. })) {
                 self.move_to(&lane, LaneState::Later);
             }
         }
@@ -141,15 +141,15 @@ impl LaneQueue {
             && *due <= now
         {
             let lane = lane.clone();
-            self.move_to(&lane, LaneState::Line);
+            self.move_to(&lane, LaneState::Ready);
         }
     }
 
-    /// Takes the first lane from the line. The caller then parks it, puts it back or claims for it.
+    /// Takes the first ready lane. The caller then parks it, puts it back or claims jobs of it.
     pub(crate) fn take(&mut self) -> Option<Arc<str>> {
-        let lane = self.line.first_key_value()?.1.clone();
-        self.move_to(&lane, LaneState::Out { changed: false });
-        self.out.push(lane.clone());
+        let lane = self.ready.first_key_value()?.1.clone();
+        self.move_to(&lane, LaneState::Taken { changed: false });
+        self.taken.push(lane.clone());
         Some(lane)
     }
 
@@ -171,19 +171,19 @@ impl LaneQueue {
     pub(crate) fn park(&mut self, lane: &str, until: Option<Duration>, elapsed: Duration) {
         let latest = elapsed + until.map_or(MAX_PARKED_FOR_EVENT, |_| MAX_PARKED);
         let until = until.map_or(latest, |until| until.min(latest));
-        self.leave(lane, LaneState::Parked { until, crowd: None });
+        self.leave(lane, LaneState::Parked { until, permit_turn: None });
     }
 
-    /// Parks `lane`, which was taken, until it can get more permits.
+    /// Parks `lane`, which was taken, until it can get a permit.
     pub(crate) fn park_for_place(&mut self, lane: &str, elapsed: Duration) {
-        let crowd = Some(self.turn());
-        self.leave(lane, LaneState::Parked { until: elapsed + MAX_PARKED_FOR_EVENT, crowd });
+        let permit_turn = Some(self.turn());
+        self.leave(lane, LaneState::Parked { until: elapsed + MAX_PARKED_FOR_EVENT, permit_turn });
     }
 
-    /// Puts `lane`, which was taken, back at the front of the line, because its obstacle holds up all lanes.
+    /// Puts `lane`, which was taken, back at the front of the ready queue, because its obstacle stops all lanes.
     pub(crate) fn put_back(&mut self, lane: &str) {
-        if let Some(LaneState::Out { .. }) = self.lanes.get(lane).map(|known| known.state) {
-            self.move_to(lane, LaneState::Line);
+        if let Some(LaneState::Taken { .. }) = self.lanes.get(lane).map(|known| known.state) {
+            self.move_to(lane, LaneState::Ready);
         }
     }
 
@@ -194,17 +194,17 @@ impl LaneQueue {
         for lane in self.aliases.get(name).cloned().unwrap_or_default() {
             freed |= self.free(&lane);
         }
-        // One lane at a time. Each of these lanes already holds a permit, and the release of that permit frees it at the
+        // Free one lane at a time. Each of these lanes already holds a permit, so its release frees the lane at the
         // latest.
-        if let Some(lane) = self.crowd.first_key_value().map(|(_, lane)| lane.clone()) {
+        if let Some(lane) = self.permit_waiters.first_key_value().map(|(_, lane)| lane.clone()) {
             freed |= self.free(&lane);
         }
-        freed || !self.line.is_empty()
+        freed || !self.ready.is_empty()
     }
 
     /// Returns the time until a job becomes due or a parking ends, unless an event comes earlier.
     pub(crate) fn next_poll(&self, now: Timestamp, elapsed: Duration) -> Option<Duration> {
-        if !self.line.is_empty() {
+        if !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
         let due = self.later.first().map(|(due, _)| due.since(now));
@@ -214,7 +214,7 @@ impl LaneQueue {
 
     fn free(&mut self, lane: &str) -> bool {
         match self.lanes.get_mut(lane).map(|known| &mut known.state) {
-            Some(LaneState::Out { changed }) => {
+            Some(LaneState::Taken { changed }) => {
                 *changed = true;
                 true
             }
@@ -222,15 +222,15 @@ impl LaneQueue {
                 self.move_to(lane, LaneState::Later);
                 true
             }
-            Some(LaneState::Later | LaneState::Line) | None => false,
+            Some(LaneState::Later | LaneState::Ready) | None => false,
         }
     }
 
-    /// Moves a lane that was taken into `state`. If an event came in the meantime, the lane is checked again instead.
+    /// Moves a lane that was taken into `state`. If an event came after it was taken, the next round checks it instead.
     fn leave(&mut self, lane: &str, state: LaneState) {
         match self.lanes.get(lane).map(|known| known.state) {
-            Some(LaneState::Out { changed: false }) => self.move_to(lane, state),
-            Some(LaneState::Out { changed: true }) => self.move_to(lane, LaneState::Later),
+            Some(LaneState::Taken { changed: false }) => self.move_to(lane, state),
+            Some(LaneState::Taken { changed: true }) => self.move_to(lane, LaneState::Later),
             _ => {}
         }
     }
@@ -279,13 +279,13 @@ impl LaneQueue {
             LaneState::Later => {
                 self.later.insert((known.due, name));
             }
-            LaneState::Line => {
-                self.line.insert(known.turn, name);
+            LaneState::Ready => {
+                self.ready.insert(known.turn, name);
             }
-            LaneState::Out { .. } => {}
-            LaneState::Parked { until, crowd } => {
-                if let Some(turn) = crowd {
-                    self.crowd.insert(turn, name.clone());
+            LaneState::Taken { .. } => {}
+            LaneState::Parked { until, permit_turn } => {
+                if let Some(turn) = permit_turn {
+                    self.permit_waiters.insert(turn, name.clone());
                 }
                 self.parked.insert((until, name));
             }
@@ -299,14 +299,14 @@ impl LaneQueue {
             LaneState::Later => {
                 self.later.remove(&(known.due, name.clone()));
             }
-            LaneState::Line => {
-                self.line.remove(&known.turn);
+            LaneState::Ready => {
+                self.ready.remove(&known.turn);
             }
-            LaneState::Out { .. } => {}
-            LaneState::Parked { until, crowd } => {
+            LaneState::Taken { .. } => {}
+            LaneState::Parked { until, permit_turn } => {
                 self.parked.remove(&(until, name.clone()));
-                if let Some(turn) = crowd {
-                    self.crowd.remove(&turn);
+                if let Some(turn) = permit_turn {
+                    self.permit_waiters.remove(&turn);
                 }
             }
         }

@@ -13,7 +13,7 @@ pub struct NewConnection {
     pub origin: Arc<str>,
     /// Its tokens.
     pub tokens: SealedTokens,
-    /// The address that the account may move away from, if the store knows it at another one.
+    /// The address from which the account may move, if the store knows it at another address.
     pub moves_from: Option<Arc<str>>,
     /// The random part of the `state` of the link that led here; `None` if there was no link.
     pub state: Option<[u8; 16]>,
@@ -40,7 +40,7 @@ pub enum Renewal {
         /// The new pair.
         tokens: SealedTokens,
     },
-    /// The renewal failed; the tokens stay as they are.
+    /// The renewal failed; the tokens are unchanged.
     Failed,
     /// The tokens are no longer valid.
     Stopped(Authorization),

@@ -10,7 +10,7 @@ use model::{JobId, StateName, Timestamp};
 pub struct Accepted {
     /// The job that the request belongs to.
     pub id: JobId,
-    /// Whether the request is a repetition; `id` is then the job of the first one.
+    /// Whether the request is a repetition; `id` is then the job of the first request.
     pub duplicate: bool,
 }
 
@@ -36,13 +36,13 @@ pub struct LongestDue {
     pub retries_first: bool,
 }
 
-/// The contents of the store in numbers.
+/// The numbers of jobs and bytes in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// The number of jobs in each state. Every state has an entry.
     pub jobs: BTreeMap<StateName, u64>,
-    /// The receipt of the job that has waited longest for a worker. If someone set the calendar in the meantime, this is
-    /// now minus the time that the job has waited.
+    /// When the job that has waited longest for a worker was received. If someone set the calendar in the meantime,
+    /// this is now minus the time that the job has waited.
     pub oldest_queued: Option<Timestamp>,
     /// Bytes of the bodies of unfinished jobs.
     pub unfinished_bytes: u64,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::AccountId;
 
-/// How long finished jobs are kept. A job reaches an age only when both the calendar and the service time have passed it.
+/// How long finished jobs are kept. A job is old enough only if both the calendar and the service time say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// The time from a job's end until it is deleted.

@@ -1,4 +1,4 @@
-//! The values that go into a store and come out of it, whatever the database.
+//! The values that go into a store and come out of it. They do not depend on the database.
 
 mod accounts;
 mod jobs;

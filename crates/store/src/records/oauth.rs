@@ -15,7 +15,7 @@ pub struct Pair {
     pub account_id: AccountId,
 }
 
-/// An encrypted code, as it is stored.
+/// An encrypted code.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedCode {
     /// The id of the key that encrypted it.

@@ -7,9 +7,9 @@ use model::{FallbackReason, HandlerName};
 pub struct RecentOutcomes {
     /// The number of jobs that have a completion.
     pub jobs: u64,
-    /// The jobs among them with the fallback, by handler and reason, most frequent first.
+    /// How many of these jobs have the fallback, by handler and reason, most frequent first.
     pub fallbacks: Vec<FallbackCount>,
-    /// Whether there are too many jobs, so that only the newest were counted.
+    /// Whether only the newest jobs were counted, because there are too many.
     pub is_sample: bool,
 }
 
@@ -25,7 +25,7 @@ pub struct FallbackCount {
 }
 
 impl RecentOutcomes {
-    /// Returns how many bots get the fallback.
+    /// Returns the number of bots that get the fallback.
     pub fn fallen_back(&self) -> u64 {
         self.fallbacks.iter().map(|count| count.jobs).sum()
     }

@@ -39,7 +39,7 @@ pub(crate) struct Engine {
     pub(super) time: Arc<StoreClock>,
     pub(super) role: Role,
     pub(super) file: Option<Arc<FileIdentity>>,
-    /// Returns whether an account is known; unset if no caller can say.
+    /// Tells known accounts from unknown ones; unset until the bridge provides it.
     pub(super) is_known: OnceLock<IsKnown>,
     pub(super) writer: Mutex<Option<JoinHandle<Writing>>>,
 }
@@ -52,7 +52,7 @@ impl Engine {
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Lets the writer carry out `operation`. Retries until the disk or the lock is free.
+    /// Lets the writer carry out `operation`, and retries for as long as the error may pass, such as a full disk.
     pub(crate) async fn write_until_ok(
         &self,
         operation: impl Fn(Reply<Written>) -> Message,
@@ -72,7 +72,7 @@ impl Engine {
         sender.send(operation).await.map_err(|_| StoreError::Closed)
     }
 
-    /// Completes when the writer has ended even though the store was not closed.
+    /// Completes when the writer has ended although the store was not closed.
     pub(crate) async fn ended(&self) {
         let sender = lock(&self.operations).clone();
         if let Some(sender) = sender {
@@ -85,8 +85,8 @@ impl Engine {
         self.file.as_ref().map_or(Ok(()), |file| file.check())
     }
 
-    /// Returns the end of a lease that begins now. Leases end by elapsed time, not by the calendar, so setting the clock
-    /// does not end them all.
+    /// Returns the end of a lease that begins now. Leases end by elapsed time, so setting the calendar ends none of
+    /// them.
     pub(crate) fn lease(&self, lease: Duration) -> Timestamp {
         self.moment().steady + lease
     }

@@ -1,8 +1,8 @@
-//! The SQLite engine: one file, one process that writes to it, and a group commit.
+//! The SQLite engine: one file, one owner, and a group commit.
 //!
 //! Dependencies go one way. `file` and `write` are at the bottom. [`engine`] sends commands to the writer. `jobs` and
-//! `accounts` define the commands; `maintenance` issues some of its own. `group_commit` is the one task that carries them
-//! out. `lifecycle` puts everything together, and no other module uses it.
+//! `accounts` define the commands; `maintenance` issues some of its own. `group_commit` is the one task that carries
+//! them out. `lifecycle` puts everything together, and no other module uses it.
 
 mod accounts;
 pub(crate) mod engine;

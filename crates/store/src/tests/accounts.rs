@@ -1,4 +1,4 @@
-//! Connected accounts: which process may renew, which writes take effect, what the schema refuses.
+//! Connected accounts: which process may renew, which writes take effect, and whose jobs are cancelled.
 
 use super::*;
 use crate::{Leased, NewConnection, Renewal};

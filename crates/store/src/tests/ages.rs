@@ -1,6 +1,6 @@
-//! Deletions by age happen once both the calendar and the service time have passed the age.
+//! What is deleted by age is deleted only when it is too old by the calendar and by the service time.
 
-use super::jumps::{DAYS, HOUR, HOURS, keep};
+use super::jumps::{HOUR, THIRTY_DAYS, THREE_HOURS, maintain};
 use super::*;
 
 #[tokio::test]
@@ -9,9 +9,9 @@ async fn a_key_is_known_if_the_calendar_considers_its_token_valid_again() {
     let store = home.serve().await;
     let request = home.request();
     let id = accept(&store, request.clone()).await;
-    home.clock.set(START - HOURS);
+    home.clock.set(START - THREE_HOURS);
     home.pass(HOUR);
-    keep(&home, &store, DAYS, 65).await;
+    maintain(&home, &store, THIRTY_DAYS, 65).await;
     let again = NewJob { idempotency_key: request.idempotency_key.clone(), ..home.request() };
     assert_eq!(store.jobs().accept(again, COMMIT_TIMEOUT).await, Ok(Accepted { id, duplicate: true }));
 }
@@ -25,9 +25,9 @@ async fn a_start_with_a_clock_that_is_ahead_deletes_nothing() {
     let delivered = sending.id;
     store.jobs().sent(sent(sending, AfterDelivery::Delivered)).await.unwrap();
     store.close().await;
-    home.restart(START + DAYS);
+    home.restart(START + THIRTY_DAYS);
     let store = home.serve().await;
-    keep(&home, &store, Retention { jobs: 2 * HOUR, bodies: HOUR }, 70).await;
+    maintain(&home, &store, Retention { jobs: 2 * HOUR, bodies: HOUR }, 70).await;
     assert_eq!(state(&store, dead).await, StateName::Dead);
     assert_eq!(state(&store, delivered).await, StateName::Delivered, "it keeps its bodies");
 }

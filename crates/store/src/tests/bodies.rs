@@ -1,11 +1,11 @@
-//! Which bodies are dropped, when, what stays, and the reuse of their space.
+//! Dropped bodies: which jobs lose them, and what stays of those jobs.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
-/// Adds a job of `account` with about a thousand bytes after a second, and finishes it with `next`, or cancels it for
-/// `None`.
+/// Lets a second pass, adds a job of `account` with about a thousand bytes, and finishes it with `next`; `None` cancels
+/// it.
 pub(crate) async fn finished(home: &Home, store: &Store, account: i64, next: Option<AfterDelivery>) -> JobId {
     home.pass(Duration::from_secs(1));
     let mut request = home.request();

@@ -19,7 +19,7 @@ pub(crate) fn over(limit: u64) -> Result<Accepted, StoreError> {
 }
 
 #[tokio::test]
-async fn a_restart_and_a_crash_know_the_bytes_without_reading_the_jobs() {
+async fn a_start_knows_the_bytes_of_each_account_without_reading_the_jobs() {
     let home = Home::new();
     let store = home.serve().await;
     let id = accept(&store, sized(&home, 7, 98)).await;

@@ -1,4 +1,4 @@
-//! Claims that end because their owner died or did not finish in time.
+//! Claims that end because their process died or their lease expired.
 
 use super::*;
 
@@ -50,7 +50,7 @@ async fn crashes_in_a_row_are_counted_until_a_handler_reports() {
 }
 
 #[tokio::test]
-async fn a_lease_ends_at_its_end_and_not_before() {
+async fn a_lease_expires_at_its_end_and_not_before() {
     let home = Home::new();
     let store = home.serve().await;
     let (first, delivery) = (home.running(&store).await, home.delivering(&store).await);

@@ -1,25 +1,25 @@
-//! Someone sets the machine's clock by hours: schedules and leases follow the elapsed time, and the log reports it.
+//! Someone sets the machine's clock by hours: schedules and leases follow the elapsed time, and the jump is logged.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
-pub(crate) const HOURS: Duration = Duration::from_secs(3 * 3_600);
-pub(crate) const DAYS: Duration = Duration::from_secs(30 * 24 * 3_600);
+pub(crate) const THREE_HOURS: Duration = Duration::from_secs(3 * 3_600);
+pub(crate) const THIRTY_DAYS: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// Returns the times to which tests set the clock.
 pub(crate) fn jumps() -> [Timestamp; 2] {
-    [START + HOURS, START - HOURS]
+    [START + THREE_HOURS, START - THREE_HOURS]
 }
 
-/// Runs the maintenance of a store while time passes.
-pub(crate) struct Kept<'h> {
+/// The maintenance of a store. It runs one step for each second that a test lets pass.
+pub(crate) struct SteppedMaintenance<'h> {
     home: &'h Home,
     ticks: Ticks,
 }
 
-impl<'h> Kept<'h> {
+impl<'h> SteppedMaintenance<'h> {
     pub(crate) fn start(home: &'h Home, store: &Store, retention: impl Into<Retention>) -> Self {
         Self { home, ticks: store.ticks(retention) }
     }
@@ -33,28 +33,28 @@ impl<'h> Kept<'h> {
 }
 
 /// Runs maintenance while `seconds` pass.
-pub(crate) async fn keep(home: &Home, store: &Store, retention: impl Into<Retention>, seconds: u32) {
-    Kept::start(home, store, retention).pass(seconds).await;
+pub(crate) async fn maintain(home: &Home, store: &Store, retention: impl Into<Retention>, seconds: u32) {
+    SteppedMaintenance::start(home, store, retention).pass(seconds).await;
 }
 
 #[tokio::test]
-async fn a_clock_set_forward_ends_no_lease() {
+async fn setting_the_clock_forward_does_not_end_a_lease() {
     let home = Home::new();
     let store = home.serve().await;
     let (running, sending) = (home.running(&store).await, home.delivering(&store).await);
-    home.clock.set(START + HOURS);
-    keep(&home, &store, DAYS, 10).await;
+    home.clock.set(START + THREE_HOURS);
+    maintain(&home, &store, THIRTY_DAYS, 10).await;
     assert_eq!(state(&store, running.id).await, StateName::Running);
     assert_eq!(store.jobs().sent(sent(sending, AfterDelivery::Delivered)).await, Ok(Written::Done));
 }
 
 #[tokio::test]
-async fn a_clock_set_back_keeps_no_lease() {
+async fn setting_the_clock_back_does_not_prolong_a_lease() {
     let home = Home::new();
     let store = home.serve().await;
     let lost = home.running(&store).await;
-    home.clock.set(START - HOURS);
-    keep(&home, &store, DAYS, 70).await;
+    home.clock.set(START - THREE_HOURS);
+    maintain(&home, &store, THIRTY_DAYS, 70).await;
     assert_eq!(state(&store, lost.id).await, StateName::Queued);
 }
 
@@ -107,9 +107,9 @@ async fn a_retry_by_an_observer_is_due_at_once_after_the_clock_was_set() {
         let home = Home::new();
         let store = home.serve().await;
         let dead = home.dead(&store).await;
-        let mut kept = Kept::start(&home, &store, DAYS);
+        let mut maintenance = SteppedMaintenance::start(&home, &store, THIRTY_DAYS);
         home.clock.set(set);
-        kept.pass(2).await;
+        maintenance.pass(2).await;
         // Another process shares the calendar with the bridge, but its steady clock started at another time.
         let own = ManualClock::new(home.now());
         let observer = Store::open(&home.url(), Role::Observer, own.clock()).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_start_after_the_clock_was_set_back_finds_waiting_jobs() {
     home.waiting(&store).await;
     home.queued(&store).await;
     store.close().await;
-    home.restart(START - HOURS);
+    home.restart(START - THREE_HOURS);
     let store = home.serve().await;
     assert_eq!((store.work().due(home.steady()).len(), store.delivery().due(home.steady()).len()), (1, 1));
 }
@@ -138,7 +138,7 @@ async fn starts_after_the_clock_was_set_do_not_change_the_time_to_answer() {
         let store = home.serve().await;
         let id = home.queued(&store).await;
         home.clock.set(set);
-        keep(&home, &store, DAYS, 2).await;
+        maintain(&home, &store, THIRTY_DAYS, 2).await;
         store.close().await;
         for round in 0..3 {
             home.restart(home.now());
@@ -151,7 +151,7 @@ async fn starts_after_the_clock_was_set_do_not_change_the_time_to_answer() {
     }
 }
 
-/// The bridge is down for an hour. The customer waits in that time, but the bridge does not try.
+/// The bridge is down for an hour. The customer waits during that hour, but the bridge does not try to deliver.
 #[tokio::test]
 async fn downtime_counts_as_waiting_but_not_in_the_time_budget() {
     let home = Home::new();
@@ -177,8 +177,7 @@ async fn downtime_counts_as_waiting_but_not_in_the_time_budget() {
     assert_eq!(job.delivery.refused_at, Some(START + HOUR + Duration::from_secs(1)));
 }
 
-/// A refusal in the future would be newer than any call that the account accepts, and would pause the account again and
-/// again.
+/// A refusal in the future would count as newer than any call that Kommo accepts, and would keep pausing the account.
 #[tokio::test]
 async fn a_retry_after_the_clock_was_set_back_has_no_refusal_in_the_future() {
     for end in [AfterDelivery::Dead { answer_lost: false }, AfterDelivery::Gone] {
@@ -191,7 +190,7 @@ async fn a_retry_after_the_clock_was_set_back_has_no_refusal_in_the_future() {
         let [job] = due_deliveries(&store).await.try_into().unwrap();
         store.jobs().sent(sent(job, end)).await.unwrap();
         store.close().await;
-        home.restart(START - HOURS);
+        home.restart(START - THREE_HOURS);
         let store = home.serve().await;
         store.jobs().retry(id).await.unwrap();
         let [job] = due_deliveries(&store).await.try_into().unwrap();
@@ -222,13 +221,13 @@ async fn people_see_each_moment_of_a_job_by_the_calendar() {
         all
     };
     let before = all().await;
-    home.clock.set(START + HOURS);
-    let later = |moment: Option<Timestamp>| moment.map(|moment| moment + HOURS);
+    home.clock.set(START + THREE_HOURS);
+    let later = |moment: Option<Timestamp>| moment.map(|moment| moment + THREE_HOURS);
     let expected: Vec<_> = before.into_iter().map(|(a, b, c)| (later(a), later(b), later(c))).collect();
     assert_eq!(all().await, expected);
 }
 
-/// Takes the log lines about the clock since the last call.
+/// Returns the log lines about the clock since the last call.
 fn taken(log: &test_log::CollectedLog) -> Vec<String> {
     let lines = log.with("clock");
     log.clear();
@@ -240,7 +239,7 @@ async fn a_jump_is_logged_once_with_its_size() {
     let log = test_log::collect(tracing::Level::INFO);
     let home = Home::new();
     let store = home.serve().await;
-    let mut kept = Kept::start(&home, &store, DAYS);
+    let mut maintenance = SteppedMaintenance::start(&home, &store, THIRTY_DAYS);
     type Set = fn(Timestamp) -> Timestamp;
     let cases: [(Set, Option<[&str; 2]>); 3] = [
         (|now| now + 2 * HOUR, Some(["by_seconds=7200", "direction=\"forward\""])),
@@ -249,7 +248,7 @@ async fn a_jump_is_logged_once_with_its_size() {
     ];
     for (set, expected) in cases {
         home.clock.set(set(home.now()));
-        kept.pass(3).await;
+        maintenance.pass(3).await;
         let logged = taken(&log);
         assert_eq!(logged.len(), usize::from(expected.is_some()), "{logged:?}");
         for field in expected.into_iter().flatten() {

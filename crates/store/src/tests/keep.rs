@@ -4,13 +4,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-/// A store with running maintenance, and a clock that advances second by second.
-pub(crate) struct Kept {
+/// Maintenance that runs in its own task until it is stopped.
+pub(crate) struct MaintenanceTask {
     pub(crate) stop: CancellationToken,
     pub(crate) task: tokio::task::JoinHandle<()>,
 }
 
-impl Kept {
+impl MaintenanceTask {
     pub(crate) fn start(store: &Store, retention: Duration) -> Self {
         let stop = CancellationToken::new();
         let task = tokio::spawn({
@@ -26,7 +26,7 @@ impl Kept {
     }
 }
 
-/// Lets time pass until `done`. The intervals of maintenance are thus part of the test.
+/// Lets time pass, second by second, until `done`. So the intervals of maintenance are part of the test.
 pub(crate) async fn until(home: &Home, store: &Store, mut done: impl AsyncFnMut() -> bool) {
     let rounds = async {
         while !done().await {
@@ -42,9 +42,9 @@ async fn expired_leases_are_freed() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.running(&store).await;
-    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    let maintenance = MaintenanceTask::start(&store, Duration::from_secs(3_600));
     until(&home, &store, async || state(&store, job.id).await == StateName::Queued).await;
-    kept.stop().await;
+    maintenance.stop().await;
     assert!(home.now() >= START + LEASE);
 }
 
@@ -58,10 +58,10 @@ async fn the_owner_sees_changes_by_an_observer() {
     observer.jobs().cancel(queued).await.unwrap();
     assert_eq!(store.delivery().due(home.now()).len(), 0);
     let changed = store.delivery().changed();
-    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    let maintenance = MaintenanceTask::start(&store, Duration::from_secs(3_600));
     until(&home, &store, async || !store.delivery().due(home.now()).is_empty()).await;
     changed.await;
-    kept.stop().await;
+    maintenance.stop().await;
     let [job] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!(job.id, dead);
     assert_eq!(store.work().due(home.now()).len(), 0);

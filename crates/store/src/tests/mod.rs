@@ -1,5 +1,5 @@
-//! Tests of the public face, independent of the engine: no test here names a table, a file or SQL. Each store is in a
-//! folder of its own, and its clock moves only when a test moves it.
+//! Tests of the public interface, independent of the engine: no test here names a table, a file or SQL. Each store has
+//! its own folder, and its clock moves only when a test moves it.
 //!
 //! To run these tests, a second engine must provide what `sqlite::testing` provides: `url_in`, the URL of a new store;
 //! `Ticks`, one step of maintenance at a time; and these methods of its `Engine` (`store.0`): `moment` and `clock`;
@@ -48,7 +48,7 @@ pub(crate) use std::sync::Arc;
 pub(crate) use tokio::sync::oneshot;
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-/// Shorter than the time to answer of a request, so that a job with an expired lease is not overdue.
+/// Shorter than a request's time to answer, so that a job with an expired lease is not overdue.
 pub(crate) const LEASE: Duration = Duration::from_secs(40);
 /// How long a test waits for a commit before it fails.
 pub(crate) const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -84,7 +84,7 @@ impl Home {
         self.clock.clock().steady()
     }
 
-    /// Sets the calendar to `now`, where the next process starts its steady clock.
+    /// Sets the calendar to `now`, at which the next process starts its steady clock.
     pub(crate) fn restart(&self, now: Timestamp) {
         self.clock.restart(now);
     }
@@ -196,7 +196,7 @@ pub(crate) fn sent(job: DeliveringJob, next: AfterDelivery) -> DeliveryReport {
     DeliveryReport { attempt: Some(attempt), next, error: None, job }
 }
 
-/// Returns the cutoff for jobs that finished before `at`, in a store that was served since [`START`].
+/// Returns the cutoff for jobs that finished before `at`, in a store that has been served since [`START`].
 pub(crate) fn cutoff(at: Timestamp) -> Cutoff {
     Cutoff { calendar: at, service: ServiceTime::from_millis(at.as_millis() - START.as_millis()) }
 }
@@ -222,7 +222,7 @@ pub(crate) async fn count(store: &Store, state: StateName) -> u64 {
     store.jobs().stats().await.unwrap().jobs[&state]
 }
 
-/// Holds the writer. Operations sent from now on share one transaction, which runs after a `send` on the returned sender.
+/// Holds the writer until a `send` on the returned sender. Operations sent in the meantime then share one transaction.
 pub(crate) async fn hold(store: &Store) -> oneshot::Sender<()> {
     store.0.hold().await
 }

@@ -1,4 +1,4 @@
-//! Which jobs an operator may cancel.
+//! Operator actions on jobs in each state, and on unknown jobs.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Fallbacks: a list can find them, and statistics count them by handler and reason.
+//! Fallbacks: lists find them, and statistics count them by handler and reason.
 
 use super::*;
 use crate::FallbackCount;

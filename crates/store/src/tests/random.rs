@@ -1,9 +1,9 @@
-//! A property test: random lives of a store, compared with a simple model. A failing life is reduced to the few steps
-//! that matter.
+//! A property test: random lives of a store, compared with a simple model. proptest reduces a failing life to the few
+//! steps that matter.
 //!
 //! A life is a list of events ([`steps`]): operations of any kind, many in one transaction or each in its own, elapsed
-//! time, changes of the clock, crashes, operators at another process. [`life`] runs them on a real store and on the
-//! [`model`]. After each event, everything that the store shows must match the model.
+//! time, changes of the clock, crashes, actions of operators in another process. [`life`] runs them on a real store and
+//! on the [`model`]. After each event, everything that the store shows must match the model.
 //!
 //! A failure prints the shortest failing life, and a line `cc …` with its seed. To reproduce it, put that line into the
 //! file that the failure names, or choose a seed: `PROPTEST_RNG_SEED=7 cargo test random`.
@@ -19,12 +19,12 @@ use life::Life;
 use proptest::prelude::*;
 use steps::Event;
 
-/// One life counts as this many cases of a test without a disk.
-const CASES_A_LIFE: u32 = 24;
+/// A life takes as long as about this many cases of a test without a disk.
+const CASES_PER_LIFE: u32 = 24;
 
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
-    ProptestConfig { cases: (default.cases / CASES_A_LIFE).max(1), max_shrink_iters: 500, ..default }
+    ProptestConfig { cases: (default.cases / CASES_PER_LIFE).max(1), max_shrink_iters: 500, ..default }
 }
 
 proptest! {

@@ -96,7 +96,7 @@ async fn retrying_a_gone_job_clears_its_lost_answer() {
 }
 
 #[tokio::test]
-async fn adding_a_goto_to_the_handlers_completion_stores_no_second_one() {
+async fn adding_a_goto_does_not_store_a_second_handler_completion() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;

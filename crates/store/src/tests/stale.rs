@@ -1,4 +1,4 @@
-//! A report on a lost claim changes nothing and leaves no trace.
+//! A report on a lost claim changes nothing and stores no attempt.
 
 use super::*;
 

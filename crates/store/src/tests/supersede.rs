@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Returns another request of the bot that made the first one.
+/// Returns another request of the bot that sent the first request.
 pub(crate) fn again(home: &Home) -> NewJob {
     let mut request = home.request();
     request.request.return_url = return_url(ORIGIN, 0);

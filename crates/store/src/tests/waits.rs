@@ -45,7 +45,7 @@ async fn resuming_an_account_several_times_tries_it_once() {
 }
 
 #[tokio::test]
-async fn deliveries_that_wait_and_those_under_way_count_and_finished_ones_do_not() {
+async fn waiting_and_claimed_deliveries_count_and_finished_ones_do_not() {
     let home = Home::new();
     let store = home.serve().await;
     let there = async || {

@@ -17,7 +17,7 @@ use super::version::Version;
 
 pub(super) use archive::Files;
 
-/// A fault that Kommo would refuse, or that would break the block.
+/// One problem of a package: Kommo would refuse the package, or the block would not work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The file in the package; `widget.zip` for the archive itself.

@@ -17,7 +17,7 @@ pub(super) fn check(files: &Files, findings: &mut Findings) {
             &path,
             format!("has {} bytes (limit: {MAX_BYTES})", bytes.len()),
         );
-        // Checks the dimensions first: decoding an image with others could take any amount of memory.
+        // Checks the dimensions first: decoding an image of other dimensions could take any amount of memory.
         match png::size(bytes) {
             Ok(size) if size == (width, height) => {
                 if let Err(error) = png::read(bytes) {

@@ -8,7 +8,7 @@ use crate::engine::{self, Observed};
 
 const FILE: &str = "script.js";
 /// The callbacks that must return true.
-const AGREE: [&str; 5] = ["init", "render", "bind_actions", "settings", "onSave"];
+const RETURNS_TRUE: [&str; 5] = ["init", "render", "bind_actions", "settings", "onSave"];
 /// The other callbacks that must exist.
 const OTHERS: [&str; 3] = ["destroy", "salesbotDesignerSettings", "onSalesbotDesignerSave"];
 
@@ -23,7 +23,7 @@ pub(super) fn check(manifest: &Json, texts: &[Json], files: &Files, findings: &m
     for (code, block) in blocks_of(manifest) {
         match engine::observe(script, code, &defaults_of(block), texts) {
             Ok(observed) => observations(&observed, findings),
-            Err(error) => findings.add(FILE, format!("cannot be run: {}", error.trim())),
+            Err(error) => findings.add(FILE, format!("fails: {}", error.trim())),
         }
     }
 }
@@ -32,12 +32,12 @@ fn observations(observed: &Observed, findings: &mut Findings) {
     for (name, error) in &observed.thrown {
         findings.add(FILE, format!("`{name}` throws {error}"));
     }
-    for name in AGREE.into_iter().chain(OTHERS) {
+    for name in RETURNS_TRUE.into_iter().chain(OTHERS) {
         let is_function = observed.kinds.get(name).is_some_and(|kind| kind == "function");
         findings.unless(is_function, FILE, format!("`{name}` must be a function in this.callbacks"));
     }
     let returned = |name: &str| observed.returned.get(name);
-    for name in AGREE {
+    for name in RETURNS_TRUE {
         findings.unless(
             returned(name) == Some(&Json::Bool(true)),
             FILE,

@@ -48,19 +48,19 @@ fn request(steps: &[Json], wrong: &mut Vec<String>) {
         wrong.push("must begin with a widget_request that has a url and data".to_owned());
     }
     if next["handler"] != "goto" || next["params"]["step"] != 1 {
-        wrong.push("must go on with step 1 after the widget_request".to_owned());
+        wrong.push("must go to step 1 right after the widget_request".to_owned());
     }
 }
 
-/// Calls `show` for every handler with its parameters, including those within conditions.
-fn handlers(value: &Json, show: &mut impl FnMut(&str, &Json)) {
+/// Calls `visit` for every handler with its parameters, including those within conditions.
+fn handlers(value: &Json, visit: &mut impl FnMut(&str, &Json)) {
     match value {
-        Json::Array(list) => list.iter().for_each(|value| handlers(value, show)),
+        Json::Array(list) => list.iter().for_each(|value| handlers(value, visit)),
         Json::Object(map) => {
             if let Some(handler) = map.get("handler").and_then(Json::as_str) {
-                show(handler, &value["params"]);
+                visit(handler, &value["params"]);
             }
-            map.values().for_each(|value| handlers(value, show));
+            map.values().for_each(|value| handlers(value, visit));
         }
         _ => {}
     }

@@ -91,7 +91,7 @@ fn crc(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn a_picture_that_unpacks_to_too_much_is_refused_before_it_is_unpacked() {
+fn picture_with_too_many_pixels_is_refused_before_decoding() {
     let wide = wide(64, 64);
     let narrow = plain(64, 64, [1, 2, 3, 254]);
     for (png, width, height, is_heavy) in [

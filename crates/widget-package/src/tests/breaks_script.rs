@@ -15,9 +15,9 @@ fn broken(from: &str, to: &str) -> Vec<String> {
 #[test]
 fn each_rule_of_the_script_is_checked() {
     for (from, to, said) in [
-        ("define(['jquery']", "defin(['jquery']", "script.js: cannot be run: "),
-        ("return function () {", "return {", "cannot be run: "),
-        ("'use strict';", "while (true) {}", "cannot be run: "),
+        ("define(['jquery']", "defin(['jquery']", "script.js: fails: "),
+        ("return function () {", "return {", "fails: "),
+        ("'use strict';", "while (true) {}", "fails: "),
         ("this.callbacks =", "this.callback =", "`init` must be a function in this.callbacks"),
         ("init: yes,", "init: function () {},", "`init` must return true"),
         ("init: yes,", "", "`init` must be a function"),
@@ -46,10 +46,10 @@ fn each_rule_of_the_script_is_checked() {
         ("handler: 'widget_request'", "handler: 'show'", "must begin with a widget_request"),
         ("url: PACKAGE.url", "url: ''", "must begin with a widget_request"),
         ("data: dataFrom(params)", "data: 'x'", "must begin with a widget_request"),
-        ("step: 1", "step: 0", "must go on with step 1"),
+        ("step: 1", "step: 0", "must go to step 1"),
         ("step: 1", "step: 2", "a goto to a step that does not exist"),
         ("type: 'question'", "type: 'questions'", "a goto to a step that does not exist"),
-        ("question: [ask, goOn]", "question: [ask]", "must go on with step 1"),
+        ("question: [ask, goOn]", "question: [ask]", "must go to step 1"),
         ("exits.concat([leaveBy('fail')])", "exits", "must end with an exit"),
         ("leaveBy('fail')", "leaveBy('lost')", "leaves by the exit \"lost\", which is not declared"),
         (

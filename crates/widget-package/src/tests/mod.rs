@@ -5,8 +5,8 @@ mod breaks;
 mod breaks_script;
 mod drafts;
 mod logos;
+mod manifest;
 mod scripts;
-mod ties;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};

@@ -1,4 +1,4 @@
-//! How a circuit breaker opens, is probed and closes, as tables.
+//! How a circuit breaker opens, half-opens and closes.
 
 use super::*;
 use model::{JobId, Timestamp};
@@ -7,7 +7,7 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A pause of an account, as a job that is not named is answered.
+/// Trips the breaker with a call that is not a job, and returns the end of the pause.
 fn begin(
     breaker: &mut Breaker,
     epoch: u64,
@@ -23,7 +23,7 @@ fn job(number: u128) -> Source {
 }
 
 #[test]
-fn a_pause_ends_with_one_probe() {
+fn pause_ends_with_one_probe() {
     let mut breaker = Breaker::default();
     assert_eq!(breaker.state(secs(0)), BreakerState::Closed);
     assert_eq!(begin(&mut breaker, 0, Cause::TooMany, Some(secs(5)), secs(0)), Some(secs(5)));
@@ -37,7 +37,7 @@ fn a_pause_ends_with_one_probe() {
 }
 
 #[test]
-fn a_probe_that_fails_makes_the_pause_longer() {
+fn failed_probe_lengthens_the_pause() {
     let mut breaker = Breaker::default();
     let refused = |number| Pause { cause: Cause::Unauthorized, hint: None, source: job(number) };
     assert_eq!(breaker.trip(0, refused(1), secs(0)).unwrap().until, secs(30));
@@ -49,7 +49,7 @@ fn a_probe_that_fails_makes_the_pause_longer() {
 }
 
 #[test]
-fn stragglers_of_an_earlier_epoch_change_nothing() {
+fn responses_from_an_earlier_epoch_change_nothing() {
     let mut breaker = Breaker::default();
     begin(&mut breaker, 0, Cause::TooMany, Some(secs(10)), secs(0));
     assert_eq!(begin(&mut breaker, 0, Cause::TooMany, Some(secs(99)), secs(1)), None);
@@ -58,16 +58,16 @@ fn stragglers_of_an_earlier_epoch_change_nothing() {
 }
 
 #[test]
-fn a_caller_that_found_no_token_just_before_there_was_one_trips_nothing() {
+fn caller_that_found_no_token_just_before_a_new_one_trips_nothing() {
     let mut breaker = Breaker::default();
     let asked = breaker.epoch();
-    assert!(!breaker.close_with_new_token(), "there is none yet");
+    assert!(!breaker.close_with_new_token(), "there is no pause yet");
     assert_eq!(begin(&mut breaker, asked, Cause::NotConnected, None, secs(0)), None);
     assert_eq!(breaker.state(secs(0)), BreakerState::Closed);
 }
 
 #[test]
-fn a_pause_that_a_new_token_does_not_end_hears_the_answer_to_its_probe() {
+fn pause_that_a_new_token_does_not_end_still_ends_with_its_probe() {
     let mut breaker = Breaker::default();
     begin(&mut breaker, 0, Cause::TooMany, None, secs(0));
     breaker.call_reserved();
@@ -77,7 +77,7 @@ fn a_pause_that_a_new_token_does_not_end_hears_the_answer_to_its_probe() {
 }
 
 #[test]
-fn a_renewal_ends_only_what_was_for_want_of_it() {
+fn renewal_ends_only_pauses_that_began_without_a_call() {
     for (cause, ends) in [
         (Cause::NotRenewed, true),
         (Cause::NotConnected, true),
@@ -92,7 +92,7 @@ fn a_renewal_ends_only_what_was_for_want_of_it() {
 }
 
 #[test]
-fn a_pause_of_no_time_is_a_pause_all_the_same() {
+fn hint_of_zero_still_starts_a_pause() {
     let mut breaker = Breaker::default();
     let zero = Some(Duration::ZERO);
     assert_eq!(begin(&mut breaker, 0, Cause::TooMany, zero, secs(0)), Some(secs(1)));
@@ -100,7 +100,7 @@ fn a_pause_of_no_time_is_a_pause_all_the_same() {
 }
 
 #[test]
-fn a_pause_of_days_is_cut_to_an_hour() {
+fn hint_of_days_is_limited_to_an_hour() {
     assert_eq!(
         begin(&mut Breaker::default(), 0, Cause::TooMany, Some(secs(999_999)), secs(0)),
         Some(secs(3_600))
@@ -108,7 +108,7 @@ fn a_pause_of_days_is_cut_to_an_hour() {
 }
 
 #[test]
-fn a_job_that_alone_is_refused_again_waits_longer_and_holds_up_no_other() {
+fn only_refused_job_waits_longer_each_time_and_delays_no_other() {
     let mut breaker = Breaker::default();
     let refused = |number| Pause { cause: Cause::Forbidden, hint: None, source: job(number) };
     assert_eq!(breaker.trip(0, refused(1), secs(0)), Some(Opened { until: secs(60), alone_until: None }));
@@ -117,16 +117,16 @@ fn a_job_that_alone_is_refused_again_waits_longer_and_holds_up_no_other() {
         breaker.call_reserved();
         let begun = breaker.trip(epoch, refused(1), secs(100)).unwrap();
         assert_eq!(begun, Opened { until: secs(100), alone_until: Some(secs(100 + length)) });
-        assert_eq!(breaker.state(secs(100)), BreakerState::HalfOpen, "another may find out");
+        assert_eq!(breaker.state(secs(100)), BreakerState::HalfOpen, "another job may be the probe");
     }
-    // The next that is refused makes it the account's.
+    // The refusal of another job pauses the account.
     assert_eq!(breaker.trip(4, refused(2), secs(100)).unwrap().until, secs(100 + 120));
     assert!(breaker.refuses_others(5, job(1)) && breaker.refuses_others(5, job(2)));
-    assert!(breaker.refuses_others(4, job(1)), "an answer of an earlier epoch says nothing of its job");
+    assert!(breaker.refuses_others(4, job(1)), "a refusal from an earlier epoch says nothing about its job");
 }
 
 #[test]
-fn a_call_of_a_handler_does_not_end_a_pause_that_a_continue_began() {
+fn call_of_a_handler_does_not_end_a_pause_that_a_continue_started() {
     for (cause, ends) in [(Cause::Forbidden, false), (Cause::Blocked, false), (Cause::TooMany, true)] {
         let mut breaker = Breaker::default();
         breaker.trip(0, Pause { cause, hint: None, source: job(1) }, secs(0));
@@ -137,7 +137,7 @@ fn a_call_of_a_handler_does_not_end_a_pause_that_a_continue_began() {
 }
 
 #[test]
-fn what_was_reserved_before_a_pause_does_not_start_in_it() {
+fn call_reserved_before_a_pause_does_not_start_in_it() {
     let mut breaker = Breaker::default();
     let mut reserved = breaker.epoch();
     assert!(breaker.admits(&mut reserved));
@@ -147,12 +147,12 @@ fn what_was_reserved_before_a_pause_does_not_start_in_it() {
     assert!(breaker.admits(&mut probe));
     assert!(breaker.succeeded(probe, true));
     assert!(breaker.admits(&mut reserved), "the pause is over");
-    // Its call moved to the current epoch, so its 429 counts.
+    // The call moved to the current epoch, so its 429 counts.
     assert!(begin(&mut breaker, reserved, Cause::TooMany, None, secs(9)).is_some());
 }
 
 #[test]
-fn a_late_429_counts_though_its_pause_is_over_and_a_late_refusal_does_not() {
+fn late_429_counts_after_its_pause_and_late_refusal_does_not() {
     let mut breaker = Breaker::default();
     begin(&mut breaker, 0, Cause::TooMany, None, secs(0));
     assert!(breaker.succeeded(1, true));

@@ -1,7 +1,7 @@
-//! What holds the sender up at an account: this account or all accounts, and until when.
+//! The reason why the sender cannot call an account now: this account or all accounts, and until when.
 //!
 //! It mirrors [`LimiterState::reserve`], which returns only reservations. With the reason, the sender parks a lane until
-//! something changes, and looks at no further lanes if none could go.
+//! something changes, and skips the other lanes if none of them can proceed.
 
 use std::time::Duration;
 
@@ -9,19 +9,20 @@ use super::super::arbiter::Caller;
 use super::super::breaker::BreakerState;
 use super::LimiterState;
 
-/// Why no continue to an account may go now. Moments are by the elapsed time; `None`: not before an event.
+/// The reason why no continue to an account may start now. Moments are elapsed times; `None` if the end depends on an
+/// event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// The account is paused or has used up its rate, until then.
+    /// The account is paused or has used up its rate, until this moment.
     Account(Option<Duration>),
-    /// The account has as many continues in flight as it may have now. Others may get permits.
+    /// The account has the maximum number of continues in flight that it may have now. Other accounts may get permits.
     Share,
-    /// Nothing can go to any account, until then.
+    /// No account can be called until this moment.
     All(Option<Duration>),
 }
 
 impl LimiterState {
-    /// Why [`reserve`](Self::reserve) gives the sender no call to `account`; `None` if it does.
+    /// The reason why [`reserve`](Self::reserve) returns no reservation for `account`; `None` if it returns one.
     pub(in crate::pace) fn hold(&mut self, account: &str, now: Duration) -> Option<Hold> {
         let global = self.global.state(account, now);
         let left = self.arbiter.left_to_others(Caller::Sender, now);

@@ -1,4 +1,4 @@
-//! What an operator sees of the pauses and does about them: who is paused and why, and "try this account now".
+//! The pauses from the operator's view: which accounts are paused and why, and the command to resume one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use super::super::cause::Cause;
 use super::{Account, LimiterState};
 
 impl LimiterState {
-    /// The accounts whose refusals hold up all of them, until when, and whether others are held up at all.
+    /// The refused accounts that make all accounts wait, the end of the wait, and whether other accounts wait at all.
     pub(in crate::pace) fn everybody_waits(&self) -> Option<(Vec<Arc<str>>, Duration, bool)> {
         let (accounts, until) = self.global.holders()?;
         let holds_all = until.is_some();
         let of_account = |name: &Arc<str>| self.accounts.get(name).and_then(|known| known.breaker.until());
-        // One account that is alone at work waits for its own pause.
+        // If only one account has work, it waits for the end of its own pause.
         let until = until.or_else(|| accounts.first().and_then(of_account))?;
         Some((accounts, until, holds_all))
     }
 
-    /// The account's next call is the probe of its pause, if one holds it. Says whether one does.
+    /// Makes the account's next call the probe of its pause. Returns whether it is paused.
     pub(in crate::pace) fn probe_next(&mut self, account: &str, now: Duration) -> bool {
         self.accounts.get_mut(account).is_some_and(|known| known.breaker.resume(now))
     }
 
-    /// The same for the pause of all accounts, which this account may end.
+    /// Makes the account's next call the probe of the pause of all accounts. Returns whether there is such a pause.
     pub(in crate::pace) fn resume_all(&mut self, account: &str, now: Duration) -> bool {
         self.global.resume(account, now)
     }
 
-    /// The accounts that are paused, why and until when.
+    /// The paused accounts, with the cause and the end of each pause.
     pub(in crate::pace) fn paused(&self) -> Vec<(Arc<str>, Cause, Duration)> {
         let paused = |(name, known): (&Arc<str>, &Account)| {
             known.breaker.cause().map(|(cause, until)| (name.clone(), cause, until))
@@ -50,7 +50,7 @@ mod tests {
         Source::Job(JobId::new(Timestamp::from_millis(0), number))
     }
 
-    /// A pace whose accounts were refused so, one after the other, at 0 s.
+    /// A state in which each of `accounts` was refused with `cause` at 0 s.
     fn refused(accounts: &[&str], cause: Cause) -> LimiterState {
         let mut state = LimiterState::new(7, None);
         for (account, number) in accounts.iter().zip(1..) {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_account_gets_one_probe_and_goes_on_or_waits_longer_by_its_answer() {
+    fn resumed_account_gets_one_probe_which_ends_or_lengthens_its_pause() {
         for cause in
             [Cause::Unauthorized, Cause::PaymentRequired, Cause::Forbidden, Cause::Blocked, Cause::TooMany]
         {
@@ -74,10 +74,10 @@ mod tests {
             assert_eq!(state.reserve("a", 5, secs(0)).len(), 0, "{cause}");
             assert!(state.probe_next("a", secs(0)), "{cause}");
             let mut probe = state.reserve("a", 5, secs(0));
-            assert_eq!(probe.len(), 1, "{cause}: not a burst");
+            assert_eq!(probe.len(), 1, "{cause}: only one");
             let mut probe = probe.remove(0);
             assert!(probe.is_probe() && state.start("a", &mut probe, secs(0)), "{cause}");
-            assert_eq!(state.reserve("a", 5, secs(0)).len(), 0, "{cause}: until it is answered");
+            assert_eq!(state.reserve("a", 5, secs(0)).len(), 0, "{cause}: the probe is in flight");
             assert!(state.succeeded("a", probe, Some(Timestamp::from_millis(0))).account, "{cause}");
             assert_eq!(state.reserve("a", 5, secs(0)).len(), 5, "{cause}");
 
@@ -90,18 +90,18 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_is_not_paused_is_not_resumed() {
+    fn account_that_is_not_paused_is_not_resumed() {
         let mut state = refused(&["a"], Cause::Unauthorized);
         assert!(!state.probe_next("b", secs(0)) && !state.resume_all("b", secs(0)));
         assert_eq!(state.paused(), [("a".into(), Cause::Unauthorized, secs(30))]);
     }
 
     #[test]
-    fn a_resumed_account_may_end_the_pause_of_all_though_it_was_refused() {
+    fn resumed_account_may_end_the_pause_of_all_although_it_was_refused() {
         let mut state = refused(&["a", "b"], Cause::Blocked);
         assert_eq!(state.reserve("c", 1, secs(1)).len(), 0, "all wait");
         assert!(state.resume_all("a", secs(1)) && state.probe_next("a", secs(1)));
-        let mut probe = state.reserve("a", 5, secs(1)).pop().expect("it need not leave the probe to others");
+        let mut probe = state.reserve("a", 5, secs(1)).pop().expect("it does not leave the probe to others");
         assert_eq!(state.reserve("c", 1, secs(1)).len(), 0, "one probe at a time");
         assert!(state.start("a", &mut probe, secs(1)));
         assert!(state.succeeded("a", probe, Some(Timestamp::from_millis(0))).all_accounts);
@@ -109,12 +109,12 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_account_that_is_refused_again_holds_up_no_other() {
+    fn resumed_account_that_is_refused_again_delays_no_other() {
         let mut state = refused(&["a", "b"], Cause::Blocked);
         state.resume_all("a", secs(1));
         state.probe_next("a", secs(1));
         refuse(&mut state, "a", Cause::Blocked, 9, secs(1));
-        assert_eq!(state.reserve("c", 1, secs(1)).len(), 1, "the next account finds out");
+        assert_eq!(state.reserve("c", 1, secs(1)).len(), 1, "the next account sends the probe");
         assert_eq!(state.everybody_waits().map(|(_, _, holds_all)| holds_all), Some(true));
     }
 }

@@ -1,15 +1,15 @@
-//! A reserved call, and what it is for.
+//! A reserved call, and the kinds of calls.
 
 use super::super::breaker::Breaker;
 
-/// A reserved call. It belongs to the epochs of the breakers in which it was made.
+/// A reserved call. It belongs to the breakers' epochs at the time of the reservation.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pace) struct Reservation {
     pub(super) account_epoch: u64,
     pub(super) global_epoch: u64,
-    /// The breaker of its account does not apply to it, so it is not the probe either.
+    /// Whether the account's breaker does not apply to the call. Such a call is not the probe either.
     pub(super) is_exempt: bool,
-    /// Its response decides whether a pause is over.
+    /// Whether the response decides if a pause ends.
     pub(super) is_probe: bool,
 }
 
@@ -19,12 +19,12 @@ impl Reservation {
     }
 }
 
-/// What a call is for.
+/// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallKind {
     /// A call to the API, which needs a token.
     Api,
-    /// A call that gets a token: a pause for want of one does not hold it.
+    /// A call that obtains a token. It is exempt from a pause that waits for a token.
     Token,
 }
 

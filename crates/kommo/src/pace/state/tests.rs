@@ -1,4 +1,4 @@
-//! The limiter's decisions as a simulation: however calls are asked for, no window has more of them than the rate.
+//! The limiter's decisions as a simulation: no window contains more calls than the rate, whatever callers ask for.
 
 use super::super::window::WINDOW;
 use super::*;
@@ -14,7 +14,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// An answer to a call of that reservation asks to wait; says until when the account does.
+/// Records that the response to a reserved call asks to wait, and returns the end of the account's pause.
 fn pause(
     state: &mut LimiterState,
     account: &str,
@@ -31,14 +31,14 @@ fn job(number: u128) -> Source {
     Source::Job(JobId::new(Timestamp::from_millis(0), number))
 }
 
-/// Reserves a call to `account`, and starts it.
+/// Reserves and starts a call to `account`.
 fn started(state: &mut LimiterState, account: &str, now: Duration) -> Reservation {
     let mut reservation = state.reserve(account, 1, now).remove(0);
     assert!(state.start(account, &mut reservation, now));
     reservation
 }
 
-/// Asks for as much as it gets, every few milliseconds, and starts each call a random time after its reservation.
+/// Asks for calls every millisecond, and starts each a random time after its reservation. Returns all starts.
 fn starts(rate: u32, total: Option<u32>, accounts: &[&str], seed: u64) -> Vec<(String, Duration)> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut state = LimiterState::new(rate, total);
@@ -68,20 +68,20 @@ fn most_in_any_second(starts: &[Duration]) -> usize {
 }
 
 #[test]
-fn no_second_sees_more_calls_than_the_rate() {
+fn no_second_contains_more_calls_than_the_rate() {
     for seed in 0..20 {
         let starts = starts(7, None, &[ACCOUNT, OTHER], seed);
         for account in [ACCOUNT, OTHER] {
             let mine: Vec<Duration> =
-                starts.iter().filter(|(whose, _)| whose == account).map(|(_, at)| *at).collect();
+                starts.iter().filter(|(of, _)| of == account).map(|(_, at)| *at).collect();
             assert!(most_in_any_second(&mine) <= 7, "seed {seed}");
-            assert!(mine.len() > 40, "the rate is used, too: {} in 10 s", mine.len());
+            assert!(mine.len() > 40, "the rate is used up: {} in 10 s", mine.len());
         }
     }
 }
 
 #[test]
-fn the_total_rate_holds_over_all_accounts() {
+fn total_rate_applies_to_all_accounts_together() {
     for seed in 0..20 {
         let all: Vec<Duration> =
             starts(7, Some(9), &[ACCOUNT, OTHER], seed).into_iter().map(|(_, at)| at).collect();
@@ -91,7 +91,7 @@ fn the_total_rate_holds_over_all_accounts() {
 }
 
 #[test]
-fn what_is_released_can_be_reserved_again() {
+fn released_call_can_be_reserved_again() {
     let mut state = LimiterState::new(2, Some(2));
     let reservations = state.reserve(ACCOUNT, 5, ms(0));
     assert_eq!(reservations.len(), 2);
@@ -101,7 +101,7 @@ fn what_is_released_can_be_reserved_again() {
 }
 
 #[test]
-fn it_says_when_to_ask_again() {
+fn next_is_the_moment_of_the_next_possible_call() {
     let mut state = LimiterState::new(1, None);
     assert_eq!(state.next(ACCOUNT, CallKind::Api, ms(5)), Some(ms(5)));
     let mut reservation = state.reserve(ACCOUNT, 1, ms(5)).remove(0);
@@ -110,14 +110,14 @@ fn it_says_when_to_ask_again() {
 }
 
 #[test]
-fn a_paused_account_delays_no_other() {
+fn paused_account_delays_no_other() {
     let mut state = LimiterState::new(7, None);
     let reservation = started(&mut state, ACCOUNT, ms(0));
     assert_eq!(pause(&mut state, ACCOUNT, reservation, Cause::TooMany, ms(100)), Some(ms(1_100)));
     assert_eq!(state.reserve(ACCOUNT, 1, ms(1_099)).len(), 0);
     assert_eq!(state.next(ACCOUNT, CallKind::Api, ms(200)), Some(ms(1_100)));
     assert_eq!(state.reserve(OTHER, 3, ms(200)).len(), 3);
-    // Then one probe, and no second before it is answered.
+    // Then one probe starts, and no second call before its response.
     let mut probe = state.reserve(ACCOUNT, 7, ms(1_100));
     assert_eq!(probe.len(), 1);
     assert_eq!(state.reserve(ACCOUNT, 7, ms(1_200)).len(), 0);
@@ -127,7 +127,7 @@ fn a_paused_account_delays_no_other() {
     assert_eq!(state.reserve(ACCOUNT, 7, ms(1_300)).len(), 6);
 }
 
-/// The next is refused without JSON. Says until when all wait.
+/// Makes a call that gets a 403 without JSON. Returns the end of the pause of all accounts.
 fn blocked(state: &mut LimiterState, account: &str, number: u128, now: Duration) -> Option<Duration> {
     let reservation = started(state, account, now);
     let pause = Pause { cause: Cause::Blocked, hint: None, source: job(number) };
@@ -135,7 +135,7 @@ fn blocked(state: &mut LimiterState, account: &str, number: u128, now: Duration)
 }
 
 #[test]
-fn a_403_without_json_stops_its_account_and_two_in_a_row_stop_all() {
+fn a_403_without_json_pauses_its_account_and_two_in_a_row_pause_all() {
     let mut state = LimiterState::new(7, None);
     assert_eq!(blocked(&mut state, ACCOUNT, 1, ms(0)), None);
     assert_eq!(state.reserve(ACCOUNT, 1, ms(0)).len(), 0);
@@ -144,10 +144,10 @@ fn a_403_without_json_stops_its_account_and_two_in_a_row_stop_all() {
     assert_eq!(state.reserve(THIRD, 1, until - ms(1)).len(), 0);
     let (refused, all_until, _) = state.everybody_waits().unwrap();
     assert_eq!((refused.len(), all_until), (2, until));
-    // An account that was not refused finds out.
+    // An account that was not refused sends the probe.
     assert_eq!(state.reserve(ACCOUNT, 1, until).len(), 0);
     let mut probe = state.reserve(THIRD, 5, until);
-    assert_eq!(probe.len(), 1, "one call of one account finds out");
+    assert_eq!(probe.len(), 1, "one call to one account is the probe");
     assert!(state.start(THIRD, &mut probe[0], until));
     assert!(state.succeeded(THIRD, probe[0], Some(Timestamp::from_millis(0))).all_accounts);
     assert_eq!(state.everybody_waits(), None);
@@ -156,20 +156,20 @@ fn a_403_without_json_stops_its_account_and_two_in_a_row_stop_all() {
 }
 
 #[test]
-fn two_refused_jobs_of_the_only_account_at_work_are_shown_until_its_next_success() {
+fn two_refused_jobs_of_the_only_active_account_are_shown_until_its_next_success() {
     let mut state = LimiterState::new(7, None);
     assert_eq!(blocked(&mut state, ACCOUNT, 1, ms(0)), None);
     assert_eq!(state.everybody_waits(), None);
     assert_eq!(blocked(&mut state, ACCOUNT, 2, ms(60_000)), None);
     assert_eq!(state.everybody_waits(), Some((vec![ACCOUNT.into()], ms(180_000), false)));
-    assert_eq!(state.reserve(OTHER, 7, ms(60_000)).len(), 7, "who was not refused is not held up");
+    assert_eq!(state.reserve(OTHER, 7, ms(60_000)).len(), 7, "an account that was not refused does not wait");
     let probe = started(&mut state, ACCOUNT, ms(180_000));
     state.succeeded(ACCOUNT, probe, Some(Timestamp::from_millis(0)));
     assert_eq!(state.everybody_waits(), None);
 }
 
 #[test]
-fn a_probe_that_is_not_sent_leaves_room_for_the_next() {
+fn probe_that_is_released_allows_another_one() {
     let mut state = LimiterState::new(7, None);
     let reservation = started(&mut state, ACCOUNT, ms(0));
     pause(&mut state, ACCOUNT, reservation, Cause::TooMany, ms(0));
@@ -179,24 +179,24 @@ fn a_probe_that_is_not_sent_leaves_room_for_the_next() {
 }
 
 #[test]
-fn what_was_reserved_before_a_pause_does_not_go_out_in_it() {
+fn call_reserved_before_a_pause_does_not_start_in_the_pause() {
     for cause in
         [Cause::TooMany, Cause::Unauthorized, Cause::PaymentRequired, Cause::Forbidden, Cause::Blocked]
     {
         let mut state = LimiterState::new(7, Some(7));
         let reservation = started(&mut state, ACCOUNT, ms(0));
         let mut reserved = state.reserve(ACCOUNT, 3, ms(0));
-        assert!(state.start(ACCOUNT, &mut reserved[0], ms(0)), "{cause:?}: nothing is wrong yet");
+        assert!(state.start(ACCOUNT, &mut reserved[0], ms(0)), "{cause:?}: no pause yet");
         let until = pause(&mut state, ACCOUNT, reservation, cause, ms(0)).unwrap();
         assert!(!state.start(ACCOUNT, &mut reserved[1], ms(0)), "{cause:?}");
         assert!(!state.start(ACCOUNT, &mut reserved[2], until), "{cause:?}: only a probe may");
-        // What they had reserved is free again, and the probe is not one of them.
+        // The reservations are free again, and the probe is a new one.
         assert_eq!(state.reserve(OTHER, 7, until).len(), if until > WINDOW { 7 } else { 5 }, "{cause:?}");
     }
 }
 
 #[test]
-fn what_was_reserved_before_the_pause_of_all_does_not_go_out_in_it() {
+fn call_reserved_before_the_pause_of_all_does_not_start_in_it() {
     let mut state = LimiterState::new(7, None);
     let mut reserved = state.reserve(THIRD, 1, ms(0)).remove(0);
     blocked(&mut state, ACCOUNT, 1, ms(0));
@@ -206,7 +206,7 @@ fn what_was_reserved_before_the_pause_of_all_does_not_go_out_in_it() {
 }
 
 #[test]
-fn the_call_that_brings_a_token_passes_a_pause_for_want_of_one_and_no_other() {
+fn call_for_a_token_is_exempt_only_from_a_pause_that_waits_for_one() {
     let mut state = LimiterState::new(7, None);
     let reservation = started(&mut state, ACCOUNT, ms(0));
     pause(&mut state, ACCOUNT, reservation, Cause::Unauthorized, ms(0));
@@ -214,24 +214,24 @@ fn the_call_that_brings_a_token_passes_a_pause_for_want_of_one_and_no_other() {
     let (mut one, mut other) = (fetch(), fetch());
     assert!(state.start(ACCOUNT, &mut one, ms(0)));
     pause(&mut state, ACCOUNT, one, Cause::TooMany, ms(0)).unwrap();
-    assert!(!state.start(ACCOUNT, &mut other, ms(0)), "429 to one of them");
+    assert!(!state.start(ACCOUNT, &mut other, ms(0)), "the 429 holds both");
 }
 
 #[test]
-fn an_account_without_a_token_says_nothing_about_a_block() {
+fn account_without_a_token_does_not_show_the_end_of_a_block() {
     let mut state = LimiterState::new(7, None);
     blocked(&mut state, ACCOUNT, 1, ms(0));
     blocked(&mut state, OTHER, 2, ms(0)).unwrap();
     let probe = state.reserve(THIRD, 7, ms(60_000));
     assert_eq!(probe.len(), 1);
-    // Nothing was sent: there is no token for that account.
+    // Nothing was sent, because there is no token for the account.
     state.release(THIRD, probe[0]);
     pause(&mut state, THIRD, probe[0], Cause::NotConnected, ms(60_000));
-    assert_eq!(state.reserve(ACCOUNT, 7, ms(62_200)).len(), 1, "the block still has to be probed");
+    assert_eq!(state.reserve(ACCOUNT, 7, ms(62_200)).len(), 1, "the block still needs a probe");
 }
 
 #[test]
-fn accounts_that_anyone_names_do_not_pile_up_and_the_others_are_remembered() {
+fn idle_accounts_are_removed_and_others_are_kept() {
     let mut state = LimiterState::new(1, None);
     let paused = started(&mut state, ACCOUNT, ms(0));
     let hour = Pause { cause: Cause::TooMany, hint: Some(ms(3_600_000)), source: job(1) };
@@ -243,10 +243,10 @@ fn accounts_that_anyone_names_do_not_pile_up_and_the_others_are_remembered() {
         state.waiter_arrives(&named, now);
         let mut reservation = state.reserve_for_waiter(&named, CallKind::Token, now).unwrap();
         assert!(state.start(&named, &mut reservation, now));
-        assert!(state.reserve(&named, 1, now).is_empty(), "it is not forgotten while it counts");
+        assert!(state.reserve(&named, 1, now).is_empty(), "it is not removed while its call counts");
         state.waiter_leaves(&named);
     }
     assert!(state.accounts.len() <= 2 * MIN_ACCOUNTS_TO_TIDY, "{}", state.accounts.len());
-    assert!(state.reserve(ACCOUNT, 1, ms(200_000)).is_empty(), "it is paused still");
+    assert!(state.reserve(ACCOUNT, 1, ms(200_000)).is_empty(), "it is still paused");
     assert_eq!(state.accounts[OTHER].waiters, 1);
 }

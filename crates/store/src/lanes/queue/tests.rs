@@ -1,4 +1,4 @@
-//! Lanes in the line, parking and freeing; and a property test of any order of events against a simple model.
+//! Ready lanes, parking and freeing; and a property test of any order of events against a simple model.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn round(queue: &mut LaneQueue, elapsed: Duration) -> Vec<String> {
 }
 
 #[test]
-fn the_line_is_round_robin() {
+fn the_ready_queue_is_round_robin() {
     let mut queue = due(&["a", "b", "c"]);
     assert_eq!(queue.take().as_deref(), Some("a"));
     // It was just served, and its next job is older than the other lanes' jobs.
@@ -58,7 +58,7 @@ fn lanes_freed_by_one_event_take_turns_whatever_the_age_of_their_jobs() {
             }
         }
         for lane in ["backlog", "fresh"] {
-            let _looks = queue.freed(lane);
+            let _should_wake = queue.freed(lane);
         }
         queue.begin(NOW, secs(0));
     }
@@ -224,7 +224,7 @@ struct Known {
     due: i64,
     /// It is not checked until then, unless it is freed.
     parked: Option<u64>,
-    /// It waits for a permit, so it may stay unchecked until then.
+    /// It waits for a permit, so the queue may leave it unchecked until then.
     for_place: Option<u64>,
     /// Another name whose events free it.
     alias: Option<usize>,
@@ -241,8 +241,8 @@ impl Known {
 }
 
 proptest! {
-    /// The next round contains each lane that is due and not parked, and no parked lane. The exception is lanes that wait
-    /// for a permit: the queue may choose which of them it frees.
+    /// The next round contains each lane that is due and not parked, and no parked lane. The exception is lanes that
+    /// wait for a permit: the queue may choose which of them it frees.
     #[test]
     fn a_round_contains_every_lane_that_can_proceed_and_no_parked_lane(events in prop::collection::vec(event(), 1..60)) {
         let mut queue = LaneQueue::default();
@@ -377,9 +377,10 @@ impl LaneQueue {
     fn is_consistent(&self) -> bool {
         let count = |of: fn(&LaneState) -> bool| self.lanes.values().filter(|lane| of(&lane.state)).count();
         count(|state| matches!(state, LaneState::Later)) == self.later.len()
-            && count(|state| matches!(state, LaneState::Line)) == self.line.len()
+            && count(|state| matches!(state, LaneState::Ready)) == self.ready.len()
             && count(|state| matches!(state, LaneState::Parked { .. })) == self.parked.len()
-            && count(|state| matches!(state, LaneState::Parked { crowd: Some(_), .. })) == self.crowd.len()
+            && count(|state| matches!(state, LaneState::Parked { permit_turn: Some(_), .. }))
+                == self.permit_waiters.len()
             && self.lanes.values().filter(|lane| lane.alias.is_some()).count()
                 == self.aliases.values().map(Vec::len).sum::<usize>()
     }

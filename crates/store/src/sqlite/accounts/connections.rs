@@ -15,7 +15,7 @@ use crate::sqlite::write::statement::Values;
 use crate::{Leased, NewConnection, Renewal, Role, StoreError};
 
 /// Connects an account after an authorization: it becomes active, whatever its state was. Answers with its generation.
-/// Answers `None` and changes nothing if the account is known at an address that it may not move away from.
+/// Answers `None` and changes nothing if the account is known at an address from which it may not move.
 pub(crate) struct Connect {
     pub(crate) new: NewConnection,
     pub(crate) now: Timestamp,
@@ -100,8 +100,8 @@ impl Command for LeaseRenewal {
         if let Some(until) = row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_millis)
             && until > self.steady
         {
-            // No lease is longer than `self.until`, so the holder's clock differs from ours, which might take days to
-            // reach `until`. Shorten the lease to the usual length from now.
+            // A lease that was taken by our clock would end at `self.until` at the latest. So the holder used another
+            // clock, and ours might take days to reach `until`. Shorten the lease to the usual length from now.
             if until > self.until {
                 self.keep_until(connection, self.until).await?;
             }
@@ -249,7 +249,8 @@ impl Command for Remove {
     }
 }
 
-/// Ends the leases of an owner that died during a renewal: the old tokens still work.
+/// Ends the leases of an owner that died during a renewal, so that this owner can renew at once. The old tokens still
+/// work.
 pub(crate) struct FreeRenewals;
 
 impl Command for FreeRenewals {

@@ -1,4 +1,5 @@
-//! Connected accounts. Tokens arrive here encrypted; the store does not know the key.
+//! Reads connected accounts, and sends the commands that change them. Tokens arrive here encrypted; the store does not
+//! know the key.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -52,7 +52,7 @@ insert_row! {
     }
 }
 
-/// Deletes the oldest codes of one integration at one address, beyond a number of the newest.
+/// Deletes the codes of one integration at one address, except this number of the newest.
 const DROP_OF_ORIGIN: &str = "DELETE FROM oauth_codes WHERE id IN (SELECT id FROM oauth_codes WHERE client_uuid = ? AND \
      origin = ? ORDER BY id DESC LIMIT -1 OFFSET ?)";
 /// Deletes the oldest code of the address with the most codes, if there are more than this number in total.
@@ -120,8 +120,8 @@ impl Command for UseState {
         connection: &mut SqliteConnection,
         _: &mut PostCommit,
     ) -> Result<StateUse, StoreError> {
-        // A clock that is set back must not make a used link valid again. So a row stays for an hour, a link's lifetime,
-        // after its link has expired.
+        // Setting the clock back must not make a used link valid again. So a row stays for one hour, the lifetime of a
+        // link, after its link has expired.
         let over = self.now.cutoff(std::time::Duration::from_secs(60 * 60));
         sqlx::query("DELETE FROM oauth_states WHERE expires_at < ? AND expires_service_at < ?")
             .bind(over.calendar.as_millis())
@@ -194,7 +194,8 @@ impl Command for NoteRevocation {
             return Ok(true);
         }
         if self.pending {
-            // A call that already waits keeps the time since when it waits.
+            // A call that already waits keeps its time. A later call gets a time after `first_at`, because equal times
+            // mark the first call.
             sqlx::query(
                 "UPDATE revocation_calls SET pending_at = coalesce(pending_at, max(?, first_at + 1)) \
                  WHERE account_id = ? AND client_uuid = ?",
@@ -222,7 +223,7 @@ impl Command for SettleRevocation {
     }
 }
 
-/// Clears the pending call of this account.
+/// Marks the pending call of this account as settled.
 pub(crate) async fn settle_pending(
     connection: &mut SqliteConnection,
     key: &AccountKey,

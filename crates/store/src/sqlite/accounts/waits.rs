@@ -1,5 +1,5 @@
-//! What a running bridge and the commands beside it tell each other: why the deliveries of accounts wait, and which
-//! accounts an operator wants tried now.
+//! The exchange between a running bridge and the commands beside it: why the deliveries of accounts wait, and which
+//! accounts an operator wants the bridge to try now.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Engine {
     }
 
     pub(crate) async fn take_resumes(&self) -> Result<Vec<Arc<str>>, StoreError> {
-        // The bridge asks every few seconds, and there is rarely anything to write.
+        // The bridge calls this every few seconds, and there is rarely anything to remove. A read spares the writer.
         let any = sqlx::query("SELECT 1 FROM account_resumes LIMIT 1").fetch_optional(&self.reading).await?;
         if any.is_none() {
             return Ok(Vec::new());
@@ -77,6 +77,7 @@ fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
     };
     Ok((origin, wait))
 }
+
 insert_row! {
     const SET_WAIT, fn push_wait(origin: &str, wait: &AccountWait);
     "INSERT INTO account_waits" {
@@ -114,7 +115,8 @@ impl Command for WriteWaits {
     }
 }
 
-/// Deletes the waits of a dead owner: the first deliveries of this owner try every account and find out again.
+/// Deletes the waits and resume requests of the previous owner. The first deliveries of this owner find out again which
+/// accounts have to wait.
 pub(crate) struct ForgetWaits;
 
 impl Command for ForgetWaits {
@@ -127,7 +129,7 @@ impl Command for ForgetWaits {
     }
 }
 
-/// Asks for an account to be tried now.
+/// Asks the bridge to try an account now.
 struct AskResume {
     origin: Arc<str>,
     now: Timestamp,

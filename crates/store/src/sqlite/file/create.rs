@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 
 const OWNER_FOLDER: u32 = 0o700;
 const OWNER_FILE: u32 = 0o600;
-/// Opening a link fails, and opening anything other than a file does not block.
+/// Makes opening a link fail, and opening anything other than a plain file not block.
 #[allow(clippy::cast_possible_wrap, reason = "flags of `open`, as the system's own type has them")]
 const NOT_THROUGH_LINKS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits() as i32;
 
@@ -51,9 +51,9 @@ pub(crate) fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens the lock file, and creates it if it does not exist. It does not follow a link or truncate an existing file, and
-/// it rejects anything but a plain file with this one name. If the file is ours, it removes the access of others, because
-/// anyone who can open the file can lock it.
+/// Opens the lock file, and creates it if it does not exist. Does not follow a link or truncate an existing file, and
+/// rejects anything but a plain file with a single name. If this user owns the file, removes the access of other users,
+/// because anyone who can open the file can lock it.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
@@ -65,7 +65,9 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
         .open(path)?;
     let there = file.metadata()?;
     if !there.is_file() || there.nlink() != 1 {
-        return Err(io::Error::other("it is not a plain file with a single name: remove it"));
+        return Err(io::Error::other(
+            "it is not a plain file, or it has a second name (a hard link): remove it",
+        ));
     }
     if there.uid() == rustix::process::geteuid().as_raw() && there.mode() & 0o777 != OWNER_FILE {
         file.set_permissions(Permissions::from_mode(OWNER_FILE))?;
@@ -75,8 +77,8 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 
 /// Syncs the names in `folder` to the disk: a synced file is lost in a power cut if its name is not synced.
 ///
-/// Some file systems cannot do this, and some folders may be written but not read. Syncing is then left to the system, as
-/// SQLite does for its own files.
+/// Some file systems cannot do this, and some folders may be written but not read. Syncing is then left to the system,
+/// as SQLite does for its own files.
 pub(crate) fn sync_names(folder: &Path) {
     if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
         tracing::debug!(%error, "the store's folder could not be synced");

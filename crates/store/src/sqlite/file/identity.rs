@@ -1,8 +1,8 @@
 //! Checks whether the open files are still those at the store's path.
 //!
-//! An open file outlives its name: after someone deletes or replaces it, every commit still succeeds, but the next start
-//! finds none of it. So the store acknowledges nothing while the path leads elsewhere. It continues to process what it
-//! acknowledged before from the open files, and writes them back when it is closed.
+//! An open file outlives its name: after someone deletes or replaces it, every commit still succeeds, but the next
+//! start finds none of it. So the store acknowledges nothing while the path leads elsewhere. It still processes the
+//! jobs that it acknowledged before, from the open files, and writes their content back when it is closed.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
@@ -42,7 +42,7 @@ impl FileIdentity {
         &self.path
     }
 
-    /// Checks whether the next start would find what is written now. Logs each change of the result.
+    /// Checks whether the next start would find the data that is written now. Logs when the result changes.
     ///
     /// # Errors
     /// [`StoreError::Moved`], with instructions for the operator.
@@ -67,7 +67,7 @@ impl FileIdentity {
             let shown = path.display();
             match (fs::metadata(path), known) {
                 (Ok(there), Some(known)) if identity(&there) != *known => {
-                    return Err(format!("another file was put in the place of {shown}"));
+                    return Err(format!("{shown} was replaced with another file"));
                 }
                 (Ok(_), _) | (Err(_), None) => {}
                 (Err(error), Some(_)) if error.kind() == ErrorKind::NotFound => {
@@ -75,7 +75,7 @@ impl FileIdentity {
                 }
                 (Err(error), Some(_)) => {
                     return Err(format!(
-                        "{shown} can no longer be seen: {error}; {}",
+                        "{shown} could not be checked ({error}; {})",
                         paths::ownership(path)
                     ));
                 }

@@ -1,7 +1,7 @@
 //! The length of the write-ahead log, and the measures against its growth.
 //!
-//! The log can restart only when no reader still uses an older snapshot. A foreign program that reads the database in one
-//! long transaction (a backup, a forgotten shell) prevents that, and the log grows with each commit.
+//! The log can restart only when no reader still uses an older snapshot. Another program that reads the database in one
+//! long transaction (a backup, a forgotten shell) prevents a restart, and the log grows with each commit.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,8 +13,9 @@ use crate::records::{LogState, MAX_LOG_BYTES};
 
 /// The number of pages above which the log should restart: 64 MiB.
 const LONG_LOG: i64 = 16_384;
-/// The number of pages that the writer may copy itself when it restarts the log. Requests wait meanwhile.
+/// The maximum number of pages that the writer itself copies when it restarts the log. Requests wait in that time.
 const FEW_PAGES: i64 = 1_024;
+
 /// What the writer does with the log after a checkpoint on the other connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LogStep {
@@ -24,8 +25,8 @@ pub(crate) enum LogStep {
     Shrink,
 }
 
-/// Decides what follows a checkpoint that found `pages` in the log, of which `copied` are in the database. The file has
-/// `bytes`.
+/// Decides what the writer does after a checkpoint that found `pages` in the log, of which `copied` are in the database.
+/// `bytes` is the length of the log's file.
 pub(crate) fn decide(pages: i64, copied: i64, bytes: u64) -> Option<LogStep> {
     if pages - copied > FEW_PAGES {
         return None;

@@ -1,7 +1,7 @@
 //! The migrations, compiled into the program.
 //!
-//! The list is written by hand because sqlx's `migrate!` would compile sqlx and SQLite a second time, for the compiler. A
-//! test compares the list with the folder.
+//! The list is written by hand, because sqlx's macro `migrate!` would make the build compile sqlx and SQLite a second
+//! time. A test compares the list with the folder.
 
 use std::sync::LazyLock;
 

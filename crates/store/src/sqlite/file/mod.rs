@@ -1,5 +1,4 @@
-//! The database file and the files beside it: how they are created, opened, locked and recognised, and how long the log
-//! is.
+//! The database file and the files beside it: creates, opens, locks and recognizes them, and limits the log.
 
 pub(crate) mod create;
 pub(crate) mod identity;

@@ -13,8 +13,8 @@ use super::{create, owner_lock, schema};
 use crate::sqlite::error::{cannot_open, with_owner};
 use crate::{Role, StoreError};
 
-/// The size of the page cache. It holds the pages that a busy minute touches: idempotency keys are random, so each one is
-/// on another page. Negative, because SQLite then counts in KiB. Memory is allocated only as needed.
+/// The size of the page cache. It holds the pages that a busy minute touches: idempotency keys are random, so each one
+/// is on another page. Negative, because SQLite then counts in KiB. Memory is allocated only as needed.
 const CACHE_KIB: &str = "-16384";
 /// How long a statement waits for another process's lock.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,9 +32,9 @@ pub(crate) struct Opened {
 /// The connection that writes, and the resources that it needs for as long as it is open.
 pub(crate) struct Writing {
     pub(crate) connection: SqliteConnection,
-    /// Set for the owner, which must notice if someone deletes or moves the file.
+    /// Set only for the owner, which must notice if someone deletes or moves the file.
     pub(crate) file: Option<Arc<FileIdentity>>,
-    /// Marks the owner of the store. It is held until after the last write, so that no one else becomes the owner before.
+    /// The owner's lock. It is held until after the last write, so that no other process becomes the owner earlier.
     lock: Option<File>,
 }
 
@@ -53,7 +53,7 @@ impl Writing {
     }
 }
 
-/// Opens `url`, `sqlite:PATH`.
+/// Opens the store at `url`, which is `sqlite:PATH`.
 pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
     let path = file_of(url)?;
     let shown = path.display().to_string();
@@ -74,7 +74,7 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
             let lock = owner_lock::own(&path)?;
             create::make(&path)
                 .map_err(|error| cannot_open(&path, format!("it cannot be created: {error}"), error))?;
-            // An interrupted start may have created them without syncing their names.
+            // An interrupted start may have created the file and the folder without syncing their names.
             create::sync_names(create::folder_of(folder));
             create::sync_names(folder);
             Some(lock)
@@ -102,7 +102,7 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         if path.exists() && schema::is_foreign(&options).await.map_err(failed)? {
             return Err(no_store("it is another program's database: set store.url to another file"));
         }
-        // The file stores this mode. An observer must not change a file before it knows that it is a store.
+        // The file stores this mode. Only the owner sets it: an observer must not change a file that may not be a store.
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
     schema::migrate(&options, role, &path).await?;

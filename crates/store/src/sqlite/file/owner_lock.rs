@@ -29,7 +29,7 @@ pub(crate) fn own(path: &Path) -> Result<File, StoreError> {
         if let TryLockError::Error(error) = error {
             return Err(cannot(error));
         }
-        // The note in the file may be that of an earlier owner. The system's answer takes precedence, if it has one.
+        // The note in the file may be from an earlier owner, so the holder that the system reports takes precedence.
         let holder = proc_locks::holder(&lock).map(|pid| format!("process {pid}"));
         let owner = holder.or_else(|| noted(&mut file)).unwrap_or_else(|| "another process".to_owned());
         return Err(StoreError::InUse { path: path.display().to_string(), owner });

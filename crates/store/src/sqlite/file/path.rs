@@ -17,7 +17,7 @@ pub(crate) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
     path(url).map(resolved)
 }
 
-/// Resolves links, so that the lock is in the same place whatever name the store is opened by. Returns an absolute path.
+/// Returns the absolute path without links, so that all names of a store share one lock.
 fn resolved(path: PathBuf) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| paths::absolute(&path))
 }

@@ -1,5 +1,5 @@
-//! Finds the holders of file locks in Linux's `/proc/locks`. Every user can read that file, and it also lists processes
-//! of other users. On other systems the holders are unknown.
+//! Finds the holders of file locks in Linux's `/proc/locks`. Every user can read that file, and it lists the processes
+//! of all users. On other systems the holders are unknown.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -68,14 +68,14 @@ pub(crate) fn owner(url: &str) -> Option<u32> {
     holder(&lock_path(&file_of(url).ok()?))
 }
 
-/// Whether a bridge serves the store at `url`; `None` if that cannot be determined.
+/// Whether a bridge serves the store at `url`, even in another container; `None` if that cannot be determined.
 pub(crate) fn is_served(url: &str) -> Option<bool> {
     let path = lock_path(&file_of(url).ok()?);
     if holder(&path).is_some() {
         return Some(true);
     }
-    // The kernel's list omits processes of other containers. Taking a shared lock for a moment detects these too. This is
-    // tried only if the owner is unknown, and a bridge that is just starting tries to take its own lock twice.
+    // The kernel's list omits processes of other containers. Taking a shared lock for a moment detects those too. That
+    // cannot make the start of a bridge fail, because a start tries twice to take its lock.
     match fs::File::open(&path) {
         Ok(file) => match file.try_lock_shared() {
             Ok(()) => Some(false),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// Returns the room for the store at `path` in bytes; `None` if the system cannot tell.
+/// Returns the room for the store at `path` in bytes; `None` if it cannot be determined.
 pub(crate) fn room(path: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(super::create::folder_of(path)).ok()?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);

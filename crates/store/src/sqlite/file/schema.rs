@@ -36,18 +36,18 @@ pub(crate) async fn migrate(
     result
 }
 
-/// Whether the file is a database with content that is not ours.
+/// Whether the file is the database of another program.
 pub(crate) async fn is_foreign(options: &SqliteConnectOptions) -> Result<bool, sqlx::Error> {
     let mut connection = options.connect().await?;
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await?;
-    // A first start that is killed early leaves only the table of migrations.
-    let things = "SELECT count(*) FROM sqlite_schema WHERE tbl_name <> '_sqlx_migrations'";
-    let things: i64 = sqlx::query_scalar(things).fetch_one(&mut connection).await?;
+    // A first start that was killed early leaves only the table of migrations. Such a file is ours.
+    let objects = "SELECT count(*) FROM sqlite_schema WHERE tbl_name <> '_sqlx_migrations'";
+    let objects: i64 = sqlx::query_scalar(objects).fetch_one(&mut connection).await?;
     connection.close().await?;
-    Ok(things > 0 && id != APPLICATION_ID)
+    Ok(objects > 0 && id != APPLICATION_ID)
 }
 
-/// Checks that the schema is the one that this program knows, because an observer does not migrate.
+/// Checks that the schema is the current one, because an observer does not migrate.
 async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
     let path = || shown.to_owned();
     let applied: Vec<(i64, Vec<u8>)> =

@@ -21,7 +21,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Adds an operation to its list. Returns a step of the log, which is not part of a transaction.
+    /// Adds an operation to its list. Returns a [`LogStep`] instead of adding it, because it runs outside of
+    /// transactions.
     pub(crate) fn add(&mut self, operation: Message) -> Option<LogStep> {
         match operation {
             Message::Accept(accept) => self.accepts.push(*accept),
@@ -42,13 +43,14 @@ impl Batch {
         self.accepts.len()
     }
 
-    /// Drops the requests whose callers no longer wait: they have already answered 503.
+    /// Drops the requests whose callers no longer wait, because they have already answered 503.
     pub(crate) fn drop_late(&mut self, now: impl Fn() -> Instant) {
         for late in self.accepts.extract_if(.., |accept| accept.drop_after < now()) {
             answer(late.reply, Err(StoreError::Timeout));
         }
     }
 
+    /// Splits the batch into batches of one operation each.
     pub(crate) fn singles(self) -> impl Iterator<Item = Self> {
         let accepts = self.accepts.into_iter().map(|accept| Message::Accept(Box::new(accept)));
         let handled = self.handled.into_iter().map(|(report, reply)| Message::Handled(report, reply));
@@ -61,6 +63,7 @@ impl Batch {
         })
     }
 
+    /// Answers every caller with `error`.
     pub(crate) fn fail(self, error: &StoreError) {
         tracing::warn!(%error, operations = self.len(), "the transaction failed; none of its operations was written");
         self.accepts.into_iter().for_each(|accept| answer(accept.reply, Err(error.clone())));

@@ -1,8 +1,8 @@
 //! The operations that wait for the writer, and the choice of the next transaction.
 //!
-//! Requests come first, whatever waits in front of them: their callers wait for an answer, for at most two seconds. The
-//! other operations are less urgent. A transaction takes a limited number of them, because requests that arrive in the
-//! meantime wait for it to end.
+//! Requests overtake all other operations, because their callers wait for an answer only until
+//! `server.ack_deadline`. A transaction takes a limited number of the other operations, because requests that arrive in
+//! the meantime wait for it to end.
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,7 @@ const MAX_ACCEPTS: usize = 512;
 /// requests.
 const MAX_OTHERS: usize = 256;
 
-/// Operations in order of arrival, with requests in a queue of their own.
+/// Operations in order of arrival, with a separate queue for requests.
 #[derive(Default)]
 pub(crate) struct Queue {
     accepts: VecDeque<Message>,
@@ -41,7 +41,7 @@ impl Queue {
         }
     }
 
-    /// Returns the next transaction, and the step of the log that follows it.
+    /// Returns the operations of the next transaction, and what the writer does with the log after it.
     pub(crate) fn batch(&mut self) -> (Batch, Option<LogStep>) {
         let (mut batch, mut log) = (Batch::default(), None);
         let accepts = self.accepts.drain(..self.accepts.len().min(MAX_ACCEPTS));

@@ -1,8 +1,8 @@
 //! The one task that writes.
 //!
-//! It takes all waiting operations, of any kind, carries them out in one transaction, and answers each caller after
-//! COMMIT. There is no timer: while one commit is on its way to the disk, the next batch gathers. So a lone request waits
-//! for one commit, and a thousand requests share one.
+//! It takes the waiting operations of all kinds, carries them out in one transaction, and answers each caller after
+//! COMMIT. There is no timer: while one commit is on its way to the disk, the next batch gathers. So a lone request
+//! waits for one commit, and a thousand requests share one.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -56,7 +56,8 @@ impl Writer {
                 let Some(operation) = operations.recv().await else { return self.writing };
                 queue.push(operation);
             }
-            // The callers of the last batch have just been answered. Letting them run first often brings more to write.
+            // The last batch has just been answered. Its callers often have something else to write, so let them run
+            // first.
             tokio::task::yield_now().await;
             while queue.len() < MAX_QUEUED
                 && let Ok(operation) = operations.try_recv()
@@ -114,7 +115,7 @@ impl Writer {
         self.writing.file.as_ref().map_or(error.clone(), |file| error.named(file.path()))
     }
 
-    /// Checks whether the next start would find requests that are stored now; skipped if there are none.
+    /// Checks whether the next start would find the requests that are stored now. Checks nothing if `accepts` is 0.
     fn check_file(&self, accepts: usize) -> Result<(), StoreError> {
         self.writing.file.as_ref().filter(|_| accepts > 0).map_or(Ok(()), |file| file.check())
     }
@@ -179,7 +180,7 @@ impl Writer {
         for ((_, reply), written) in batch.sent.into_iter().zip(done.sent) {
             answer(reply, Ok(written));
         }
-        // This comes before the answers to claims, so that claimers see what their claims found.
+        // Update the lanes before answering claims, so that a claimer that runs again sees the effect of its claim.
         done.post_commit.apply_after_commit(
             &self.keys,
             &self.budgets,

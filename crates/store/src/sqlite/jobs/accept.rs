@@ -1,8 +1,8 @@
 //! Stores incoming requests.
 //!
-//! A request is new if its idempotency key is new. Only then does it become a job, and the same transaction stores the
-//! key. If a worker is free, the job is inserted as `running`, so that claiming it needs no other statement. A new
-//! request that its account's budget does not allow is refused, and leaves neither a job nor a key.
+//! A request is new if its idempotency key is new. Only a new request becomes a job, and the same transaction stores the
+//! key. If a worker is free, the job is inserted as `running`, so claiming it needs no other statement. A new request
+//! that its account's budget does not allow is refused, and leaves neither a job nor a key.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -25,11 +25,11 @@ use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
 use crate::{Accepted, StoreError};
 
-/// What the transaction did with one request.
+/// What the transaction does with one request.
 pub(crate) enum Stored {
-    /// It is now a job. If there is a slot, a worker has already claimed it.
+    /// It becomes a job. If there is a slot, a worker has already claimed the job.
     New(Option<Slot<RunningJob>>),
-    /// Its key was already known.
+    /// Its key is already known; this is the first job.
     Duplicate(JobId),
     /// It is new, but its account has used up its budget.
     Refused(OverBudget),
@@ -118,7 +118,7 @@ pub(crate) async fn apply(
     Ok(results)
 }
 
-/// Decides about each of `accepts`, and returns the rows of the new jobs.
+/// Decides what happens to each of `accepts`. Also returns the rows of the new jobs.
 fn decide<'a>(
     accepts: &'a [Accept],
     budgets: &Budgets,
@@ -134,11 +134,11 @@ fn decide<'a>(
             (Some(first), _) => Stored::Duplicate(*first),
             // The same request may occur twice in one transaction.
             (None, Entry::Occupied(first)) => Stored::Duplicate(*first.get()),
-            (None, Entry::Vacant(place)) => {
+            (None, Entry::Vacant(entry)) => {
                 let data = job.request.data.to_string();
                 match admission.admit(job.request.account_id.0, data.len() as u64) {
                     Ok(()) => {
-                        place.insert(job.id);
+                        entry.insert(job.id);
                         let slot = offers.next(job.handler.as_str());
                         let lease_until = slot.as_ref().map(|slot| steady + slot.lease);
                         rows.push(NewRow { job, data, lease_until });
@@ -158,7 +158,7 @@ async fn insert(transaction: &mut Transaction<'_>, rows: &[NewRow<'_>]) -> Resul
     transaction.add(&JOBS, rows, |new, row| push_job(new, moment, row)).await
 }
 
-/// Returns the job for the worker that was free when the transaction at `moment` stored it.
+/// Returns the claimed job for the worker that was free. `moment` is the time of the transaction that stored it.
 pub(crate) fn running(job: NewJob, moment: Moment) -> RunningJob {
     RunningJob {
         id: job.id,

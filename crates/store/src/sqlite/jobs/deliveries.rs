@@ -19,6 +19,7 @@ impl Engine {
         }
         Ok(waiting)
     }
+
     pub(crate) async fn with_deliveries(
         &self,
         origins: &[Arc<str>],
@@ -33,7 +34,7 @@ impl Engine {
 pub(crate) const WAITING: &str =
     "SELECT count(*) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?";
 
-/// Deliveries under way are limited by the permits, so one scan reads them all.
+/// The permits limit the number of deliveries under way, so reading all of them is cheap.
 pub(crate) const WITH_DELIVERIES: &str = "SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM jobs \
      WHERE state = 'delivering' AND lease_until IS NULL AND origin = value) \
      OR value IN (SELECT origin FROM jobs WHERE lease_until IS NOT NULL AND state = 'delivering')";

@@ -1,10 +1,10 @@
-//! Claims deliveries: which jobs of a lane go first.
+//! Claims deliveries, and decides which jobs of a lane go first.
 //!
-//! Jobs of the last minute precede all older jobs, because their customers still wait for the bot. Otherwise the backlog
-//! of an account that is connected after hours would hold up its fresh jobs. Within an age group, first tries precede
-//! retries. Some jobs of a claim are those that have been due longest, so that neither old jobs nor retries starve. A job
-//! that Kommo refused, perhaps only because of its account, comes after all others, because Kommo may refuse the job
-//! itself. Among the jobs due longest it precedes retries, so that it does not starve either.
+//! Jobs of the last minute precede all older jobs, because their customers still wait for the bot. Otherwise the
+//! backlog of an account that is connected after hours would hold up its fresh jobs. Within an age group, first tries
+//! precede retries. A claim reserves some places for the jobs that have been due longest, so that neither old jobs nor
+//! retries starve. A job that Kommo refused, perhaps only because of its account, comes after all others, because Kommo
+//! may refuse the job itself. Among the jobs due longest it can precede retries, so that it does not starve either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +32,8 @@ pub(crate) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
      SELECT min(due_at) FROM jobs \
      WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?1 AND delivery_rank = 2)";
 
-/// Claims jobs of the lane `?2` that are due at `?3`, at most `?4`, by rank: from the highest if `?5` is 1, otherwise
-/// from the lowest.
+/// Claims at most `?4` jobs of the lane `?2` that are due at `?3`, by rank: from the highest rank if `?5` is 1, from the
+/// lowest if it is 0.
 pub(crate) fn longest_due() -> String {
     deliver(&[
         Part::longest_due("delivery_rank = 2 * ?5"),
@@ -42,7 +42,7 @@ pub(crate) fn longest_due() -> String {
     ])
 }
 
-/// Claims jobs of the lane `?2` that are due at `?3`, at most `?4`: first those received after `?5`.
+/// Claims at most `?4` jobs of the lane `?2` that are due at `?3`, and takes those received after `?5` first.
 pub(crate) fn young_first() -> String {
     deliver(&[
         Part::oldest("delivery_rank = 0 AND waiting_since > ?5"),

@@ -1,4 +1,5 @@
-//! Finds jobs by the first digits of their ids. Each lookup is a range of the primary key, however many jobs there are.
+//! Finds jobs by the first digits of their ids. Each lookup reads a range of the primary key, so it is fast however many
+//! jobs there are.
 
 use sqlx::{Row, SqlitePool};
 use uuid::Uuid;

@@ -1,9 +1,9 @@
-//! Finds and stores idempotency keys, by which the store knows repeated requests.
+//! Finds and stores idempotency keys, by which the store recognizes repeated requests.
 //!
-//! Keys are random, so in a table sorted by key, each new key changes a different page. That alone caused more than half
-//! of the bridge's writes to the disk. So the transaction of a job appends its key to `recent_keys`, and this process
-//! remembers it. Once enough keys have gathered, maintenance moves them into `idempotency_keys` in that table's order:
-//! many to a page, and without keys that have expired by then.
+//! Keys are random, so in a table sorted by key, each new key changes a different page. That alone would cause more
+//! than half of the bridge's writes to the disk. So the transaction of a job appends its key to `recent_keys`, and this
+//! process keeps the key in memory. Once enough keys have gathered, maintenance moves them into `idempotency_keys` in
+//! that table's order, so that several keys share a page. It drops the keys that have expired by then.
 //!
 //! The guarantee: a key is known from the commit of its job until its token expires, but no longer. It survives any
 //! crash, because at each moment it is in one of the two tables. A token has expired when both the calendar and the
@@ -54,7 +54,7 @@ rows_statement! {
     ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
 }
 
-/// Returns the first job of each key in `asked`, or `None` if the key is not known; in the same order.
+/// Returns the first job of each key in `asked`, in the same order; `None` if the key is not known.
 pub(crate) async fn find(
     keys: &Keys,
     transaction: &mut Transaction<'_>,
@@ -75,7 +75,7 @@ pub(crate) async fn find(
     Ok(found)
 }
 
-/// Writes the keys of `jobs`, all of which are new.
+/// Appends the keys of `jobs`, all of which are new, to `recent_keys`.
 pub(crate) async fn append(
     keys: &Keys,
     transaction: &mut Transaction<'_>,
@@ -93,7 +93,7 @@ pub(crate) async fn append(
     Ok(())
 }
 
-/// Reads the keys that have not been moved, at start.
+/// Loads the keys that maintenance has not moved yet, at start.
 pub(crate) struct LoadKeys(pub(crate) std::sync::Arc<Keys>);
 
 impl Command for LoadKeys {

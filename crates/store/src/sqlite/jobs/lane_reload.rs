@@ -1,7 +1,7 @@
 //! Reads the lanes and the accounts' bytes from the store: at start, and periodically to pick up changes by other
 //! processes.
 //!
-//! This runs inside the writer's transaction, so that the result is never older than what is in memory.
+//! This runs inside the writer's transaction, so the result is never older than the lanes in memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use crate::sqlite::write::account_bytes;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 
-/// Jumps from lane to lane along the index, so the cost grows with the number of lanes and not of jobs.
+/// Selects the lanes of workers by jumping from lane to lane along the index, so the cost grows with the number of lanes
+/// and not with the number of jobs.
 pub(crate) const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT min(handler) FROM jobs WHERE state = 'queued' \
      UNION ALL \
@@ -25,7 +26,7 @@ pub(crate) const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT name, (SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = name) FROM lane \
      WHERE name IS NOT NULL";
 
-/// Like [`WORK`], for the sender: the earliest of all ranks.
+/// Like [`WORK`], for the sender. The due time is the earliest of all ranks.
 pub(crate) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
      UNION ALL \
@@ -60,10 +61,10 @@ impl Command for ReloadLanes {
     }
 }
 
-/// Reads all lanes if another connection has changed the file since `seen`. Reading costs as much as there are lanes, and
-/// the writer itself reports its own changes to them. Answers with the version that is seen now.
+/// Reads all lanes if another connection has changed the file since the version `seen`: the cost grows with the number
+/// of lanes, and the writer already applies its own changes to the lanes. Answers with the current version.
 pub(crate) struct ReloadLanesIfChanged {
-    /// The answer of the previous command; `None` to read in any case.
+    /// The answer of the previous command; `None` reads unconditionally.
     pub(crate) seen: Option<i64>,
 }
 

@@ -1,9 +1,10 @@
 //! Lists jobs, newest first, in bounded time and memory.
 //!
 //! A list reads bodies only if it searches for a text. If a filter skips jobs, the list scans one window of jobs after
-//! another until the page is full or its time is over. The page then says where to continue, and whether the search
-//! stopped early. For unfinished and dead jobs, the windows contain only jobs in that state ([`Source`]). Only two lists
-//! run at a time, so that connections remain for reading single jobs and statistics.
+//! another until the page is full, it has scanned the maximum number of jobs, or its time has run out. The page says
+//! where to continue, and whether the search stopped early. For unfinished and dead jobs, the windows contain only jobs
+//! in that state ([`Source`]). Only two lists run at a time, so that connections remain for reading single jobs and
+//! statistics.
 
 use std::time::Duration;
 
@@ -21,11 +22,11 @@ use crate::{JobFilter, Page, StoreError};
 
 /// The maximum number of lists that run at the same time.
 pub(crate) const MAX_CONCURRENT_LISTS: usize = 2;
-/// How long another list waits for a permit.
+/// How long a list waits for a permit before it fails.
 const LIST_PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The first and the largest size of a window, in jobs. The list checks the time after each window.
+/// The smallest and the largest size of a window, in jobs. The list checks the time after each window.
 const WINDOW_JOBS: (i64, i64) = (32, 4_096);
-/// A window that takes less time is followed by a larger one.
+/// If a window takes less time than this, the next one is larger; otherwise smaller.
 const SHORT_WINDOW: Duration = Duration::from_millis(50);
 /// The approximate bytes that a job takes on a page, apart from its texts.
 const JOB_BYTES: usize = 512;
@@ -38,7 +39,7 @@ pub(crate) struct Bounds<'b> {
     pub(crate) bytes: usize,
     /// The time after which no further window begins.
     pub(crate) time: Duration,
-    /// The elapsed time.
+    /// Returns the elapsed time.
     pub(crate) elapsed: &'b (dyn Fn() -> Duration + Send + Sync),
 }
 
@@ -62,7 +63,7 @@ impl Engine {
     async fn list_permit(&self) -> Result<SemaphorePermit<'_>, StoreError> {
         tokio::select! {
             biased;
-            turn = self.lists.acquire() => turn.map_err(|_| StoreError::Closed),
+            permit = self.lists.acquire() => permit.map_err(|_| StoreError::Closed),
             () = self.clock().sleep(LIST_PERMIT_TIMEOUT) => Err(StoreError::TooManyLists),
         }
     }
@@ -82,7 +83,7 @@ pub(crate) async fn page(
     let (mut filter, at_once) = (filter.clone(), finds_at_once(filter));
     filter.limit = filter.limit.max(1);
     let mut window = match source {
-        // Each window costs a scan of the whole index, so the first one should fill the page.
+        // Each window scans the whole index, so the first one should fill the page.
         Source::Indexes(_) => i64::from(filter.limit).clamp(WINDOW_JOBS.0, WINDOW_JOBS.1),
         _ => WINDOW_JOBS.0,
     };
@@ -133,10 +134,10 @@ impl Filling {
         source: Source,
         filter: &JobFilter,
         oldest: Option<JobId>,
-        most: usize,
+        max_bytes: usize,
     ) -> Result<Option<JobId>, StoreError> {
         let mut query = select(source, filter, filter.limit - self.rows, oldest);
-        // Rows are read one by one, so that the page holds no more than it shows.
+        // Read rows one by one, so that only the jobs of the page are in memory.
         let mut found = query.build().fetch(pool);
         while let Some(row) = found.try_next().await? {
             self.rows += 1;
@@ -145,7 +146,7 @@ impl Filling {
                 self.bytes += JOB_BYTES + texts;
                 self.jobs.push(job);
             }
-            if self.rows >= filter.limit || self.bytes >= most {
+            if self.rows >= filter.limit || self.bytes >= max_bytes {
                 return id_of(&row).map(Some);
             }
         }
@@ -181,14 +182,14 @@ pub(crate) fn select(
         sql.push(format!(" AND {column} = '{}'", outcome.as_str()));
     }
     if let Some(handler) = &filter.handler {
-        // The plus prevents the use of the queue's index, which SQLite would have to sort as a whole.
+        // The plus keeps SQLite from using the queue's index, whose rows it would have to sort.
         sql.push(" AND +handler = ").push_bind(handler.as_str().to_owned());
     }
     if let Some(AccountId(account)) = filter.account_id {
         sql.push(" AND account_id = ").push_bind(account);
     }
     if let Some(text) = &filter.text {
-        // The body comes last, because only it may be long to read.
+        // The body comes last, because only a body can take long to read.
         sql.push(" AND (instr(return_url, ").push_bind(text.clone());
         sql.push(") OR instr(coalesce(last_error, ''), ").push_bind(text.clone()).push(")");
         if let Ok(number) = text.parse::<i64>() {
@@ -196,7 +197,7 @@ pub(crate) fn select(
         }
         if let Ok(prefix) = text.parse::<JobPrefix>() {
             let (first, last) = prefix.range();
-            // The plus makes this a condition on each row, like the others, and not a range to search in.
+            // The plus makes SQLite check this on each row, like the other conditions, instead of searching the range.
             sql.push(" OR +id BETWEEN ").push_bind(first.as_uuid()).push(" AND ").push_bind(last.as_uuid());
         }
         sql.push(" OR instr(coalesce(data, ''), ").push_bind(text.clone()).push("))");
@@ -205,7 +206,7 @@ pub(crate) fn select(
     sql
 }
 
-/// Returns the last job of a window of `size` + 1 jobs; `None` if fewer remain.
+/// Returns the oldest job of a window of `size` + 1 jobs; `None` if fewer remain.
 async fn window_end(
     pool: &SqlitePool,
     source: Source,

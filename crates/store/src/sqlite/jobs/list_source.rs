@@ -1,8 +1,8 @@
-//! Chooses the source of the ids of a list.
+//! Chooses where a list gets its ids from.
 //!
-//! Most jobs are finished. A search for the few unfinished ones must not scan the others, so it takes their ids from the
-//! partial index that the queue or the sender needs anyway. So no index exists for lists alone. Such an index is not in
-//! the order of ids: each window scans all its entries, which is fast up to [`MAX_ENTRIES`].
+//! Most jobs are finished. A search for the few unfinished ones must not scan the finished ones. So it takes their ids
+//! from the partial indexes that the queue and the sender need anyway, and lists need no index of their own. These
+//! indexes are not in the order of ids: each window scans all their entries, which is fast up to [`MAX_ENTRIES`].
 
 use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 
@@ -10,7 +10,7 @@ use model::{JobId, StateName};
 
 use crate::StoreError;
 
-/// With more entries, a list scans the newest jobs of all states, because many of them are in this state.
+/// If more jobs are in a state, a list scans the newest jobs of all states instead: many of them are in that state.
 const MAX_ENTRIES: i64 = 1_000_000;
 
 /// The source of the ids of a list.

@@ -7,7 +7,7 @@ use model::{JobId, Timestamp, UnknownFallbackReason};
 use crate::sqlite::engine::Engine;
 use crate::{FallbackCount, RecentOutcomes, StoreError};
 
-/// The maximum number of jobs to count, the newest. It bounds the cost, however many jobs there are.
+/// The maximum number of jobs to count, newest first. It bounds the cost.
 pub(crate) const MAX_SAMPLED_JOBS: u32 = 10_000;
 
 impl Engine {
@@ -34,7 +34,7 @@ impl Engine {
             outcomes.fallbacks.push(FallbackCount {
                 handler: handler
                     .parse()
-                    .map_err(|_| corrupt("handler", format!("`{handler}` is not a name")))?,
+                    .map_err(|_| corrupt("handler", format!("`{handler}` is not the name of a handler")))?,
                 reason: reason
                     .parse()
                     .map_err(|error: UnknownFallbackReason| corrupt("fallback_reason", error.to_string()))?,

@@ -19,17 +19,17 @@ pub(crate) async fn job(
     id: JobId,
 ) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
     // One snapshot for both queries: a job's state must match its attempts.
-    let mut moment = pool.begin().await?;
+    let mut snapshot = pool.begin().await?;
     let sql = format!("SELECT {COLUMNS}, data IS NULL AS bodies_dropped FROM jobs WHERE id = ?");
-    let found = sqlx::query(AssertSqlSafe(sql)).bind(id.as_uuid()).fetch_optional(&mut *moment).await?;
+    let found = sqlx::query(AssertSqlSafe(sql)).bind(id.as_uuid()).fetch_optional(&mut *snapshot).await?;
     let Some(row) = found else { return Ok(None) };
-    // Attempts of the handler come before those of the delivery, whatever the calendar showed.
+    // Attempts of the handler come before those of the delivery, even if the calendar was set back in between.
     let attempts = sqlx::query(
         "SELECT stage, number, started_at, duration_ms, result, status, error FROM attempts \
          WHERE job_id = ? ORDER BY stage DESC, number",
     )
     .bind(id.as_uuid())
-    .fetch_all(&mut *moment)
+    .fetch_all(&mut *snapshot)
     .await?;
     let attempts = attempts.iter().map(|row| attempt(id, row)).collect::<Result<_, _>>()?;
     Ok(Some((rows::record(&row)?, attempts)))
@@ -68,7 +68,7 @@ fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
 
 pub(crate) const OLDEST_QUEUED: &str = "SELECT min(waiting_since) FROM jobs WHERE state = 'queued'";
 
-/// Returns the numbers of jobs and bytes.
+/// Returns the numbers of jobs and bytes in the store.
 pub(crate) async fn stats(pool: &SqlitePool, clock: &StoreClock) -> Result<Stats, StoreError> {
     let mut jobs: BTreeMap<StateName, u64> = StateName::ALL.into_iter().map(|state| (state, 0)).collect();
     for row in sqlx::query("SELECT state, jobs FROM job_counts").fetch_all(pool).await? {

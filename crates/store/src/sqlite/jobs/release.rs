@@ -1,5 +1,5 @@
-//! Releases refused deliveries: when Kommo accepts calls for an account again, the jobs that waited only for it are due
-//! at once.
+//! Releases refused deliveries: when Kommo accepts calls for an account again, the jobs that waited only for that are
+//! due at once.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ impl Engine {
     }
 }
 
-/// Only jobs of rank 2, which Kommo refused because of their account. Jobs that failed themselves still wait for their
-/// backoff.
+/// Changes only jobs of rank 2, which Kommo refused because of their account. Jobs whose deliveries failed still wait
+/// for their backoff.
 pub(crate) const RELEASE: &str = "UPDATE jobs SET due_at = ?1 WHERE state = 'delivering' AND lease_until IS NULL \
      AND origin = ?2 AND delivery_rank = 2 AND due_at > ?1";
 

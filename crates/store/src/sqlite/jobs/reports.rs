@@ -1,7 +1,7 @@
 //! Writes the reports of workers and of the sender.
 //!
 //! Every write names the state and the fencing number of the claim that it reports on. A write for an old claim changes
-//! nothing and keeps no attempt, and its reporter learns this.
+//! nothing and stores no attempt, and its caller learns this.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,11 +24,11 @@ use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
 use crate::{StoreError, Written};
 
-/// What the transaction did with a worker's report.
+/// What the transaction does with a worker's report.
 pub(crate) enum Handled {
-    /// It was written. If there is a slot, the sender has already claimed the delivery.
+    /// It is written. If there is a slot, the sender has already claimed the delivery.
     Done(Option<Slot<DeliveringJob>>),
-    /// The claim was old, so nothing changed.
+    /// The claim is old, so nothing changes.
     Stale,
 }
 
@@ -123,7 +123,7 @@ rows_statement! {
     ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
 }
 
-/// The attempts of one transaction. They are stored after all of its reports are written.
+/// The charged attempts of one transaction. It stores them after it has written all reports.
 pub(crate) type Charged<'r> = Vec<(JobId, &'r Attempt)>;
 
 /// Writes the reports of workers. The results are in the same order.
@@ -181,7 +181,7 @@ pub(crate) async fn handled<'r>(
     Ok(results)
 }
 
-/// Returns the delivery for the sender that was free when the transaction stored its completion.
+/// Returns the claimed delivery for the sender that was free when the transaction stored its completion.
 pub(crate) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
     let HandlerReport { job, next: AfterHandler::Deliver(prepared), attempt, .. } = report else {
         return None;
@@ -232,7 +232,7 @@ pub(crate) async fn sent<'r>(
             }
         }
         if let AfterDelivery::Replace { prepared, .. } = next {
-            // The handler's completion stays beside its fallback. Nothing was there before.
+            // The handler's completion stays in `handler_completion`, beside the fallback, so no bytes are freed.
             let stays =
                 matches!((job.prepared.outcome, prepared.outcome), (Outcome::Handler, Outcome::Fallback(_)));
             let replaced = if stays { 0 } else { length(&job.prepared) };
@@ -251,7 +251,7 @@ fn next_state(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (Sta
         AfterDelivery::Dead { .. } => (StateName::Dead, None),
         AfterDelivery::Retry { due_at, .. } => (StateName::Delivering, Some(*due_at)),
         AfterDelivery::Replace { .. } => (StateName::Delivering, Some(now)),
-        // The wait is not the job's fault, so it keeps the place that its age gives it.
+        // The job did not cause the wait. It is due from its receipt, so it keeps its place among the other jobs.
         AfterDelivery::Wait { keeps_place: true, .. } => {
             (StateName::Delivering, Some(job.waiting_since.min(now)))
         }
@@ -278,8 +278,8 @@ fn fallback_reason(prepared: Option<&PreparedCompletion>) -> Option<&'static str
 
 type Claim = (JobId, Fence);
 
-/// Returns the claims that were written. The rows name only their jobs. If two claims of one job report in the same
-/// batch, the later claim is the written one.
+/// Returns the claims whose reports were written. The rows name only the jobs. If two claims of one job report in the
+/// same batch, only the later claim can have been written.
 fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<HashSet<Claim>, StoreError> {
     let mut latest: HashMap<JobId, Fence> = HashMap::with_capacity(rows.len());
     for (id, fence) in reported {
@@ -293,7 +293,7 @@ fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<H
     Ok(written)
 }
 
-/// Stores the attempts as history.
+/// Stores the charged attempts in the history.
 pub(crate) async fn keep(transaction: &mut Transaction<'_>, charged: &Charged<'_>) -> Result<(), StoreError> {
     transaction.add(&ATTEMPTS, charged, |(id, attempt), row| push_attempt(*id, attempt, row)).await
 }

@@ -1,4 +1,4 @@
-//! Converts rows to the model. A row that the program cannot have written is an error that names the table, column and
+//! Converts rows to the model. A row that this program cannot have written is an error that names the table, column and
 //! id. It never affects other rows.
 
 use sqlx::error::BoxDynError;
@@ -20,7 +20,7 @@ pub(crate) const COLUMNS: &str = "id, state, handler, account_id, return_url, en
      failing_since, refused_at, answer_lost, tried, superseded_by, completion, handler_completion, outcome, fallback_reason, last_error, \
      finished_at";
 
-/// The columns that [`summary`] reads. Reading them reads no body.
+/// The columns that [`summary`] reads. SQLite reads no body for them.
 pub(crate) const SUMMARY: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, received_at, due_at, \
      handler_attempts, delivery_attempts, outcome, fallback_reason, last_error, finished_at, data IS NULL AS bodies_dropped";
 
@@ -114,7 +114,7 @@ pub(crate) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
     })
 }
 
-/// Reads the rows, and logs those that cannot be read.
+/// Reads the rows. Logs and skips those that cannot be read.
 pub(crate) fn readable<T>(rows: &[SqliteRow], read: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Vec<T> {
     let report = |error: &StoreError| tracing::error!(%error, "a job cannot be read and is left unchanged");
     rows.iter().filter_map(|row| read(row).inspect_err(report).ok()).collect()

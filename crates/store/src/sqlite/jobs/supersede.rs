@@ -1,12 +1,12 @@
 //! Marks the jobs that a new job supersedes: the earlier ones with the same `return_url`.
 //!
 //! Kommo reuses a `return_url` within one session. A new request with the same URL means that its bot has moved on. A
-//! late, repeated continue of an older job would then answer the new question. The older job keeps its first continue.
-//! The sender and [`retry`](crate::sqlite::jobs::operator::retry) decide about repetitions.
+//! late, repeated continue of an older job would then answer the new question. The first continue of the older job is
+//! still sent. The sender and [`retry`](crate::sqlite::jobs::operator::retry) decide whether to repeat it.
 //!
-//! A new job marks the older ones, instead of an older job looking up newer ones before a repetition. That keeps the
-//! index small: an index of all jobs by `return_url` would change a different page for almost every request. Jobs are
-//! compared by order of arrival and not by id, because the clock may have been set back.
+//! A new job marks the older ones when it is stored. Looking up newer jobs before a repetition instead would need an
+//! index of all jobs by `return_url`, in which almost every request changes a different page. The order of arrival
+//! decides which job is newer, not the id, because the clock may have been set back.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +26,7 @@ pub(crate) const UNFINISHED: RowsStatement = RowsStatement {
             AND jobs.finished_at IS NULL AND jobs.superseded_by IS NULL",
 };
 
-/// Likewise marks the jobs that an operator may retry.
+/// Marks, in the same way, the dead and gone jobs, which an operator may retry.
 pub(crate) const ENDED: RowsStatement = RowsStatement {
     before: "WITH new (id, return_url) AS (VALUES ",
     width: 2,
@@ -34,15 +34,15 @@ pub(crate) const ENDED: RowsStatement = RowsStatement {
             AND jobs.state IN ('dead', 'gone') AND jobs.superseded_by IS NULL",
 };
 
-/// Marks jobs of the same transaction.
+/// Marks new jobs that a later job of the same transaction supersedes.
 pub(crate) const WITHIN: RowsStatement = RowsStatement {
     before: "WITH older (id, newer) AS (VALUES ",
     width: 2,
     after: ") UPDATE jobs SET superseded_by = older.newer FROM older WHERE jobs.id = older.id",
 };
 
-/// Marks the older jobs of each `return_url` in `new`, which is not stored yet. The first new job with that URL
-/// supersedes them.
+/// Marks the older jobs of each `return_url` in `new`. The first new job with that URL supersedes them. The jobs of
+/// `new` are not stored yet.
 pub(crate) async fn older(transaction: &mut Transaction<'_>, new: &[&NewJob]) -> Result<(), StoreError> {
     let mut seen = HashSet::with_capacity(new.len());
     let first = new.iter().copied().filter(|job| seen.insert(job.request.return_url.as_str()));
@@ -54,7 +54,7 @@ pub(crate) async fn older(transaction: &mut Transaction<'_>, new: &[&NewJob]) ->
     transaction.add(&ENDED, &first, push).await
 }
 
-/// Marks those jobs of `new`, which is already stored, whose `return_url` occurs again later in `new`.
+/// Marks the jobs of `new` whose `return_url` occurs again later in `new`. The jobs are already stored.
 pub(crate) async fn within(transaction: &mut Transaction<'_>, new: &[&NewJob]) -> Result<(), StoreError> {
     let pairs = pairs(new.iter().map(|job| (job.id, job.request.return_url.as_str())));
     if pairs.is_empty() {

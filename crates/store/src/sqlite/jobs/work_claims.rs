@@ -1,7 +1,7 @@
 //! Claims work: one statement finds the jobs, marks them and raises their fencing numbers.
 //!
-//! In the same transaction, each claim also finds when the next job of its lane is due, so that
-//! [`Lanes`](crate::lanes::Lanes) is never behind the claim.
+//! In the same transaction, each claim also finds when the next job of its lane is due. So
+//! [`Lanes`](crate::lanes::Lanes) always includes the effect of the claim.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,11 @@ use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 
-// `LIMIT 0 + ?`: binding a bare parameter of a LIMIT makes SQLite plan the statement again, which costs as much as the
+// `LIMIT 0 + ?`: binding a bare parameter of a LIMIT makes SQLite plan the statement again, which takes as long as the
 // claim itself.
 //
-// Jobs whose time to answer is over are left to `OVERDUE`; otherwise a backlog of them would hold up fresh jobs.
+// `DUE` leaves jobs that have run out of time to answer to `OVERDUE`. Otherwise a backlog of them would hold up fresh
+// jobs.
 pub(crate) const DUE: &str = "SELECT id FROM jobs \
      WHERE state = 'queued' AND handler = ?2 AND due_at <= ?3 AND answer_by > ?3 ORDER BY due_at LIMIT 0 + ?4";
 pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?";
@@ -48,7 +49,7 @@ impl Engine {
     }
 }
 
-/// Claims due jobs of one handler whose time to answer is not over.
+/// Claims due jobs of one handler that still have time to answer.
 pub(crate) struct ClaimWork {
     pub(crate) handler: Arc<str>,
     pub(crate) limit: usize,
@@ -76,7 +77,7 @@ impl Command for ClaimWork {
     }
 }
 
-/// Claims jobs of any handler whose time to answer is over.
+/// Claims jobs of any handler that have run out of time to answer.
 pub(crate) struct ClaimOverdue {
     pub(crate) limit: usize,
     pub(crate) now: Timestamp,

@@ -10,7 +10,7 @@ impl Engine {
         if self.role == Role::Owner
             && let Err(error) = self.note_time().await
         {
-            tracing::debug!(%error, "could not store the time of the shutdown; the next start uses the last stored time");
+            tracing::debug!(%error, "the time of the shutdown could not be stored; the next start uses the last stored time");
         }
         lock(&self.operations).take();
         let writer = lock(&self.writer).take();

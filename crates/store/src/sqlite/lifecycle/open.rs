@@ -26,7 +26,8 @@ impl Engine {
         path::is_there(url)
     }
 
-    /// Opens `url`. An owner first frees the claims of a dead owner, so that all of its work resumes at once.
+    /// Opens the store at `url`. An owner first frees the claims of the previous owner, so that their jobs resume at
+    /// once.
     pub(crate) async fn open(url: &str, role: Role, clock: Clock) -> Result<Self, StoreError> {
         let opened = open::open(url, role).await?;
         let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));

@@ -1,4 +1,4 @@
-//! Recovery: the first thing that the owner of a store does.
+//! Recovery: the owner of a store takes over from the previous owner.
 
 use crate::StoreError;
 use crate::sqlite::accounts::{connections, waits};
@@ -7,8 +7,8 @@ use crate::sqlite::jobs::{keys, lane_reload};
 use crate::sqlite::maintenance::{leases, service_time};
 
 impl Engine {
-    /// Takes over from the last owner: moves its schedule to the clock of this process, frees its claims, and loads its
-    /// keys. So all of its work resumes at once.
+    /// Takes over from the previous owner: moves the schedule to the clock of this process, frees the claims, and loads
+    /// the keys. So all jobs resume at once.
     pub(crate) async fn recover(&self) -> Result<(), StoreError> {
         if let Some(behind) = self.execute(service_time::BeginService(self.time.clone())).await? {
             let by_seconds = behind.as_secs();
@@ -19,13 +19,13 @@ impl Engine {
         }
         let freed = self.execute(leases::FreeLeases { until: None, now: self.moment().steady }).await?;
         if freed > 0 {
-            tracing::info!(jobs = freed, "the last process ended with jobs in progress; resuming them");
+            tracing::info!(jobs = freed, "the previous process ended with jobs in progress; resuming them");
         }
         self.execute(keys::LoadKeys(self.keys.clone())).await?;
         self.execute(connections::FreeRenewals).await?;
         self.execute(waits::ForgetWaits).await?;
         self.execute(lane_reload::ReloadLanes).await?;
-        // By now the files beside the store exist, so they are recorded before the first request.
+        // By now the files beside the store exist, so this records them before the first request.
         self.check_file()
     }
 }

@@ -1,11 +1,12 @@
 //! Drops the bodies of old jobs to make room: those of accounts beyond `budget.stored`, and those older than
 //! `store.body_retention`.
 //!
-//! Only delivered and cancelled jobs lose their bodies, oldest first; their rows stay until `store.retention`. Dead and gone
-//! jobs keep theirs, because an operator may need them. SQLite reuses the pages that become free.
+//! Only delivered and cancelled jobs lose their bodies, oldest first; their rows stay until `store.retention`. Dead and
+//! gone jobs keep theirs, because an operator may need them. SQLite reuses the pages that become free.
 //!
-//! There is no index by account, because every finished job would have to write one of its pages. Instead, maintenance
-//! walks along the index of finished jobs, in windows, on a read-only connection, and remembers its position.
+//! There is no index by account, because each job that finishes would have to change one of its pages. Instead,
+//! maintenance walks along the index of finished jobs, in windows, on a read-only connection, and remembers its
+//! position.
 
 use std::collections::HashMap;
 
@@ -29,8 +30,8 @@ pub(crate) const WINDOW_JOBS: i64 = 2_000;
 const MAX_FOUND: i64 = 500;
 /// The maximum number of jobs whose bodies one transaction drops. It bounds the time for which requests wait.
 const MAX_DROPPED_JOBS: usize = 64;
-/// The maximum numbers of scans and of dropped bytes in one tick of maintenance. Between ticks it checkpoints the log and
-/// notices a stop.
+/// The maximum numbers of scans and of dropped bytes in one tick of maintenance. Between ticks it checkpoints the log
+/// and notices a stop.
 const SCANS_PER_TICK: u32 = 20;
 const MAX_TICK_BYTES: i64 = 32 << 20;
 
@@ -52,14 +53,16 @@ impl Position {
     }
 }
 
-/// How far the walks have come. Each start begins again with the oldest job.
+/// The positions of the walks along the index. After each start, they begin again with the oldest job.
 #[derive(Debug)]
 pub(crate) struct Walked {
-    /// Up to here, all jobs are older than `store.body_retention` and have no bodies.
+    /// The position up to which all delivered and cancelled jobs are older than `store.body_retention` and have no
+    /// bodies.
     aged: Position,
     /// The first job that was skipped because it is too young by the calendar. The next walk begins there.
     too_young: Option<Position>,
-    /// For each account that was beyond `budget.stored`: up to here, its jobs have no bodies.
+    /// For each account that was beyond `budget.stored`, a position up to which its delivered and cancelled jobs have no
+    /// bodies.
     accounts: HashMap<i64, Position>,
 }
 
@@ -101,8 +104,8 @@ pub(crate) const DROPPABLE: &str = concat!(
      ORDER BY finished_service_at, finished_at, id LIMIT 0 + ?8"
 );
 
-/// Finds droppable jobs after `from` that finished before `before`, of these accounts or of all; without `before`, of any
-/// age.
+/// Finds droppable jobs after `from`. `before` limits them to jobs that finished before it, and `accounts` to the jobs
+/// of these accounts.
 async fn scan(
     pool: &SqlitePool,
     from: Position,
@@ -178,8 +181,8 @@ impl Engine {
         Ok(true)
     }
 
-    /// Drops bodies of accounts that have more than `budget.stored` or the disk allows, until they are somewhat below
-    /// that.
+    /// Drops bodies of accounts that have more bytes than `budget.stored` or the disk allows, until they have somewhat
+    /// fewer.
     pub(crate) async fn drop_beyond_budget(&self, walked: &mut Walked) -> Result<(), StoreError> {
         let totals = account_bytes::totals(&self.reading).await?;
         let share = self.budgets.limits().share(totals.stored, totals.accounts);
@@ -216,7 +219,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Drops the bodies of `jobs`. Returns their bytes.
+    /// Drops the bodies of `jobs`, in several transactions. Returns their bytes.
     async fn drop_bodies(&self, reason: &'static str, jobs: &[Droppable]) -> Result<i64, StoreError> {
         let (mut rest, mut dropped) = (jobs, 0);
         while !rest.is_empty() {
@@ -238,17 +241,17 @@ impl Walked {
     }
 }
 
-/// Returns how many of `jobs` go into the next transaction; at least one.
+/// Returns how many of `jobs` the next transaction drops; at least one.
 fn chunk(jobs: &[Droppable]) -> usize {
     first(&jobs[..jobs.len().min(MAX_DROPPED_JOBS)], CHUNK_BYTES)
 }
 
-/// Returns how many of the first `jobs` have at most `most` bytes together; at least one, unless there are none.
-fn first(jobs: &[Droppable], most: i64) -> usize {
+/// Returns how many jobs at the start of `jobs` have at most `max_bytes` together; at least one, unless `jobs` is empty.
+fn first(jobs: &[Droppable], max_bytes: i64) -> usize {
     let mut bytes = 0_i64;
     let fits = |job: &&Droppable| {
         bytes = bytes.saturating_add(job.bytes);
-        bytes <= most
+        bytes <= max_bytes
     };
     jobs.iter().take_while(fits).count().max(1).min(jobs.len())
 }
@@ -260,7 +263,7 @@ pub(crate) const DROP_BODIES: RowsStatement = RowsStatement {
             AND jobs.state IN ('delivered', 'cancelled') AND jobs.data IS NOT NULL RETURNING jobs.id",
 };
 
-/// Drops the bodies of these jobs. Answers with how many jobs had some.
+/// Drops the bodies of these jobs. Answers with the number of jobs that had bodies.
 struct DropBodies {
     jobs: Vec<Droppable>,
 }
@@ -280,7 +283,7 @@ impl Command for DropBodies {
             .await?;
         let found: HashMap<Uuid, &Droppable> = self.jobs.iter().map(|job| (job.position.id, job)).collect();
         for row in &rows {
-            // A finished job does not change until its bodies are dropped, so the bytes found are still right.
+            // A delivered or cancelled job does not change, so its bytes are still those that the scan found.
             if let Some(job) = found.get(&row.try_get::<Uuid, _>(0)?) {
                 post_commit.bytes.dropped(job.account, job.bytes);
             }

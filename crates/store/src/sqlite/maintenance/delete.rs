@@ -27,6 +27,7 @@ pub(crate) const OLDEST_FINISHED: &str = concat!(
 /// Deletes all jobs that [`OLDEST_FINISHED`] found, up to the row `?1`, `?2`, `?3`.
 pub(crate) const DELETE_FINISHED: &str = "DELETE FROM jobs WHERE finished_service_at <= ?1 \
      AND (finished_service_at, finished_at, id) <= (?1, ?2, ?3) AND finished_at < ?4";
+
 /// The result of one transaction of [`DeleteFinished`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Deleted {
@@ -83,8 +84,8 @@ impl Command for DeleteFinished {
 }
 
 impl Engine {
-    /// Deletes jobs and keys that are old enough, up to [`CHUNKS_PER_TICK`] chunks of each, and drops old bodies. Returns
-    /// whether there may be more.
+    /// Deletes jobs and keys that are old enough, up to [`CHUNKS_PER_TICK`] chunks of each, and drops old bodies.
+    /// Returns whether there may be more.
     pub(crate) async fn delete(
         &self,
         walked: &mut Walked,
@@ -97,7 +98,7 @@ impl Engine {
             jobs = jobs && self.execute(DeleteFinished { before }).await?.more;
             keys = keys && self.execute(ForgetKeys { now: over }).await? == CHUNK_ROWS.unsigned_abs();
         }
-        // If bodies may stay as long as their jobs, they were deleted with the jobs.
+        // If bodies are kept as long as their jobs, they were deleted with them.
         let bodies =
             retention.bodies < retention.jobs && self.drop_aged(walked, now.cutoff(retention.bodies)).await?;
         Ok(jobs || keys || bodies)

@@ -33,7 +33,7 @@ rows_statement! {
             expires_service_at = excluded.expires_service_at"
 }
 
-/// Moves some keys. Answers with the last one; `None` if none were left.
+/// Moves the next keys after `after`. Answers with the last of them; `None` if no keys were left.
 pub(crate) struct MoveKeys {
     pub(crate) keys: std::sync::Arc<Keys>,
     pub(crate) after: Option<Key>,
@@ -48,7 +48,7 @@ impl Command for MoveKeys {
         connection: &mut SqliteConnection,
         _: &mut PostCommit,
     ) -> Result<Option<Key>, StoreError> {
-        let mut next = self.keys.next(self.after.as_ref(), MAX_MOVED_KEYS);
+        let mut next = self.keys.next_to_move(self.after.as_ref(), MAX_MOVED_KEYS);
         let last = next.last().map(|(key, _)| key.clone());
         next.retain(|(_, known)| !known.is_over(self.now));
         INSERT_MOVED.run(connection, &next, |(key, known), row| push_key(key, known, row)).await?;
@@ -79,7 +79,7 @@ pub(crate) const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (accoun
      SELECT account_id, key FROM idempotency_keys WHERE expires_service_at < ?1 AND expires_at < ?2 \
      ORDER BY expires_service_at LIMIT 0 + ?3)";
 
-/// Deletes idempotency keys whose tokens have expired by both clocks, at most [`CHUNK_ROWS`]. Answers with how many.
+/// Deletes at most [`CHUNK_ROWS`] idempotency keys whose tokens have expired by both clocks. Answers with their number.
 pub(crate) struct ForgetKeys {
     pub(crate) now: Cutoff,
 }
@@ -99,10 +99,10 @@ impl Command for ForgetKeys {
 }
 
 impl Engine {
-    /// Moves the idempotency keys to their final table, if at least `least` keys have gathered.
-    pub(crate) async fn move_keys(&self, now: Cutoff, least: usize) -> Result<(), StoreError> {
+    /// Moves the idempotency keys to their final table, if at least `min_keys` keys have gathered.
+    pub(crate) async fn move_keys(&self, now: Cutoff, min_keys: usize) -> Result<(), StoreError> {
         let keys = &self.keys;
-        if !keys.gathered(least) {
+        if !keys.start_move(min_keys) {
             return Ok(());
         }
         let mut after = None;
@@ -112,10 +112,10 @@ impl Engine {
                 break;
             }
         }
-        if let Some(until) = keys.moved_rows() {
+        if let Some(until) = keys.last_moved_row() {
             while self.execute(DropMovedKeys { until }).await? {}
         }
-        keys.moved();
+        keys.finish_move();
         Ok(())
     }
 }

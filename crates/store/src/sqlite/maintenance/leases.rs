@@ -16,11 +16,11 @@ pub(crate) const FREE_DELIVERING: &str = "UPDATE jobs \
      SET due_at = ?1, lease_until = NULL, fence = fence + 1, answer_lost = 1, tried = 1 \
      WHERE lease_until <= ?2 AND state = 'delivering' RETURNING origin";
 
-/// Frees claims with an expired lease; at start it frees all claims, because their owner is dead. Answers with how many.
+/// Frees claims with an expired lease, or at start all claims, because their owner is dead. Answers with their number.
 ///
 /// No attempt is charged, but a running job counts a crash. A delivery that was under way may have arrived.
 pub(crate) struct FreeLeases {
-    /// Frees leases that end up to this moment; `None` frees all.
+    /// Frees the leases that end at this moment or earlier; `None` frees all.
     pub(crate) until: Option<Timestamp>,
     /// When the jobs are due again.
     pub(crate) now: Timestamp,

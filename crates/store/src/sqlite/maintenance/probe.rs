@@ -1,4 +1,4 @@
-//! Tests whether the store can be written and would be found again.
+//! Tests whether the store can be written, and whether the next start would find it.
 
 use sqlx::SqliteConnection;
 
@@ -7,7 +7,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 
-/// Writes as many bytes as a large request does, so it needs the same room on the disk. It changes no job.
+/// Writes as many bytes as a large request, so that it needs the same room on the disk. It changes no job.
 pub(crate) struct Probe;
 
 impl Command for Probe {

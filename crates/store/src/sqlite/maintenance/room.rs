@@ -11,8 +11,7 @@ impl Engine {
         self.budgets.set(budget);
     }
 
-    /// Measures the room on the disk, which may allow an account less than its budget. Logs when that begins and when it
-    /// ends.
+    /// Measures the room on the disk. Logs when it becomes too small for the budgets, and when it no longer is.
     pub(crate) fn measure_room(&self) {
         let Some(room) = self.file.as_ref().and_then(|file| room(file.path())) else { return };
         match self.budgets.set_room(room) {

@@ -24,6 +24,7 @@ const TICK_INTERVAL: Duration = Duration::from_secs(1);
 const POLL_TICKS: u64 = 5;
 /// Ticks between deletions.
 const DELETE_TICKS: u64 = 60;
+
 fn log_jump(jump: &Jump) {
     let (by, direction) = match jump {
         Jump::Forward(by) => (by, "forward"),
@@ -58,7 +59,7 @@ impl Failed {
 
     fn log(self) {
         if let Some(error) = self.first {
-            tracing::warn!(%error, steps = self.steps, "the store's maintenance failed; it will be retried");
+            tracing::warn!(%error, steps = self.steps, "maintenance of the store failed; it is retried");
         }
     }
 }
@@ -69,7 +70,7 @@ pub(crate) struct Schedule {
     tick: u64,
     /// Whether deletions are due, or the last step left more to delete.
     delete: bool,
-    /// Whether the current moment has to be stored.
+    /// Whether the next step has to store the current moment.
     note: bool,
     walked: Walked,
     calendar: CalendarWatch,
@@ -79,7 +80,7 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Creates a schedule that starts with the current calendar.
+    /// Creates a schedule whose ticks start now.
     pub(crate) fn new(store: &Engine, retention: Retention) -> Self {
         store.measure_room();
         Self {
@@ -94,7 +95,7 @@ impl Schedule {
         }
     }
 
-    /// Does the work that is due after another [`TICK_INTERVAL`].
+    /// Does the work of the next tick.
     pub(crate) async fn step(&mut self, store: &Engine) {
         self.tick += 1;
         if let Some(file) = &store.file {
@@ -105,20 +106,20 @@ impl Schedule {
         let now = store.moment();
         self.delete |= self.tick.is_multiple_of(DELETE_TICKS);
         self.note |= self.tick.is_multiple_of(DELETE_TICKS) || jump.is_some();
-        // Each step runs on its own, so that one that keeps failing does not block the others.
+        // Each step handles its own failure, so that a step that keeps failing does not block the others.
         let mut failed = Failed::default();
         if self.note {
             self.note = failed.note(store.note_time().await).is_none();
         }
         if self.tick.is_multiple_of(POLL_TICKS) {
             store.measure_room();
-            // Once in a while the poll reads the lanes unconditionally, in case a change was missed.
+            // Before deletions the poll reads the lanes unconditionally, in case it missed a change.
             let seen = self.seen.filter(|_| !self.delete);
             self.seen = failed.note(store.poll(now, seen).await).flatten();
         }
         failed.note(store.drop_beyond_budget(&mut self.walked).await);
-        let least = if self.delete { 1 } else { GATHERED_KEYS };
-        failed.note(store.move_keys(now.cutoff(Duration::ZERO), least).await);
+        let min_keys = if self.delete { 1 } else { GATHERED_KEYS };
+        failed.note(store.move_keys(now.cutoff(Duration::ZERO), min_keys).await);
         if self.delete {
             failed.note(store.end_unclaimed(now, self.retention.jobs).await);
             let deleted = store.delete(&mut self.walked, now, self.retention).await;
@@ -134,7 +135,7 @@ impl Engine {
         let mut schedule = Schedule::new(self, retention);
         let mut ticked = self.clock().elapsed();
         while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT_INTERVAL)).await.is_some() {
-            // This logs a moved file even if no request and no probe comes.
+            // This logs a moved file even if no request and no probe arrives.
             let _logged = self.check_file();
             if let Some(connection) = &mut connection.borrowed {
                 self.checkpoint(connection).await;

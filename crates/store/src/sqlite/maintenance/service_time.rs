@@ -13,7 +13,7 @@ use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::{Moment, ServiceTime, StoreClock, between, is_jump};
 
-/// How far the service time may have advanced since it was last written, for a process that reads it beside the bridge.
+/// The longest time by which the stored service time can lag, for a process beside the bridge.
 const MAX_UNWRITTEN: Duration = Duration::from_secs(120);
 
 const SELECT: &str = "SELECT service_at, steady_at, calendar_at FROM service";
@@ -61,16 +61,16 @@ impl Command for NoteTime {
     }
 }
 
-/// By how many milliseconds a start moves the times of unfinished jobs.
+/// The milliseconds by which a start moves the times of jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shift {
     /// The shift of promises to a waiting customer: `due_at`, `answer_by`, `waiting_since`. The time between the two
-    /// processes counts as waiting, as far as the calendar shows it.
+    /// processes, as far as the calendar shows it, counts as waiting.
     promises: i64,
-    /// The shift of times that measure how long the bridge has tried: `failing_since`, `refused_at`. The time between the
-    /// two processes does not count.
+    /// The shift of times that measure how long the bridge has tried: `failing_since`, `refused_at`. The time between
+    /// the two processes does not count.
     budgets: i64,
-    /// By how much the calendar is behind its time at the end of the last process.
+    /// How far the calendar is behind its last stored time; 0 if it is not.
     behind: i64,
 }
 
@@ -91,7 +91,7 @@ pub(crate) const SHIFT_WAITING: &str = "UPDATE jobs SET due_at = due_at + ?1, an
 /// Jobs that were under way.
 pub(crate) const SHIFT_LEASED: &str = "UPDATE jobs SET due_at = due_at + ?1, answer_by = answer_by + ?1, \
      waiting_since = waiting_since + ?1 WHERE lease_until IS NOT NULL";
-/// Jobs that may be retried: their refusal must not be in the future then.
+/// Dead jobs, because a retry must not find their refusal in the future.
 pub(crate) const SHIFT_DEAD: &str = "UPDATE jobs SET waiting_since = waiting_since + ?1, refused_at = refused_at + ?1 \
      WHERE state = 'dead'";
 /// Waiting deliveries that have failed or were refused.
@@ -102,10 +102,11 @@ pub(crate) const SHIFT_FAILING_LEASED: &str = "UPDATE jobs SET failing_since = f
      refused_at = refused_at + ?1 WHERE lease_until IS NOT NULL AND delivery_rank > 0";
 
 /// Begins to serve: continues the service time, and moves the schedule to the steady clock of this process. Answers with
-/// how far the calendar is behind the last process, if it is.
+/// how far the calendar is behind its last stored time; `None` if it is not.
 ///
-/// It reads all waiting jobs, so it is for the start only. [`FreeLeases`](crate::sqlite::maintenance::leases::FreeLeases)
-/// and [`ReloadLanes`](crate::sqlite::jobs::lane_reload::ReloadLanes) have to follow.
+/// It changes all waiting jobs, so it is for the start only.
+/// [`FreeLeases`](crate::sqlite::maintenance::leases::FreeLeases) and
+/// [`ReloadLanes`](crate::sqlite::jobs::lane_reload::ReloadLanes) must run after it.
 pub(crate) struct BeginService(pub(crate) Arc<StoreClock>);
 
 impl Command for BeginService {
@@ -134,8 +135,8 @@ impl Command for BeginService {
     }
 }
 
-/// Sets the clocks of a process beside the bridge. It uses the owner's schedule, and a service time that is not behind
-/// the owner's.
+/// Sets the clocks of a process beside the bridge. It follows the owner's steady clock, and its service time is not
+/// behind the owner's.
 pub(crate) async fn follow(pool: &SqlitePool, clock: &StoreClock) -> Result<(), StoreError> {
     let noted = Noted::read(&sqlx::query(SELECT).fetch_one(pool).await?)?;
     clock.serve_from(noted.service + MAX_UNWRITTEN);
@@ -159,7 +160,7 @@ mod tests {
     const HOUR: i64 = 3_600_000;
 
     #[test]
-    fn a_start_moves_promises_by_the_jump_of_the_calendar_and_budgets_also_by_the_downtime() {
+    fn a_start_moves_promises_by_the_jump_and_budgets_also_by_the_downtime() {
         let at = Timestamp::from_millis;
         // For the last process: its steady clock and its calendar at its end. For this process: its calendar, where its
         // steady clock starts.

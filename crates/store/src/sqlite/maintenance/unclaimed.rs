@@ -1,10 +1,10 @@
 //! Gives up deliveries to accounts that were never connected: they become `dead` once they are older than
 //! `store.retention`.
 //!
-//! A job of an unknown account waits without a charge, because the account may be connected at any time. If that never
-//! happens, the job and its bytes would stay forever. So maintenance gives it up after the time for which a finished job
-//! would be kept. No attempt is charged. An operator can connect the account and retry the job; otherwise the retention
-//! deletes it like any dead job.
+//! A job of an unknown account waits and charges no attempts, because the account may be connected at any time. If that
+//! never happens, the job and its bytes would stay forever. So maintenance gives it up after the time for which a
+//! finished job is kept. This charges no attempt. An operator can connect the account and retry the job; otherwise the
+//! retention deletes it like any dead job.
 //!
 //! Maintenance scans the index of young deliveries, lane by lane, on a read-only connection. The writer then gets a few
 //! jobs at a time, and skips those that were claimed in the meantime.
@@ -35,7 +35,7 @@ pub(crate) const LANES: &str = "WITH RECURSIVE lane (name) AS ( \
      AND origin > lane.name) FROM lane WHERE lane.name IS NOT NULL) \
      SELECT name FROM lane WHERE name IS NOT NULL";
 
-/// Selects jobs of a lane that have waited since before `?2`, except those of known accounts, a JSON list.
+/// Selects jobs of the lane `?1` that have waited since before `?2`, except those of the accounts in `?3`, a JSON list.
 pub(crate) const OLD: &str = "SELECT id, account_id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
      AND origin = ?1 AND delivery_rank IN (0, 1, 2) AND waiting_since < ?2 \
      AND account_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 0 + ?4";
@@ -71,7 +71,7 @@ impl Engine {
     }
 
     /// Gives up deliveries of unknown accounts that have waited longer than `retention` by the steady clock. Runs up to
-    /// [`CHUNKS_PER_TICK`] transactions and leaves the rest for the next time.
+    /// [`CHUNKS_PER_TICK`] transactions, and leaves the rest to the next call.
     pub(crate) async fn end_unclaimed(&self, now: Moment, retention: Duration) -> Result<(), StoreError> {
         let Some(is_known) = self.is_known.get() else { return Ok(()) };
         let before = now.steady - retention;
@@ -126,7 +126,7 @@ impl Engine {
     }
 }
 
-/// Moves deliveries to `dead`, except those claimed since they were found. Answers with how many.
+/// Moves deliveries to `dead`, except those that were claimed or finished in the meantime. Answers with their number.
 struct GiveUp {
     jobs: Vec<Unclaimed>,
     now: Moment,

@@ -1,5 +1,5 @@
-//! What tests of the public face need of an engine beyond the handles: holding or killing its writer, single steps of its
-//! maintenance, and its state in memory. Every engine offers the same.
+//! Hooks into the engine, for tests of the public interface: they hold or kill the writer, run single steps of
+//! maintenance, and read the state in memory. Every engine has to provide them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ pub(crate) fn url_in(folder: &Path) -> String {
 }
 
 impl Engine {
-    /// Holds the writer. Operations sent from now on share one transaction, which runs after a `send` on the returned
-    /// sender.
+    /// Holds the writer until a `send` on the returned sender. Operations sent in the meantime then share one
+    /// transaction.
     pub(crate) async fn hold(&self) -> oneshot::Sender<()> {
         let (reached, is_reached) = oneshot::channel();
         let (open, is_open) = oneshot::channel();
@@ -46,8 +46,8 @@ impl Engine {
         open
     }
 
-    /// Waits until `operations` operations wait for the writer. More than a hundred must be sent `unconstrained`, because
-    /// tokio counts a slot of the channel as taken before it is filled.
+    /// Waits until `operations` operations wait for the writer. More than a hundred must be sent `unconstrained`,
+    /// because tokio counts a slot of the channel as taken before it is filled.
     pub(crate) async fn gathered(&self, operations: usize) {
         let sender = lock(&self.operations).clone().unwrap();
         while sender.max_capacity() - sender.capacity() < operations {
@@ -104,10 +104,10 @@ impl Engine {
     /// Begins to move idempotency keys and stops halfway. Returns whether there were any.
     pub(crate) async fn move_some_keys(&self, now: Cutoff) -> bool {
         let keys = self.keys.clone();
-        keys.gathered(1) && self.execute(MoveKeys { keys, after: None, now }).await.unwrap().is_some()
+        keys.start_move(1) && self.execute(MoveKeys { keys, after: None, now }).await.unwrap().is_some()
     }
 
-    /// Drops the bodies of all jobs that finished before `before`, in one go.
+    /// Drops the bodies of delivered and cancelled jobs that finished before `before`.
     pub(crate) async fn drop_bodies_before(&self, before: Cutoff) {
         self.drop_aged(&mut Walked::default(), before).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! Connected accounts: which process may renew, which writes take effect, what the schema refuses.
+//! Connected accounts: revocation, damaged rows, and the rows that the schema refuses.
 
 use super::*;
 use crate::tests::accounts::{connect, key, only};

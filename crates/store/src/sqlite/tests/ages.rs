@@ -1,8 +1,8 @@
-//! Deletions by age happen once both the calendar and the service time have passed the age.
+//! What is deleted by age is deleted only when it is too old by the calendar and by the service time.
 
 use super::*;
 use crate::sqlite::maintenance::bodies::{WINDOW_JOBS, Walked};
-use crate::tests::jumps::{DAYS, HOUR, HOURS, keep};
+use crate::tests::jumps::{HOUR, THIRTY_DAYS, THREE_HOURS, maintain};
 use crate::{CodeLimits, NewCode, SealedCode, StateUse};
 
 #[tokio::test]
@@ -14,14 +14,14 @@ async fn setting_the_clock_forward_and_back_creates_no_second_job() {
     let again = || NewJob { idempotency_key: request.idempotency_key.clone(), ..home.request() };
     // The key is in memory, then in its table, then loaded after a restart.
     for round in 0..3 {
-        home.clock.set(home.now() + HOURS);
+        home.clock.set(home.now() + THREE_HOURS);
         assert_eq!(
             store.jobs().accept(again(), COMMIT_TIMEOUT).await,
             Ok(Accepted { id, duplicate: true }),
             "{round}"
         );
-        keep(&home, &store, DAYS, 65).await;
-        home.clock.set(home.now() - HOURS);
+        maintain(&home, &store, THIRTY_DAYS, 65).await;
+        home.clock.set(home.now() - THREE_HOURS);
         assert_eq!(
             store.jobs().accept(again(), COMMIT_TIMEOUT).await,
             Ok(Accepted { id, duplicate: true }),
@@ -47,11 +47,11 @@ async fn jobs_and_bodies_are_deleted_when_both_clocks_consider_them_too_old() {
         async |id| store.jobs().get(id).await.unwrap().map(|(record, _)| record.whole().is_some());
     let retention = Retention { jobs: 4 * HOUR, bodies: 2 * HOUR };
     let mut walked = Walked::default();
-    // The calendar is set back here, so by it the first job finishes three hours after the second one.
+    // The calendar is set back in between, so it shows that the first job finished three hours after the second one.
     let first = deliver().await;
-    home.clock.set(START - HOURS);
+    home.clock.set(START - THREE_HOURS);
     let second = deliver().await;
-    // Enough jobs without bodies that a walk needs more than one scan.
+    // Enough jobs without bodies to make a walk need more than one scan.
     let others = WINDOW_JOBS + 7;
     home.run(&format!(
         "UPDATE job_counts SET jobs = jobs + {others} WHERE state = 'cancelled'; \
@@ -88,25 +88,25 @@ async fn the_service_time_survives_restarts_and_kills() {
     home.pass(HOUR);
     store.close().await;
     // While no bridge runs, only the calendar advances.
-    home.restart(home.now() + DAYS);
+    home.restart(home.now() + THIRTY_DAYS);
     let store = home.serve().await;
     assert_eq!(store.0.moment().service, ServiceTime::from_millis(3_600_000));
     home.pass(HOUR);
     home.dead(&store).await;
     home.pass(HOUR);
-    // The process is killed, so it does not store the time of its end.
+    // The process is killed, so it does not store the time at its end.
     store.0.die().await;
     home.restart(home.now());
     let store = home.serve().await;
     assert_eq!(store.0.moment().service, ServiceTime::from_millis(2 * 3_600_000));
-    keep(&home, &store, DAYS, 65).await;
+    maintain(&home, &store, THIRTY_DAYS, 65).await;
     assert!(
         home.number("SELECT service_at FROM service").await > 2 * 3_600_000,
         "the time is stored once a minute"
     );
 }
 
-/// Codes and used links are few. Each is needed until it has expired by both clocks.
+/// A code or a used link is needed until it has expired by both clocks.
 #[tokio::test]
 async fn setting_the_clock_forward_and_back_keeps_codes_and_used_links() {
     let home = Home::new();
@@ -123,13 +123,13 @@ async fn setting_the_clock_forward_and_back_keeps_codes_and_used_links() {
         async |nonce, code| store.oauth().use_state([nonce; 16], [code; 32], START + HOUR).await.unwrap();
     store.oauth().keep_code(code("https://one.kommo.com"), limits).await.unwrap();
     assert_eq!(used(1, 1).await, StateUse::Granted);
-    home.clock.set(START + DAYS);
+    home.clock.set(START + THIRTY_DAYS);
     store.oauth().keep_code(code("https://two.kommo.com"), limits).await.unwrap();
     assert_eq!(used(2, 1).await, StateUse::Granted);
     assert_eq!(store.oauth().kept_codes().await.unwrap().len(), 2, "Kommo accepts both");
     home.clock.set(START);
     assert_eq!(used(1, 2).await, StateUse::OtherCode);
-    home.clock.set(START + DAYS);
+    home.clock.set(START + THIRTY_DAYS);
     home.pass(2 * HOUR + Duration::from_millis(1));
     store.oauth().keep_code(code("https://three.kommo.com"), limits).await.unwrap();
     assert_eq!(used(3, 1).await, StateUse::Granted);

@@ -1,4 +1,4 @@
-//! Which bodies are dropped, when, what stays, and the reuse of their space.
+//! Dropped bodies: which jobs lose them, when, and how their space is reused.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::tests::bodies::{bare, delivered, finished};
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[tokio::test]
-async fn beyond_the_budget_the_oldest_ended_jobs_lose_their_bodies_and_requests_are_accepted() {
+async fn jobs_beyond_the_budget_lose_their_bodies_oldest_first_and_requests_are_accepted() {
     let home = Home::new();
     let store = home.serve().await;
     let dead = finished(&home, &store, 7, Some(AfterDelivery::Dead { answer_lost: false })).await;

@@ -28,7 +28,7 @@ async fn young_jobs_go_before_old_ones_first_tries_before_retries_and_refused_on
     assert_eq!(order[5..], [old_retry, refused]);
 }
 
-/// Like [`retried`], beside waiting jobs that stay where they are.
+/// Like [`retried`], without claiming the jobs that already wait.
 async fn retried_beside(home: &Home, store: &Store) -> JobId {
     let id = home.waiting(store).await;
     home.run(&format!(

@@ -57,7 +57,7 @@ async fn waiting_operations_share_one_commit() {
         (300, 301),
         "claims see the requests of their own transaction"
     );
-    assert_eq!(commits.load(Ordering::SeqCst), 2, "their commit and that of the gate");
+    assert_eq!(commits.load(Ordering::SeqCst), 2, "the commit of the gate, and theirs");
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn restarting_the_log_does_not_wait_for_readers() {
         .await
         .unwrap();
     store.0.taken().await;
-    // This is less than the time for which the writer would wait for a reader.
+    // This is shorter than the time for which the writer would wait for a reader.
     let accepted = store.jobs().accept(home.request(), Duration::from_secs(4)).await;
     assert!(accepted.is_ok(), "{accepted:?}");
 }

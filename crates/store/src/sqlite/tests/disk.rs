@@ -1,4 +1,4 @@
-//! A full disk, and a disk that has room again.
+//! A full disk, before and after it has room again.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -18,7 +18,7 @@ impl Command for Fails {
 
 /// Prevents the file from growing.
 async fn fill(store: &Store) {
-    // SQLite replaces any smaller number by the current size.
+    // SQLite raises a number that is too small to the current size.
     store.0.sql("PRAGMA max_page_count = 1").await.unwrap();
 }
 

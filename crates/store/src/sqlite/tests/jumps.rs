@@ -1,8 +1,8 @@
-//! Someone sets the machine's clock by hours: schedules and leases follow the elapsed time, and the log reports it.
+//! Someone sets the machine's clock by hours: schedules and leases follow the elapsed time.
 
 use super::*;
 use crate::tests::hand_over::Room;
-use crate::tests::jumps::{DAYS, HOURS, Kept, jumps};
+use crate::tests::jumps::{SteppedMaintenance, THIRTY_DAYS, THREE_HOURS, jumps};
 
 /// Covers every way to get a claim: from the store and from memory, by a worker and by the sender.
 #[tokio::test]
@@ -22,11 +22,11 @@ async fn a_lease_keeps_its_length_after_the_clock_was_set() {
         accept(&store, request.clone()).await;
         store.probe().await.unwrap();
         assert_eq!((workers.taken().len(), senders.taken().len()), (1, 1));
-        let mut kept = Kept::start(&home, &store, DAYS);
-        kept.pass(30).await;
+        let mut maintenance = SteppedMaintenance::start(&home, &store, THIRTY_DAYS);
+        maintenance.pass(30).await;
         let leases = "SELECT count(*) FROM jobs WHERE lease_until IS NOT NULL";
         assert_eq!(home.number(leases).await, 4, "all of {claimed:?}, {sent}, {}", request.id);
-        kept.pass(20).await;
+        maintenance.pass(20).await;
         assert_eq!(home.number(leases).await, 0);
         store.close().await;
     }
@@ -51,16 +51,16 @@ async fn a_start_moves_the_times_of_unfinished_and_retriable_jobs() {
         sqlx::query_as::<_, Moments>(sql).fetch_all(&mut home.raw().await).await.unwrap()
     };
     let before = moments().await;
-    home.clock.set(START + HOURS);
+    home.clock.set(START + THREE_HOURS);
     store.close().await;
     home.restart(home.now());
     let _store = home.serve().await;
-    let by = i64::try_from(HOURS.as_millis()).unwrap();
+    let by = i64::try_from(THREE_HOURS.as_millis()).unwrap();
     let later = |moment: Option<i64>| moment.map(|moment| moment + by);
     for (before, after) in before.into_iter().zip(moments().await) {
         let (state, waiting_since, answer_by, failing_since, refused_at) = before;
         let expected = match &*state {
-            // It is finished: no one waits for an answer, and a retry restarts the time budget.
+            // The job is finished: no customer waits for an answer, and a retry restarts the time budget.
             "dead" => (later(waiting_since), answer_by, failing_since, later(refused_at)),
             _ => (later(waiting_since), later(answer_by), later(failing_since), later(refused_at)),
         };

@@ -4,7 +4,7 @@ use super::*;
 use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::maintenance::delete::{DeleteFinished, Deleted};
-use crate::tests::keep::{Kept, until};
+use crate::tests::keep::{MaintenanceTask, until};
 
 async fn attempts_left(home: &Home) -> i64 {
     home.number("SELECT count(*) FROM attempts").await
@@ -37,10 +37,10 @@ async fn the_retention_deletes_in_chunks_until_all_are_gone() {
     assert_eq!(count(&store, StateName::Cancelled).await, jobs as u64);
     let first = store.0.execute(DeleteFinished { before: cutoff(START + Duration::from_secs(1)) }).await;
     assert_eq!(first, Ok(Deleted { jobs: CHUNK_ROWS.unsigned_abs(), more: true }));
-    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    let maintenance = MaintenanceTask::start(&store, Duration::from_secs(3_600));
     home.pass(Duration::from_secs(3_600));
     until(&home, &store, async || count(&store, StateName::Cancelled).await == 0).await;
-    kept.stop().await;
+    maintenance.stop().await;
     assert_eq!(home.number("SELECT count(*) FROM jobs").await, 0);
 }
 
@@ -52,13 +52,13 @@ async fn a_step_that_keeps_failing_does_not_block_other_maintenance() {
     home.run(&format!("CREATE TRIGGER no_keys BEFORE INSERT ON idempotency_keys {refuse}")).await;
     let running = home.running(&store).await;
     home.dead(&store).await;
-    let kept = Kept::start(&store, Duration::from_secs(10));
+    let maintenance = MaintenanceTask::start(&store, Duration::from_secs(10));
     until(&home, &store, async || {
         count(&store, StateName::Dead).await == 0 && state(&store, running.id).await == StateName::Queued
     })
     .await;
     assert!(home.number("SELECT count(*) FROM recent_keys").await > 0, "they cannot be moved");
-    kept.stop().await;
+    maintenance.stop().await;
 }
 
 #[tokio::test]
@@ -73,9 +73,9 @@ async fn maintenance_checkpoints_the_log() {
         accept(&store, request).await;
     }
     assert_eq!(std::fs::metadata(home.file()).unwrap().len(), before, "commits do not wait for a checkpoint");
-    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    let maintenance = MaintenanceTask::start(&store, Duration::from_secs(3_600));
     until(&home, &store, async || std::fs::metadata(home.file()).unwrap().len() > before).await;
-    kept.stop().await;
+    maintenance.stop().await;
 }
 
 #[tokio::test]
@@ -85,17 +85,17 @@ async fn aborted_maintenance_can_run_again() {
     home.dead(&store).await;
     for _ in 0..2 {
         // A panic drops the future at an await point as well.
-        let kept = Kept::start(&store, Duration::from_secs(3_600));
+        let maintenance = MaintenanceTask::start(&store, Duration::from_secs(3_600));
         home.pass(Duration::from_secs(1));
         store.probe().await.unwrap();
-        assert!(!kept.task.is_finished());
-        kept.task.abort();
-        assert!(kept.task.await.unwrap_err().is_cancelled());
+        assert!(!maintenance.task.is_finished());
+        maintenance.task.abort();
+        assert!(maintenance.task.await.unwrap_err().is_cancelled());
     }
     home.pass(Duration::from_secs(3_600));
-    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    let maintenance = MaintenanceTask::start(&store, Duration::from_secs(3_600));
     until(&home, &store, async || attempts_left(&home).await == 0).await;
-    kept.stop().await;
+    maintenance.stop().await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the rooms know about the store without querying it.
+//! The lanes in memory, by which the rooms know the store without querying it.
 
 use super::*;
 use crate::sqlite::jobs::lane_reload::ReloadLanesIfChanged;

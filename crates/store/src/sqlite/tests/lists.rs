@@ -57,8 +57,8 @@ async fn a_search_stops_in_time_and_continues_without_gaps_or_repeats() {
     let store = home.serve().await;
     let ids = jobs(&home, &store, 200).await;
     // Each reading of the clock advances it by 0.4 s.
-    let looks = AtomicU32::new(0);
-    let elapsed = || Duration::from_millis(400) * looks.fetch_add(1, Ordering::SeqCst);
+    let readings = AtomicU32::new(0);
+    let elapsed = || Duration::from_millis(400) * readings.fetch_add(1, Ordering::SeqCst);
     let bounds = Bounds { scan: 10_000, bytes: 1 << 20, time: Duration::from_secs(1), elapsed: &elapsed };
     for (text, expected) in
         [("Ann", ids.clone()), ("nowhere", Vec::new()), (&*ids[150].to_string(), vec![ids[150]])]

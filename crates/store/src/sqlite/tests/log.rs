@@ -29,7 +29,7 @@ async fn a_log_held_by_a_foreign_reader_is_truncated_after_the_reader_ends() {
         let write = sqlx::query("INSERT INTO bulk VALUES (zeroblob(?))").bind(PIECE.cast_signed());
         write.execute(&mut raw).await.unwrap();
     }
-    // Seconds pass while the reader is still there: requests are stored, and the log stays long.
+    // While the reader is still there, seconds pass: the store accepts requests, and the log stays long.
     for _ in 0..5 {
         home.pass(Duration::from_secs(1));
         home.queued(&store).await;

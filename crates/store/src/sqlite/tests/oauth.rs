@@ -45,7 +45,7 @@ async fn codes_are_limited_and_one_address_does_not_displace_others() {
     home.clock.advance(MINUTE * 20);
     assert_eq!(kept(&store).await, "");
     keep(&home, &store, "e", 12).await;
-    assert_eq!(home.number("SELECT count(*) FROM oauth_codes").await, 1, "what is over is deleted");
+    assert_eq!(home.number("SELECT count(*) FROM oauth_codes").await, 1, "expired codes are deleted");
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_link_accepts_one_code_and_remembers_the_account() {
     let store = home.serve().await;
     assert_eq!(used(&store, 1).await, StateUse::Connected(AccountId(7)));
     assert_eq!(used(&store, 2).await, StateUse::OtherCode);
-    // Long after the link has expired, its row is deleted; if the clock is set back a little, the row is still there.
+    // The row of the link stays for an hour after the link has expired, and is then deleted.
     home.clock.advance(MINUTE * 119);
     assert_eq!(used(&store, 2).await, StateUse::OtherCode);
     home.clock.advance(MINUTE * 2);

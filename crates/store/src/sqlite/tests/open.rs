@@ -1,4 +1,4 @@
-//! Which process may open what, and the errors if it cannot.
+//! Opening a store: which process may open what, and the errors if it cannot.
 
 use super::*;
 use crate::sqlite::jobs::operator::cancel::Cancel;
@@ -44,7 +44,7 @@ async fn a_store_has_one_owner_at_a_time() {
 }
 
 #[tokio::test]
-async fn no_other_process_owns_it_before_the_last_write() {
+async fn no_other_process_owns_the_store_before_the_last_write() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.queued(&store).await;

@@ -1,4 +1,4 @@
-//! Which jobs an operator may cancel.
+//! The jobs that an operator may cancel.
 
 use super::*;
 use crate::tests::operator::one_of_each;

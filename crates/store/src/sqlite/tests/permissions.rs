@@ -101,7 +101,7 @@ async fn saving_at_the_stop_does_not_follow_a_link_in_place_of_the_store() {
     saved.close().await;
 }
 
-/// Another user may run `flock -s` on a lock file that was open to all. The message names the current holder.
+/// If all users could open the lock file, another user may have locked it with `flock -s`. The error names that process.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_error_names_the_current_holder_of_the_lock() {

@@ -1,4 +1,4 @@
-//! Each frequent statement finds its rows by the index made for it, however many rows there are.
+//! Each frequent statement finds its rows through the index made for it, so its cost does not grow with the table.
 
 use super::*;
 use crate::sqlite::jobs::list_source::Source;

@@ -4,7 +4,7 @@ use super::*;
 use crate::sqlite::jobs::operator::retry::RetryDead;
 use crate::tests::retry::{claim, fallback, retried, sending};
 
-/// Adds a job whose completion Kommo refused, and then its fallback too.
+/// Adds a job of which Kommo refused first the handler's completion and then the fallback.
 async fn refused_twice(home: &Home, store: &Store) -> JobId {
     let job = home.delivering(store).await;
     let id = job.id;

@@ -1,4 +1,4 @@
-//! A report on a lost claim changes nothing and leaves no trace.
+//! Every loss of a claim raises the fence.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Deliveries to accounts that are never connected end after the retention, and not before.
+//! Deliveries to accounts that are never connected end after the retention, and not earlier.
 
 use super::*;
 

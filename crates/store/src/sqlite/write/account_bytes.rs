@@ -21,7 +21,7 @@ rows_statement! {
             unfinished = max(0, unfinished + excluded.unfinished), stored = max(0, stored + excluded.stored)"
 }
 
-/// SQL for the bytes of a job's bodies. The lengths are in the row's header, so SQLite reads no body for it.
+/// Expands to the SQL for the bytes of a job's bodies. SQLite reads the lengths from the row's header, and no body.
 macro_rules! body_bytes {
     () => {
         "coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0) \

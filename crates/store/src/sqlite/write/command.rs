@@ -1,4 +1,4 @@
-//! Commands: all operations that the writer carries out one by one.
+//! Commands: the operations that the writer carries out one by one, unlike requests and reports.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ pub(crate) trait Command: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
 }
 
-/// A [`Command`] of any kind, with its caller.
+/// A [`Command`] of any type, with the channel to its caller.
 pub(crate) trait QueuedCommand: Send {
     /// Carries out the command and keeps its answer.
     fn apply<'a>(
@@ -35,7 +35,7 @@ pub(crate) trait QueuedCommand: Send {
     fn complete(self: Box<Self>, result: Result<(), StoreError>);
 }
 
-/// The only kind of [`QueuedCommand`].
+/// A command with its answer and the channel to its caller: the only implementation of [`QueuedCommand`].
 pub(crate) struct Queued<C: Command> {
     command: C,
     answer: Option<C::Answer>,

@@ -1,4 +1,4 @@
-//! The idempotency keys in memory.
+//! The idempotency keys that are in memory, because maintenance has not moved them yet.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -8,8 +8,8 @@ use model::{JobId, Timestamp};
 
 use crate::time::{Cutoff, ServiceTime};
 
-/// The number of keys that gather before they are moved. They are few enough to hold in memory and to read at a start,
-/// and enough that several go into each page of a table of a million keys.
+/// The number of keys at which maintenance moves them. So few keys fit in memory and are read quickly at a start. They
+/// are enough that several go into each page of a table of a million keys.
 pub(crate) const GATHERED_KEYS: usize = 16_384;
 
 /// The number of the account, and the token's `jti`.
@@ -18,7 +18,7 @@ pub(crate) type Key = (i64, String);
 /// A known key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
-    /// The first job that came with it.
+    /// The first job with this key.
     pub(crate) job: JobId,
     /// When the token expires, by the calendar.
     pub(crate) expires_at: Timestamp,
@@ -47,7 +47,8 @@ struct Tiers {
 }
 
 impl Keys {
-    /// Returns the first job of each key in `keys` that is in memory and whose token has not expired; in the same order.
+    /// Returns the first job of each key in `keys`, in the same order; `None` if the key is not in memory or its token
+    /// has expired.
     pub(crate) fn jobs(&self, keys: &[Key], now: Cutoff) -> Vec<Option<JobId>> {
         let tiers = self.lock();
         let known = |key| tiers.gathering.get(key).or_else(|| tiers.moving.get(key));
@@ -69,30 +70,31 @@ impl Keys {
         }
     }
 
-    /// Whether there are keys to move: the rest of a move that has begun, or at least `least` gathered keys.
-    pub(crate) fn gathered(&self, least: usize) -> bool {
+    /// Starts a move if at least `min_keys` keys have gathered and no move has begun. Returns whether there are keys to
+    /// move.
+    pub(crate) fn start_move(&self, min_keys: usize) -> bool {
         let mut tiers = self.lock();
-        if tiers.moving.is_empty() && tiers.gathering.len() >= least.max(1) {
+        if tiers.moving.is_empty() && tiers.gathering.len() >= min_keys.max(1) {
             tiers.moving = std::mem::take(&mut tiers.gathering);
         }
         !tiers.moving.is_empty()
     }
 
-    /// Returns the next keys to move, at most `most`, in the order of the table.
-    pub(crate) fn next(&self, after: Option<&Key>, most: usize) -> Vec<(Key, Known)> {
+    /// Returns the next keys to move, at most `max_keys`, in the order of the table.
+    pub(crate) fn next_to_move(&self, after: Option<&Key>, max_keys: usize) -> Vec<(Key, Known)> {
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         let tiers = self.lock();
-        let next = tiers.moving.range((after, Bound::Unbounded)).take(most);
+        let next = tiers.moving.range((after, Bound::Unbounded)).take(max_keys);
         next.map(|(key, known)| (key.clone(), *known)).collect()
     }
 
-    /// Returns the last row of the moved keys. Keys appended in the meantime have higher numbers.
-    pub(crate) fn moved_rows(&self) -> Option<i64> {
+    /// Returns the last row in `recent_keys` of the keys in the current move. Keys appended later have higher numbers.
+    pub(crate) fn last_moved_row(&self) -> Option<i64> {
         self.lock().moving.values().map(|known| known.row).max()
     }
 
-    /// Forgets the keys of a completed move.
-    pub(crate) fn moved(&self) {
+    /// Ends a completed move: forgets its keys.
+    pub(crate) fn finish_move(&self) {
         self.lock().moving.clear();
     }
 

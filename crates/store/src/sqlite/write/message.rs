@@ -14,13 +14,13 @@ use crate::{Accepted, StoreError, Written};
 /// The channel for an answer.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// An operation for the writer, with the channel for its answer.
+/// A message to the writer: an operation with the channel for its answer, or a step of the log.
 pub(crate) enum Message {
     Accept(Box<Accept>),
     Handled(Arc<HandlerReport>, Reply<Written>),
     Sent(Arc<DeliveryReport>, Reply<Written>),
     Command(Box<dyn QueuedCommand>),
-    /// Restart the log.
+    /// Restarts or truncates the log, outside of transactions.
     Log(LogStep),
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Accept {
     pub(crate) job: NewJob,
     /// The first job with its idempotency key, if the running transaction has found one.
     pub(crate) known: Option<JobId>,
-    /// After this moment no one waits for the answer, so the request is dropped unless its transaction has begun.
+    /// After this moment no one waits for the answer, so the writer drops the request unless its transaction has begun.
     pub(crate) drop_after: Instant,
     pub(crate) reply: oneshot::Sender<Result<Accepted, StoreError>>,
 }

@@ -1,4 +1,4 @@
-//! The path of a change into the database: messages to the writer, commands, statements over one or many rows, the
+//! How a change reaches the database: messages to the writer, commands, statements over one or many rows, the
 //! transaction, and its post-commit changes.
 
 pub(crate) mod account_bytes;

@@ -87,7 +87,7 @@ impl PostCommit {
         self.delivery.all = Some(due);
     }
 
-    /// Records the bytes of each account's unfinished jobs, as they were before this transaction.
+    /// Records the bytes of each account's unfinished jobs before this transaction.
     pub(crate) fn all_bytes(&mut self, unfinished: HashMap<i64, u64>) {
         self.all_bytes = Some(unfinished);
     }
@@ -109,9 +109,11 @@ impl PostCommit {
 }
 
 impl LaneChanges {
-    /// Applies what claims found first: they read it in the transaction, where all added jobs are visible. An added job
-    /// in the same lane can only repeat what the claim saw, or be claimed already; then the room checks the lane once for
-    /// nothing.
+    /// Applies the results of claims first, then the added jobs.
+    ///
+    /// Claims run last in a transaction, so they have seen the jobs that its requests and reports added. Such a job
+    /// then repeats what the claim saw, or the claim has taken it; in that case the room checks the lane once more than
+    /// needed.
     fn apply_after_commit<J>(self, lanes: &Lanes<J>) {
         if let Some(due) = self.all {
             lanes.replace(due);

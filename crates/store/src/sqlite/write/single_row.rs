@@ -20,7 +20,7 @@ impl Update {
         Self { sql: sql.to_owned(), values: Values::default(), pushed: 0 }
     }
 
-    /// Adds a value that the `WHERE` clause or the SQL so far refers to.
+    /// Adds a value to which the SQL refers by its number, such as `?1`.
     pub(crate) fn value<'v, T: Encode<'v, Sqlite> + Type<Sqlite>>(mut self, value: T) -> Self {
         self.values.push(value);
         self.pushed += 1;
@@ -53,7 +53,7 @@ impl Update {
 /// Defines the SQL that inserts one row, and the function that pushes its values, from one list of columns. Write a
 /// column that always gets the same SQL as `"column" = "SQL"`.
 ///
-/// `insert_row!(const NAME, fn push(row: &Row); let a = …; "INSERT INTO table" { "column" => value, … } "SQL behind the
+/// `insert_row!(const NAME, fn push(row: &Row); let a = …; "INSERT INTO table" { "column" => value, … } "SQL after the
 /// row")`
 macro_rules! insert_row {
     (

@@ -4,7 +4,7 @@
 //! transaction. So a batch needs few statements, and statements without a result run together with the next one.
 //!
 //! sqlx caches prepared statements by text, so there must be few different texts. The number of rows in a statement is
-//! therefore a power of two, and a [`Script`] joins only statements that do not multiply the texts.
+//! therefore a power of two, and a [`Script`] joins statements only if this does not multiply the number of texts.
 
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -14,7 +14,7 @@ use crate::{Cause, StoreError};
 
 /// The maximum number of rows in a statement.
 const MAX_ROWS: usize = 128;
-/// A padded statement has one, two or this many rows.
+/// The rows of a padded statement, if it needs more than two.
 pub(crate) const FEW_ROWS: usize = 8;
 
 /// Collects the values of a statement.
@@ -56,8 +56,8 @@ pub(crate) struct RowsStatement {
 /// Defines a [`RowsStatement`], and the function that pushes one of its rows, from one list of columns. Each column's
 /// name is next to its value, so adding a column takes one line.
 ///
-/// `rows_statement!(const NAME, fn push(row: &Row); let a = …; "SQL before the names" { "column" => value, … } "SQL between
-/// the names and the rows" "SQL behind the rows");`
+/// `rows_statement!(const NAME, fn push(row: &Row); let a = …; "SQL before the names" { "column" => value, … } "SQL
+/// between the names and the rows" "SQL after the rows");`
 macro_rules! rows_statement {
     (
         $(#[$doc:meta])*

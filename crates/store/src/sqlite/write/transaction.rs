@@ -24,8 +24,8 @@ pub(crate) struct Transaction<'c> {
 impl<'c> Transaction<'c> {
     /// Begins a transaction. `BEGIN` runs together with the first statement.
     ///
-    /// BEGIN and COMMIT are plain statements here. On a full disk SQLite rolls back on its own, and sqlx, which counts
-    /// transactions, would then refuse every later one.
+    /// BEGIN and COMMIT are plain statements, not sqlx transactions. On a full disk SQLite itself rolls back. sqlx
+    /// would not notice, and would refuse every later transaction.
     pub(crate) fn begin(connection: &'c mut SqliteConnection, clock: &StoreClock) -> Self {
         let mut script = Script::default();
         script.plain("BEGIN IMMEDIATE");
@@ -47,7 +47,7 @@ impl<'c> Transaction<'c> {
         self.script.add(self.connection, statement, items, push).await
     }
 
-    /// Writes or reads `items`, after all added statements. Returns the rows of `statement` in no particular order.
+    /// Runs all added statements, and then `statement` over `items`. Returns its rows in no particular order.
     pub(crate) async fn ask<T>(
         &mut self,
         statement: &RowsStatement,

@@ -32,7 +32,7 @@ impl Life {
         self.check_lanes();
     }
 
-    /// The bytes in the table and in the writer's memory must match the bodies of the jobs.
+    /// Checks that the bytes in the table and in the writer's memory match the bodies of the jobs.
     async fn check_bytes(&self) {
         let mut expected: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
         for known in self.model.jobs.values() {
@@ -47,7 +47,7 @@ impl Life {
         assert_eq!(self.store.0.budgets.unfinished(), unfinished);
     }
 
-    /// A lane may appear due without a job once, but a lane with a waiting job must never appear empty.
+    /// A lane may appear due although no job waits in it, but a lane with a due job must never appear empty.
     fn check_lanes(&self) {
         let now = self.home.steady();
         for lane in HANDLERS {

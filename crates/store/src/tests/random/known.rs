@@ -62,12 +62,12 @@ impl Known {
         self.job.state.prepared().cloned()
     }
 
-    /// Returns what a list shows of it.
+    /// Returns the job as a list shows it.
     pub(super) fn summary(&self) -> JobSummary {
         JobSummary { bodies_dropped: self.bodies_dropped, ..JobSummary::from(&self.job) }
     }
 
-    /// Returns what reading the single job shows.
+    /// Returns the job as reading it alone shows it.
     pub(super) fn record(&self) -> JobRecord {
         if self.bodies_dropped {
             JobRecord::WithoutBodies(self.summary())
@@ -101,12 +101,13 @@ impl Known {
         }
     }
 
-    /// Returns a sort key for deliveries due longest: the time since when it is due, then its age.
+    /// Returns a sort key for deliveries due longest: the time at which it became due, then its age.
     pub(super) fn since(&self) -> (Option<Timestamp>, Timestamp, JobId) {
         (self.undelivered(Timestamp::from_millis(i64::MAX)), self.waiting_since, self.job.id)
     }
 
-    /// Returns a sort key for the order of claims: young first tries, young retries, old deliveries, refused ones.
+    /// Returns a sort key for the order of claims: young first tries, young retries, old first tries, old retries,
+    /// refused deliveries.
     pub(super) fn turn(&self, now: Timestamp) -> (u8, Option<Timestamp>, Timestamp, JobId) {
         let (due_at, waiting_since, id) = self.since();
         let rank = self.rank();

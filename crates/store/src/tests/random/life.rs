@@ -34,7 +34,7 @@ pub(super) struct Life {
 
 /// Compares the store's answer with the model's.
 type Check = Box<dyn FnOnce(&mut Life) + Send>;
-/// The order in which a transaction carries out operations: by kind.
+/// The position of a kind of operation in the order of a transaction.
 type Turn = u8;
 const ACCEPTS: Turn = 0;
 const WORKERS: Turn = 1;
@@ -80,7 +80,7 @@ impl Life {
             Event::Pass(millis) => self.home.pass(Duration::from_millis(millis)),
             Event::Jump(millis) => {
                 self.jump(millis);
-                // This is what maintenance does.
+                // Maintenance does the same after a jump.
                 self.store.0.note_time().await.unwrap();
                 self.noted = self.store.0.moment();
             }
@@ -122,7 +122,7 @@ impl Life {
         }
     }
 
-    /// Runs a step in another process. The change is known here after the next poll.
+    /// Runs a step in another process. The owner reads the change at its next poll.
     async fn observe(&mut self, step: Step) {
         let observer = self.home.open(Role::Observer).await.unwrap();
         let own = std::mem::replace(&mut self.store, observer);
@@ -159,7 +159,7 @@ impl Life {
         }
         assert!(
             self.to_workers.is_empty() && self.to_senders.is_empty(),
-            "jobs were handed over without a request"
+            "the store handed over a job that no operation explains"
         );
     }
 
@@ -263,7 +263,7 @@ impl Life {
                     check(move |life| assert_eq!(answer.unwrap(), life.model.deleted(before)))
                 })
             }
-            Step::Refresh => asked(COMMANDS, async move {
+            Step::Reload => asked(COMMANDS, async move {
                 store.0.reload().await;
                 check(|_| {})
             }),
@@ -333,8 +333,8 @@ impl Life {
         asked(WORKERS, async move {
             let answer = store.jobs().handled(report).await;
             check(move |life| {
-                // Two claims of one job may report in one transaction. The job that is handed over belongs to one of
-                // them.
+                // Two claims of one job may report in one transaction. The delivery that is handed over belongs to one
+                // of them.
                 let follows = life.to_senders.get(&id).is_some_and(|job| job.fence.0 == reported.fence.0 + 1);
                 let job = follows.then(|| life.to_senders.remove(&id)).flatten();
                 let lease = job.as_ref().map(|_| life.home.clock.clock().steady() + LEASE);

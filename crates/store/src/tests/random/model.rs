@@ -1,8 +1,7 @@
 //! The model of a store: a map of jobs and a map of keys.
 //!
-//! Each operation checks the store's answer and changes the model. It panics if the store answered something else. If the
-//! store may choose, for example between two jobs that are due at the same moment, the model checks the choice and adopts
-//! it.
+//! Each operation checks the store's answer and changes the model. It panics if the answer is wrong. If the store may
+//! choose, for example between two jobs that are due at the same moment, the model checks the choice and adopts it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +14,7 @@ pub(super) struct Reported<N> {
     pub(super) id: JobId,
     pub(super) fence: Fence,
     pub(super) attempt: Option<Attempt>,
-    /// Whether a continue was sent, for a delivery.
+    /// For a delivery, whether a continue was sent.
     pub(super) tried: bool,
     pub(super) next: N,
     pub(super) error: Option<String>,
@@ -42,10 +41,10 @@ pub(super) struct Model {
 
 const FREED: &str = "the process ended, or lost its lease, while the handler ran";
 /// A start does not move times by less than this.
-const SMALLEST_SHIFT: i64 = 1_000;
+const MIN_SHIFT: i64 = 1_000;
 
 impl Model {
-    /// A request was accepted. If there is a lease, a worker has already claimed the job.
+    /// Accepts a request. If there is a lease, a worker has already claimed the job.
     pub(super) fn accepted(&mut self, new: NewJob, lease: Option<Timestamp>, moment: Moment) -> Accepted {
         let now = moment.steady;
         let key = (new.request.account_id, new.idempotency_key);
@@ -97,7 +96,7 @@ impl Model {
         Accepted { id, duplicate: false }
     }
 
-    /// A worker reported. If there is a lease, the sender has already claimed the delivery.
+    /// Applies a worker's report. If there is a lease, the sender has already claimed the delivery.
     pub(super) fn handled(
         &mut self,
         reported: Reported<AfterHandler>,
@@ -129,7 +128,7 @@ impl Model {
         Written::Done
     }
 
-    /// The sender reported.
+    /// Applies a report of the sender.
     pub(super) fn sent(&mut self, reported: Reported<AfterDelivery>, moment: Moment) -> Written {
         let now = moment.steady;
         let is_claim = |known: &&mut Known| {
@@ -308,7 +307,7 @@ impl Model {
         self.jobs.values_mut().filter(is_meant).map(|known| known.revive(&options, now)).count() as u64
     }
 
-    /// Leases up to `until` have expired.
+    /// Frees the leases that end at `until` or earlier; `None` frees all. Returns how many.
     pub(super) fn freed(&mut self, until: Option<Timestamp>, now: Timestamp) -> u64 {
         let mut freed = 0;
         for known in self.jobs.values_mut() {
@@ -332,12 +331,12 @@ impl Model {
         freed
     }
 
-    /// Another process begins to serve. The previous one last stored the moment `last`.
+    /// Moves the schedule as a start does. The previous process last stored the moment `last`.
     pub(super) fn began(&mut self, last: Moment, now: Moment) {
         let tried = now.steady.as_millis() - last.steady.as_millis();
         let down = now.calendar.as_millis() - last.calendar.as_millis();
-        let promises = Some(tried - down.max(0)).filter(|by| by.abs() >= SMALLEST_SHIFT).unwrap_or(0);
-        let budgets = Some(tried).filter(|by| by.abs() >= SMALLEST_SHIFT).unwrap_or(0);
+        let promises = Some(tried - down.max(0)).filter(|by| by.abs() >= MIN_SHIFT).unwrap_or(0);
+        let budgets = Some(tried).filter(|by| by.abs() >= MIN_SHIFT).unwrap_or(0);
         let later =
             |moment: &mut Timestamp, by: i64| *moment = Timestamp::from_millis(moment.as_millis() + by);
         for known in self.jobs.values_mut() {
@@ -365,7 +364,7 @@ impl Model {
         }
     }
 
-    /// Delivered and cancelled jobs lose their bodies.
+    /// Drops the bodies of delivered and cancelled jobs that finished before `before`.
     pub(super) fn without_bodies(&mut self, before: Cutoff) {
         for known in self.jobs.values_mut() {
             let droppable = matches!(known.job.state.name(), StateName::Delivered | StateName::Cancelled);
@@ -379,7 +378,7 @@ impl Model {
         (all - self.jobs.len()) as u64
     }
 
-    /// Keys that have expired by both clocks are deleted for good, even if the calendar is set back.
+    /// Deletes keys that have expired by both clocks. They stay unknown even if the calendar is set back.
     pub(super) fn forgotten(&mut self, now: Cutoff) {
         self.keys.retain(|_, key| !key.is_over(now));
     }

@@ -1,4 +1,4 @@
-//! Successive processes serve the store, and the calendar moves.
+//! The part of a life that concerns processes: crashes, restarts, and changes of the calendar.
 
 use super::super::hand_over::Room;
 use super::super::*;
@@ -26,7 +26,7 @@ impl Life {
         self.register_rooms(0, 0);
     }
 
-    /// Sets the calendar.
+    /// Sets the calendar forward by `millis`; back if `millis` is negative.
     pub(super) fn jump(&self, millis: i64) {
         self.home.clock.set(Timestamp::from_millis(self.home.now().as_millis() + millis));
     }

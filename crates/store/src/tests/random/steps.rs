@@ -1,7 +1,7 @@
 //! The events in the life of a store.
 //!
-//! An operation refers to its job by an [`Index`] into the jobs that exist when it runs, so a life stays valid when other
-//! steps are removed.
+//! An operation refers to its job by an [`Index`] into the jobs that exist when it runs, so a life stays valid when
+//! proptest removes other steps.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -23,7 +23,7 @@ pub(super) enum Event {
     Crash,
     /// The store is closed and opened again. In between the calendar moves by this many milliseconds.
     Reopen(i64),
-    /// Maintenance moves idempotency keys: all of them, or it dies after some.
+    /// Maintenance moves all idempotency keys, or stops halfway.
     MoveKeys { all: bool },
     /// Maintenance drops the bodies of jobs that finished more than this many milliseconds ago.
     DropBodies(u64),
@@ -56,7 +56,7 @@ pub(super) enum Step {
         next: AfterCall,
         about: About,
     },
-    /// Every claimant of a job that has not reported yet reports.
+    /// All claims of a job that have not been reported on yet report in one transaction.
     Duel(Index),
     ClaimWork {
         lane: usize,
@@ -89,7 +89,7 @@ pub(super) enum Step {
     Free,
     /// Deletes jobs that finished more than this many milliseconds ago.
     DeleteFinished(u64),
-    Refresh,
+    Reload,
 }
 
 /// The content of a report apart from the next state.
@@ -165,7 +165,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => by_operators(),
         3 => Just(Step::Free),
         2 => (0..40_000_u64).prop_map(Step::DeleteFinished),
-        1 => Just(Step::Refresh),
+        1 => Just(Step::Reload),
     ]
 }
 

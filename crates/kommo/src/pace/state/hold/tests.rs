@@ -1,4 +1,4 @@
-//! Why the sender is held, as a table; and that a reason is given just where there is no call.
+//! The reasons for a hold, and that there is a reason exactly if there is no call.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Reserves so many calls and starts them.
+/// Reserves and starts `calls` calls.
 fn call(state: &mut LimiterState, account: &str, calls: usize, now: Duration) {
     let reservations = state.reserve(account, calls, now);
     assert_eq!(reservations.len(), calls);
@@ -26,7 +26,7 @@ const fn pause(cause: Cause, hint: Option<Duration>) -> Pause {
 }
 
 #[test]
-fn an_account_that_can_be_called_is_not_held() {
+fn account_that_can_be_called_is_not_held() {
     let mut state = LimiterState::new(2, Some(9));
     assert_eq!(state.hold(A, ms(0)), None);
     call(&mut state, A, 1, ms(0));
@@ -34,21 +34,21 @@ fn an_account_that_can_be_called_is_not_held() {
 }
 
 #[test]
-fn a_full_window_holds_its_account_until_its_first_call_leaves_it() {
+fn full_window_holds_its_account_until_its_first_call_leaves() {
     let mut state = LimiterState::new(2, None);
     call(&mut state, A, 1, ms(100));
     call(&mut state, A, 1, ms(300));
     assert_eq!(state.hold(A, ms(400)), Some(Hold::Account(Some(ms(1_200)))));
     assert_eq!(state.hold(A, ms(1_200)), None);
     assert_eq!(state.hold(B, ms(400)), None);
-    // What is only reserved starts later than now.
+    // A call that is only reserved counts as if it started now.
     let mut state = LimiterState::new(1, None);
     state.reserve(A, 1, ms(100));
     assert_eq!(state.hold(A, ms(400)), Some(Hold::Account(Some(ms(1_500)))));
 }
 
 #[test]
-fn a_pause_holds_its_account_until_its_end_and_then_until_its_probe_is_answered() {
+fn pause_holds_its_account_until_its_end_and_then_until_the_response_to_its_probe() {
     let mut state = LimiterState::new(2, None);
     let reservation = state.reserve(A, 1, ms(0))[0];
     state.pause(A, reservation, pause(Cause::TooMany, Some(ms(5_000))), ms(0));
@@ -59,7 +59,7 @@ fn a_pause_holds_its_account_until_its_end_and_then_until_its_probe_is_answered(
 }
 
 #[test]
-fn a_blocked_address_holds_all_and_then_those_that_were_refused_a_little_longer() {
+fn blocked_address_holds_all_accounts_and_the_refused_ones_a_little_longer() {
     let mut state = LimiterState::new(2, None);
     for account in [A, B] {
         let reservation = state.reserve(account, 1, ms(0))[0];
@@ -69,11 +69,11 @@ fn a_blocked_address_holds_all_and_then_those_that_were_refused_a_little_longer(
     assert_eq!(state.hold(A, ms(1_000)), Some(Hold::All(Some(ms(60_000)))));
     assert_eq!(state.hold(A, ms(60_000)), Some(Hold::Account(Some(ms(60_000) + WINDOW * 2))));
     call(&mut state, C, 1, ms(60_000));
-    assert_eq!(state.hold(A, ms(60_001)), Some(Hold::All(None)), "the probe of all is under way");
+    assert_eq!(state.hold(A, ms(60_001)), Some(Hold::All(None)), "the probe for all accounts is in flight");
 }
 
 #[test]
-fn a_full_total_holds_all_until_its_first_call_leaves_it() {
+fn full_total_holds_all_accounts_until_its_first_call_leaves() {
     let mut state = LimiterState::new(2, Some(2));
     call(&mut state, A, 1, ms(0));
     call(&mut state, B, 1, ms(200));
@@ -82,7 +82,7 @@ fn a_full_total_holds_all_until_its_first_call_leaves_it() {
 }
 
 #[test]
-fn a_call_that_is_left_to_a_waiter_holds_the_account_until_the_window_grows() {
+fn call_left_to_a_waiter_holds_the_account_until_the_window_has_room() {
     let mut state = LimiterState::new(2, None);
     call(&mut state, A, 1, ms(100));
     state.waiter_arrives(A, ms(200));
@@ -119,7 +119,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn a_reason_is_given_just_where_there_is_no_call(steps in prop::collection::vec(step(), 1..50), total in prop::option::of(1..5_u32)) {
+    fn hold_has_a_reason_exactly_if_there_is_no_call(steps in prop::collection::vec(step(), 1..50), total in prop::option::of(1..5_u32)) {
         let mut state = LimiterState::new(3, total);
         let (mut now, mut reserved, mut started) = (Duration::ZERO, Vec::new(), Vec::new());
         for step in steps {

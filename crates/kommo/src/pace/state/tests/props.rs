@@ -1,5 +1,5 @@
-//! Random callers of a [`LimiterState`]: whatever they do, no second sees too many calls, no call starts in a pause, whenever it
-//! was reserved, and no side starves.
+//! Random callers of a [`LimiterState`]. Whatever they do, no second contains too many calls, no call starts in a pause
+//! (even if it was reserved before), and neither side starves.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -17,17 +17,17 @@ const fn ms(millis: u64) -> Duration {
 #[derive(Clone, Debug)]
 enum Act {
     Pass(u64),
-    /// The sender asks for so many calls.
+    /// The sender asks for this many calls to an account.
     Reserve(usize, usize),
-    /// A waiter asks for a call.
+    /// A waiter asks for a call to an account.
     Waiter(usize, CallKind),
-    /// A reserved call goes out.
+    /// A reserved call starts.
     Start(Index),
-    /// A reserved call does not go out.
+    /// A reserved call is released.
     Release(Index),
     Fine(Index),
     Unknown(Index),
-    /// 429, or another reason to wait; with so many milliseconds if Kommo says how long, to one of a few jobs.
+    /// The response to a call of a job asks to wait: the cause, the milliseconds if Kommo names a time, and the job.
     Pause(Index, Cause, Option<u64>, u128),
     NewToken(usize),
     Renewal(usize),
@@ -67,11 +67,11 @@ struct Callers {
     reserved: Vec<(usize, Reservation)>,
     flying: Vec<(usize, Reservation)>,
     starts: Vec<(usize, Duration)>,
-    /// Until when no call to the account may start, unless something has ended the pause.
+    /// The moment until which no call to the account may start, unless the pause ends early.
     quiet: [Duration; 3],
-    /// Why it is quiet.
+    /// The cause of the account's last pause.
     cause: [Option<Cause>; 3],
-    /// Until when no call to any account may start.
+    /// The moment until which no call to any account may start.
     all_quiet: Duration,
 }
 
@@ -98,7 +98,10 @@ impl Callers {
             Act::Reserve(account, wanted) => {
                 let reservations = self.state.reserve(ACCOUNTS[account], wanted, self.now);
                 assert!(reservations.len() <= wanted);
-                assert!(reservations.is_empty() || self.now >= self.quiet[account], "a pause does not hold");
+                assert!(
+                    reservations.is_empty() || self.now >= self.quiet[account],
+                    "a call was reserved in a pause"
+                );
                 self.reserved.extend(reservations.into_iter().map(|reservation| (account, reservation)));
             }
             Act::Waiter(account, kind) => {
@@ -106,7 +109,7 @@ impl Callers {
                 let reservation = self.state.reserve_for_waiter(ACCOUNTS[account], kind, self.now);
                 self.state.waiter_leaves(ACCOUNTS[account]);
                 let is_held = kind == CallKind::Api && self.now < self.quiet[account];
-                assert!(reservation.is_none() || !is_held, "a pause does not hold");
+                assert!(reservation.is_none() || !is_held, "a call was reserved in a pause");
                 self.reserved.extend(reservation.map(|reservation| (account, reservation)));
             }
             Act::Start(which) => {
@@ -114,11 +117,11 @@ impl Callers {
                 if !self.state.start(ACCOUNTS[account], &mut reservation, self.now) {
                     return;
                 }
-                assert!(self.now >= self.all_quiet, "it starts in the pause of all");
-                // A call for a token may start while there is none.
+                assert!(self.now >= self.all_quiet, "a call started in the pause of all accounts");
+                // A call for a token may start in a pause that waits for one.
                 let needs_token = self.cause[account].is_some_and(Cause::ends_with_a_new_token);
                 let may = needs_token && reservation.is_exempt;
-                assert!(may || self.now >= self.quiet[account], "it starts in a pause of its account");
+                assert!(may || self.now >= self.quiet[account], "a call started in a pause of its account");
                 self.starts.push((account, self.now));
                 self.flying.push((account, reservation));
             }
@@ -144,19 +147,19 @@ impl Callers {
                     self.state.accounts[ACCOUNTS[account]].breaker.is_tripped(),
                     self.state.pause(ACCOUNTS[account], reservation, pause, self.now),
                 );
-                // Any answer but a block shows that the address is not blocked, if it is the answer to the probe.
+                // Any other response to the probe shows that the IP address is not blocked.
                 if self.state.everybody_waits().is_none() {
                     self.all_quiet = Duration::ZERO;
                 }
                 let Some(began) = began else {
-                    assert!(was_on || cause != Cause::TooMany, "a 429 that pauses nothing");
+                    assert!(was_on || cause != Cause::TooMany, "a 429 started no pause");
                     return;
                 };
-                assert!(began.alone.is_some() || !began.account.is_zero(), "a pause of no time");
+                assert!(began.alone.is_some() || !began.account.is_zero(), "a pause of zero length");
                 self.quiet[account] = self.now + began.account;
                 self.cause[account] = Some(cause);
                 if let Some(everybody) = began.all_accounts {
-                    assert!(!everybody.is_zero(), "a pause of no time");
+                    assert!(!everybody.is_zero(), "a pause of zero length");
                     self.all_quiet = self.now + everybody;
                 }
             }
@@ -189,7 +192,7 @@ impl Callers {
         starts.iter().map(|from| within(*from)).max().unwrap_or(0)
     }
 
-    /// All that is under way ends, one way or the other, and the longest pause passes.
+    /// Ends all reservations and calls, and lets the longest pause pass.
     fn settle(&mut self) {
         for (account, reservation) in std::mem::take(&mut self.reserved) {
             self.state.release(ACCOUNTS[account], reservation);
@@ -200,8 +203,7 @@ impl Callers {
         self.now += Duration::from_secs(2 * 60 * 60);
     }
 
-    /// A sender with much to do and a waiter, at each account; all calls are answered well. Returns how many calls
-    /// each of them made.
+    /// Runs a busy sender and a waiter at each account; all calls succeed. Returns the number of calls of each.
     fn go_on(&mut self, span: Duration, order: &[usize]) -> [[usize; 2]; 3] {
         let (end, mut calls) = (self.now + span, [[0; 2]; 3]);
         ACCOUNTS.iter().for_each(|account| self.state.waiter_arrives(account, self.now));
@@ -209,11 +211,11 @@ impl Callers {
             if self.now >= end {
                 break;
             }
-            // The sender begins at another account each time.
+            // The sender begins with another account each time.
             for offset in 0..3 {
                 let account = order[(turn + offset) % 3];
                 let name = ACCOUNTS[account];
-                for (who, reservations) in [
+                for (side, reservations) in [
                     self.state.reserve(name, 20, self.now),
                     self.state.reserve_for_waiter(name, CallKind::Api, self.now).into_iter().collect(),
                 ]
@@ -225,10 +227,10 @@ impl Callers {
                         self.state.succeeded(
                             name,
                             reservation,
-                            (who == 0).then_some(Timestamp::from_millis(0)),
+                            (side == 0).then_some(Timestamp::from_millis(0)),
                         );
                         self.starts.push((account, self.now));
-                        calls[account][who] += 1;
+                        calls[account][side] += 1;
                     }
                 }
             }
@@ -240,7 +242,7 @@ impl Callers {
 
 proptest! {
     #[test]
-    fn no_second_sees_more_than_the_rate_whatever_callers_do(
+    fn no_second_contains_more_calls_than_the_rate_whatever_callers_do(
         rate in 1..9_u32,
         total in prop::option::of(1..12_u32),
         acts in prop::collection::vec(act(), 0..300),
@@ -253,11 +255,11 @@ proptest! {
         for (account, name) in ACCOUNTS.iter().enumerate() {
             prop_assert!(callers.most_in_a_second(|other| other == account) <= rate as usize, "{}", name);
             prop_assert!(calls[account][0] > 0, "the sender starves at {name}: {calls:?}");
-            prop_assert!(calls[account][1] > 0, "who waits starves at {name}: {calls:?}");
+            prop_assert!(calls[account][1] > 0, "the waiter starves at {name}: {calls:?}");
         }
         let total = total.map_or(usize::MAX, |total| total as usize);
         prop_assert!(callers.most_in_a_second(|_| true) <= total);
-        // The rate is also used: no caller may exceed it, but together they reach it.
+        // The callers together also reach at least 70% of the rate.
         let made: usize = calls.iter().flatten().sum();
         let possible = total.min(3 * rate as usize) * 20;
         prop_assert!(made * 10 >= possible * 7, "{made} of {possible}");

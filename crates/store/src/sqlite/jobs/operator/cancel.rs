@@ -46,7 +46,7 @@ pub(crate) const CANCEL: &str = concat!(
     body_bytes!()
 );
 
-/// Moves any unfinished job to `cancelled`. The raised fencing number voids any claim.
+/// Moves an unfinished job to `cancelled`. Raising its fencing number voids any claim.
 pub(crate) struct Cancel {
     pub(crate) id: JobId,
     pub(crate) now: Moment,
@@ -101,11 +101,11 @@ async fn state_of(connection: &mut SqliteConnection, id: JobId) -> Result<Option
     name.parse().map(Some).map_err(corrupt)
 }
 
-/// The number of jobs cancelled at the same time. They share transactions, and leave room in them for other operations.
+/// The number of jobs to cancel at the same time. They share transactions, with room left for other operations.
 const CANCELLED_AT_ONCE: usize = 128;
 
-/// Selects the unfinished jobs of some accounts, a JSON array. An index by account has the waiting jobs; those under way
-/// are limited by the permits.
+/// Selects the unfinished jobs of the accounts in `?1`, a JSON array. An index by account contains the waiting jobs. The
+/// permits limit the number of jobs under way, so reading all of those is cheap.
 pub(crate) const UNFINISHED: &str = "SELECT id FROM jobs WHERE due_at IS NOT NULL AND lease_until IS NULL \
      AND account_id IN (SELECT value FROM json_each(?1)) \
      UNION ALL SELECT id FROM jobs WHERE lease_until IS NOT NULL AND account_id IN (SELECT value FROM json_each(?1))";

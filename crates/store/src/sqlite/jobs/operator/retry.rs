@@ -13,7 +13,7 @@ use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::{Cause, Resend, RetriedDead, RetryOptions, StoreError};
 
-/// The number of dead jobs that one transaction retries. It bounds the time for which requests wait.
+/// The maximum number of dead jobs that one transaction retries. It bounds the time for which requests wait.
 const RETRY_CHUNK: i64 = 500;
 
 impl Engine {
@@ -47,12 +47,14 @@ impl Engine {
     }
 }
 
-/// Moves a dead, gone or delivering job to `delivering`, due at once, with a new time budget. The time of Kommo's refusal
-/// is kept: otherwise, each of many jobs that are refused for their own sake would pause their account again. It is
-/// capped at now: a start does not move the time of a gone job to its own clock, and a refusal in the future would count
-/// as the newest until then. `?2`: whether to send the job even though it is superseded.
+/// Moves a dead, gone or delivering job to `delivering`, due at once, with a new time budget. `?2` says whether to send
+/// the job even if it is superseded.
 ///
-/// For a gone job no bot waited, so another 404 does not mean that an earlier continue had arrived.
+/// The time of Kommo's refusal is kept. Otherwise, if Kommo refuses many jobs because of the jobs themselves, each of
+/// them would pause their account again. The time is at most now: a start does not move the time of a gone job to its
+/// own clock, and a refusal in the future would count as the newest one until then.
+///
+/// No bot waited for a gone job, so another 404 does not mean that an earlier continue had arrived.
 pub(crate) fn retry(swap: &str, which: &str) -> String {
     format!(
         "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, finished_service_at = NULL, \
@@ -171,7 +173,7 @@ pub(crate) struct RetryDead {
 /// The result of one transaction of [`RetryDead`].
 pub(crate) struct Retried {
     pub(crate) jobs: u64,
-    /// The last retried job; `None` if there was none.
+    /// The last retried job; `None` if no job was retried.
     pub(crate) last: Option<JobId>,
 }
 
