@@ -58,7 +58,7 @@ fn origin_to_try(one: &Listed) -> Result<Option<&str>, String> {
         AccountState::NeedsAuthorization | AccountState::Revoked => {
             let reason = one.reason.as_deref().unwrap_or("it has no token");
             Err(format!(
-                "cannot resume {}: {}; connect it with `accounts authorize`, which also resumes its deliveries",
+                "cannot resume {}: {}; connect it with `accounts authorize`, and the bridge then sends its deliveries",
                 called(one),
                 clean(reason)
             ))

@@ -42,8 +42,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Creates a program with this name and version. `env!("CARGO_PKG_NAME")` and `env!("CARGO_PKG_VERSION")` are those of the
-    /// package that contains this call.
+    /// Creates a program with this name and version. `env!("CARGO_PKG_NAME")` and `env!("CARGO_PKG_VERSION")` are those
+    /// of the package that contains this call.
     pub const fn new(name: &'static str, version: &'static str) -> Self {
         Self { name, version: Some(version) }
     }

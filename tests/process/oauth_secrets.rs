@@ -82,7 +82,7 @@ async fn no_oauth_secret_appears_in_the_store_the_log_or_a_response() {
     assert!(has_log, "the write-ahead log exists");
     let ended = serve.stop();
     assert!(
-        ended.err.contains("\"level\":\"DEBUG\"") && ended.err.contains("was connected"),
+        ended.err.contains("\"level\":\"DEBUG\"") && ended.err.contains("\"account connected\""),
         "the log is verbose"
     );
     places.extend(files(&home));
