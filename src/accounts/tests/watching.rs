@@ -1,4 +1,4 @@
-//! The background watch: it does not spin, and it records waits and ends them.
+//! The background work does not spin, records waits, and ends them.
 
 use futures_util::FutureExt;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -94,11 +94,11 @@ async fn a_disconnection_ends_a_wait_under_the_accounts_old_address() {
     home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
     accounts.renewed(home.origin(), &stale).await.unwrap();
     let health = &accounts.0.parts.health;
-    let tell = || {
+    let record_waits = || {
         [home.origin(), elsewhere.base_url()]
             .map(|origin| health.account_waits(origin, wait(Cause::NotRenewed)))
     };
-    tell();
+    record_waits();
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     let record = accounts.entry_of(&key).unwrap().record.clone();
     assert_eq!(record.previous_origin.as_deref(), Some(home.origin()));
