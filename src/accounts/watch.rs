@@ -180,7 +180,7 @@ impl Accounts {
     fn due_in(&self, entry: &Entry) -> Option<Duration> {
         let (open, _) = entry.open().ok()?;
         let clock = &self.0.parts.clock;
-        // Encryption with the previous key alone is no reason to renew: the daily renewal uses the current key anyway.
+        // Tokens under the previous key are not renewed early: the daily renewal uses the current key anyway.
         let left = due::renewed_at(open.tokens.obtained_at, open.tokens.expires_at).since(clock.now());
         let pause = self.paused_until(&entry.record.key).unwrap_or_default();
         Some(left.max(pause.saturating_sub(clock.elapsed())))

@@ -17,7 +17,7 @@ const MAX_UNPROVEN: u32 = 8;
 const IDLE: u8 = 0;
 /// A request has started to arrive.
 const RECEIVING: u8 = 1;
-/// The request is complete, or the bridge needs no more of it.
+/// The request is complete, or the bridge does not need the rest of it.
 const WORKING: u8 = 2;
 /// The response exists and is being sent.
 const ANSWERED: u8 = 3;
@@ -73,7 +73,7 @@ impl Activity {
         may_begin
     }
 
-    /// Records that the request is complete, or that the bridge needs no more of it.
+    /// Records that the request is complete, or that the bridge does not need the rest of it.
     pub(super) fn received(&self) {
         if self.moves(RECEIVING, WORKING) {
             // The response to the previous request may still be stuck; the next write records that again.
