@@ -11,8 +11,8 @@ const MIN_LIFE_LEFT: Duration = Duration::from_secs(30);
 const RENEWAL_BACKOFF: Backoff =
     Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(10 * 60), jitter: Jitter::Full };
 
-/// Returns when to renew a token ahead of its expiry: when the last sixth of its life begins, which for a token of a day is
-/// four hours before it expires.
+/// Returns when to renew a token ahead of its expiry: at the start of the last sixth of its life. For a token that is
+/// valid for a day, that is four hours before it expires.
 pub(super) fn renewed_at(obtained_at: Timestamp, expires_at: Timestamp) -> Timestamp {
     let life = expires_at.since(obtained_at);
     obtained_at + life.mul_f64(5.0 / 6.0)

@@ -25,8 +25,8 @@ async fn tokens_are_renewed_before_they_expire() {
 async fn changes_by_another_process_are_noticed() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
-    let visit = home.store(Role::Observer).await;
-    let other = home.accounts(&visit).await;
+    let observer = home.store(Role::Observer).await;
+    let other = home.accounts(&observer).await;
     let stale = other.bearer(home.origin()).await.unwrap();
     let renewed = other.renewed(home.origin(), &stale).await.unwrap();
     accounts.step(&store).await;

@@ -124,8 +124,8 @@ async fn a_crash_between_renewal_and_use_loses_no_account() {
 async fn two_processes_with_a_stale_token_renew_once() {
     let home = Home::new().await;
     let (_store, serving) = home.connected().await;
-    let visit = home.store(Role::Observer).await;
-    let visiting = home.accounts(&visit).await;
+    let observer = home.store(Role::Observer).await;
+    let observing = home.accounts(&observer).await;
     let stale = serving.bearer(home.origin()).await.unwrap();
     let moving = {
         let clock = home.clock.clone();
@@ -138,7 +138,7 @@ async fn two_processes_with_a_stale_token_renew_once() {
         })
     };
     let (one, other) =
-        tokio::join!(serving.renewed(home.origin(), &stale), visiting.renewed(home.origin(), &stale));
+        tokio::join!(serving.renewed(home.origin(), &stale), observing.renewed(home.origin(), &stale));
     moving.abort();
     assert_eq!(token(&one.unwrap()), token(&other.unwrap()));
     assert_eq!(home.refreshes(), 1);

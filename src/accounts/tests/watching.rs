@@ -41,8 +41,8 @@ async fn an_unwritable_store_is_not_retried_without_a_pause() {
 async fn a_wait_follows_another_process_that_gives_up_or_removes_the_account() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
-    let visit = home.store(Role::Observer).await;
-    let other = home.accounts(&visit).await;
+    let observer = home.store(Role::Observer).await;
+    let other = home.accounts(&observer).await;
     let stale = other.bearer(home.origin()).await.unwrap();
     home.simulator.revoke_tokens();
     assert!(other.renewed(home.origin(), &stale).await.is_err());
