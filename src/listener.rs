@@ -1,12 +1,12 @@
 //! The accept loop that the public and the admin listener share.
 //!
-//! axum's own loop never gives up on a half-sent head. This one does what a listener on the Internet needs: a time
-//! limit for each request's head, which also covers idle keep-alive connections; a limit for peers that do not read
-//! their response; and a maximum number of open connections. At the maximum, a new connection replaces the one that
-//! has waited longest for its caller ([`table`]), so strangers that hold connections do not keep others out. A
+//! axum's own loop waits forever for the rest of a head. This one has the limits that a listener on the Internet needs:
+//! a time limit for each request's head, which also covers idle keep-alive connections; a time limit for peers that do
+//! not read their response; and a maximum number of open connections. At the maximum, a new connection replaces the one
+//! that has waited longest for its caller ([`table`]), so strangers that hold connections do not keep others out. A
 //! connection is never closed while the bridge works on its request.
 //!
-//! The time limit for a body is elsewhere: the reader of the body enforces it, and can respond with 408.
+//! The code that reads a body enforces the time limit for it, because it can respond with 408.
 
 mod activity;
 mod answer;
@@ -47,8 +47,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 pub struct ConnectionLimits {
     /// Maximum number of open connections. At the limit, a new one replaces one that waits for its caller.
     pub max_connections: usize,
-    /// Time limit for a head. A connection is also closed if it is idle for longer, or its peer accepts nothing of a
-    /// response for longer.
+    /// Time limit for a head, for an idle connection, and for a peer that accepts nothing of its response.
     pub read_timeout: Duration,
 }
 
@@ -70,8 +69,8 @@ impl Default for Rules {
     }
 }
 
-/// Called with the time since when a new connection has waited for a slot, because the bridge works on a request of
-/// every other connection; called with `None` once no connection waits.
+/// Called with the current time when a new connection begins to wait for a slot, because every open connection has a
+/// request in progress; called with `None` once no connection waits.
 pub type OnFull = Arc<dyn Fn(Option<Instant>) + Send + Sync>;
 
 /// The options of a listener.
@@ -140,7 +139,7 @@ async fn drive(connection: impl Future<Output = hyper::Result<()>>, slot: Slot) 
         }
     };
     if let Err(error) = connection.await {
-        // Callers constantly hang up, send nonsense and time out.
+        // Not a warning: callers constantly hang up, send nonsense and time out.
         tracing::debug!(error = &error as &dyn std::error::Error, "connection ended early");
     }
     // The socket is closed; only now may another connection open.
@@ -152,7 +151,7 @@ async fn next(listener: &TcpListener, slots: &Slots) -> (TcpStream, Slot) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Responses are small and complete; otherwise they would wait for the peer's ACK.
+                // Without it, a small response could wait for the peer's ACK.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(error = &error as &dyn std::error::Error, "setting TCP_NODELAY failed");
                 }

@@ -23,11 +23,11 @@ pub struct Installation {
     pub host: String,
     /// The integration's name, or its id if it is no longer configured.
     pub integration: String,
-    /// The number of waiting codes. More than one if someone else calls with this address too.
+    /// The number of waiting codes. More than one if someone else also calls with this address.
     pub codes: usize,
     /// When the newest code arrived.
     pub received_at: Timestamp,
-    /// Until when the newest code can be confirmed.
+    /// When the newest code expires, and can no longer be confirmed.
     pub expires_at: Timestamp,
     /// The integration's id.
     #[serde(skip)]
@@ -59,9 +59,9 @@ impl Accounts {
         Ok(waiting.into_values().collect())
     }
 
-    /// Confirms an installation's address for an operator: exchanges its codes there, newest first, until Kommo
-    /// accepts one. This sends the integration's secret to that address. `accept` decides whether the account that
-    /// the address names is the intended one.
+    /// Completes an installation whose address an operator has confirmed: exchanges its codes there, newest first,
+    /// until Kommo accepts one. This sends the integration's secret to that address. `accept` decides whether the
+    /// account that the address names is the intended one.
     ///
     /// # Errors
     /// No account was connected.
@@ -85,7 +85,7 @@ impl Accounts {
                     return self.admit(&ready, redeemed, CodeSource::Operator).await;
                 }
                 Ok(redeemed) => return Err(ConnectError::Declined(redeemed.account_id)),
-                // The code is made up or already used; the next one may be the installation's.
+                // The code is forged or already used; the next one may be genuine.
                 Err(error @ (GrantError::Dead { .. } | GrantError::Refused { status: 400, .. })) => {
                     refused = error.into();
                 }

@@ -59,8 +59,8 @@ impl Accounts {
         }
     }
 
-    /// Connects by a link, whose `state` allows one code. Until that code connects an account it may be retried;
-    /// afterwards, the same call gets the first answer again without asking Kommo.
+    /// Connects by a link, whose `state` allows one code. Until that code connects an account, the call may be
+    /// repeated; afterwards, the same call gets the first answer again without a call to Kommo.
     async fn connect_by_link(
         &self,
         ready: &Ready<'_>,

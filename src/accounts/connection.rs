@@ -58,7 +58,9 @@ pub enum ConnectError {
     #[error("integrations.{0} has no redirect_uri: copy it exactly from the integration's page in Kommo")]
     NoRedirectUri(String),
     /// Tokens cannot be stored.
-    #[error("store.encryption_key is missing: it is required to connect accounts")]
+    #[error(
+        "store.encryption_key is missing: it is required to connect accounts; create one with `openssl rand -base64 32`"
+    )]
     NoKey,
     /// The call does not come from one of our links.
     #[error("the call is not from a link of this bridge: {0}")]
@@ -80,7 +82,7 @@ pub enum ConnectError {
         /// Where it is known.
         host: String,
     },
-    /// The tokens of an installation belong to an account that no verified token named together with this address.
+    /// An installation returned tokens of an account that no verified token has named together with this address.
     #[error(
         "the address returned tokens of account {0}, which was never seen there; nothing was stored: use a link from \
          `salesbot-bridge accounts authorize`"
@@ -93,7 +95,7 @@ pub enum ConnectError {
     /// The secret must not be sent there.
     #[error("`referer` is not an account's host: {0}")]
     Referer(#[from] RefererError),
-    /// The tokens belong to a different account than the one connected at this address, which is still there.
+    /// The tokens belong to a different account than the one that is connected at this address.
     #[error(
         "another account is connected at this address: authorize that one, or remove it with `accounts remove`"
     )]
@@ -131,7 +133,7 @@ pub enum ExchangeError {
     /// The exchange's task panicked or was stopped.
     #[error("the exchange was interrupted")]
     Interrupted,
-    /// Every code of the installation was used or has expired.
+    /// Every code of the installation has been used or has expired.
     #[error("no code is waiting any longer")]
     #[cfg_attr(not(any(test, feature = "cli")), expect(dead_code, reason = "only a command confirms"))]
     NoCode,

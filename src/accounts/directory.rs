@@ -22,7 +22,7 @@ pub(super) struct AccountDirectory {
     at: HashMap<Arc<str>, AccountKey>,
     /// The new addresses of moved accounts, by old address.
     moved: HashMap<Arc<str>, Arc<str>>,
-    /// Addresses whose calls have changed target since they were last taken.
+    /// Addresses whose calls have changed target since the last [`take_readdressed`](Self::take_readdressed).
     readdressed: Vec<Arc<str>>,
     has_revoked: bool,
     /// Counts the changes.
@@ -286,9 +286,10 @@ mod tests {
         assert!(!directory.replace(before, vec![active(1, "https://a")], Some(&sealer())));
         directory.put(active(1, "https://a"), Some(&sealer()));
         assert_eq!(known(&directory), Some(2));
-        // It was removed elsewhere and connected again, so its generations start over.
-        let anew = AccountRecord { connected_at: Some(Timestamp::from_millis(1)), ..active(1, "https://a") };
-        directory.put(anew, Some(&sealer()));
+        // Another process removed it and connected it again, so its generations start over.
+        let reconnected =
+            AccountRecord { connected_at: Some(Timestamp::from_millis(1)), ..active(1, "https://a") };
+        directory.put(reconnected, Some(&sealer()));
         assert_eq!(known(&directory), Some(1));
         assert!(directory.replace(directory.changes(), Vec::new(), None) && known(&directory).is_none());
     }
@@ -360,7 +361,7 @@ mod tests {
         directory.put(active(2, "https://old"), Some(&sealer()));
         assert_eq!(of(&directory, 2, "https://old"), Some((2, "https://old".into())));
         assert_eq!(of(&directory, 1, "https://old"), Some((1, "https://new".into())));
-        // It moves on too. Of the two accounts that were there, each is found by its number.
+        // It moves too. Of the two accounts that were there, each is found by its number.
         directory.put(
             AccountRecord { previous_origin: Some("https://old".into()), ..active(2, "https://newer") },
             Some(&sealer()),

@@ -7,12 +7,12 @@ use model::{Backoff, Jitter, Timestamp};
 /// A token that expires within this time is not sent: it might expire on the way.
 const MIN_LIFE_LEFT: Duration = Duration::from_secs(30);
 
-/// The delay between attempts to renew. Tokens are renewed long before they expire, so there is no need to hammer
-/// Kommo's OAuth.
+/// The delay between attempts to renew. It may be long, because tokens are renewed long before they expire.
 const RENEWAL_BACKOFF: Backoff =
     Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(10 * 60), jitter: Jitter::Full };
 
-/// Returns when to start renewing ahead: in the last sixth of a token's life, which is four hours of a day.
+/// Returns when to renew a token ahead of its expiry: at the start of the last sixth of its life. For a token that is
+/// valid for a day, that is four hours before it expires.
 pub(super) fn renewed_at(obtained_at: Timestamp, expires_at: Timestamp) -> Timestamp {
     let life = expires_at.since(obtained_at);
     obtained_at + life.mul_f64(5.0 / 6.0)
@@ -20,14 +20,14 @@ pub(super) fn renewed_at(obtained_at: Timestamp, expires_at: Timestamp) -> Times
 
 /// Whether the access token may still be sent.
 pub(super) fn is_good(obtained_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> bool {
-    // The cap keeps a token with a life shorter than the margin usable.
+    // Without this cap, a token with a very short life would never be usable.
     let margin = MIN_LIFE_LEFT.min(expires_at.since(obtained_at) / 6);
     now + margin < expires_at
 }
 
 /// Returns the delay after `failures` failures in a row. `jitter` is uniform in 0 to 1.
 pub(super) fn pause(failures: u32, jitter: f64) -> Duration {
-    // At least half the ceiling, because each attempt costs the account a call.
+    // At least half of the backoff's ceiling, because each attempt costs the account a call.
     RENEWAL_BACKOFF.ceiling(failures).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
 }
 
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_become_rarer_up_to_ten_minutes() {
+    fn the_delay_between_attempts_doubles_up_to_ten_minutes() {
         let seconds = |failures, jitter| pause(failures, jitter).as_secs_f64();
         assert_eq!(
             [seconds(1, 0.0), seconds(1, 1.0), seconds(2, 1.0), seconds(40, 1.0)],

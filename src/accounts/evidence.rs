@@ -1,5 +1,5 @@
-//! Whether an account is still connected: how Kommo answers its token, and whether to believe a call that reports a
-//! disconnection.
+//! Whether an account is still connected: how Kommo responds to its token, and whether to believe a call that reports
+//! a disconnection.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ const MIN_ASK_INTERVAL: Duration = Duration::from_secs(10);
 const MAX_ASK_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// If Kommo refuses a token for at least this long and gives no new one, the refusal is final.
 const MIN_FINAL_REFUSAL: Duration = Duration::from_secs(60);
-/// How long a token may keep working after Kommo's own call reports the disconnection. This holds for every
-/// disconnection of an account, and a repeated call looks the same, so each call waits this long.
+/// How long a token may keep working after Kommo's own call has reported the disconnection. A repeated call looks the
+/// same, so the account is checked for this long after each call.
 const TOKEN_GRACE: Duration = Duration::from_secs(5 * 60);
 
 /// The evidence for whether an account is still connected.
@@ -29,7 +29,7 @@ pub(super) enum Evidence {
     Gone,
     /// Kommo refuses its token and a new one, without saying that its tokens are dead.
     Refused,
-    /// Kommo cannot be reached.
+    /// The check has no result: Kommo cannot be reached, or its response says nothing about the token.
     Silent,
     /// There is no token to check.
     NoToken,
@@ -61,7 +61,7 @@ impl LastAnswer {
         Self { at, generation, evidence, refused_since }
     }
 
-    /// Returns for how long it has been refused.
+    /// Returns how long Kommo has refused these tokens.
     pub(super) fn refused_for(&self) -> Duration {
         self.refused_since.map_or(Duration::ZERO, |since| self.at.saturating_sub(since))
     }
@@ -81,18 +81,18 @@ impl LastAnswer {
 /// Whether to believe a call that reports an account's disconnection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Belief {
-    /// The account is disconnected.
+    /// Yes: the account is disconnected.
     Believe,
-    /// Undecided until the account can be checked.
+    /// Not decided until the account can be checked.
     Wait,
-    /// The account is connected.
+    /// No: the account is connected.
     Doubt,
-    /// It may be a repeated call, and nothing shows otherwise.
+    /// No: it may be a repeated call, and there is no token for a check.
     Ignore,
 }
 
-/// Decides when the call arrives. The first call with a signature came from Kommo: until then no one else knew the
-/// signature.
+/// Decides when the call arrives. The first call with a signature comes from Kommo, because no one else knows the
+/// signature before.
 pub(super) fn believe(evidence: Evidence, state: Option<AccountState>, is_first: bool) -> Belief {
     match evidence {
         Evidence::Works => Belief::Doubt,
@@ -145,7 +145,7 @@ impl Accounts {
         }
     }
 
-    /// Checks how Kommo answers this token.
+    /// Checks how Kommo responds to this token.
     async fn shows(&self, key: &AccountKey, bearer: &Bearer) -> Evidence {
         let Ok(url) = url_of(&bearer.origin) else { return Evidence::Silent };
         let asked = self.paced(&bearer.origin, self.0.parts.kommo.account_id(&url, &bearer.token)).await;
@@ -156,8 +156,8 @@ impl Accounts {
         }
     }
 
-    /// Checks an account from the configuration. It has no number there; verified tokens showed the address of this
-    /// number.
+    /// Checks an account from the configuration, which does not contain its number. Verified tokens have shown the
+    /// address of the number.
     async fn evidence_of_long_lived(&self, key: &AccountKey) -> Evidence {
         let origins = self.0.pairs.origins_of(&key.client_uuid, key.account_id);
         let bearer = origins.iter().find_map(|origin| self.long_lived(origin));

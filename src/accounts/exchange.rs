@@ -11,7 +11,7 @@ use store::{NewConnection, Store};
 
 use super::connection::{ConnectError, Connected};
 use super::paced::PaceEffect;
-use super::renew::{app, made};
+use super::renew::{oauth_app, tokens_of};
 use super::seal::Sealer;
 use super::{Accounts, OAuthIntegration, host};
 
@@ -78,7 +78,7 @@ impl Accounts {
     /// Exchanges a code. This sends the integration's secret to `url`.
     ///
     /// # Errors
-    /// There are no tokens, or the address does not say which account they belong to.
+    /// The address returned no tokens, or does not say which account they belong to.
     pub(super) async fn redeem(
         &self,
         ready: &Ready<'_>,
@@ -88,7 +88,7 @@ impl Accounts {
     ) -> Result<Redeemed, GrantError> {
         let kommo = &self.0.parts.kommo;
         let origin: Arc<str> = url.origin().ascii_serialization().into();
-        let app = app(ready.integration, ready.redirect_uri);
+        let app = oauth_app(ready.integration, ready.redirect_uri);
         let grant = kommo.grant(&url, app, Grant::Code(code));
         let granted = self.paced_by(&origin, by.pace_effect(), grant).await?;
         let account_id = match token_claims(&granted.access).account_id {
@@ -101,7 +101,7 @@ impl Accounts {
     /// Connects the account of these tokens, if it may be connected at their address.
     ///
     /// # Errors
-    /// It may not, or the tokens could not be stored; nothing changed.
+    /// The account may not be connected there, or the tokens could not be stored; nothing changed.
     pub(super) async fn admit(
         &self,
         ready: &Ready<'_>,
@@ -113,7 +113,7 @@ impl Accounts {
         let Redeemed { granted, url, origin, account_id } = redeemed;
         let key = AccountKey::new(account_id, &integration.client_uuid);
         let moves_from = self.check_place(&url, &origin, &key, &granted.access, by.pace_effect()).await?;
-        let tokens = sealer.seal(&key, &made(granted, parts.clock.now())).ok_or(ConnectError::NoKey)?;
+        let tokens = sealer.seal(&key, &tokens_of(granted, parts.clock.now())).ok_or(ConnectError::NoKey)?;
         let known = self.entry_of(&key);
         let new = NewConnection {
             key: key.clone(),
@@ -124,7 +124,7 @@ impl Accounts {
         };
         let generation = store.accounts().connect(new).await.map_err(ConnectError::Store)?;
         let Some(generation) = generation else {
-            // Meanwhile, another process connected it at another address.
+            // Meanwhile, another process has connected the account at another address.
             self.reload().await.map_err(ConnectError::Store)?;
             let at = self.entry_of(&key).and_then(|entry| entry.record.origin.clone());
             let host = at.as_deref().map_or("?", host).to_owned();
@@ -141,7 +141,7 @@ impl Accounts {
             generation,
             connected_at: Some(parts.clock.now()),
         });
-        // Include the old address: earlier deliveries wait under that name.
+        // Also for the old address, where earlier deliveries wait.
         for origin in previous_origin.iter().chain([&origin]) {
             self.resume_with_new_token(origin);
         }

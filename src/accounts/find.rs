@@ -1,8 +1,8 @@
 //! Searches for an account at an address that is new to the bridge.
 //!
-//! After a person renames an account, its bots use the new address at once, while our tokens stay valid for hours and
-//! nothing reports the rename. Kommo signed the request, so the account is the one with its number. But only Kommo's
-//! own answer shows where its token may be sent: the answer to a renewal, which follows a move.
+//! After a person renames an account, its bots use the new address at once, while the bridge's tokens stay valid for
+//! hours and nothing reports the rename. Kommo has signed the request, so its account number is right. But only Kommo's
+//! response to a renewal, which follows a move, shows where the account's token may be sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use kommo::{AccountRef, Bearer, NoBearer};
 use super::Accounts;
 use super::directory::Entry;
 
-/// Younger tokens are not renewed to search for their account: otherwise a bot that keeps using a wrong address would
-/// cost a renewal each time.
-const MIN_TOKEN_AGE_TO_LOOK: Duration = Duration::from_secs(10 * 60);
+/// Tokens younger than this are not renewed for a search. Otherwise each request of a bot with a wrong address would cause
+/// a renewal.
+const MIN_TOKEN_AGE_FOR_SEARCH: Duration = Duration::from_secs(10 * 60);
 
 impl Accounts {
     /// Returns the account with this number, if it may have moved to this address and a search is worthwhile.
@@ -25,11 +25,11 @@ impl Accounts {
             return None;
         }
         let now = self.0.parts.clock.now();
-        let worth = |entry: &&Arc<Entry>| {
+        let is_worthwhile = |entry: &&Arc<Entry>| {
             let obtained_at = entry.open().ok().map(|(open, _)| open.tokens.obtained_at);
-            obtained_at.is_some_and(|obtained_at| now.since(obtained_at) > MIN_TOKEN_AGE_TO_LOOK)
+            obtained_at.is_some_and(|obtained_at| now.since(obtained_at) > MIN_TOKEN_AGE_FOR_SEARCH)
         };
-        directory.numbered(account_id).find(worth).cloned()
+        directory.numbered(account_id).find(is_worthwhile).cloned()
     }
 
     /// Returns a bearer token for an account at an unknown address.

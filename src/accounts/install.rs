@@ -66,7 +66,7 @@ impl Accounts {
         let redeemed = match self.redeem(ready, url, code, CodeSource::Installation).await {
             Ok(redeemed) => redeemed,
             Err(error) => {
-                let rest = match &error {
+                let pause = match &error {
                     GrantError::TooMany { retry_after } => Some(*retry_after),
                     GrantError::Unavailable(_)
                     | GrantError::NotKommo { .. }
@@ -74,8 +74,8 @@ impl Accounts {
                     | GrantError::Refused { status: 403, .. } => Some(None),
                     GrantError::NotAllowed(_) | GrantError::Dead { .. } | GrantError::Refused { .. } => None,
                 };
-                if let Some(span) = rest {
-                    self.throttle().rest(&origin, span, self.0.parts.clock.elapsed());
+                if let Some(span) = pause {
+                    self.throttle().pause(&origin, span, self.0.parts.clock.elapsed());
                 }
                 return Err(error.into());
             }
@@ -112,8 +112,7 @@ impl Accounts {
         Ok(Kept { origin: origin.clone(), integration, until, needs_confirmation })
     }
 
-    /// Exchanges stored codes at addresses that are known by now: the newest code of each, as far as the limit
-    /// allows.
+    /// Exchanges stored codes at addresses that have become known: the newest code of each, within the limit.
     pub(super) async fn exchange_kept(&self, store: &Store) -> Result<(), StoreError> {
         let mut newest: BTreeMap<(Arc<str>, Arc<str>), KeptCode> = BTreeMap::new();
         for kept in store.oauth().kept_codes().await? {
@@ -148,7 +147,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Takes a stored code, so that it is exchanged only once; `None` if it is gone or unreadable.
+    /// Removes a stored code and returns it, so that it is exchanged only once; `None` if it is gone or unreadable.
     pub(super) async fn take(
         &self,
         store: &Store,
@@ -159,7 +158,7 @@ impl Accounts {
         Ok(sealed.and_then(|sealed| sealer.open_code(&kept.client_uuid, &kept.origin, &sealed)))
     }
 
-    /// Stores a code again that was taken but not used.
+    /// Stores a code again that [`take`](Self::take) returned and that was not used.
     pub(super) async fn put_back(
         &self,
         ready: &Ready<'_>,

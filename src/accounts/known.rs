@@ -1,12 +1,12 @@
-//! Whether an account is known. The store asks this about deliveries that have waited long.
+//! Whether an account is known. The store asks this about deliveries that have waited for a long time.
 
 use super::Accounts;
 use kommo::AccountRef;
 use model::AccountId;
 
 impl Accounts {
-    /// Returns a function that tells whether an account with an address and a number is known. Once these accounts
-    /// are dropped, every account counts as known.
+    /// Returns a function that says whether the account with an address and a number is known. Once `self` and its
+    /// clones are dropped, every account counts as known.
     pub fn known(&self) -> impl Fn(&str, AccountId) -> bool + Send + Sync + 'static {
         // The accounts hold the store; a strong reference back would keep both alive forever.
         let accounts = std::sync::Arc::downgrade(&self.0);

@@ -15,7 +15,7 @@ pub struct Listed {
     pub origin: Option<String>,
     /// Its host, with the port unless it is the scheme's default; `None` if unknown.
     pub host: Option<String>,
-    /// Its name in the configuration, if it is there.
+    /// Its name in the configuration, if it is configured.
     pub name: Option<String>,
     /// Kommo's number of the account, if it is known.
     pub account_id: Option<AccountId>,
@@ -29,7 +29,7 @@ pub struct Listed {
     pub expires_at: Option<Timestamp>,
     /// When a person last connected it.
     pub connected_at: Option<Timestamp>,
-    /// The number of deliveries that wait to be sent to it.
+    /// The number of deliveries that wait for it.
     pub waiting: u64,
     /// What they wait for, according to the running bridge.
     pub waits_for: Option<AccountWait>,

@@ -1,4 +1,4 @@
-//! Access to accounts: the bearer tokens, by the account's address.
+//! Access to accounts: returns the bearer token for calls to an account's address.
 //!
 //! There are two kinds of accounts. A configured account has a long-lived token, which is never written to disk and
 //! which takes precedence. A connected account got its tokens by OAuth: a person authorized it ([`connect`]), and its
@@ -96,7 +96,8 @@ struct Inner {
     link_turns: Mutex<LinkTurns>,
     /// The last check of each account after a call that reported its disconnection.
     last_answers: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<LastAnswer>>>>>,
-    /// Recently disconnected accounts, each with the elapsed time until which requests verified earlier may still arrive.
+    /// Recently disconnected accounts, each with the time, in elapsed time, until which requests verified earlier may
+    /// still arrive.
     disconnected: Mutex<Vec<(AccountId, Duration)>>,
     /// Rows of the store that cannot be decrypted, and their generations.
     unreadable: Mutex<HashMap<AccountKey, u64>>,
@@ -139,10 +140,10 @@ impl Accounts {
         Ok(accounts)
     }
 
-    /// Returns a bearer token for calls to that account that is not known to be stale; renews it first if necessary.
+    /// Returns a bearer token for calls to this account. Renews it first if it is known to be stale.
     ///
     /// # Errors
-    /// There is none. The error says what an operator must do.
+    /// There is no usable token. The error says what an operator must do.
     pub async fn bearer<'a>(&self, account_ref: impl Into<AccountRef<'a>>) -> Result<Bearer, NoBearer> {
         let account_ref = account_ref.into();
         if let Some(bearer) = self.long_lived(account_ref.origin) {
@@ -160,7 +161,7 @@ impl Accounts {
     /// callers ask.
     ///
     /// # Errors
-    /// There is none. The error says what an operator must do.
+    /// There is no newer token. The error says what an operator must do.
     pub async fn renewed<'a>(
         &self,
         account_ref: impl Into<AccountRef<'a>>,
@@ -322,7 +323,7 @@ impl Accounts {
     }
 }
 
-/// Returns an account's name for notes and logs: `example.kommo.com`.
+/// Returns the host of an origin, by which logs and commands name the account: `example.kommo.com`.
 fn host(origin: &str) -> &str {
     origin.split_once("://").map_or(origin, |(_, host)| host)
 }

@@ -1,5 +1,5 @@
 //! Calls to the token endpoint, and the calls around them. Each waits for its turn. Its response affects the
-//! account's pace, unless a stranger chose the call.
+//! account's pace, unless a stranger caused the call.
 
 use kommo::pace::{CallKind, Cause, Pause, Paused, Permit, Source};
 use kommo::{GrantError, Reason};
@@ -12,7 +12,7 @@ use super::{Accounts, host};
 pub(super) enum PaceEffect {
     /// It affects all calls to the account.
     AllCalls,
-    /// It affects no call: a stranger chose it, and must not be able to pause the account's continues.
+    /// It affects no call: a stranger caused it, and must not be able to pause the account's continues.
     NoCall,
 }
 
@@ -26,7 +26,7 @@ impl Accounts {
         self.paced_by(origin, PaceEffect::AllCalls, call).await
     }
 
-    /// Makes a call when its turn comes. If a stranger chose it, its response does not affect the pace.
+    /// Makes a call when its turn comes. `pace_effect` is whether its response affects the pace.
     pub(super) async fn paced_by<T>(
         &self,
         origin: &str,
@@ -58,8 +58,8 @@ impl Accounts {
             _ => return answer,
         };
         let began = permit.pause(Pause { cause, hint, source: Source::Token });
-        if let Some(everybody) = began.and_then(|began| began.all_accounts) {
-            let (pause_ms, why) = (whole_millis(everybody), cause.advice());
+        if let Some(pause) = began.and_then(|began| began.all_accounts) {
+            let (pause_ms, why) = (whole_millis(pause), cause.advice());
             tracing::warn!(account.host = host(origin), pause_ms, why, "deliveries of all accounts paused");
         }
         answer

@@ -2,8 +2,8 @@
 //!
 //! New tokens come from the address that they are for, and no signature proves which account they name. Any host that
 //! matches `delivery.allowed_hosts` could name any account. So an account that is known at another address moves only
-//! if that known address reports the move; nothing that a new address says can take an account away. This holds for
-//! links, installations and confirmations alike. A renewal keeps its account, whatever the response says
+//! if that known address reports the move; the new address alone cannot take the account over. This applies to links,
+//! installations and confirmations. A renewal never changes which account its tokens belong to
 //! ([`renew`](super::renew)).
 
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Accounts {
     /// from, if any.
     ///
     /// # Errors
-    /// It may not.
+    /// It may not be connected there, or that could not be checked.
     pub(super) async fn check_place(
         &self,
         url: &Url,
@@ -94,7 +94,7 @@ impl Accounts {
     }
 
     /// If another account is connected at this address, the address must report that the new account is there now.
-    /// Otherwise a wrong `referer`, which the caller chooses, would take away that account's deliveries.
+    /// Otherwise a wrong `referer`, which the caller chooses, would divert that account's deliveries.
     async fn check_neighbour(
         &self,
         url: &Url,

@@ -42,7 +42,7 @@ impl Accounts {
                 return Err(RefererError::MoreThanAHost);
             }
             match rules.check(&url) {
-                Ok(()) if is_plain(&url) || *scheme == "http" => return Ok(url),
+                Ok(()) if fits_scheme(&url) || *scheme == "http" => return Ok(url),
                 Ok(()) => {}
                 Err(error) => refusal = error.into(),
             }
@@ -51,8 +51,8 @@ impl Accounts {
     }
 }
 
-/// Whether to use plain HTTP. Under `insecure`, an address with a port of its own belongs to a test, which uses plain
+/// Whether the scheme fits. Under `insecure`, an address with an explicit port belongs to a test, which uses plain
 /// HTTP.
-fn is_plain(url: &Url) -> bool {
+fn fits_scheme(url: &Url) -> bool {
     url.scheme() == "http" || url.port().is_none()
 }

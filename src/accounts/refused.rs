@@ -19,20 +19,21 @@ impl Accounts {
 
     /// Whether this bearer token got a 401, so that no call may use it.
     pub fn is_refused<'a>(&self, account_ref: impl Into<AccountRef<'a>>, bearer: &Bearer) -> bool {
-        let is_refused = |entry: Arc<Entry>| self.refused_until(&entry.record.key) >= bearer.generation;
+        let is_refused = |entry: Arc<Entry>| self.refused_generation(&entry.record.key) >= bearer.generation;
         !bearer.is_long_lived() && self.entry(account_ref).is_some_and(is_refused)
     }
 
-    /// Whether the tokens of this account are not known to be stale.
+    /// Whether the account's tokens may be used: they got no 401 and do not expire soon.
     pub(super) fn is_good(&self, entry: &Entry) -> bool {
         let (now, record) = (self.0.parts.clock.now(), &entry.record);
-        self.refused_until(&record.key) < record.generation
+        self.refused_generation(&record.key) < record.generation
             && entry
                 .open()
                 .is_ok_and(|(open, _)| due::is_good(open.tokens.obtained_at, open.tokens.expires_at, now))
     }
 
-    fn refused_until(&self, key: &AccountKey) -> u64 {
+    /// Returns the newest generation of the account's tokens that got a 401; 0 if none did.
+    fn refused_generation(&self, key: &AccountKey) -> u64 {
         self.refused().get(key).copied().unwrap_or_default()
     }
 

@@ -1,9 +1,9 @@
 //! Renews an account's tokens, one renewal at a time.
 //!
 //! Within the process, a lock lets one caller renew while the others wait for its result; across processes, a lease
-//! in the store does. The new pair is stored before anyone gets it. Until the new pair is used, Kommo accepts the old
-//! refresh token too, so if the response is lost or the process dies, the old token is used for a retry. The renewal
-//! runs in its own task, so a caller that goes away does not interrupt it.
+//! in the store does. The new pair is stored before anyone gets it. Until the new pair is used, Kommo also accepts the
+//! old refresh token, so a renewal can be retried after a lost response or a crash. The renewal runs in its own task,
+//! so a caller that goes away does not interrupt it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +22,9 @@ use super::{Accounts, OAuthIntegration, host};
 
 /// Calls of one renewal: to the old address, to find the current address, to the new address.
 const MAX_CALLS_PER_RENEWAL: u32 = 3;
-/// Extra time for the store, in addition to the calls and their turns.
+/// Extra time for the store, in addition to the calls and their waits for a turn.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
-/// The delay before the store is asked again while another process renews, or while the disk is full.
+/// The delay before the store is tried again while another process renews, or while the disk is full.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// The state of an account's renewals.
@@ -42,10 +42,10 @@ struct Failures {
 }
 
 impl Accounts {
-    /// Returns a bearer token that is newer than `seen`.
+    /// Returns a bearer token that is newer than the generation `seen`.
     ///
     /// # Errors
-    /// There is none. The error says what an operator must do.
+    /// There is no newer token. The error says what an operator must do.
     pub(super) async fn renew(&self, key: &AccountKey, seen: u64) -> Result<Bearer, NoBearer> {
         let task = tokio::spawn(self.clone().renew_once(key.clone(), seen));
         let patience = self.lease();
@@ -62,6 +62,7 @@ impl Accounts {
         }
     }
 
+    /// Returns the maximum duration of a renewal, which is also its lease in the store.
     pub(super) fn lease(&self) -> Duration {
         // Each call first waits for its turn.
         self.0.parts.request_timeout * MAX_CALLS_PER_RENEWAL * 2 + LEASE_MARGIN
@@ -107,7 +108,7 @@ impl Accounts {
             if let Some((until, why)) = &failures.pause
                 && self.0.parts.clock.elapsed() < *until
             {
-                // Same as after the failure: until the pause ends, there is no better token.
+                // As after the failure: until the pause ends, there is no better token.
                 self.clear_refused(&key);
                 return Err(NoBearer::NotRenewed { why: why.clone() });
             }
@@ -132,7 +133,7 @@ impl Accounts {
         let (integration, redirect_uri) = integration
             .and_then(|integration| Some((integration, integration.redirect_uri.as_ref()?)))
             .ok_or_else(|| RenewalError::NoIntegration { client_uuid: key.client_uuid.clone() })?;
-        let app = app(integration, redirect_uri);
+        let app = oauth_app(integration, redirect_uri);
         let first = match self.grant(origin, app.clone(), &open.tokens).await {
             Ok(granted) => return Ok((origin.clone(), own(key, granted)?)),
             Err(error) => error,
@@ -191,7 +192,7 @@ impl Accounts {
         let parts = &self.0.parts;
         let (key, shown) = (&entry.record.key, entry.record.origin.as_deref().map_or("?", host).to_owned());
         let outcome = outcome.and_then(|(origin, granted)| {
-            let tokens = made(granted, parts.clock.now());
+            let tokens = tokens_of(granted, parts.clock.now());
             let sealed = self.0.sealer.as_ref().and_then(|sealer| sealer.seal(key, &tokens));
             Ok(Renewal::Renewed { origin, tokens: sealed.ok_or(RenewalError::NotEncrypted)? })
         });
@@ -212,14 +213,14 @@ impl Accounts {
         metrics::counter!("bridge_token_renewals_total", "outcome" => outcome).increment(1);
         let written = self.write_until_ok(key, entry.record.generation, &renewal).await?;
         let Some(generation) = written else {
-            // Meanwhile, a person connected the account again, or it was disconnected; that takes precedence.
+            // Meanwhile, the account was connected again or disconnected, which takes precedence.
             self.reload().await.map_err(|error| not_stored(&error))?;
             return self.entry_of(key).ok_or(NoBearer::Unknown)?.bearer();
         };
         match renewal {
             Renewal::Failed => {
                 let why = why.unwrap_or_default();
-                // The old token may still be valid, because a single job got the 401, and there is no better token.
+                // There is no better token, and the old one may still be valid: perhaps Kommo refused only one job.
                 self.clear_refused(key);
                 failures.count += 1;
                 failures.was_refused = was_refused;
@@ -265,8 +266,8 @@ impl Accounts {
         }
     }
 
-    /// Writes the outcome of a renewal, however long it takes: a new pair must not be used before it is stored, and
-    /// must not be lost.
+    /// Writes the outcome of a renewal, and retries until that succeeds: a new pair must not be used before it is
+    /// stored, and must not be lost.
     async fn write_until_ok(
         &self,
         key: &AccountKey,
@@ -312,11 +313,13 @@ enum RenewalError {
     /// The old tokens cannot be decrypted.
     #[error(transparent)]
     NoTokens(#[from] NoBearer),
-    #[error("no integration with client_uuid {client_uuid} and a redirect_uri is configured")]
+    #[error(
+        "no integration with client_uuid {client_uuid} and a redirect_uri is configured: add both to integrations.NAME"
+    )]
     NoIntegration { client_uuid: Arc<str> },
     #[error("Kommo returned tokens of another account ({0})")]
     OtherAccount(AccountId),
-    #[error("the tokens cannot be encrypted")]
+    #[error("the tokens cannot be encrypted: the system provides no random bytes")]
     NotEncrypted,
 }
 
@@ -340,12 +343,15 @@ fn own(key: &AccountKey, granted: GrantedTokens) -> Result<GrantedTokens, Renewa
     }
 }
 
-pub(super) fn app<'a>(integration: &'a OAuthIntegration, redirect_uri: &'a RedirectUri) -> OAuthApp<'a> {
+pub(super) fn oauth_app<'a>(
+    integration: &'a OAuthIntegration,
+    redirect_uri: &'a RedirectUri,
+) -> OAuthApp<'a> {
     let client_secret = integration.client_secret.get();
     OAuthApp { client_uuid: &integration.client_uuid, client_secret, redirect_uri }
 }
 
-pub(super) fn made(granted: GrantedTokens, now: model::Timestamp) -> Tokens {
+pub(super) fn tokens_of(granted: GrantedTokens, now: model::Timestamp) -> Tokens {
     let expires_at = granted.expires_at(now);
     Tokens { access: granted.access, refresh: granted.refresh, obtained_at: now, expires_at }
 }

@@ -18,7 +18,7 @@ use store::{PendingRevocation, Store, StoreError};
 use super::evidence::{Belief, Evidence, LastAnswer, believe, believe_later};
 use super::{Accounts, host};
 
-/// A request is answered in seconds, so every request that was in progress at a revocation has ended after this time.
+/// The bridge responds to a request within seconds, so this long after a revocation, no earlier request is in progress.
 const MAX_REQUEST_TIME: Duration = Duration::from_secs(60);
 
 const DISCONNECTED: &str = "the integration was disconnected in Kommo";
@@ -56,7 +56,8 @@ pub enum RevocationError {
     /// The account's number is invalid.
     #[error("`account_id` is not a positive number")]
     AccountId,
-    /// Kommo accepts the account's token, so the call is not believed.
+    /// Kommo accepts the account's token, so the call is not believed. The bridge checks the account again for a few
+    /// minutes, in case the token is about to stop working.
     #[error("the account is still connected: Kommo accepts its token")]
     StillConnected,
     /// The same call came before, and there is no token for checking the account.
@@ -83,7 +84,7 @@ impl Accounts {
         let account_id = AccountId(account_id.ok_or(RevocationError::AccountId)?);
         let key = AccountKey::new(account_id, &integration.client_uuid);
         let accounts = self.clone();
-        // A caller that hangs up must not leave a half-done revocation.
+        // In a separate task, so that a caller that hangs up leaves no half-done revocation.
         let task = tokio::spawn(async move { accounts.revoke_once(key).await });
         task.await.unwrap_or(Err(RevocationError::Store(StoreError::Closed)))
     }
@@ -99,7 +100,7 @@ impl Accounts {
         };
         let answer = self.check_unless_recent(&key, &mut last).await;
         let pending = match answer.evidence {
-            // The call may arrive while the token still works for a moment.
+            // `Works`: the call may arrive while the token still works for a moment.
             Evidence::Works | Evidence::Refused | Evidence::Silent => true,
             Evidence::Gone | Evidence::NoToken => false,
         };
@@ -122,7 +123,7 @@ impl Accounts {
         }
     }
 
-    /// Decides the calls that wait, as far as their accounts can be checked now.
+    /// Decides the waiting calls of all accounts that can be checked now.
     pub(super) async fn complete_revocations(&self, store: &Store) -> Result<(), StoreError> {
         let pending = store.oauth().pending_revocations().await?;
         let settled = pending.into_iter().map(|pending| self.complete_revocation(store, pending));
@@ -148,13 +149,15 @@ impl Accounts {
                 metrics::counter!("bridge_oauth_revocations_total", "outcome" => outcome).increment(1);
             }
             Belief::Wait => {}
-            Belief::Doubt | Belief::Ignore => {
+            belief @ (Belief::Doubt | Belief::Ignore) => {
                 store.oauth().settle_revocation(key.clone()).await?;
                 metrics::counter!("bridge_oauth_revocations_total", "outcome" => "dropped").increment(1);
-                tracing::info!(
-                    account.id = key.account_id.0,
-                    "call to /oauth/revoked ignored: Kommo accepts the account's token, so it stays connected"
-                );
+                let why = if belief == Belief::Doubt {
+                    "Kommo accepts the account's token, so it stays connected"
+                } else {
+                    "it may be a repeated call, and the account has no token for a check"
+                };
+                tracing::info!(account.id = key.account_id.0, why, "call to /oauth/revoked ignored");
             }
         }
         Ok(())
@@ -166,7 +169,7 @@ impl Accounts {
         all.entry(key.clone()).or_default().clone()
     }
 
-    /// Checks the account, unless that was done moments ago: repeated calls must not use up the account's pace.
+    /// Checks the account, unless it was checked moments ago: repeated calls must not use up the account's pace.
     async fn check_unless_recent(&self, key: &AccountKey, last: &mut Option<LastAnswer>) -> LastAnswer {
         let now = self.0.parts.clock.elapsed();
         let generation = || self.entry_of(key).map(|entry| entry.record.generation);
@@ -186,7 +189,7 @@ impl Accounts {
     }
 
     /// Disconnects the account. `seen` is the generation of the checked tokens. Returns the number of cancelled jobs;
-    /// `None` if the account was connected again meanwhile, and nothing was done.
+    /// `None` if the account was connected again meanwhile, in which case nothing changes.
     async fn disconnect(
         &self,
         store: &Store,

@@ -69,7 +69,7 @@ impl Sealer {
         self.keys.first().is_some_and(|key| key.id == sealed.key_id)
     }
 
-    /// Encrypts a pair. `None` if the system provides no random bytes, or a token is gigabytes long.
+    /// Encrypts a pair. `None` if the system provides no random bytes.
     pub(super) fn seal(&self, of: &AccountKey, tokens: &Tokens) -> Option<SealedTokens> {
         let key = self.keys.first()?;
         Some(SealedTokens {
@@ -147,7 +147,8 @@ impl Key {
     }
 }
 
-/// Returns the data that a ciphertext is bound to. The id comes last, because only it has no fixed length.
+/// Returns the data that a ciphertext is bound to. The integration's id comes last, because it is the only part without
+/// a fixed length.
 fn bound_to(of: &AccountKey, column: Column) -> Vec<u8> {
     let column: &[u8] = match column {
         Column::Access => b"accounts.access_token\0",

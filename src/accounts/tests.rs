@@ -64,9 +64,9 @@ impl Home {
         }
     }
 
-    async fn store(&self, purpose: Role) -> Store {
+    async fn store(&self, role: Role) -> Store {
         let url = format!("sqlite:{}", self.folder.path().join("bridge.db").display());
-        Store::open(&url, purpose, self.clock.clock()).await.unwrap()
+        Store::open(&url, role, self.clock.clock()).await.unwrap()
     }
 
     async fn accounts(&self, store: &Store) -> Accounts {
@@ -152,7 +152,7 @@ impl Home {
     }
 
     /// Whether Kommo accepts this bearer token.
-    async fn takes(&self, accounts: &Accounts, bearer: &Bearer) -> bool {
+    async fn accepts(&self, accounts: &Accounts, bearer: &Bearer) -> bool {
         let origin = bearer.origin.parse().unwrap();
         accounts.0.parts.kommo.account_id(&origin, &bearer.token).await.is_ok()
     }

@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// The limit of exchanges. They are only made with known addresses, so a stranger cannot invent fresh ones.
+/// The limit of exchanges. Codes are exchanged only at known addresses, so a stranger cannot invent fresh ones.
 const MAX_EXCHANGES: PerMinute = PerMinute { for_one: 12, for_all: 60, with_fresh: 240 };
 /// The limit of stored codes. Any address is allowed here, so a fresh one gets no extra slots.
 const MAX_KEPT_CODES: PerMinute = PerMinute { for_one: 300, for_all: 600, with_fresh: 600 };
@@ -23,7 +23,7 @@ const MAX_HINTED_PAUSE: Duration = Duration::from_secs(60 * 60);
 struct PerMinute {
     for_one: usize,
     for_all: usize,
-    /// The total, if the next one is the first for its address.
+    /// The total, if its address had none within the last minute.
     with_fresh: usize,
 }
 
@@ -66,8 +66,8 @@ impl Throttle {
         self.kept.admits(origin, now, MAX_KEPT_CODES)
     }
 
-    /// Pauses exchanges at `origin`, which cannot exchange codes now or asks to wait.
-    pub(super) fn rest(&mut self, origin: &str, span: Option<Duration>, now: Duration) {
+    /// Pauses exchanges at `origin`, which asks for a pause or cannot exchange codes now.
+    pub(super) fn pause(&mut self, origin: &str, span: Option<Duration>, now: Duration) {
         let span = span.unwrap_or(MINUTE).clamp(Duration::from_secs(1), MAX_HINTED_PAUSE);
         self.paused.insert(origin.to_owned(), now + span);
     }
@@ -117,13 +117,13 @@ mod tests {
     #[test]
     fn only_the_address_that_asks_to_wait_is_paused() {
         let mut throttle = Throttle::default();
-        throttle.rest("shop.kommo.com", Some(at(600)), at(0));
+        throttle.pause("shop.kommo.com", Some(at(600)), at(0));
         assert!(!throttle.admits_exchange("shop.kommo.com", at(599)));
         assert!(throttle.admits_exchange("other.kommo.com", at(599)));
         assert!(throttle.admits_exchange("shop.kommo.com", at(600)));
-        throttle.rest("shop.kommo.com", None, at(600));
+        throttle.pause("shop.kommo.com", None, at(600));
         assert!(!throttle.admits_exchange("shop.kommo.com", at(659)));
-        throttle.rest("shop.kommo.com", Some(Duration::MAX), at(660));
+        throttle.pause("shop.kommo.com", Some(Duration::MAX), at(660));
         assert!(throttle.admits_exchange("shop.kommo.com", at(660) + MAX_HINTED_PAUSE));
     }
 }

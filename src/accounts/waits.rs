@@ -1,5 +1,5 @@
-//! Shares what deliveries wait for between the bridge's memory and its store. Commands read the waits there, and
-//! request there that an account be tried now.
+//! Shares what deliveries wait for between the bridge's memory and its store. In the store, commands read the waits and
+//! request that an account be tried now.
 //!
 //! Guarantees: each change of a wait is written immediately, with retries if that fails. An account that an operator
 //! resumes is tried within five seconds, by one delivery. A wait without any waiting delivery is removed within five
@@ -16,20 +16,20 @@ use store::{Store, StoreError};
 
 use super::{Accounts, host};
 
-/// How often the store is checked for requests of commands, and for what still waits.
+/// How often the bridge checks the store for requests of commands, and for waits that have ended.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// Shorter pauses are not recorded: they end before anyone reads of them.
+/// Shorter pauses are not recorded: they end before anyone reads about them.
 const MIN_RECORDED_PAUSE: Duration = Duration::from_secs(5);
 /// Two clocks are read one after the other, so the same moment computed twice differs a little.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 impl Accounts {
-    /// Returns what an operator must do about the account at `origin` while its deliveries wait for this cause.
+    /// Returns what an operator must do about the account at `origin` while its deliveries wait because of `cause`.
     pub fn advice(&self, cause: Cause, origin: &str) -> String {
         cause.advice_for(&self.known_as(origin), host(origin))
     }
 
-    /// Asks the running bridge to try the account at `origin` now. Returns whether there is a store to ask through.
+    /// Asks the running bridge, through the store, to try the account at `origin` now. Returns whether there is a store.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -110,8 +110,8 @@ impl Accounts {
         self.remove_waits_without_deliveries(store).await
     }
 
-    /// Tries the account at `origin` now: its next delivery becomes the probe of any pause, and no other goes out
-    /// until the probe is answered.
+    /// Tries the account at `origin` now: its next delivery becomes the probe of any pause, and no other is sent
+    /// until Kommo responds to the probe.
     async fn resume(&self, store: &Store, origin: &str) -> Result<(), StoreError> {
         let origin = self.moved_to(origin).unwrap_or_else(|| origin.into());
         if let Some(entry) = self.entry(&*origin) {
@@ -155,8 +155,7 @@ impl Accounts {
         health.account_waits(ALL_ACCOUNTS, wait);
     }
 
-    /// Records pauses that no delivery has recorded, because Kommo asked someone else to wait, such as a handler's
-    /// call.
+    /// Records pauses that another call has caused, such as a handler's, so that no delivery has recorded them.
     async fn record_pauses(&self, store: &Store) -> Result<(), StoreError> {
         let (health, now) = (&self.0.parts.health, self.0.parts.clock.now());
         let is_over =
@@ -176,8 +175,8 @@ impl Accounts {
         Ok(())
     }
 
-    /// Removes the waits of accounts without waiting deliveries: their jobs were cancelled, finished or deleted, here
-    /// or by another process. An account that must be authorized stays, because its next request would wait again.
+    /// Removes the waits of accounts without waiting deliveries: this or another process has cancelled, finished or
+    /// deleted their jobs. An account that must be authorized stays, because its next delivery would wait again.
     async fn remove_waits_without_deliveries(&self, store: &Store) -> Result<(), StoreError> {
         let mut waits = self.0.parts.health.waits();
         waits.retain(|(origin, _)| &**origin != ALL_ACCOUNTS && !self.must_be_authorized(origin));
@@ -187,7 +186,7 @@ impl Accounts {
                 continue;
             }
             if wait.cause.needs_operator() {
-                // The next delivery finds the cause again, and reports it again.
+                // If the cause persists, the next delivery reports it again.
                 self.0.parts.limiter.probe_next(&origin);
             }
             tracing::info!(account.host = host(&origin), "no deliveries wait for this account any longer");

@@ -22,7 +22,7 @@ const MAX_PARALLEL_RENEWALS: usize = 16;
 const MIN_POLL_PAUSE: Duration = Duration::from_secs(1);
 
 impl Accounts {
-    /// Keeps tokens fresh until `stop`. First reports which accounts wait for an operator, and cancels the jobs of
+    /// Does the background work until `stop`. First reports which accounts wait for an operator, and cancels the jobs of
     /// disconnected accounts that a crash left over.
     pub async fn run(&self, stop: CancellationToken) {
         let Some(store) = self.0.parts.store.clone() else { return stop.cancelled().await };
@@ -48,8 +48,8 @@ impl Accounts {
         }
     }
 
-    /// Runs separately from the rest, because checking an account that does not respond may take minutes and must not
-    /// delay others.
+    /// Completes pending installations and disconnections. Runs separately from the rest, because checking an account
+    /// that does not respond may take minutes and must not delay other work.
     async fn finish(&self, store: &Store, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             self.finish_waiting(store).await;
@@ -117,7 +117,7 @@ impl Accounts {
         next.unwrap_or(Duration::MAX).max(MIN_POLL_PAUSE)
     }
 
-    /// Decides pending disconnections and completes pending installations, as far as possible now.
+    /// Decides pending disconnections and completes pending installations, where that is possible now.
     async fn finish_waiting(&self, store: &Store) {
         let (settled, exchanged) = tokio::join!(self.complete_revocations(store), self.exchange_kept(store));
         if let Err(error) = settled {
@@ -143,15 +143,15 @@ impl Accounts {
         Ok(())
     }
 
-    /// Returns the number of these rows that are not known to be unreadable. Known ones would look like a change at
-    /// every poll.
+    /// Returns the number of these rows without those that are known to be unreadable, which would look like a change
+    /// at every poll.
     fn readable(&self, there: &HashMap<AccountKey, u64>) -> usize {
         let unreadable = self.0.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         there.iter().filter(|(key, generation)| unreadable.get(*key) != Some(*generation)).count()
     }
 
-    /// After others changed the accounts, resumes deliveries, and records which accounts wait for an operator and
-    /// which no longer do.
+    /// After another process has changed accounts, resumes deliveries, and records which accounts wait for an operator
+    /// and which no longer do.
     fn apply_changes(&self, known: &[Arc<Entry>]) {
         let known_by_key: HashMap<&AccountKey, &Arc<Entry>> =
             known.iter().map(|before| (&before.record.key, before)).collect();
@@ -176,11 +176,11 @@ impl Accounts {
         }
     }
 
-    /// Returns the time until the tokens are renewed ahead; `None` if they are not renewed.
+    /// Returns the time until the tokens are due for renewal; `None` if they are unusable.
     fn due_in(&self, entry: &Entry) -> Option<Duration> {
         let (open, _) = entry.open().ok()?;
         let clock = &self.0.parts.clock;
-        // An older key alone does not cause a renewal: the daily one encrypts with the current key anyway.
+        // Tokens under the previous key are not renewed early: the daily renewal uses the current key anyway.
         let left = due::renewed_at(open.tokens.obtained_at, open.tokens.expires_at).since(clock.now());
         let pause = self.paused_until(&entry.record.key).unwrap_or_default();
         Some(left.max(pause.saturating_sub(clock.elapsed())))

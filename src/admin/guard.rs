@@ -1,6 +1,7 @@
 //! Access control of the admin listener.
 //!
-//! Each refusal is counted in `bridge_admin_refused_total{reason}` and logged; frequent ones are summed up.
+//! Each refusal is counted in `bridge_admin_refused_total{reason}`. The log contains the first few of a kind, and then
+//! only their number.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ enum Refusal {
     NoToken,
     /// The token is wrong.
     WrongToken,
-    /// No token is set, and the `Host` is a name that anyone can make point here.
+    /// No token is set, and the `Host` is a DNS name, which anyone could make point here.
     ForeignHost,
     /// No token is set, and the request comes from a web page of another site.
     CrossSite,
@@ -64,8 +65,8 @@ impl Guard {
         if !is_local(host) {
             return Err(Refusal::ForeignHost);
         }
-        // Reads too: a page cannot see the response, but its time and size would reveal whether a search found
-        // something.
+        // This includes reads: a page cannot see the response, but its time and size would reveal whether a search
+        // found something.
         if is_cross_site(host, headers) {
             return Err(Refusal::CrossSite);
         }
@@ -99,7 +100,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
 }
 
-/// Whether the caller reached this listener without a DNS name, which anyone could make point here.
+/// Whether the `Host` is `localhost` or an IP address. Anyone could make any other name point here.
 fn is_local(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
         // In `[::1]`, no port follows the last colon.
@@ -126,7 +127,7 @@ fn is_origin_of(origin: &HeaderValue, host: &str) -> bool {
 }
 
 impl Refusal {
-    /// Returns the label of the metric.
+    /// Returns the label of the metric and the log line.
     const fn reason(self) -> &'static str {
         match self {
             Self::NoToken => "token_missing",
@@ -157,7 +158,7 @@ impl IntoResponse for Refusal {
                 "foreign-host",
                 "Foreign host",
                 "Without admin.token, the URL must contain an IP address or localhost. \
-                 Set admin.token to reach it by name.",
+                 Set admin.token to use another host name.",
             ),
             Self::CrossSite => (
                 StatusCode::FORBIDDEN,

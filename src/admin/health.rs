@@ -14,7 +14,7 @@ use store::StoreError;
 
 use super::Shared;
 
-/// How long Kommo waits for a response. New connections that find no slot for longer are not served.
+/// How long Kommo waits for a response. The bridge cannot serve a connection that waits longer for a slot.
 const KOMMO_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Responds that the process is alive, without checking anything.
@@ -22,13 +22,13 @@ pub(super) async fn live() -> Response {
     answer(StatusCode::OK, json!({ "status": "live" }))
 }
 
-/// Whether requests should be sent here: 200 with the accounts that wait for an operator, and the reason if all
-/// accounts wait; or 503 with the reasons.
+/// Responds whether requests should be sent here. 200 lists the accounts that wait for an operator, and says why if all
+/// accounts wait; 503 lists the reasons against it.
 ///
-/// Waiting accounts are not a reason to send requests elsewhere, because they would wait there too. A public listener
-/// that is full for a moment (`degraded`) is not one either, because a request in progress ends soon. Nor is a
-/// background task that panicked and restarts (also `degraded`), because requests are served without it. A full
-/// listener becomes a reason once new connections have found no slot for as long as Kommo waits.
+/// Three things are not such a reason. Waiting accounts would wait elsewhere too. A public listener that is full for a
+/// moment is only `degraded`, because the requests in progress end soon; it becomes a reason once new connections have
+/// found no slot for as long as Kommo waits. A background task that panicked and restarts is only `degraded` too,
+/// because requests are served without it.
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     let mut reasons = reasons(shared.health.phase(), shared.prober.ask().await);
     let full_for = shared.health.callers_wait_since().map(|since| since.elapsed());
@@ -62,8 +62,8 @@ fn reasons(phase: Phase, store: Result<(), StoreError>) -> Vec<String> {
 
 fn of_full(full_for: Duration) -> String {
     format!(
-        "new connections to the public listener have found no slot for {:.1} s: all of server.max_connections are busy with a \
-         request",
+        "new connections to the public listener have found no slot for {:.1} s: every one of the server.max_connections \
+         connections has a request in progress",
         full_for.as_secs_f64()
     )
 }

@@ -1,7 +1,6 @@
 //! A job as JSON, for the API and `jobs --json`.
 //!
-//! Every field is always present, `null` if it does not apply, so scripts need not check. A job contains no token, so
-//! none can leak here.
+//! Every field is always present, and is `null` if it does not apply. A job contains no token, so none can leak here.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -70,11 +69,11 @@ impl From<JobSummary> for SummaryView {
 pub struct JobView<'a> {
     #[serde(flatten)]
     summary: SummaryView,
-    /// Also null if the bodies were dropped.
+    /// What the widget sent; also null if the bodies were dropped.
     data: Option<&'a Value>,
     /// The body of the continue; null if there is none yet, or if the bodies were dropped.
     completion: Option<&'a CheckedCompletion>,
-    /// What the handler returned, if the fallback replaced it; else null.
+    /// What the handler returned, if the fallback has replaced it; null otherwise.
     handler_completion: Option<&'a CheckedCompletion>,
 }
 

@@ -1,4 +1,4 @@
-//! `/api/v1/jobs…` and `/api/v1/stats`: shows jobs and moves them.
+//! `/api/v1/jobs…` and `/api/v1/stats`: shows, retries and cancels jobs.
 
 use std::future::Future;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller waits for many changes.
 const BULK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a body may take to arrive. Nothing else cuts off a slow sender, and connections are limited.
+/// How long a body may take to arrive. Nothing else ends the connection of a slow sender, and connections are limited.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The period of `last_hour` in the stats.
@@ -35,7 +35,7 @@ const LAST_HOUR: Duration = Duration::from_secs(3_600);
 
 type Answer = Result<Response, ProblemDetails>;
 
-/// The path segment of an id, which may not even be text.
+/// The id in the path, which may not be valid UTF-8.
 type Id = Result<Path<String>, PathRejection>;
 
 /// `GET /api/v1/jobs`
@@ -96,7 +96,7 @@ pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
     let (store, job_log) = (shared.store.clone(), shared.job_log.clone());
     run_to_end(STORE_TIMEOUT, async move {
         store.jobs().cancel(id).await?;
-        // Logged even if the caller has hung up meanwhile.
+        // In the same task, so that the job is logged even if the caller has hung up.
         if let Some((job, _)) = store.jobs().get(id).await? {
             job_log.finished(Finished::from(&job.summary()));
         }
@@ -158,11 +158,11 @@ async fn found(shared: &Shared, id: JobId) -> Result<(JobRecord, Vec<Attempt>), 
 
 async fn show(shared: &Shared, id: JobId) -> Answer {
     let (job, attempts) = found(shared, id).await?;
-    let waits_for = what_it_waits_for(shared, &job).await?;
+    let waits_for = reason_to_wait(shared, &job).await?;
     Ok(Json(JobWithAttempts::new(&job, &attempts, waits_for)).into_response())
 }
 
-async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, ProblemDetails> {
+async fn reason_to_wait(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, ProblemDetails> {
     let JobRecord::Whole(job) = job else { return Ok(None) };
     let waits =
         within(STORE_TIMEOUT, shared.store.accounts().waits_at(job.request.return_url.origin())).await?;

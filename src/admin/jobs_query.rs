@@ -1,5 +1,5 @@
-//! The query of `GET /api/v1/jobs`. Unknown parameters and values are refused, never ignored: otherwise a misspelled
-//! filter would return the wrong jobs.
+//! The query of `GET /api/v1/jobs`. Unknown parameters and values are refused: if they were ignored, a misspelled filter
+//! would return the wrong jobs.
 
 use url::form_urlencoded;
 
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_and_empty_values_match_everything() {
+    fn absent_and_empty_values_do_not_filter() {
         for query in ["", "state=&handler=&account_id=&outcome=&q=&limit=&cursor="] {
             let filter = parse(query).unwrap();
             assert_eq!((filter.state, filter.account_id, filter.limit), (None, None, DEFAULT_LIMIT));

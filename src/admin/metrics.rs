@@ -1,7 +1,7 @@
 //! `/metrics`: the metrics of the process, and the current numbers of the store.
 //!
-//! The numbers of the store are written here and not by the recorder. They are exact at each scrape, belong only to
-//! this bridge, and cannot become stale.
+//! The recorder does not contain the numbers of the store; each scrape reads them. So they are exact, cannot become
+//! stale, and belong only to this bridge.
 
 use std::fmt::Write;
 

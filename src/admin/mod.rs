@@ -74,10 +74,10 @@ pub type Fallback = Arc<dyn Fn(&HandlerName) -> CheckedCompletion + Send + Sync>
 /// Returns the routes of the admin listener.
 ///
 /// With a token, everything but `/health/*` requires `Authorization: Bearer TOKEN`, which a web page cannot send on
-/// behalf of its visitor. Without a token, which only loopback addresses allow, any program on this machine has
-/// access, but no web page open on this machine does: a `Host` that is neither an address nor `localhost` is refused
-/// (a page's own name that was made to point here), and so are requests that a browser sends for a page of another
-/// origin, including reads. Browsers neither cache an answer nor share it with another site.
+/// behalf of its visitor. Without a token, which is allowed only on a loopback address, any program on this machine has
+/// access, but no web page that is open on it. A `Host` that is neither an address nor `localhost` is refused, because
+/// the owner of a page can make its host name point here. Requests that a browser sends for a page of another origin,
+/// including reads, are refused too. Headers forbid browsers to cache a response or to share it with another site.
 pub fn router(admin: Admin) -> Router {
     let guard = Arc::new(guard::Guard::new(admin.token, admin.clock.clone()));
     let state = Shared {

@@ -1,4 +1,4 @@
-//! Checks whether the store can be written, without becoming a load itself.
+//! Checks whether the store can be written, without putting load on it.
 //!
 //! Anyone can request `/health/ready`, as often as they like. So only one check runs at a time, all callers share its
 //! answer, and an answer is valid for [`CACHE_TIME`]. If the store is stuck, checks do not pile up: callers wait for
@@ -24,7 +24,7 @@ type Answer = Result<(), StoreError>;
 
 /// Shares answers between callers.
 pub(super) struct Prober {
-    question: Box<dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync>,
+    check: Box<dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync>,
     clock: Clock,
     last: Mutex<Option<Probe>>,
 }
@@ -45,21 +45,21 @@ impl Prober {
 
     fn new<F: Future<Output = Answer> + Send + 'static>(
         clock: Clock,
-        question: impl Fn() -> F + Send + Sync + 'static,
+        check: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self {
-        Self { question: Box::new(move || question().boxed()), clock, last: Mutex::new(None) }
+        Self { check: Box::new(move || check().boxed()), clock, last: Mutex::new(None) }
     }
 
     /// Checks whether the store can be written, with an answer that is at most [`CACHE_TIME`] old.
     ///
     /// # Errors
-    /// It cannot be written, or does not answer within [`PROBE_TIMEOUT`].
+    /// The store cannot be written, or does not respond within [`PROBE_TIMEOUT`].
     pub(super) async fn ask(&self) -> Answer {
         let mut answer = self.current();
         let answered = tokio::time::timeout(PROBE_TIMEOUT, answer.wait_for(Option::is_some)).await;
         match answered {
             Ok(Ok(answer)) => answer.clone().unwrap_or(Err(StoreError::Closed)),
-            Ok(Err(_the_question_panicked)) => Err(StoreError::Closed),
+            Ok(Err(_check_panicked)) => Err(StoreError::Closed),
             Err(_) => Err(StoreError::Timeout),
         }
     }
@@ -75,9 +75,9 @@ impl Prober {
             return probe.answer.clone();
         }
         let (sender, answer) = watch::channel(None);
-        let question = (self.question)();
+        let check = (self.check)();
         // In a separate task, because any of the waiting callers may hang up.
-        tokio::spawn(async move { sender.send_replace(Some(question.await)) });
+        tokio::spawn(async move { sender.send_replace(Some(check.await)) });
         *last = Some(Probe { at: now, answer: answer.clone() });
         answer
     }
@@ -97,54 +97,54 @@ mod tests {
     struct Fixture {
         prober: Prober,
         asked: Arc<AtomicUsize>,
-        go_on: Arc<Notify>,
+        release: Arc<Notify>,
         clock: ManualClock,
     }
 
-    /// A store that answers when notified by `go_on`.
+    /// Creates a prober of a store that responds once for each notification of `release`.
     fn fixture() -> Fixture {
-        let (asked, go_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let (asked, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
         let clock = ManualClock::new(Timestamp::from_millis(0));
         let prober = Prober::new(clock.clock(), {
-            let (asked, go_on) = (asked.clone(), go_on.clone());
+            let (asked, release) = (asked.clone(), release.clone());
             move || {
                 asked.fetch_add(1, Ordering::SeqCst);
-                let go_on = go_on.clone();
+                let release = release.clone();
                 async move {
-                    go_on.notified().await;
+                    release.notified().await;
                     Ok(())
                 }
             }
         });
-        Fixture { prober, asked, go_on, clock }
+        Fixture { prober, asked, release, clock }
     }
 
     #[tokio::test]
     async fn callers_within_a_second_share_one_answer() {
-        let Fixture { prober, asked, go_on, clock } = fixture();
-        go_on.notify_one();
+        let Fixture { prober, asked, release, clock } = fixture();
+        release.notify_one();
         let (first, second) = tokio::join!(prober.ask(), prober.ask());
         assert_eq!((first, second), (Ok(()), Ok(())));
         clock.advance(CACHE_TIME - Duration::from_millis(1));
         assert_eq!(prober.ask().await, Ok(()));
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         clock.advance(Duration::from_millis(1));
-        go_on.notify_one();
+        release.notify_one();
         assert_eq!(prober.ask().await, Ok(()));
         assert_eq!(asked.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stuck_store_is_checked_once_and_every_caller_times_out() {
-        let Fixture { prober, asked, go_on, clock } = fixture();
+        let Fixture { prober, asked, release, clock } = fixture();
         for _ in 0..3 {
             assert_eq!(prober.ask().await, Err(StoreError::Timeout));
             clock.advance(Duration::from_secs(60));
         }
         assert_eq!(asked.load(Ordering::SeqCst), 1);
-        go_on.notify_one();
+        release.notify_one();
         assert_eq!(prober.ask().await, Ok(()), "the answer of the first check");
-        go_on.notify_one();
+        release.notify_one();
         assert_eq!(prober.ask().await, Ok(()), "the first answer had expired");
         assert_eq!(asked.load(Ordering::SeqCst), 2);
     }

@@ -41,7 +41,7 @@ pub(super) fn of_store(error: &StoreError) -> ProblemDetails {
             "The handler returned no completion",
             sentence(error),
         ),
-        // A retry does not fix it.
+        // Not a 503, because a retry does not help.
         StoreError::Corrupt { .. } => ProblemDetails::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "store-damaged",
@@ -74,7 +74,7 @@ fn unavailable(detail: String) -> ProblemDetails {
     .retry_after(RETRY_AFTER)
 }
 
-/// Reports that no job has this id. There may have been one that was deleted after `store.retention`.
+/// Reports that no job has this id; a job that had it may have been deleted.
 pub(super) fn no_job(id: impl std::fmt::Display) -> ProblemDetails {
     let detail = format!(
         "There is no job `{}`. Finished jobs are deleted after store.retention.",

@@ -1,4 +1,4 @@
-//! Every row of the admin listener's contract, through the router and a real store.
+//! What the admin listener's documentation promises, through the router and a real store.
 
 mod strangers;
 
@@ -176,7 +176,7 @@ async fn ready_follows_the_phases_and_the_store() {
 }
 
 #[tokio::test]
-async fn a_job_has_exactly_the_fields_of_the_contract() {
+async fn a_job_has_exactly_the_documented_fields() {
     let it = Fixture::new(None).await;
     let id = it.jobs.make("echo", StateName::Dead).await;
     let error = "Kommo refused it:\n\u{1b}[31mTooLong";

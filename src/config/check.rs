@@ -74,8 +74,8 @@ pub(super) fn config(raw: Raw, sources: &Sources, tree: &Node, problems: &mut Pr
     })
 }
 
-/// Requires https: Kommo calls nothing else, and plain HTTP would expose a token on the way. A loopback address or
-/// `insecure` means a test.
+/// Requires https, because Kommo calls nothing else, and plain HTTP would expose tokens. A loopback address or
+/// `insecure` means a test, which may use http.
 fn check_scheme(server: &ServerConfig, insecure: bool, checker: &mut Checker<'_>) {
     let Some(url) = &server.public_url else { return };
     let is_here = match url.host() {
@@ -228,8 +228,7 @@ fn log(raw: raw::Log, checker: &mut Checker<'_>) -> Option<LogConfig> {
     Some(LogConfig { format: raw.format, filter })
 }
 
-/// Whether two listeners collide: the system refuses a second one on the same port, even if one of them uses all
-/// addresses.
+/// Whether two listeners collide: they have the same port, and the same address or one of them uses all addresses.
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let same_address = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && same_address
@@ -238,7 +237,9 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 /// Returns why this URL cannot precede `/widget_request/NAME` in the address that Kommo calls; `None` if it can.
 fn wrong_public_url(url: &Url) -> Option<&'static str> {
     if url.query().is_some() {
-        return Some("must not have a query, like \"https://example.com\" or \"https://example.com/bots\"");
+        return Some(
+            "must not have a query; write it like \"https://example.com\" or \"https://example.com/bots\"",
+        );
     }
     (!is_path_prefix(path_prefix(url))).then_some(
         "must be the part before /widget_request/NAME and /oauth/callback, like \"https://example.com\" or \

@@ -34,7 +34,10 @@ pub(super) fn integrations(
         };
         let twin = checked.iter().find(|(_, other)| is_same(other));
         if let Some((twin, _)) = twin {
-            checker.refuse(&path, format!("integrations.{twin} has the same; list each integration once"));
+            checker.refuse(
+                &path,
+                format!("integrations.{twin} has the same client_uuid; list each integration once"),
+            );
         }
         let path = ["integrations", name.as_str(), "client_secret"];
         let given = raw.client_secret.is_some() || raw.client_secret_file.is_some();
@@ -100,7 +103,8 @@ pub(super) fn accounts(
             }
             if let Some((twin, _)) = checked.iter().find(|(_, other)| other.base_url.origin() == url.origin())
             {
-                checker.refuse(&path, format!("accounts.{twin} has the same; list each account once"));
+                checker
+                    .refuse(&path, format!("accounts.{twin} has the same base_url; list each account once"));
             }
         }
         let path = ["accounts", name.as_str(), "access_token"];

@@ -9,14 +9,13 @@ use model::{Authorities, Outgoing, Proxy, ProxyUrl};
 
 /// The value that selects the environment's proxy.
 const FROM_ENVIRONMENT: &str = "env";
-/// The variables that name a proxy for https, in the order in which other programs read them. The first one that is
-/// set counts.
+/// The variables that name a proxy for https. The first one that is set wins, as in other programs.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 /// The variables that list hosts to call without the proxy.
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 const PROXY: [&str; 2] = ["delivery", "proxy"];
 
-/// How calls leave, and the variable of a proxy that is set but not used.
+/// How calls leave, and the variable that names a proxy which is not used.
 pub(super) struct Checked {
     pub(super) outgoing: Outgoing,
     pub(super) ignored_proxy: Option<String>,

@@ -1,4 +1,4 @@
-//! The helper of all checks: knows where each value was written, and collects problems.
+//! What all checks share: where each value was written, the problems found so far, and checks of single values.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -14,7 +14,7 @@ const STEP: &str = "__";
 /// Names the configuration file; not a key.
 pub(super) const FILE_VARIABLE: &str = "BRIDGE_CONFIG";
 
-/// Returns the keys that `variables` set. A value is read as TOML if the schema wants anything but text.
+/// Returns the keys that `variables` set. A value is read as TOML unless the schema requires a string.
 pub(super) fn layer(variables: &[(String, String)], schema: &Schema, problems: &mut Problems) -> Node {
     let mut ours: Vec<_> = variables
         .iter()

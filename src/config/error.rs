@@ -9,7 +9,8 @@ use serde::Serialize;
 pub struct ConfigProblem {
     /// The full name, `server.listen`; `None` if the problem concerns a whole file.
     pub key: Option<String>,
-    /// `FILE:LINE`, `FILE` or `environment variable NAME`; `None` if nothing was written anywhere.
+    /// `FILE:LINE`, `FILE` or `environment variable NAME`; `None` if there is none, such as for a missing key without a
+    /// file.
     pub place: Option<String>,
     /// What is wrong and what is allowed.
     pub message: String,

@@ -7,10 +7,10 @@ use super::source::Sources;
 use super::tree::{GIVEN_TEXT, Node};
 
 impl Config {
-    /// Reads the configuration from TOML: the text takes the place of the file, over the same defaults.
+    /// Reads the configuration from TOML: the text replaces the configuration file and overrides the same defaults.
     ///
-    /// Neither a file nor the environment is read, except the files that `x_file` keys name; a relative name starts at the
-    /// working directory.
+    /// Reads neither the environment nor any file, except the files that keys like `token_file` name. A relative path is
+    /// relative to the working directory.
     ///
     /// ```
     /// use salesbot_bridge::Config;

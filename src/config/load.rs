@@ -82,7 +82,7 @@ impl Config {
         Self::load(&Sources::of_process(None)?)
     }
 
-    /// Returns the path of the file that was read, or a sentence that none was and where the bridge looked.
+    /// Returns the path of the file that was read. If none was, says so and where the bridge looked.
     pub fn read_from(&self) -> String {
         match &self.file {
             Some(file) => file.display().to_string(),
@@ -100,7 +100,7 @@ impl Config {
     }
 }
 
-/// Refuses a path that only a shell would expand: no shell has expanded a variable's value.
+/// Refuses a path that only a shell would expand: no shell expands the value of a variable.
 fn literal(file: &Path) -> Result<&Path, ConfigError> {
     let refused = file.to_str().and_then(|text| paths::literal(text).err());
     refused.map_or(Ok(file), |why| {
@@ -162,7 +162,7 @@ fn in_entry(path: &serde_path_to_error::Path, message: &str) -> String {
     }
 }
 
-/// A list is one value, so its entries do not have keys.
+/// Returns the key of a table's entry; `None` for a list's entry, because a list counts as one value.
 fn key_of(segment: &serde_path_to_error::Segment) -> Option<String> {
     match segment {
         serde_path_to_error::Segment::Map { key } => Some(key.clone()),

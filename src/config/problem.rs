@@ -10,7 +10,7 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    /// Starts empty. `place` is the place of a key that was written nowhere, because it belongs there.
+    /// Starts empty. `place` is where a missing key belongs: problems with it name this place.
     pub(super) const fn new(place: Option<String>) -> Self {
         Self { found: Vec::new(), place }
     }

@@ -57,7 +57,7 @@ pub(super) struct Server {
     /// If the job is not on disk within this time, the caller gets 503. Kommo waits 2s. From 1ms to 1m.
     pub(super) ack_deadline: Option<Text<Span>>,
     /// Maximum number of open connections. At the limit, a new one replaces the one that has waited longest for its
-    /// caller.
+    /// caller to send or to read.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) max_connections: Option<u32>,
     /// Time limit for a request's head, and again for its body; a slower connection is closed. From 1ms to 5m.
@@ -111,7 +111,7 @@ pub(super) struct Budget {
     /// Maximum bytes of `data` and `completion` in all of an account's jobs; over it, its oldest delivered and
     /// cancelled jobs lose them. From 1KiB to 65536GiB.
     pub(super) stored: Option<Text<Size>>,
-    /// Maximum number of new requests from one account per period; more get 429. Default: no limit.
+    /// Maximum number of new requests from one account per period, like `600/1m`; more get 429. Default: no limit.
     pub(super) requests: Option<Text<RequestRate>>,
 }
 
@@ -165,13 +165,14 @@ pub(super) struct Handler {
     pub(super) max_attempts: Option<u32>,
     /// Time limit for one attempt. From 1ms to 1d.
     pub(super) attempt_timeout: Option<Text<Span>>,
-    /// Time limit for the answer, counted from receipt; then the fallback is sent. In its last second, only a first
-    /// attempt may start. From 1ms to 30d.
+    /// Time limit for the handler's answer, counted from receipt of the request; then the fallback is sent. In its
+    /// last second, only a first attempt may start. From 1ms to 30d.
     pub(super) answer_within: Option<Text<Span>>,
     /// What the bot gets if the handler has no answer: the body of a continue.
     #[schemars(schema_with = "fallback")]
     pub(super) fallback: Option<CheckedCompletion>,
-    /// Added to a completion that has only data, if Kommo requires a handler. A wrong step makes the bot loop.
+    /// Where the bot continues if Kommo does not accept a completion that has only data. A wrong step makes the bot
+    /// loop.
     #[schemars(schema_with = "goto")]
     pub(super) goto: Option<Step>,
     /// Integrations whose tokens may call this handler, by their names in `[integrations.NAME]`. Default: all.
@@ -213,7 +214,8 @@ pub(super) struct Delivery {
     pub(super) allow_private_addresses: Option<bool>,
     /// Time limit for one continue call. From 1ms to 10m.
     pub(super) request_timeout: Option<Text<Span>>,
-    /// Time limit for all attempts to deliver one continue. From 1ms to 30d.
+    /// How long a continue is retried, counted from its first failed attempt; then the job is dead. Waiting for the
+    /// account does not count. From 1ms to 30d.
     pub(super) give_up_after: Option<Text<Span>>,
     /// Maximum number of continues in flight at once, over all accounts.
     #[schemars(range(min = 1, max = 100_000))]

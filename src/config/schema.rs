@@ -58,7 +58,7 @@ fn below<'a>(table: &'a Json, key: &str) -> Option<&'a Json> {
     named.or_else(|| table.get("additionalProperties").filter(|schema| schema.is_object()))
 }
 
-/// Simplifies the generated schema. TOML omits an absent key, so the generator's `null` has to go.
+/// Simplifies the generated schema. TOML has no `null`, so the one that the generator allows is removed.
 fn tidy(schema: &mut Json, defaults: &Node) {
     let Json::Object(keywords) = schema else { return };
     if let Some(Json::Array(types)) = keywords.get_mut("type") {
@@ -107,9 +107,9 @@ fn check_entries(
 }
 
 fn check_node(node: &mut Node, schema: &Json, path: &mut Vec<String>, problems: &mut Problems) -> bool {
-    let no_json = has_no_json(node);
+    let is_not_json = contains_non_json(node);
     let message = match (&mut node.content, schema.get("type").and_then(Json::as_str)) {
-        (_, None) => no_json
+        (_, None) => is_not_json
             .then(|| "contains a date, inf or nan, which JSON cannot express; put it in quotes".to_owned()),
         (Content::Table(entries), Some("object")) => {
             check_entries(entries, schema, path, problems);
@@ -126,8 +126,8 @@ fn check_node(node: &mut Node, schema: &Json, path: &mut Vec<String>, problems: 
     true
 }
 
-/// Whether `node` contains a value that JSON cannot express, so that the body of a continue would differ.
-fn has_no_json(node: &Node) -> bool {
+/// Whether `node` contains a value that JSON cannot express. The body of a continue could not contain it.
+fn contains_non_json(node: &Node) -> bool {
     fn in_value(value: &toml::Value) -> bool {
         match value {
             toml::Value::Datetime(_) => true,
@@ -138,7 +138,7 @@ fn has_no_json(node: &Node) -> bool {
         }
     }
     match &node.content {
-        Content::Table(entries) => entries.values().any(has_no_json),
+        Content::Table(entries) => entries.values().any(contains_non_json),
         Content::Leaf(value) => in_value(value),
     }
 }

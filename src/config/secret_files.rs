@@ -1,6 +1,6 @@
 //! The files that contain a configuration's secrets, for a check of their permissions.
 //!
-//! The configuration file itself is one of them if it contains a secret. Secrets in the environment are not in a
+//! The configuration file itself is one of them if it contains a secret. A secret in an environment variable has no
 //! file.
 
 use std::collections::BTreeSet;

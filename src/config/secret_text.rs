@@ -30,7 +30,7 @@ const PLACEHOLDERS: &[&str] = &[
     "a-long-random-text",
     "32-bytes-in-base64",
     "the-secret-key",
-    "the-secret-key-of-before",
+    "the-previous-secret-key",
     "the-long-lived-token",
     "changeme",
     "change-me",
@@ -41,7 +41,7 @@ pub(super) fn refusal(text: &str, kind: Kind, name: &str) -> Option<String> {
     stray_text(text, name).or_else(|| stray_character(text)).or_else(|| wrong_form(text, kind))
 }
 
-/// Detects text that was written along with the secret, or instead of it.
+/// Detects text around the secret, or in place of it.
 fn stray_text(text: &str, name: &str) -> Option<String> {
     if text.trim().is_empty() {
         return Some("must not be empty".to_owned());

@@ -52,10 +52,10 @@ pub struct ServerConfig {
     pub public_url: Option<Url>,
     /// The largest body, in bytes; larger ones get 413.
     pub max_body: usize,
-    /// How long storing a job may take; then the caller gets 503.
+    /// The time within which a job must be stored; otherwise the caller gets 503.
     pub ack_deadline: Duration,
     /// Maximum number of open connections. At the limit, a new one replaces the one that has waited longest for its
-    /// caller.
+    /// caller to send or to read.
     pub max_connections: usize,
     /// Time limit for a request's head, and again for its body.
     pub read_timeout: Duration,
@@ -88,7 +88,7 @@ pub struct StoreConfig {
 /// `[integrations.NAME]`: a Kommo integration, whose secret signs tokens.
 #[derive(Clone, Debug)]
 pub struct IntegrationConfig {
-    /// Its id, which its tokens have as `client_uuid`.
+    /// Its id, which its tokens contain as `client_uuid`.
     pub client_uuid: String,
     /// The key that signs its tokens.
     pub client_secret: SecretString,
@@ -138,11 +138,11 @@ pub struct DeliveryConfig {
     pub hosts: HostRules,
     /// `proxy`, `ca_file` and `allow_private_addresses`: how calls leave this machine.
     pub outgoing: Outgoing,
-    /// The variable of a proxy that is set but not used, because `proxy` is not set.
+    /// The variable that names a proxy which is not used, because `proxy` is not set.
     pub ignored_proxy: Option<String>,
     /// Time limit for one continue call.
     pub request_timeout: Duration,
-    /// Time limit for all attempts of one continue.
+    /// How long a continue is retried, counted from its first failed attempt.
     pub give_up_after: Duration,
     /// Maximum number of continues in flight at once, over all accounts.
     pub concurrency: usize,

@@ -93,11 +93,11 @@ impl Node {
         let refused = |offset: usize, message: String| {
             ConfigError::one(ConfigProblem { key: None, place: Some(origin(offset).to_string()), message })
         };
-        let no_toml = |error: toml::de::Error| {
+        let invalid = |error: toml::de::Error| {
             let offset = error.span().map_or(0, |span| span.start);
             refused(offset, format!("invalid TOML: {}", first_line(error.message())))
         };
-        let table = DeTable::parse(text).map_err(no_toml)?.into_inner();
+        let table = DeTable::parse(text).map_err(invalid)?.into_inner();
         // The parser's own message would quote the value.
         let unreadable = |offset| {
             refused(
@@ -106,7 +106,7 @@ impl Node {
             )
         };
         let content = read_table(table, &origin).map_err(unreadable)?;
-        // The root is not a line of the file, so whatever is missing in it has no line.
+        // The root has no line, so neither does a section that is missing.
         Ok(Self { origin: Origin::BuiltIn, content })
     }
 

@@ -1,6 +1,6 @@
 //! Values that are written as text: durations, sizes, addresses, URLs.
 //!
-//! Each type says what it allows. A refusal consists of that alone, and never repeats the text.
+//! Each type says what it allows. A refusal says only that, and never repeats the text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +18,7 @@ use model::{HostPattern, RedirectUri, RequestRate};
 pub(super) trait Written: Sized {
     /// What may be written, as the end of the sentence "must be …".
     const ALLOWED: &'static str;
-    /// The same as a regular expression, if one can express it all.
+    /// The same as a regular expression, if one can express it completely.
     const PATTERN: Option<&'static str> = None;
     /// Reads the text; `None` if it is not allowed.
     fn read(text: &str) -> Option<Self>;
@@ -114,7 +114,8 @@ impl Written for Size {
 
 /// Requests per period: `600/1m`.
 impl Written for RequestRate {
-    const ALLOWED: &'static str = "a number of requests per period, like \"600/1m\" or \"20/1s\"";
+    const ALLOWED: &'static str =
+        "a number of requests per period of at least 1s, like \"600/1m\" or \"20/1s\"";
 
     fn read(text: &str) -> Option<Self> {
         let (requests, span) = text.split_once('/')?;

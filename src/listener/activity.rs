@@ -1,4 +1,4 @@
-//! What a connection is busy with, as its stream, requests and responses report it.
+//! What a connection is doing, according to its stream, requests and responses.
 //!
 //! All reports come from the single task that drives the connection. The fields are atomic only because the parts of
 //! a connection share them. Most reports change nothing and take no lock.
@@ -9,16 +9,15 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use super::slots::{CloseSignal, Slot, Slots};
 use super::table::Id;
 
-/// How many requests without proof a caller may send on one connection without a good one in between: refused
-/// requests, and those that anyone could send. The response to the last one closes the connection, so no one can use
-/// it to fill buffers.
+/// The maximum number of consecutive requests on one connection that prove nothing: refused ones, and ones that anyone
+/// could send. The response to the last of them closes the connection, so no one can use it to fill buffers.
 const MAX_UNPROVEN: u32 = 8;
 
 /// No part of a request has arrived.
 const IDLE: u8 = 0;
 /// A request has started to arrive.
 const RECEIVING: u8 = 1;
-/// The request is complete, or the rest of it does not matter.
+/// The request is complete, or the bridge does not need the rest of it.
 const WORKING: u8 = 2;
 /// The response exists and is being sent.
 const ANSWERED: u8 = 3;
@@ -74,7 +73,7 @@ impl Activity {
         may_begin
     }
 
-    /// Records that the request is complete, or that the bridge has read all that it needs.
+    /// Records that the request is complete, or that the bridge does not need the rest of it.
     pub(super) fn received(&self) {
         if self.moves(RECEIVING, WORKING) {
             // The response to the previous request may still be stuck; the next write records that again.
@@ -105,7 +104,7 @@ impl Activity {
         self.unproven.fetch_add(1, Relaxed) + 1 >= MAX_UNPROVEN
     }
 
-    /// Whether the connection closes with this response, because a new one needs its slot.
+    /// Whether the connection must close with this response, because a new one needs its slot.
     pub(super) fn makes_room(&self) -> bool {
         self.slots.needs_slot_of(&self.close_signal)
     }

@@ -1,4 +1,4 @@
-//! Handles one request: whether it may start, its response, and what the response shows about the caller.
+//! Handles one request: decides whether it may start, gets its response, and notes what this shows about the caller.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +18,7 @@ use super::activity::Activity;
 use super::observed::{Received, Sent};
 use crate::problem::{ProblemDetails, SendAfter};
 
-/// When a caller without a share may retry.
+/// When a caller may retry if the share of its path is used up.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Responds to `request`.
@@ -30,8 +30,8 @@ pub(super) async fn answer(
     let options = activity.slots().options();
     let proves = (options.rules.proves)(request.uri().path());
     let share = (options.rules.share)(request.uri().path());
-    // Proxies and servers disagree about where such a body ends, especially if a length is given as well. Anything
-    // behind it on this connection is not treated as a request, so no one can hide one there.
+    // Proxies and servers disagree about where a body with this header ends, especially if it also has a length. So the
+    // connection closes after the response, and no one can hide a second request behind the body.
     let mut last = request.headers().contains_key(TRANSFER_ENCODING);
     let begins = activity.begins(share, request.body().is_end_stream());
     let request = request.map(|body| Received::new(body, activity.clone()));

@@ -1,4 +1,4 @@
-//! Wrappers that report what a connection is busy with: its stream, its request bodies, its response bodies.
+//! Wrappers that report what a connection is doing: around its stream, its request bodies and its response bodies.
 
 use std::io;
 use std::pin::Pin;
@@ -78,8 +78,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 }
 
-/// A request body that reports its end. Dropping it earlier counts as the end too, because the rest no longer
-/// matters.
+/// A request body that reports its end. Dropping it earlier counts as the end, because the rest is not needed.
 pub(super) struct Received {
     body: Incoming,
     activity: Arc<Activity>,

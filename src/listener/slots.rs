@@ -22,9 +22,9 @@ pub(super) struct Slots(Arc<Inner>);
 struct Inner {
     options: ListenerOptions,
     state: Mutex<State>,
-    /// A new connection may get a slot now.
+    /// Notified when a new connection may get a slot.
     changed: Notify,
-    /// A new connection gets no slot, and no other connection can be closed for it.
+    /// Whether a new connection waits for a slot, and no other connection can be closed for it.
     wanted: AtomicBool,
     open: Gauge,
     evicted: Counter,
@@ -148,9 +148,9 @@ impl Slots {
         self.wake_if(may_help);
     }
 
-    /// Whether a connection must close with its next response: because it was asked to close when a request arrived,
-    /// or because a new connection waits and no other connection can be closed. Without the latter, callers that send
-    /// one request after another would never make room. If so, this is counted and logged.
+    /// Whether a connection must close with its next response: because its request arrived after it was asked to close,
+    /// or because a new connection waits and no other connection can be closed. Without the second reason, callers that
+    /// send one request after another would never make room. Counts and logs the closing.
     pub(super) fn needs_slot_of(&self, close_signal: &CloseSignal) -> bool {
         let wanted = &self.0.wanted;
         let needed =
@@ -180,7 +180,7 @@ impl Slots {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a single step, so a panic elsewhere leaves no inconsistent state.
+        // Ignores poisoning: each change is a single step, so a panic leaves no inconsistent state.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -211,7 +211,7 @@ impl Slot {
         self.close_signal.clone()
     }
 
-    /// Whether the connection must close for a new one. If so, this is counted and logged.
+    /// Whether the connection must close for a new one. Counts and logs the closing.
     pub(super) fn closes(&self) -> bool {
         if !self.slots.state().table.closes(self.id) {
             return false;

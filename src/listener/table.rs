@@ -2,12 +2,12 @@
 //!
 //! A connection either waits for its caller (for the first byte, the rest of a request, the next request, or until
 //! the caller accepts a response), or the bridge works on its request. Only a waiting connection is ever closed: the
-//! one that has waited longest. An incomplete body counts like an incomplete head, because its token has not been
-//! read yet. So a caller keeps a slot only while the bridge has something to do for it.
+//! one that has waited longest. An incomplete body counts like an incomplete head, because the bridge has not read its
+//! token yet. So a caller keeps a slot only while the bridge has something to do for it.
 //!
-//! Strangers are closed before connections whose caller has proved itself, once honest callers are certain to have
-//! sent their request. Young connections are never closed, because their bytes may have arrived without being read
-//! yet.
+//! A stranger that has waited longer than an honest caller needs to send its request is closed before a connection
+//! whose caller has proved itself. Young connections are never closed, because their bytes may have arrived without
+//! being read yet.
 //!
 //! No I/O and no clock: times are arguments. Each step costs O(log n).
 
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 /// A connection that has waited for less is not closed, because the bridge may not have read yet what has arrived.
 const MIN_WAIT_BEFORE_CLOSE: Duration = Duration::from_millis(100);
-/// An honest caller has sent its request within this time. Strangers that have not are closed before all others.
+/// An honest caller sends its request within this time. Strangers that have not are closed before all others.
 const STRANGER_WAIT: Duration = Duration::from_secs(1);
 
 /// The id of a connection.
@@ -56,9 +56,9 @@ pub(super) enum Admission {
     Slot(Id),
     /// No slot yet: this connection must close first. Ask again after a change.
     AfterClosing(Id),
-    /// No slot yet: the connection that was asked has not closed.
+    /// No slot yet: the connection that was asked to close has not closed.
     Soon,
-    /// No slot: the bridge works on every request. Ask again after a change, or at this time, when a connection that
+    /// No slot, and no connection can be closed now. Ask again after a change, or at this time, when a connection that
     /// waits for its caller is old enough to be closed.
     Full(Option<Instant>),
 }
@@ -139,8 +139,8 @@ impl Table {
         }
     }
 
-    /// Whether `id` must close now: not if its caller has sent something since it was asked, or if another slot
-    /// became free.
+    /// Whether `id` must still close: not if its caller has sent something since it was asked, or if another slot
+    /// has become free.
     pub(super) fn closes(&self, id: Id) -> bool {
         self.asked == Some(id)
     }

@@ -21,7 +21,7 @@ pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Makes the answer for a person.
+/// Creates the answer for a person.
 pub(super) fn page(done: &Result<Outcome, Refusal>) -> Response {
     let response = match done {
         Ok(Outcome::Connected(connected)) => page::respond(StatusCode::OK, page::connected(connected)),
@@ -40,7 +40,7 @@ pub(super) fn page(done: &Result<Outcome, Refusal>) -> Response {
     guarded(response)
 }
 
-/// Makes the answer for a program.
+/// Creates the answer for a program.
 pub(super) fn json(done: &Result<Outcome, Refusal>) -> Response {
     guarded(match done {
         Ok(Outcome::Connected(connected) | Outcome::Repeated(connected)) => active(connected),
@@ -63,7 +63,7 @@ fn active(connected: &Connected) -> Response {
     .into_response()
 }
 
-/// Makes the answer for Kommo.
+/// Creates the answer for Kommo.
 pub(super) fn revoked(done: Result<Revoked, RevocationRefusal>) -> Response {
     guarded(match done {
         Ok(Revoked::Done(cancelled)) => Json(json!({ "cancelled": cancelled })).into_response(),

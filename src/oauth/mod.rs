@@ -2,8 +2,8 @@
 //! `GET /oauth/revoked`, where Kommo reports that an account disconnected the integration.
 //!
 //! `accounts` does the work. This room parses the call and presents the result: as a page to a person's browser, as
-//! JSON to everyone else. A caller that hangs up interrupts nothing: a code works only once, so an exchange that has
-//! started continues, and its result is still logged and counted. A reloaded page shows the result of its first call.
+//! JSON to everyone else. If the caller hangs up, an exchange that has started continues, because a code works only once;
+//! its result is still logged and counted. A reloaded page shows the result of its first call.
 //! No answer or log line contains any part of a code, a `state` or a signature.
 //!
 //! While the bridge stops, a callback gets 503 before its code is used, so the code still works after the restart.
@@ -36,7 +36,7 @@ use query::Key;
 use refusal::{Refusal, RevocationRefusal};
 
 /// The maximum number of parallel exchanges for people with a link. Each valid call costs a call to Kommo.
-/// Installations, which anyone can send, have separate limits in `accounts` and cannot crowd out people.
+/// Installations, which anyone can send, have separate limits in `accounts`, so they cannot crowd out people.
 const MAX_PARALLEL_EXCHANGES: usize = 16;
 
 /// The parameters of a callback, each with its maximum length in bytes. Kommo's codes are about a thousand bytes
@@ -143,8 +143,8 @@ async fn callback(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Ur
         metrics::counter!("bridge_oauth_callbacks_total", "outcome" => outcome).increment(1);
         done
     });
-    let cut = |_| Err(ConnectError::interrupted().into());
-    let done = task.await.unwrap_or_else(cut);
+    let interrupted = |_| Err(ConnectError::interrupted().into());
+    let done = task.await.unwrap_or_else(interrupted);
     if answer::wants_page(&headers) { answer::page(&done) } else { answer::json(&done) }
 }
 
@@ -179,7 +179,7 @@ async fn revoked(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
         }
         done
     });
-    answer::revoked(task.await.unwrap_or(Err(RevocationRefusal::Cut)))
+    answer::revoked(task.await.unwrap_or(Err(RevocationRefusal::Interrupted)))
 }
 
 impl Shared {

@@ -27,7 +27,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The result, shown as the sign at the top.
+/// The kind of result, which the sign at the top of the page shows.
 #[derive(Clone, Copy)]
 enum Mood {
     Good,
@@ -35,7 +35,7 @@ enum Mood {
     Calm,
 }
 
-/// The account is connected.
+/// Returns the page for an account that is now connected.
 pub(super) fn connected(connected: &Connected) -> Markup {
     let before = match connected.was {
         None => "The bridge can now continue this account's bots.",
@@ -53,7 +53,7 @@ pub(super) fn connected(connected: &Connected) -> Markup {
     layout(Mood::Good, "The account is connected", &body)
 }
 
-/// The same call connected it earlier.
+/// Returns the page for a repeated call whose account is still connected.
 pub(super) fn repeated(connected: &Connected) -> Markup {
     let body = html! {
         (facts(connected))
@@ -80,7 +80,7 @@ fn all_done(connected: &Connected) -> Markup {
     }
 }
 
-/// An installation is not finished yet.
+/// Returns the page for an installation that is not finished yet.
 pub(super) fn kept(kept: &Kept) -> Markup {
     let host = host(&kept.origin);
     let body = html! {
@@ -99,7 +99,7 @@ pub(super) fn kept(kept: &Kept) -> Markup {
     layout(Mood::Calm, "The installation is not finished yet", &body)
 }
 
-/// The person refused.
+/// Returns the page for a person who refused access.
 pub(super) fn denied() -> Markup {
     let body = html! {
         p { "You refused access in Kommo, so nothing was changed. If the account was already connected, it still is." }
@@ -109,7 +109,7 @@ pub(super) fn denied() -> Markup {
     layout(Mood::Calm, "Nothing was changed", &body)
 }
 
-/// The account was not connected.
+/// Returns the page for an account that was not connected.
 pub(super) fn refused(refusal: &Refusal) -> Markup {
     let body = html! {
         p { (with_code(&refusal.wrong())) }
@@ -119,7 +119,7 @@ pub(super) fn refused(refusal: &Refusal) -> Markup {
     layout(Mood::Bad, "The account was not connected", &body)
 }
 
-/// Makes a response from a page.
+/// Creates a response with a page.
 pub(super) fn respond(status: StatusCode, page: Markup) -> Response {
     let mut response = (status, Html(page.into_string())).into_response();
     // Base64 and fixed text are valid in a header.
@@ -205,7 +205,7 @@ mod tests {
         }
         let others = AccountState::ALL.map(|was| connected(&account("main", Some(was))).into_string());
         let all: std::collections::BTreeSet<&String> = others.iter().chain([&text]).collect();
-        assert_eq!(all.len(), 4, "each page tells the account's previous state");
+        assert_eq!(all.len(), 4, "each previous state has its own text");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The query of a call. Pure: takes text, returns values or the first error.
+//! Parses the query of a call.
 //!
 //! Unknown parameters are ignored, because Kommo may add some. A repeated parameter is refused, because another
 //! program that has seen the call, such as a proxy, could interpret it differently.

@@ -43,7 +43,7 @@ pub(super) enum RevocationRefusal {
     /// `accounts` did not disconnect the account, or not completely.
     Revoke(RevocationError),
     /// The task was interrupted.
-    Cut,
+    Interrupted,
 }
 
 /// How a refusal appears to programs.
@@ -54,7 +54,7 @@ pub(super) struct Kind {
     title: &'static str,
     /// The label of the counter.
     pub(super) outcome: &'static str,
-    /// When the same call may succeed.
+    /// When the same call may succeed; `None` if it cannot.
     retry_after: Option<Duration>,
 }
 
@@ -63,7 +63,7 @@ impl Kind {
         Self { status, slug, title, outcome, retry_after: None }
     }
 
-    const fn later(self, seconds: u64) -> Self {
+    const fn retry_in(self, seconds: u64) -> Self {
         Self { retry_after: Some(Duration::from_secs(seconds)), ..self }
     }
 
@@ -77,8 +77,8 @@ impl Kind {
 }
 
 impl Refusal {
-    /// Creates the refusal for the `error` of a callback. Repeats it only if it looks like an OAuth error code,
-    /// because it may be a stranger's text.
+    /// Creates the refusal for the `error` of a callback. Keeps its text only if that looks like an OAuth error code,
+    /// because a stranger may have written it.
     pub(super) fn reported(error: &str) -> Self {
         let is_code = error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         Self::Reported(if is_code { error } else { "one that OAuth does not define" }.to_owned())
@@ -95,9 +95,9 @@ impl Refusal {
                 kind(StatusCode::BAD_REQUEST, "authorization-failed", "Kommo sent no code", "kommo_error")
             }
             Self::Stopping => {
-                kind(StatusCode::SERVICE_UNAVAILABLE, "stopping", "Stopping", "unavailable").later(5)
+                kind(StatusCode::SERVICE_UNAVAILABLE, "stopping", "Stopping", "unavailable").retry_in(5)
             }
-            Self::Busy => kind(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "unavailable").later(5),
+            Self::Busy => kind(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "unavailable").retry_in(5),
             Self::Connect(E::UnknownIntegration) => kind(
                 StatusCode::FORBIDDEN,
                 "unknown-integration",
@@ -117,7 +117,7 @@ impl Refusal {
                 "bad_referer",
             ),
             Self::Connect(E::TooMany) => {
-                kind(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "unavailable").later(60)
+                kind(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "unavailable").retry_in(60)
             }
             Self::Connect(E::LinkNeeded(_)) => {
                 kind(StatusCode::FORBIDDEN, "link-needed", "A link is required", "no_link")
@@ -155,7 +155,7 @@ impl Refusal {
                 "Kommo cannot be reached",
                 "unavailable",
             )
-            .later(10),
+            .retry_in(10),
             Self::Connect(E::Store(_)) => {
                 kind(StatusCode::SERVICE_UNAVAILABLE, "not-stored", "Not stored", "unavailable")
             }
@@ -306,8 +306,8 @@ impl RevocationRefusal {
             Self::Revoke(RevocationError::Repeated) => {
                 kind(StatusCode::CONFLICT, "revocation-repeated", "The same call came before", "repeated")
             }
-            Self::Revoke(RevocationError::Store(_)) | Self::Cut => {
-                kind(StatusCode::SERVICE_UNAVAILABLE, "not-stored", "Not stored", "unavailable").later(5)
+            Self::Revoke(RevocationError::Store(_)) | Self::Interrupted => {
+                kind(StatusCode::SERVICE_UNAVAILABLE, "not-stored", "Not stored", "unavailable").retry_in(5)
             }
         }
     }
@@ -317,14 +317,14 @@ impl RevocationRefusal {
         match self {
             Self::Query(error) => error.to_string(),
             Self::Revoke(error) => error.to_string(),
-            Self::Cut => "the revocation was interrupted".to_owned(),
+            Self::Interrupted => "the revocation was interrupted".to_owned(),
         }
     }
 
     pub(super) fn problem(&self) -> ProblemDetails {
         let detail = match self {
             Self::Query(error) => format!("This is not a call that Kommo makes: {error}."),
-            Self::Revoke(RevocationError::Store(_)) | Self::Cut => {
+            Self::Revoke(RevocationError::Store(_)) | Self::Interrupted => {
                 "The disconnection could not be stored. Send the same call again.".to_owned()
             }
             Self::Revoke(RevocationError::AccountId) => "`account_id` is not a positive number.".to_owned(),

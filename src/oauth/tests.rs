@@ -156,7 +156,7 @@ impl Bench {
     }
 
     /// Records that a bot of account 7 has sent a request before.
-    fn is_known(&self) {
+    fn becomes_known(&self) {
         self.accounts.was_seen("id-of-main", &format!("http://{}", self.host), AccountId(7));
     }
 

@@ -21,8 +21,8 @@ use super::faulty_value::FaultyValue;
 use super::token::Unverified;
 use super::{Receiver, ReceiverState, Route, log, return_url};
 
-/// How much longer an idempotency key is stored than its request can be, in case the calendar clock is set back a
-/// little.
+/// Extra time for which an idempotency key is kept after its request can no longer be stored, in case the calendar clock
+/// is set back a little.
 const IDEMPOTENCY_KEY_MARGIN: Duration = Duration::from_secs(5);
 
 /// The body of a 200.
@@ -67,7 +67,7 @@ pub(super) async fn widget_request(
 }
 
 impl Receiver {
-    /// Checks the request, from cheap to expensive, and stores its job.
+    /// Checks the request and stores its job.
     async fn receive(
         &self,
         handler: &HandlerName,
@@ -135,8 +135,7 @@ impl Receiver {
     }
 }
 
-/// Returns the header `Content-Encoding` if the body is encoded. Many clients accept gzip responses; few send gzip
-/// requests.
+/// Returns the header `Content-Encoding` if the body is encoded.
 fn encoding(headers: &HeaderMap) -> Option<String> {
     let values =
         headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));

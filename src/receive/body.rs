@@ -8,8 +8,9 @@
 //! - `data` is any JSON value, `Null` if absent. In a form, its leaves are strings. If it is a single string that
 //!   contains a JSON object or array, it becomes that object or array. Values such as `{{lead.id}}` stay unchanged.
 //! - Other keys are ignored. If a key occurs twice, the last one wins, as in PHP and `serde_json`.
-//! - Half a character, which PHP leaves where it truncates a message, becomes U+FFFD: answering the bot is more
-//!   important. A number that does not fit any machine type becomes a string of its digits ([`repaired_json`]).
+//! - A character that PHP cut in half when it truncated a message becomes U+FFFD, because answering the bot matters more
+//!   than that character. A number that does not fit any machine type becomes a string of its digits
+//!   ([`repaired_json`]).
 //!
 //! A form has at most [`MAX_FORM_FIELDS`] fields, and `data` is nested at most [`MAX_DATA_DEPTH`] levels deep.
 
@@ -32,7 +33,7 @@ pub(super) const MAX_FORM_FIELDS: usize = 1_000;
 /// An unverified `widget_request`.
 #[derive(Clone, Default, PartialEq)]
 pub(super) struct RawRequest {
-    /// Identifies the sender; empty if absent.
+    /// Proves who sent the request; empty if absent.
     pub token: String,
     /// Where the continue is sent.
     pub return_url: String,
@@ -41,7 +42,7 @@ pub(super) struct RawRequest {
 }
 
 impl fmt::Debug for RawRequest {
-    /// Prints no content, because it consists of a token and a customer's words.
+    /// Prints no content, because that is a token and a customer's words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawRequest").finish_non_exhaustive()
     }
@@ -51,8 +52,8 @@ impl RawRequest {
     /// Parses a body.
     ///
     /// # Errors
-    /// What is missing or wrong, without any content of the body. A missing token is not an error here; the check of
-    /// the token refuses it.
+    /// The body is not a `widget_request`. The error contains nothing of the body. A missing token is not an error here;
+    /// the check of the token refuses it.
     pub(super) fn parse(body: &[u8]) -> Result<Self, BodyError> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
         let request = match body {
@@ -118,7 +119,7 @@ pub(super) fn deeper_than(value: &Value, levels: usize) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
     /// A name, the token or the `return_url` is not UTF-8, before or after decoding its escapes.
-    #[error("a field's name, the token or the return_url is not UTF-8")]
+    #[error("a field's name, the token or the return_url is not UTF-8; send UTF-8")]
     Utf8,
     /// It starts like `multipart/form-data`, but is not valid.
     #[error(

@@ -123,8 +123,8 @@ impl Rejection {
         }
     }
 
-    /// Whether an operator should take a look: a wrong secret, an attack, an account over its budget, an overloaded
-    /// bridge. Everything else is the noise of the Internet.
+    /// Whether an operator should know: of a wrong secret, an attack, an account over its budget, an overloaded bridge.
+    /// All other refusals are normal on the Internet.
     pub(super) fn needs_warning(&self) -> bool {
         matches!(
             self,
@@ -197,7 +197,7 @@ impl IntoResponse for Rejection {
             Self::Draining => (problem.retry_after(Duration::from_secs(5)), true),
             Self::OverBudget(over) => (problem.retry_after(over.retry_after()), false),
             Self::Late | Self::Store(_) => (problem.retry_after(Duration::from_secs(1)), false),
-            // The unread rest of the body would be in the way of another request.
+            // The rest of the body is still unread, so the connection cannot carry another request.
             Self::TooLarge { .. } | Self::Slow | Self::Broken => (problem, true),
             _ => (problem, false),
         };

@@ -81,7 +81,7 @@ fn is_good(token: &str) -> bool {
 
 fn verify(token: &str) -> Result<Verified, super::token::TokenError> {
     let ring = [TokenSigner::new("main", CLIENT, &SecretString::from(SECRET), None)];
-    Unverified::parse(token)?.verify(&ring, None, NOW).map_err(|unfit| unfit.error)
+    Unverified::parse(token)?.verify(&ring, None, NOW).map_err(|invalid| invalid.error)
 }
 
 fn bytes_of(part: &str) -> Vec<u8> {

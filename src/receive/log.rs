@@ -24,7 +24,7 @@ impl Refusal {
         let value = |is: fn(&FaultyValue) -> bool| {
             self.faulty_value.as_ref().filter(|value| is(value)).map(FaultyValue::text)
         };
-        // A macro, because a line's level is part of its call site. Fields that are `None` are omitted.
+        // A macro, because `tracing` fixes the level of a line at compile time. Fields that are `None` are omitted.
         macro_rules! log {
             ($level:ident) => {
                 tracing::$level!(

@@ -1,10 +1,11 @@
 //! Receives `widget_request`s: `POST /widget_request/{handler}`.
 //!
 //! Kommo waits two seconds for the response, so this room only reads, verifies and stores. A 200 means that the job
-//! is on disk. A caller that repeats a request with a known `jti` gets the id of the first one. The checks go from
-//! cheap to expensive, and each has its own refusal: the handler's name, the body, the token, the `return_url`, the
-//! store. Log lines contain nothing of a body, a token or a URL, except for the name, claim or host that caused a
-//! refusal ([`faulty_value`]). Frequent refusals with the same outcome are summed up in the log.
+//! is on disk. A caller that repeats a request with a known `jti` gets the id of the first job. The checks go from cheap
+//! to expensive, and each has its own refusal: the handler's name, the body, the token, the `return_url`, the store. Log
+//! lines contain nothing of a body, a token or a URL, except for the name, claim or host that caused a refusal
+//! ([`faulty_value`]). Of frequent refusals with the same outcome, the log contains the first few, and then only their
+//! number.
 //!
 //! Metrics: the counter `bridge_requests_total{handler, outcome}`, where `handler` is `unknown` unless it is
 //! registered, and the histogram `bridge_ack_seconds`, the time from a request's head to its 200.

@@ -111,7 +111,7 @@ impl<'a> Unverified<'a> {
         public_url: Option<&Url>,
         now: Timestamp,
     ) -> Result<Verified, InvalidToken> {
-        // Several integrations may share a secret; then the claims decide which one it is.
+        // Several integrations may share a secret. The claims then decide which one signed the token.
         let signed =
             |signer: &&TokenSigner| signer.signed(self.algorithm, self.signed.as_bytes(), &self.signature);
         let mut signers = accepted.iter().filter(signed).peekable();
@@ -197,10 +197,10 @@ pub(super) enum TokenError {
     /// Correctly signed, but with unusable claims.
     #[error("the token cannot be used: {0}")]
     Claims(ClaimsError),
-    /// After `exp` and skew.
+    /// It is later than `exp` plus the clock skew.
     #[error("the token has expired; if this happens to all tokens, check this machine's clock")]
     Expired,
-    /// Before `nbf` and skew.
+    /// It is earlier than `nbf` minus the clock skew.
     #[error("the token is not valid yet; if this happens to all tokens, check this machine's clock")]
     NotYetValid,
     /// Signed with a known secret, but for another integration.

@@ -9,7 +9,7 @@ async fn a_code_connects_its_account() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let bearer = accounts.bearer(home.origin()).await.unwrap();
-    assert!(home.takes(&accounts, &bearer).await);
+    assert!(home.accepts(&accounts, &bearer).await);
     let record = store.accounts().all().await.unwrap().remove(0);
     assert_eq!(record.key.account_id.0, home.simulator.options().account_id);
     assert_eq!(record.origin.as_deref(), Some(home.origin()));
@@ -62,8 +62,9 @@ async fn an_account_that_cannot_be_stored_is_not_connected() {
     assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), NoBearer::Unknown);
 }
 
-/// A host that returns tokens of account 2 to everyone, and names that account if asked which one is there.
-async fn generous(status: u16, body: &'static str) -> String {
+/// Starts a host that returns tokens of account 2 to everyone. Asked which account is there, it responds with `status`
+/// and `body`.
+async fn host_of_account_2(status: u16, body: &'static str) -> String {
     use axum::routing::{get, post};
     use axum::{Json, Router};
     use base64::Engine;
@@ -97,7 +98,7 @@ async fn no_account_replaces_one_that_is_still_at_the_address() {
         (403, "<html>", Expected::Blocked),
     ] {
         let mut home = Home::new().await;
-        let origin = generous(status, body).await;
+        let origin = host_of_account_2(status, body).await;
         home.allowed.push(host(&origin).to_owned());
         let (store, accounts) = home.connected().await;
         // Account 1 is connected there.

@@ -10,8 +10,8 @@ async fn state(accounts: &Accounts) -> AccountState {
     accounts.list().await.unwrap()[0].state
 }
 
-/// Less than Kommo may take to respond.
-const PATIENT: Duration = Duration::from_secs(10);
+/// Less than the time that Kommo may take to respond.
+const SOON: Duration = Duration::from_secs(10);
 
 async fn key(accounts: &Accounts) -> AccountKey {
     accounts.list().await.unwrap()[0].key.clone().unwrap()
@@ -114,8 +114,8 @@ async fn a_call_before_the_token_ends_is_believed_once_it_ends() {
         let home = Home::new().await;
         let (store, accounts) = if is_first { home.connected().await } else { reconnected(&home).await };
         assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::StillConnected));
-        for look in 0..20 {
-            if ends && look == 5 {
+        for check in 0..20 {
+            if ends && check == 5 {
                 home.simulator.revoke_tokens();
             }
             home.clock.advance(Duration::from_secs(20));
@@ -151,7 +151,7 @@ async fn an_account_without_a_token_is_not_disconnected_by_a_repeated_call() {
     let job = unfinished(&home, &store, home.account_id().0).await;
     assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::Repeated));
     assert_eq!(store.jobs().get(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
-    // Nor is a removed account.
+    // The same is true after its removal.
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     accounts.remove(&key).await.unwrap();
     assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::Repeated));
@@ -176,8 +176,8 @@ async fn a_call_repeated_during_the_check_is_answered_at_once_and_waits() {
     let home = Home::new().await;
     let (store, accounts) = reconnected(&home).await;
     let last_answer = accounts.last_answer(&key(&accounts).await);
-    let _asking = last_answer.lock().await;
-    let repeated = tokio::time::timeout(PATIENT, accounts.revoke(hook(&home))).await;
+    let _check_in_progress = last_answer.lock().await;
+    let repeated = tokio::time::timeout(SOON, accounts.revoke(hook(&home))).await;
     assert_eq!(repeated.expect("the repeated call keeps its connection"), Ok(Revoked::Pending));
     assert_eq!(store.oauth().pending_revocations().await.unwrap().len(), 1);
 }
@@ -200,7 +200,7 @@ async fn an_unresponsive_account_does_not_delay_others() {
             yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENT, is_asked).await.expect("the account is not asked");
+    tokio::time::timeout(SOON, is_asked).await.expect("the account is not checked");
     // Meanwhile another process changes something.
     home.store(Role::Observer).await.accounts().remove(key.clone()).await.unwrap();
     let is_noticed = async {
@@ -209,7 +209,7 @@ async fn an_unresponsive_account_does_not_delay_others() {
             yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENT, is_noticed).await.expect("the watch is held up");
+    tokio::time::timeout(SOON, is_noticed).await.expect("the unresponsive account delays the watch");
     running.abort();
 }
 

@@ -43,7 +43,7 @@ impl Evil {
         super::host(&self.origin).to_owned()
     }
 
-    /// Returns the number of calls for tokens, each of which sent a secret.
+    /// Returns the number of calls for tokens. Each of them contained a secret.
     pub(super) fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
     }

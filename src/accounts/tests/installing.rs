@@ -24,7 +24,7 @@ impl Home {
     }
 
     /// Records that a bot of the home account has sent a request before.
-    fn is_known(&self, accounts: &Accounts) {
+    fn becomes_known(&self, accounts: &Accounts) {
         accounts.was_seen(self.client_uuid(), self.origin(), self.account_id());
     }
 
@@ -72,7 +72,7 @@ async fn an_address_that_an_account_has_left_gets_no_secret() {
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     home.allowed.push(host(elsewhere.base_url()).to_owned());
     let (_store, accounts) = home.connected().await;
-    home.is_known(&accounts);
+    home.becomes_known(&accounts);
     let stale = accounts.bearer(home.origin()).await.unwrap();
     home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
     accounts.renewed(home.origin(), &stale).await.unwrap();
@@ -97,7 +97,7 @@ async fn an_installation_at_a_known_address_connects_even_after_a_restart() {
     let home = Home::installable().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
-    home.is_known(&accounts);
+    home.becomes_known(&accounts);
     accounts.step(&store).await;
     let accounts = home.accounts(&store).await;
     let connected = made(accounts.connect(home.installation()).await);
@@ -113,7 +113,7 @@ async fn a_stored_installation_is_exchanged_once_its_address_is_known() {
     kept(accounts.connect(home.installation()).await);
     accounts.step(&store).await;
     assert!(home.simulator.oauth_calls().is_empty());
-    home.is_known(&accounts);
+    home.becomes_known(&accounts);
     accounts.step(&store).await;
     assert!(accounts.bearer(home.origin()).await.is_ok());
     assert!(store.oauth().kept_codes().await.unwrap().is_empty());
@@ -127,14 +127,14 @@ async fn an_operator_confirms_an_installation_while_the_bridge_runs() {
     let until = kept(accounts.connect(home.installation()).await).until;
     // Someone else calls with the same address, before and after.
     kept(accounts.connect(claim("junk", host(home.origin()))).await);
-    let visit = home.store(Role::Observer).await;
-    let beside = home.accounts(&visit).await;
-    let waiting = beside.installations().await.unwrap();
+    let observer = home.store(Role::Observer).await;
+    let command = home.accounts(&observer).await;
+    let waiting = command.installations().await.unwrap();
     assert_eq!(waiting.len(), 1);
     assert_eq!((&*waiting[0].host, &*waiting[0].integration), (host(home.origin()), "main"));
     assert_eq!((waiting[0].codes, waiting[0].expires_at), (2, until));
     let mut asked = Vec::new();
-    let connected = beside.confirm(&waiting[0], |account_id| {
+    let connected = command.confirm(&waiting[0], |account_id| {
         asked.push(account_id);
         true
     });
@@ -177,7 +177,7 @@ async fn a_genuine_installation_gets_through_a_flood_of_junk_for_its_address() {
     let home = Home::installable().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
-    home.is_known(&accounts);
+    home.becomes_known(&accounts);
     for number in 0..100 {
         let _junk = accounts.connect(claim(&format!("junk-{number}"), host(home.origin()))).await;
     }
@@ -198,7 +198,7 @@ async fn kommos_response_to_a_strangers_code_pauses_no_continue() {
     {
         let home = Home::installable().await;
         let (store, accounts) = home.connected().await;
-        home.is_known(&accounts);
+        home.becomes_known(&accounts);
         home.simulator.queue_oauth_faults([fault.clone()]);
         let _refused = accounts.connect(claim("junk", host(home.origin()))).await;
         assert_eq!(home.simulator.oauth_calls().len(), 2, "{fault:?}");

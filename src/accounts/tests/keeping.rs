@@ -18,15 +18,15 @@ async fn tokens_are_renewed_before_they_expire() {
     assert_eq!(accounts.step(&store).await, Duration::from_secs(20 * 3_600));
     assert_eq!(home.refreshes(), 2);
     let bearer = accounts.bearer(home.origin()).await.unwrap();
-    assert!(home.takes(&accounts, &bearer).await);
+    assert!(home.accepts(&accounts, &bearer).await);
 }
 
 #[tokio::test]
 async fn changes_by_another_process_are_noticed() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
-    let visit = home.store(Role::Observer).await;
-    let other = home.accounts(&visit).await;
+    let observer = home.store(Role::Observer).await;
+    let other = home.accounts(&observer).await;
     let stale = other.bearer(home.origin()).await.unwrap();
     let renewed = other.renewed(home.origin(), &stale).await.unwrap();
     accounts.step(&store).await;
@@ -95,7 +95,7 @@ async fn a_revocation_deletes_the_tokens_and_cancels_the_accounts_jobs() {
     assert_eq!((state(mine).await, state(other).await), (StateName::Cancelled, StateName::Queued));
     let none = accounts.bearer(home.origin()).await.unwrap_err();
     assert!(none.to_string().contains("disconnected in Kommo"), "{none}");
-    assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)), "said twice");
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)), "the repeated call");
     // Its request was verified just before the revocation, and stored just after it.
     let late = unfinished(&home, &store, ours).await;
     accounts.step(&store).await;

@@ -21,7 +21,7 @@ async fn no_host_can_take_an_active_account_by_naming_it() {
         assert_eq!(done, Err(ConnectError::Elsewhere { account_id, host }));
     };
     elsewhere(accounts.connect(from(&home, &accounts, evil.host())).await);
-    // Not even if a verified token named both: the address may have passed on since.
+    // Not even if a verified token named both: the address may belong to someone else by now.
     accounts.was_seen(home.client_uuid(), &evil.origin, home.account_id());
     elsewhere(accounts.connect(from(&home, &accounts, evil.host())).await);
     assert_eq!(home.continues_at(&accounts).await, home.origin());
@@ -96,7 +96,7 @@ async fn a_renewal_accepts_no_tokens_of_another_account() {
     let evil = Evil::claiming(2).await;
     home.allowed.push(evil.host());
     let (store, accounts) = home.connected().await;
-    // Account 1 was connected there, and the address has passed on.
+    // Account 1 was connected there, and now account 2 has the address.
     let mine = store.accounts().all().await.unwrap().remove(0);
     let key = AccountKey { account_id: AccountId(1), ..mine.key.clone() };
     let now = home.clock.now();

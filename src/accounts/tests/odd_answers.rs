@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::*;
 
-/// A simulated Kommo host whose token endpoint returns these bodies one after the other.
-async fn odd(bodies: Vec<Vec<u8>>) -> String {
+/// Starts a simulated Kommo host whose token endpoint returns these bodies one after the other.
+async fn host_with_responses(bodies: Vec<Vec<u8>>) -> String {
     let bodies = Arc::new(Mutex::new(bodies.into_iter()));
     let answer = async move || bodies.lock().unwrap().next().unwrap_or_default();
     let router = Router::new().route("/oauth2/access_token", post(answer));
@@ -32,7 +32,7 @@ async fn an_odd_response_to_a_code_or_a_renewal_keeps_the_tokens() {
     // No lifetime, no new refresh token, half a character.
     let second = format!("{{\"access_token\":\"{}\",\"note\":\"\\ud83d\"}}", access(&claims));
     let first = format!("\u{feff}\r\n{first}\n").into_bytes();
-    let origin = odd(vec![first, second.into_bytes()]).await;
+    let origin = host_with_responses(vec![first, second.into_bytes()]).await;
     home.allowed.push(host(&origin).to_owned());
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
@@ -98,7 +98,7 @@ async fn the_redirect_uri_is_sent_as_written() {
         let (_store, accounts) = home.connected().await;
         home.clock.advance(DAY);
         let renewed = accounts.bearer(home.origin()).await.unwrap();
-        assert!(home.takes(&accounts, &renewed).await, "{written}");
+        assert!(home.accepts(&accounts, &renewed).await, "{written}");
         assert_eq!(home.refreshes(), 1);
     }
 }

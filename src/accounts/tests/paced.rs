@@ -122,7 +122,7 @@ async fn a_renewed_token_is_not_used_before_it_is_stored() {
     let refused = accounts.renewed(kommo.origin.as_str(), &first).await.unwrap_err();
     assert!(matches!(refused, NoBearer::NotRenewed { .. }), "{refused}");
     assert_eq!(kommo.calls(), 2);
-    // Nor does anyone who asks later.
+    // Later callers do not get the new token either.
     let known = accounts.entry(kommo.origin.as_str()).unwrap();
     assert_eq!(known.open().unwrap().0.tokens.refresh.expose_secret(), "first");
     assert_eq!(token(&known.bearer().unwrap()), token(&first));

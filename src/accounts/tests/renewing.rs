@@ -14,7 +14,7 @@ async fn many_callers_with_a_401_cause_one_renewal() {
     let got: Vec<Bearer> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(home.refreshes(), 1);
     assert!(got.iter().all(|bearer| token(bearer) == token(&got[0]) && token(bearer) != token(&stale)));
-    assert!(home.takes(&accounts, &got[0]).await);
+    assert!(home.accepts(&accounts, &got[0]).await);
     // A late caller with the old token gets the same new one.
     assert_eq!(token(&accounts.renewed(home.origin(), &stale).await.unwrap()), token(&got[0]));
     assert_eq!(home.refreshes(), 1);
@@ -57,7 +57,7 @@ async fn an_expiring_token_is_renewed_before_it_is_sent() {
     assert!(!accounts.is_at_hand(home.origin()));
     let second = accounts.bearer(home.origin()).await.unwrap();
     assert_ne!(token(&second), token(&first));
-    assert!(home.takes(&accounts, &second).await);
+    assert!(home.accepts(&accounts, &second).await);
 }
 
 #[tokio::test]
@@ -68,12 +68,12 @@ async fn after_a_lost_response_the_old_refresh_token_is_retried() {
     home.simulator.queue_oauth_faults([Fault::AnswerLost]);
     let lost = accounts.renewed(home.origin(), &stale).await.unwrap_err();
     assert!(matches!(&lost, NoBearer::NotRenewed { why } if why.contains("the response was lost")), "{lost}");
-    // Not immediately, so that Kommo is not hammered.
+    // Not immediately, to spare Kommo.
     assert_eq!(accounts.renewed(home.origin(), &stale).await.unwrap_err(), lost);
     assert_eq!(home.refreshes(), 1);
     home.clock.advance(Duration::from_secs(5));
     let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
-    assert!(home.takes(&accounts, &renewed).await);
+    assert!(home.accepts(&accounts, &renewed).await);
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn a_crash_before_the_new_pair_is_stored_loses_no_account() {
     store.accounts().lease_renewal(key, stale.generation, DAY).await.unwrap();
     home.simulator.queue_oauth_faults([Fault::AnswerLost]);
     let refresh = accounts.entry(home.origin()).unwrap().open().unwrap().0.tokens.refresh.clone();
-    let app = renew::app(
+    let app = renew::oauth_app(
         &accounts.0.parts.integrations[0],
         accounts.0.parts.integrations[0].redirect_uri.as_ref().unwrap(),
     );
@@ -100,7 +100,7 @@ async fn a_crash_before_the_new_pair_is_stored_loses_no_account() {
     let accounts = home.accounts(&store).await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
     let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
-    assert!(home.takes(&accounts, &renewed).await);
+    assert!(home.accepts(&accounts, &renewed).await);
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_crash_between_renewal_and_use_loses_no_account() {
     let accounts = home.accounts(&store).await;
     let found = accounts.bearer(home.origin()).await.unwrap();
     assert_eq!((token(&found), found.generation), (token(&renewed), renewed.generation));
-    assert!(home.takes(&accounts, &found).await);
+    assert!(home.accepts(&accounts, &found).await);
     assert_eq!(home.refreshes(), 1);
 }
 
@@ -124,8 +124,8 @@ async fn a_crash_between_renewal_and_use_loses_no_account() {
 async fn two_processes_with_a_stale_token_renew_once() {
     let home = Home::new().await;
     let (_store, serving) = home.connected().await;
-    let visit = home.store(Role::Observer).await;
-    let visiting = home.accounts(&visit).await;
+    let observer = home.store(Role::Observer).await;
+    let observing = home.accounts(&observer).await;
     let stale = serving.bearer(home.origin()).await.unwrap();
     let moving = {
         let clock = home.clock.clone();
@@ -138,7 +138,7 @@ async fn two_processes_with_a_stale_token_renew_once() {
         })
     };
     let (one, other) =
-        tokio::join!(serving.renewed(home.origin(), &stale), visiting.renewed(home.origin(), &stale));
+        tokio::join!(serving.renewed(home.origin(), &stale), observing.renewed(home.origin(), &stale));
     moving.abort();
     assert_eq!(token(&one.unwrap()), token(&other.unwrap()));
     assert_eq!(home.refreshes(), 1);
@@ -162,7 +162,7 @@ async fn dead_tokens_need_an_operator_and_are_deleted() {
 
     accounts.connect(home.callback(&accounts)).await.unwrap();
     let bearer = accounts.bearer(home.origin()).await.unwrap();
-    assert!(home.takes(&accounts, &bearer).await && accounts.0.parts.health.waiting().is_empty());
+    assert!(home.accepts(&accounts, &bearer).await && accounts.0.parts.health.waiting().is_empty());
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn a_moved_account_is_followed() {
         home.simulator.move_to(&elsewhere, answer);
         let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
         assert_eq!(&*renewed.origin, elsewhere.base_url());
-        assert!(home.takes(&accounts, &renewed).await);
+        assert!(home.accepts(&accounts, &renewed).await);
         assert_eq!(accounts.moved_to(home.origin()).as_deref(), Some(elsewhere.base_url()));
         // Even after a restart, and by either address.
         let accounts = home.accounts(&store).await;

@@ -142,8 +142,8 @@ async fn a_resumed_account_is_probed_and_its_refused_deliveries_are_due() {
     store.jobs().sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
     refused(&home, &accounts, Cause::PaymentRequired).await;
 
-    let visit = home.store(Role::Observer).await;
-    let command = home.accounts(&visit).await;
+    let observer = home.store(Role::Observer).await;
+    let command = home.accounts(&observer).await;
     assert!(command.ask_resume(home.origin()).await.unwrap());
     accounts.step(&store).await;
     assert_eq!(left(&home, &accounts), Duration::ZERO);

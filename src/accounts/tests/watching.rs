@@ -1,4 +1,4 @@
-//! The background watch: it does not spin, and it records waits and ends them.
+//! The background work does not spin, records waits, and ends them.
 
 use futures_util::FutureExt;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -41,8 +41,8 @@ async fn an_unwritable_store_is_not_retried_without_a_pause() {
 async fn a_wait_follows_another_process_that_gives_up_or_removes_the_account() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
-    let visit = home.store(Role::Observer).await;
-    let other = home.accounts(&visit).await;
+    let observer = home.store(Role::Observer).await;
+    let other = home.accounts(&observer).await;
     let stale = other.bearer(home.origin()).await.unwrap();
     home.simulator.revoke_tokens();
     assert!(other.renewed(home.origin(), &stale).await.is_err());
@@ -94,11 +94,11 @@ async fn a_disconnection_ends_a_wait_under_the_accounts_old_address() {
     home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
     accounts.renewed(home.origin(), &stale).await.unwrap();
     let health = &accounts.0.parts.health;
-    let tell = || {
+    let record_waits = || {
         [home.origin(), elsewhere.base_url()]
             .map(|origin| health.account_waits(origin, wait(Cause::NotRenewed)))
     };
-    tell();
+    record_waits();
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     let record = accounts.entry_of(&key).unwrap().record.clone();
     assert_eq!(record.previous_origin.as_deref(), Some(home.origin()));

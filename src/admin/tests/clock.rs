@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// More jobs than a query for the jobs with the least time to answer would see.
+/// More jobs than the store reads if it looks for the jobs with the least time to answer.
 const FRESH: u32 = 120;
 
 #[tokio::test]

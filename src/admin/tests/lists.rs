@@ -44,9 +44,9 @@ async fn a_job_without_bodies_says_so_in_lists_and_by_id() {
     it.jobs.store.maintenance().set_budget(Budget { stored: 1, ..Budget::default() });
     it.jobs.store.maintenance().trim().await;
     let list = it.get("/api/v1/jobs").await;
-    let said = |job: &Value| (job["id"].clone(), job["bodies_dropped"].clone(), job.get("data").is_some());
-    let said: Vec<_> = list["jobs"].as_array().unwrap().iter().map(said).collect();
-    assert_eq!(said, [(json!(kept), json!(false), false), (json!(dropped), json!(true), false)]);
+    let shown = |job: &Value| (job["id"].clone(), job["bodies_dropped"].clone(), job.get("data").is_some());
+    let shown: Vec<_> = list["jobs"].as_array().unwrap().iter().map(shown).collect();
+    assert_eq!(shown, [(json!(kept), json!(false), false), (json!(dropped), json!(true), false)]);
     let job = it.get(&format!("/api/v1/jobs/{dropped}")).await;
     assert_eq!((job.get("data"), job.get("completion")), (Some(&Value::Null), Some(&Value::Null)));
     assert_eq!((&job["bodies_dropped"], &job["outcome"]), (&json!(true), &json!("handler")));

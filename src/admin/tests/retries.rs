@@ -1,4 +1,4 @@
-//! What an operator may resend. A retry is completed whatever the caller does.
+//! What an operator may resend. A retry is completed even if its caller hangs up.
 
 use super::*;
 

@@ -49,7 +49,7 @@ async fn without_a_token_pages_of_other_sites_read_nothing_but_probes_work() {
 }
 
 #[tokio::test]
-async fn wrong_tokens_are_answered_late_and_logged_in_sum_and_good_ones_at_once() {
+async fn only_wrong_tokens_are_delayed_and_their_log_lines_are_limited() {
     let it = Fixture::new(Some(TOKEN)).await;
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();

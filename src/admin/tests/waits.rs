@@ -32,8 +32,8 @@ async fn an_unfinished_job_says_what_it_waits_for_and_what_to_do() {
 
     let queued = it.jobs.make("echo", StateName::Queued).await;
     assert_eq!(waits_for(queued).await["cause"], "worker");
-    let lost = it.jobs.make("greet", StateName::Queued).await;
-    assert_eq!(waits_for(lost).await["cause"], "no_handler");
+    let without_handler = it.jobs.make("greet", StateName::Queued).await;
+    assert_eq!(waits_for(without_handler).await["cause"], "no_handler");
     let delivered = it.jobs.make("other", StateName::Delivered).await;
     assert_eq!(waits_for(delivered).await, Value::Null);
 }

@@ -1,4 +1,4 @@
-//! `config/default.toml` contains every key, with the values of the contract.
+//! `config/default.toml` contains every key, with the documented defaults.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) fn keys_of(schema: &Json) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_defaults_match_the_contract() {
+fn the_defaults_have_the_documented_values() {
     let config = load_with("").unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.public_url, None);
@@ -84,8 +84,7 @@ fn with_examples() -> String {
     let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     let text = lines.collect::<Vec<_>>().join("\n").replace("32-BYTES-IN-BASE64", key);
     // The examples of secrets are refused as placeholders.
-    let secrets =
-        ["a-long-random-text", "the-secret-key-of-before", "the-secret-key", "the-long-lived-token"];
+    let secrets = ["a-long-random-text", "the-previous-secret-key", "the-secret-key", "the-long-lived-token"];
     secrets.iter().fold(text, |text, secret| text.replace(&format!("\"{secret}\""), "\"s3cret\""))
 }
 

@@ -1,4 +1,4 @@
-//! Which connection is closed, as tables. Times are in milliseconds.
+//! Which connection is closed. Times are in milliseconds.
 
 use super::*;
 

@@ -43,7 +43,7 @@ async fn connections_that_wait_for_their_caller_give_up_their_slots() {
     ] {
         let running = Running::start_with(router.clone(), options(1, LONG_TIMEOUT)).await;
         let first = running.send(sent).await;
-        // No time limit of the listener ends before the new caller gives up.
+        // The new caller gives up long before any time limit of the listener.
         let mut second = running.send(LAST_HELLO).await;
         assert!(until_closed(&mut second).await.ends_with("hello"), "{what}");
         drop(first);

@@ -30,7 +30,7 @@ async fn a_person_with_a_link_connects_the_account_and_sees_a_page() {
 #[tokio::test]
 async fn programs_get_json_and_an_installation_at_a_known_address_needs_no_state() {
     let bench = Bench::new().await;
-    bench.is_known();
+    bench.becomes_known();
     let installed = bench.callback(&[("state", ""), ("from_widget", "1")]);
     let expected = json!({ "account_id": 7, "host": bench.host, "state": "active" });
     assert_eq!(bench.get(&installed).await, (200, expected));

@@ -45,25 +45,26 @@ fn rows() -> Vec<Row> {
         (Refusal::Stopping, 503, "stopping", "unavailable", true),
         (Refusal::Busy, 503, "busy", "unavailable", true),
     ];
-    let connect = connect
-        .into_iter()
-        .map(|(error, status, slug, outcome, again)| (Refusal::from(error), status, slug, outcome, again));
+    let connect = connect.into_iter().map(|(error, status, slug, outcome, may_retry)| {
+        (Refusal::from(error), status, slug, outcome, may_retry)
+    });
     connect.chain(others).collect()
 }
 
 async fn answered(problem: ProblemDetails) -> (u16, bool, Value) {
     let response = problem.into_response();
-    let (status, again) = (response.status().as_u16(), response.headers().contains_key("retry-after"));
+    let (status, has_retry_after) =
+        (response.status().as_u16(), response.headers().contains_key("retry-after"));
     let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
-    (status, again, serde_json::from_slice(&body).unwrap())
+    (status, has_retry_after, serde_json::from_slice(&body).unwrap())
 }
 
 #[tokio::test]
 async fn each_refusal_of_a_callback_has_its_status_type_label_and_advice() {
-    for (refusal, status, slug, outcome, again) in rows() {
+    for (refusal, status, slug, outcome, may_retry) in rows() {
         assert_eq!(refusal.kind().outcome, outcome, "{refusal:?}");
-        let (got, may_come_again, body) = answered(refusal.problem()).await;
-        assert_eq!((got, may_come_again), (status, again), "{refusal:?}");
+        let (got, has_retry_after, body) = answered(refusal.problem()).await;
+        assert_eq!((got, has_retry_after), (status, may_retry), "{refusal:?}");
         assert_eq!(body["type"], format!("urn:salesbot-bridge:problem:{slug}"));
         let detail = body["detail"].as_str().unwrap();
         assert_eq!(detail, format!("{} {}", refusal.wrong(), refusal.advice()));
@@ -82,11 +83,11 @@ async fn each_refusal_of_a_revocation_has_its_status_type_and_label() {
         (RevocationError::StillConnected.into(), 409, "still-connected", "still_connected"),
         (RevocationError::Repeated.into(), 409, "revocation-repeated", "repeated"),
         (RevocationError::Store(StoreError::Timeout).into(), 503, "not-stored", "unavailable"),
-        (RevocationRefusal::Cut, 503, "not-stored", "unavailable"),
+        (RevocationRefusal::Interrupted, 503, "not-stored", "unavailable"),
     ] {
         assert_eq!(refusal.kind().outcome, outcome, "{refusal:?}");
-        let (got, again, body) = answered(refusal.problem()).await;
-        assert_eq!((got, again), (status, status == 503), "{refusal:?}");
+        let (got, has_retry_after, body) = answered(refusal.problem()).await;
+        assert_eq!((got, has_retry_after), (status, status == 503), "{refusal:?}");
         assert_eq!(body["type"], format!("urn:salesbot-bridge:problem:{slug}"));
         assert!(!refusal.reason().is_empty());
     }

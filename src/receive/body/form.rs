@@ -39,8 +39,8 @@ pub(super) fn collect<'a>(
             "token" => return Err(BodyError::NoString("token")),
             "return_url" if path.is_empty() => request.return_url = text(&value)?.to_owned(),
             "return_url" => return Err(BodyError::NoString("return_url")),
-            // A customer's words. PHP leaves half a character where it truncates a message; answering the bot is more
-            // important.
+            // A customer's words, which PHP may have truncated within a character: answering the bot matters more than
+            // that character.
             "data" => data.insert(path, String::from_utf8_lossy(&value).into_owned())?,
             _ => {}
         }
@@ -145,7 +145,7 @@ impl Branch {
     }
 
     fn into_value(mut self) -> Value {
-        // There are no names, and as many numbers as the highest one requires, so none is missing.
+        // All keys are numbers, and there are as many as the highest one requires, so none is missing.
         if self.names == 0 && self.next == self.entries.len() {
             let items = (0..self.next).filter_map(|index| self.entries.remove(&index.to_string()));
             return Value::Array(items.map(Node::into_value).collect());

@@ -73,7 +73,7 @@ fn line(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Returns the value at the start of `rest`, and the text after the next boundary. Both use the same line endings.
 fn part_end<'a>(rest: &'a [u8], boundary: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    // An empty value may not have a line.
+    // An empty value may lack its own line.
     if let Some(after) = after_boundary(rest, boundary) {
         return Some((&[], after));
     }

@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::receive::decide::Rejection;
 
-/// A body that is too large is read and discarded, up to this multiple of the limit. If the server closed the
-/// connection while the caller is still sending, the caller would lose the response.
+/// The bridge reads and discards a body that is too large, up to this multiple of the limit. If it closed the connection
+/// while the caller is still sending, the caller would not get the response.
 const MAX_DISCARDED_FACTOR: usize = 4;
 
 /// Reads `body`. A body that arrives in one piece is not copied.

@@ -66,7 +66,7 @@ async fn the_jti_distinguishes_requests_and_the_return_url_does_not() {
 }
 
 #[tokio::test]
-async fn a_job_is_due_from_its_receipt() {
+async fn time_limits_of_a_job_count_from_its_receipt() {
     let bench = Bench::new().await;
     bench.clock.advance(Duration::from_secs(7));
     let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;

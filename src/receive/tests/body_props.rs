@@ -26,11 +26,11 @@ fn strings() -> impl Strategy<Value = Value> {
 }
 
 /// Converts like PHP: an object whose keys count from 0 is a list.
-fn as_php_has_it(value: Value) -> Value {
+fn as_php_list(value: Value) -> Value {
     match value {
         Value::Object(map) => {
             let mut map: Map<String, Value> =
-                map.into_iter().map(|(key, value)| (key, as_php_has_it(value))).collect();
+                map.into_iter().map(|(key, value)| (key, as_php_list(value))).collect();
             if (0..map.len()).all(|index| map.contains_key(&index.to_string())) {
                 let items = (0..map.len()).filter_map(|index| map.remove(&index.to_string()));
                 Value::Array(items.collect())
@@ -38,7 +38,7 @@ fn as_php_has_it(value: Value) -> Value {
                 Value::Object(map)
             }
         }
-        Value::Array(items) => Value::Array(items.into_iter().map(as_php_has_it).collect()),
+        Value::Array(items) => Value::Array(items.into_iter().map(as_php_list).collect()),
         leaf => leaf,
     }
 }
@@ -106,7 +106,7 @@ proptest! {
         let mut fields = vec!["token=t".to_owned(), "return_url=r".to_owned()];
         style.fields("data", &data, &mut fields);
         prop_assume!(fields.len() <= MAX_FORM_FIELDS);
-        prop_assert_eq!(data_of(&fields.join("&")), Ok(as_php_has_it(data)));
+        prop_assert_eq!(data_of(&fields.join("&")), Ok(as_php_list(data)));
     }
 
     #[test]

@@ -104,7 +104,7 @@ async fn a_handler_accepts_only_tokens_of_its_integrations() {
         }
     })
     .await;
-    // `main` and `twin` share a secret; the token says which of them it is for.
+    // `main` and `twin` share a secret; the token's `client_uuid` decides between them.
     for (handler, client, secret, status) in [
         ("greet", "aa-bb", "new", 200),
         ("greet", "other-id", "other", 200),

@@ -62,7 +62,7 @@ fn host() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn urls_from_random_pieces_lead_nowhere_else(pieces in prop::collection::vec(piece(), 1..9), iss in host()) {
+    fn urls_of_random_pieces_reach_only_continues_of_the_account(pieces in prop::collection::vec(piece(), 1..9), iss in host()) {
         let text = pieces.concat();
         fuzzing::return_url(text.as_bytes());
         fuzzing::return_url(format!("{text}\nhttps://{iss}").as_bytes());

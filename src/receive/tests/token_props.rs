@@ -11,7 +11,7 @@ use crate::receive::fuzzing;
 use crate::receive::token::{MAX_TOKEN_BYTES, TokenError, Unverified, Verified};
 
 fn verify(token: &str) -> Result<Verified, TokenError> {
-    Unverified::parse(token)?.verify(&signers(), None, NOW).map_err(|unfit| unfit.error)
+    Unverified::parse(token)?.verify(&signers(), None, NOW).map_err(|invalid| invalid.error)
 }
 
 /// Returns the token with the bytes between two places replaced by `text`.

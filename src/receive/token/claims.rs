@@ -9,7 +9,7 @@ use url::Url;
 
 use model::{AccountId, Entity, EntityKind, Timestamp};
 
-/// The last second of the year 9999. A later value is not a time in seconds.
+/// The last second of the year 9999. A greater value cannot be a time in seconds.
 const MAX_SECOND: f64 = 253_402_300_799.0;
 
 /// The claims that the bridge uses.

@@ -1,6 +1,6 @@
 //! The secrets that sign tokens, ready for use.
 //!
-//! Hashing the key into an HMAC costs as much as signing a short text, so it is done once per secret. A request
+//! Preparing an HMAC from its key costs as much as signing a short text, so it is done once per secret. Each request
 //! clones the prepared state.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,8 +27,8 @@ pub struct TokenSigner {
 }
 
 impl TokenSigner {
-    /// Creates the configured integration `name`, whose tokens are signed with `secret` or, while the secret is being
-    /// changed, with `previous`.
+    /// Creates the signer for the configured integration `name`. Its tokens are signed with `secret` or, while the secret
+    /// is being changed, with `previous`.
     pub fn new(
         name: &str,
         client_uuid: &str,

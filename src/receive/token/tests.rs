@@ -1,4 +1,4 @@
-//! Each trap that a token can set, and arbitrary tokens.
+//! Malicious, malformed and arbitrary tokens.
 
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -67,7 +67,7 @@ pub(in crate::receive) fn signers() -> Vec<TokenSigner> {
 
 fn verify_at(token: &str, now: Timestamp) -> Result<Verified, TokenError> {
     let public_url = "https://bridge.example.com".parse().unwrap();
-    Unverified::parse(token)?.verify(&signers(), Some(&public_url), now).map_err(|unfit| unfit.error)
+    Unverified::parse(token)?.verify(&signers(), Some(&public_url), now).map_err(|invalid| invalid.error)
 }
 
 fn verify(token: &str) -> Result<Verified, TokenError> {
