@@ -56,7 +56,7 @@ pub struct Health(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     note: Mutex<Note>,
-    /// A function and not a note, because such a wait ends as time passes.
+    /// Whether all accounts wait. A function and not a note, because such a wait ends as time passes.
     everybody: OnceLock<AskEverybody>,
     /// A wait changed.
     changed: Notify,
@@ -130,7 +130,7 @@ impl Health {
         waited
     }
 
-    /// Forgets `wait` of the account at `origin`, unless a different wait has replaced it. Returns whether it did.
+    /// Removes `wait` of the account at `origin`, unless a different wait has replaced it. Returns whether it was removed.
     pub fn forget_wait(&self, origin: &str, wait: &AccountWait) -> bool {
         let mut note = self.note();
         if note.waits.get(origin) != Some(wait) {
@@ -159,7 +159,7 @@ impl Health {
         changed.into_iter().map(|origin| (origin.clone(), note.waits.get(&origin).cloned())).collect()
     }
 
-    /// Returns changes that were not written, so that the next call takes them again.
+    /// Returns changes that could not be written, so that the next `take_changed_waits` takes them again.
     pub fn give_back_changed_waits(&self, origins: impl IntoIterator<Item = Arc<str>>) {
         self.note().changed.extend(origins);
     }
@@ -179,7 +179,7 @@ impl Health {
         needed.map(|(origin, wait)| Waiting { account: host(origin).to_owned(), why: wait.text() }).collect()
     }
 
-    /// Sets the function that tells whether all accounts wait. Only the first call has an effect.
+    /// Sets the function that reports whether all accounts wait. Only the first call has an effect.
     pub fn on_everybody(&self, ask: impl Fn() -> Option<EverybodyWaits> + Send + Sync + 'static) {
         let _there_is_one_pace = self.0.everybody.set(Box::new(ask));
     }
@@ -189,12 +189,12 @@ impl Health {
         self.0.everybody.get()?()
     }
 
-    /// Notes since when new connections to the public listener find no free slot; `None` if they do.
+    /// Notes since when new connections to the public listener find no free slot; `None` if they find one.
     pub fn callers_wait(&self, since: Option<Instant>) {
         self.note().callers_wait_since = since;
     }
 
-    /// Since when new connections to the public listener find no free slot; `None` if they do.
+    /// Since when new connections to the public listener find no free slot; `None` if they find one.
     pub fn callers_wait_since(&self) -> Option<Instant> {
         self.note().callers_wait_since
     }
