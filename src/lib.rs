@@ -25,6 +25,8 @@ mod shutdown;
 mod stage;
 mod telemetry;
 mod terminal;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod work;
 
 pub use bridge::{Bridge, Listeners};

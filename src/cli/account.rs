@@ -106,7 +106,7 @@ pub(super) fn find<'a>(
     let is_at = |one: &Listed| one.host.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(host));
     let is_number = |one: &Listed| one.account_id.is_some_and(|id| id.to_string() == wanted);
     let is_below = |one: &Listed| subdomain(one).is_some_and(|first| first.eq_ignore_ascii_case(wanted));
-    // The exact ones come first: a name may look like another account's subdomain.
+    // Exact matches come first: a name may look like another account's subdomain.
     let matchers: [&dyn Fn(&Listed) -> bool; 4] = [&is_named, &is_at, &is_number, &is_below];
     for matches in matchers {
         let through = |one: &&Listed| integration.is_none_or(|name| one.integration.as_deref() == Some(name));

@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List configured accounts, connected accounts, and accounts that deliveries wait for
+    /// List configured and connected accounts, and those that deliveries wait for
     #[command(after_help = examples::ACCOUNTS_LIST)]
     List,
     /// Print a link that connects one account by OAuth; it is valid for an hour
@@ -42,13 +42,13 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         integration: Option<String>,
         /// The site that the account's administrator signs in to; https://www.amocrm.ru for amoCRM
-        #[arg(long, value_name = "URL", default_value = "https://www.kommo.com")]
+        #[arg(long, value_name = "URL", default_value = "https://www.kommo.com", value_parser = site)]
         site: Url,
     },
     /// Connect an account that installed the integration without a link
     #[command(after_help = examples::ACCOUNTS_CONFIRM)]
     Confirm(Confirm),
-    /// Retry an account now, after you fixed the reason that its deliveries wait
+    /// Retry an account's deliveries now, after you fixed the reason that they wait
     #[command(after_help = examples::ACCOUNTS_RESUME)]
     Resume {
         /// The account, by its name in the configuration, host, subdomain or number
@@ -66,6 +66,10 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         integration: Option<String>,
     },
+}
+
+fn site(text: &str) -> Result<Url, String> {
+    text.parse().map_err(|_| "expected a URL like https://www.kommo.com or https://www.amocrm.ru".to_owned())
 }
 
 /// Runs the command. Prints the result to stdout, as one JSON object if `json` is set.
@@ -100,7 +104,7 @@ async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<CommandO
         Ok((listed, accounts.installations().await.map_err(Error::from)?))
     })
     .await?;
-    // Only the running bridge knows whether all accounts wait: the store does not hold it.
+    // Only the running bridge knows whether all accounts wait: the store does not record it.
     let ready = health::ready(config).await.unwrap_or_default();
     let all_wait = &ready["everybody_waits"];
     let now = clock.now();

@@ -86,8 +86,8 @@ fn expected(confirm: &Confirm, can_ask: bool) -> Result<Expected, String> {
         (None, true) => Ok(Expected::Any),
         (None, false) if can_ask => Ok(Expected::Ask),
         (None, false) => {
-            Err("stdin is not a terminal, so the command cannot ask whether the account is the right one: add \
-                 --account NUMBER with the account's number in Kommo, or --yes to connect whichever the host names"
+            Err("cannot ask whether the account is the right one, because stdin is not a terminal or --json is set: add \
+                 --account NUMBER with the account's number in Kommo, or --yes to connect whichever account HOST names"
                 .to_owned())
         }
     }
@@ -133,8 +133,8 @@ fn ask(host: &str, account_id: AccountId) -> bool {
 fn failure(error: &ConnectError) -> Failure {
     Failure::running(match error {
         ConnectError::Declined(account_id) => format!(
-            "the host reports account {account_id}, which was not confirmed: nothing was stored, and its code is used up; \
-             install the integration again, or use `accounts authorize`"
+            "the host reports account {account_id}, which was not confirmed: nothing was stored, and the installation's code \
+             is used up; install the integration again, or use `accounts authorize`"
         ),
         other => other.to_string(),
     })

@@ -1,4 +1,5 @@
-//! `accounts resume ACCOUNT`: lets the bridge retry an account now, after an operator fixed the reason that it waits.
+//! `accounts resume ACCOUNT`: lets the bridge retry an account's deliveries now, after an operator fixed the reason that
+//! they wait.
 //!
 //! The bridge is another process: the command writes a request into the store, and the bridge reads it within five seconds.
 //! The account's next delivery is then its probe. The other deliveries follow only if Kommo accepts the probe.
@@ -29,13 +30,13 @@ pub(super) async fn run(
     with_accounts(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
         let found = find(&listed, wanted, integration)?;
-        let Some(origin) = can_be_tried(found).map_err(Failure::running)? else {
+        let Some(origin) = origin_to_try(found).map_err(Failure::running)? else {
             return Err(Failure::running(format!(
                 "the address of {} is unknown: connect it with `accounts authorize`",
                 clean(wanted)
             )));
         };
-        // A bridge that starts tries every account anyway.
+        // A bridge tries every account when it starts.
         if runs != Some(false) {
             accounts.ask_resume(origin).await.map_err(Error::from)?;
         }
@@ -51,13 +52,13 @@ pub(super) async fn run(
 ///
 /// # Errors
 /// The account has no token. The text says why.
-fn can_be_tried(one: &Listed) -> Result<Option<&str>, String> {
+fn origin_to_try(one: &Listed) -> Result<Option<&str>, String> {
     match one.state {
         AccountState::Active => Ok(one.origin.as_deref()),
         AccountState::NeedsAuthorization | AccountState::Revoked => {
             let reason = one.reason.as_deref().unwrap_or("it has no token");
             Err(format!(
-                "cannot resume {}: {}; connect it with `accounts authorize`, and the bridge sends its deliveries",
+                "cannot resume {}: {}; connect it with `accounts authorize`, which also resumes its deliveries",
                 called(one),
                 clean(reason)
             ))
@@ -103,10 +104,10 @@ mod tests {
     #[test]
     fn an_account_without_a_token_cannot_be_resumed() {
         let one = connected("a.kommo.com", 7, "main");
-        assert_eq!(can_be_tried(&one).unwrap(), one.origin.as_deref());
+        assert_eq!(origin_to_try(&one).unwrap(), one.origin.as_deref());
         for state in [AccountState::NeedsAuthorization, AccountState::Revoked] {
             let one = Listed { state, reason: Some("Kommo said so".into()), ..one.clone() };
-            let error = can_be_tried(&one).unwrap_err();
+            let error = origin_to_try(&one).unwrap_err();
             assert!(error.contains("Kommo said so") && error.contains("accounts authorize"), "{error}");
         }
     }

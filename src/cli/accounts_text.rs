@@ -16,7 +16,9 @@ use super::text::{clean, colour, when};
 /// A list of accounts. A red state needs authorization; a yellow one is revoked, or its deliveries wait.
 pub(super) fn list(listed: &[Listed], now: Timestamp, screen: Screen) -> String {
     if listed.is_empty() {
-        return "No accounts: add accounts.NAME to the configuration, or connect one with `accounts authorize`.".to_owned();
+        return screen.fold(
+            "No accounts: add accounts.NAME to the configuration, or connect one with `accounts authorize`.",
+        );
     }
     let mut table = Table::new([
         Column::new("ACCOUNT"),
@@ -73,7 +75,10 @@ pub(super) fn installations(waiting: &[Installation], now: Timestamp) -> String 
         );
         format!("  {}\n", clean(&line))
     });
-    format!("\n\nInstallations without a link that wait for you:\n{}", lines.collect::<String>())
+    format!(
+        "\n\nInstallations without a link that wait for your confirmation:\n{}",
+        lines.collect::<String>()
+    )
 }
 
 /// The question before an account is connected.
@@ -119,17 +124,17 @@ fn token(one: &Listed, now: Timestamp) -> String {
 }
 
 fn what_to_do(one: &Listed) -> String {
-    let command = match (&one.key, &one.integration) {
-        (Some(_), Some(name)) => format!("accounts authorize --integration {name}"),
-        _ => "accounts authorize, or add accounts.NAME with its long-lived token".to_owned(),
+    let connect = match (&one.key, &one.integration) {
+        (Some(_), Some(name)) => format!("run `accounts authorize --integration {name}`"),
+        _ => "run `accounts authorize`, or add accounts.NAME with its long-lived token".to_owned(),
     };
     match (one.state, one.reason.as_deref()) {
         (AccountState::Active, _) => one.waits_for.as_ref().map(AccountWait::text).unwrap_or_default(),
-        (AccountState::NeedsAuthorization, Some(reason)) => format!("{reason}: {command}"),
-        (AccountState::NeedsAuthorization, None) => command,
+        (AccountState::NeedsAuthorization, Some(reason)) => format!("{reason}: {connect}"),
+        (AccountState::NeedsAuthorization, None) => connect,
         (AccountState::Revoked, reason) => {
             let reason = reason.unwrap_or("it was disconnected");
-            format!("{reason}, so its requests are refused; to connect it again: {command}")
+            format!("{reason}, so its requests are refused; to connect it again, {connect}")
         }
     }
 }
@@ -187,11 +192,14 @@ pub(super) fn configured(name: &str) -> String {
 
 /// The error: the account was never connected, so there is nothing to remove.
 pub(super) fn never_connected(one: &Listed) -> String {
+    let (waiting, them) = match one.waiting {
+        1 => ("1 delivery waits".to_owned(), "its job"),
+        jobs => (format!("{jobs} deliveries wait"), "their jobs"),
+    };
     format!(
-        "{} was never connected: it is listed only because {} of its deliveries wait; connect it with `accounts \
-         authorize`, or cancel them with `jobs cancel`",
+        "{} was never connected: it is listed only because {waiting} for it; connect it with `accounts authorize`, or \
+         cancel {them} with `jobs cancel`",
         clean(&account(one)),
-        one.waiting
     )
 }
 

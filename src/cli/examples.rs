@@ -1,4 +1,4 @@
-//! The examples that `--help` shows below the options of each command, and what the columns of its tables mean.
+//! The part of `--help` below the options of each command: the columns of its table, and examples.
 
 /// The program itself.
 pub(super) const PROGRAM: &str = "\
@@ -60,10 +60,10 @@ Examples:
 
 pub(super) const JOBS_LIST: &str = "\
 Columns:
-  ID          The job's id; on a terminal, first digits that no other id begins with
+  ID          The job's id; a terminal shows a prefix that no other id has
   STATE       queued      waits for a worker
               running     its handler runs
-              delivering  its answer is sent, or waits to be sent
+              delivering  its answer is being sent, or waits to be sent
               delivered   Kommo accepted the answer
               gone        no bot waits for the answer any longer
               dead        the bridge gave up; `jobs retry` sends the answer again
@@ -73,7 +73,7 @@ Columns:
   AGE         Time since the bridge received the request
   ACCOUNT     The Kommo account, by number
   TRIES       Attempts of the handler + attempts to deliver
-  OUTCOME     Whose answer the bot gets: handler, or fallback and the reason
+  OUTCOME     The bot's answer: the handler's, or the fallback with the reason
   LAST ERROR  The most recent error; `earlier:` if the job was delivered after it
   A narrow terminal omits OUTCOME, TRIES and ACCOUNT, and shortens texts.
 
@@ -115,8 +115,8 @@ Examples:
   salesbot-bridge widgets show amo_asterisk --json --show-secrets";
 
 pub(super) const WIDGETS_INSTALL: &str = "\
-A setting that is missing or invalid is named with exit status 2, and nothing is
-installed.
+If a setting is missing or invalid, the command names it, installs nothing and
+exits with status 2.
 
 Examples:
   salesbot-bridge widgets install amo_asterisk --settings asterisk.json

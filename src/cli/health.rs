@@ -24,10 +24,11 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     match probe(config).await {
         Probed::Ready => Ok(()),
         Probed::NotReady(why) => bail!("not ready: {why}"),
-        Probed::Absent(why) => bail!("{why}"),
-        Probed::Foreign => {
-            bail!("the response did not come from a bridge's admin listener: check admin.listen")
-        }
+        Probed::Absent(why) => bail!("{why}: run `serve`, or correct admin.listen"),
+        Probed::Foreign => bail!(
+            "the program at {} is not a bridge's admin listener: correct admin.listen",
+            reachable(config.admin.listen)
+        ),
     }
 }
 
@@ -71,7 +72,7 @@ fn body_of_ready(answer: &str) -> Option<serde_json::Value> {
     serde_json::from_str(body).ok()
 }
 
-/// The address to call. A wildcard address, which means all of the machine's own, becomes loopback.
+/// The address to call. A wildcard address (all addresses of this machine) becomes loopback.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

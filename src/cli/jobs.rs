@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use serde_json::{Value, json};
 
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
@@ -24,10 +24,10 @@ use super::exit::{notice, print_to};
 use super::jobs_text as text;
 use super::screen::Screen;
 
-/// The longest time that a list searches for matching jobs. Then it prints where to continue.
+/// The longest time that `list` searches for matching jobs. Then it prints where to continue.
 const SEARCH_TIME: Duration = Duration::from_secs(5);
-/// The fewest digits of an id that a terminal shows. They hold the whole time of receipt, so only a job of the same
-/// millisecond can make more of them necessary.
+/// The fewest digits of an id that a terminal shows. They contain the whole time of receipt, so only jobs received in the
+/// same millisecond need more.
 const SHORT_ID_DIGITS: usize = 12;
 
 /// The arguments of `jobs`.
@@ -45,14 +45,13 @@ enum Command {
     /// Show one job with its attempts and the reason it waits
     #[command(after_help = examples::JOBS_SHOW)]
     Show {
-        /// The job's id, or its first digits (at least 4) if no other job's id begins with them
+        /// The job's id, or a prefix of at least 4 digits that no other id has
         id: JobPrefix,
     },
     /// Retry dead and gone jobs, and send waiting ones now
-    #[command(after_help = examples::JOBS_RETRY)]
+    #[command(after_help = examples::JOBS_RETRY, group(ArgGroup::new("jobs").args(["ids", "dead"]).required(true)))]
     Retry {
-        /// Ids of jobs, or their first digits (at least 4) if no other job's id begins with them
-        #[arg(required_unless_present = "dead", conflicts_with = "dead")]
+        /// Ids of jobs, or prefixes of at least 4 digits that no other id has
         ids: Vec<JobPrefix>,
         /// Retry all dead jobs
         #[arg(long)]
@@ -60,17 +59,17 @@ enum Command {
         /// With --dead: retry only this handler's jobs
         #[arg(long, value_name = "NAME", requires = "dead", conflicts_with = "ids")]
         handler: Option<HandlerName>,
-        /// The answer to send [default: the one that was sent last]
+        /// The answer to send [default: the last one that was sent]
         #[arg(long, value_enum, conflicts_with = "dead")]
         send: Option<Send>,
-        /// Retry even if a newer job has the same return_url; the bot may take this answer for the newer job's
+        /// Retry even if a newer job has the same return_url: the bot may mistake this answer for the newer job's
         #[arg(long)]
         force: bool,
     },
     /// Cancel unfinished jobs; their bots are not continued
     #[command(after_help = examples::JOBS_CANCEL)]
     Cancel {
-        /// Ids of jobs, or their first digits (at least 4) if no other job's id begins with them
+        /// Ids of jobs, or prefixes of at least 4 digits that no other id has
         #[arg(required = true)]
         ids: Vec<JobPrefix>,
     },
@@ -99,23 +98,27 @@ struct List {
     /// List only jobs whose bot gets the handler's answer (`handler`) or the fallback (`fallback`)
     #[arg(long)]
     outcome: Option<OutcomeName>,
-    /// List only jobs of this lead or account (a number), jobs whose id begins with this text, and jobs whose
-    /// return_url, data or last error contains it
+    /// List only jobs whose lead, contact, customer or account has this number, whose id begins with this text, or
+    /// whose return_url, data or last error contains it
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
-    /// The most jobs to list, 1 to 500
+    /// The maximum number of jobs to list, 1 to 500
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
     limit: u32,
-    /// Continue after this job, where the previous list ended: its `next_cursor`
-    #[arg(long, value_name = "ID")]
+    /// Continue after the job with this id: the `next_cursor` of the previous list
+    #[arg(long, value_name = "ID", value_parser = cursor)]
     cursor: Option<JobId>,
+}
+
+fn cursor(text: &str) -> Result<JobId, String> {
+    text.parse().map_err(|_| "expected a whole job id of 32 hex digits".to_owned())
 }
 
 /// Runs the command. Prints the result to stdout, as one JSON object if `json` is set.
 ///
 /// # Errors
-/// The store cannot be opened, read or written; or some jobs cannot be retried or cancelled, in which case the others are.
+/// The store cannot be opened, read or written; or some jobs cannot be retried or cancelled (the others are).
 pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: bool) -> anyhow::Result<()> {
     let clock = Clock::system();
     let store = Store::open(&config.store.url, Role::Observer, clock.clone()).await?;

@@ -20,13 +20,13 @@ const NAME_WIDTH: usize = 14;
 const DROPPED: &str = "data and completion were deleted to free space (budget.stored, store.body_retention)";
 
 /// The note below a search that found nothing.
-pub(super) const NO_JOB_FOUND: &str = "A request that was refused or came to a wrong path has no job: the log of `serve` \
-    names each one with the reason";
+pub(super) const NO_JOB_FOUND: &str =
+    "A request has no job if it was refused or came to a wrong path: the log of `serve` says why";
 
 /// A list of jobs. Each comes with the id to show, whole or shortened.
 pub(super) fn list(jobs: &[(String, JobSummary)], now: Timestamp, screen: Screen) -> String {
     if jobs.is_empty() {
-        return "No such jobs.\n".to_owned();
+        return "No matching jobs.\n".to_owned();
     }
     let mut table = Table::new([
         Column::new("ID"),
@@ -216,6 +216,7 @@ pub(super) fn changed(jobs: &[JobRecord]) -> String {
 /// How many dead jobs `jobs retry --dead` retried.
 pub(super) fn retried(done: RetriedDead) -> String {
     let retried = match done.retried {
+        0 => "No dead job was retried\n".to_owned(),
         1 => "1 dead job is being delivered again\n".to_owned(),
         jobs => format!("{jobs} dead jobs are being delivered again\n"),
     };
@@ -270,7 +271,7 @@ mod tests {
         assert!(text.contains("ACCOUNT  TRIES  OUTCOME  LAST ERROR") && text.contains('…'), "{text}");
         let text = list(&jobs, now, Screen::FILE);
         assert!(text.contains(error) && text.lines().count() == 3, "{text}");
-        assert_eq!(list(&[], now, Screen::FILE), "No such jobs.\n");
+        assert_eq!(list(&[], now, Screen::FILE), "No matching jobs.\n");
     }
 
     #[test]

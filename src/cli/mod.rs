@@ -63,7 +63,7 @@ struct Cli {
     /// Print results as JSON
     #[arg(long, global = true, help_heading = GLOBAL_OPTIONS)]
     json: bool,
-    /// Log more of `serve` and `demo`: -v logs debug messages, -vv everything
+    /// Log more in `serve` and `demo`: -v logs debug messages, -vv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL_OPTIONS)]
     verbose: u8,
     #[command(subcommand)]
@@ -78,7 +78,7 @@ enum Command {
     /// Run the bridge until SIGTERM or SIGINT
     #[command(after_help = examples::SERVE)]
     Serve,
-    /// Run the whole loop on this machine, without any setup
+    /// Run a bridge and a simulated Kommo on this machine, without any setup
     #[cfg(feature = "tools")]
     #[command(after_help = examples::DEMO)]
     Demo(demo::Args),
@@ -89,7 +89,7 @@ enum Command {
     #[cfg(feature = "tools")]
     #[command(after_help = examples::BENCH)]
     Bench(bench::Args),
-    /// Check or show the configuration
+    /// Check or show the configuration, or print its schema
     #[command(subcommand, after_help = examples::CONFIG)]
     Config(config::Command),
     /// List, show, retry or cancel jobs
@@ -108,7 +108,7 @@ enum Command {
     /// Check configuration, store, clock, accounts and reachability, and suggest fixes
     #[command(after_help = examples::DOCTOR)]
     Doctor,
-    /// Ask the running bridge whether it is ready (for health checks of containers)
+    /// Ask the running bridge whether it is ready (for container health checks)
     #[command(hide = true, after_help = examples::HEALTH)]
     Health,
     /// Run a widget's script for `simulate`
@@ -136,7 +136,7 @@ enum Command {
 /// }
 /// ```
 ///
-/// The program is called like its executable. [`Program`] gives it a name and a version.
+/// The program has the name of its executable, and no version of its own. Use [`Program`] to set both.
 pub fn main(register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
     Program::of_executable().main(register)
 }

@@ -1,4 +1,4 @@
-//! The program around the commands: what `--version`, `--help`, errors and the log call it.
+//! The name and version of the program, as `--version`, `--help`, errors and the log show them.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use super::{Cli, exit};
 /// The name of this package, and of the program that has only the built-in handlers.
 const BRIDGE: &str = env!("CARGO_PKG_NAME");
 
-/// A program with handlers of its own, and with every command of the bridge.
+/// A program that adds handlers to the bridge and has all of the bridge's commands.
 ///
 /// ```no_run
 /// # use salesbot_bridge::prelude::*;
@@ -42,30 +42,30 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program with this name and version. `env!("CARGO_PKG_NAME")` and `env!("CARGO_PKG_VERSION")` are those of the
-    /// package that contains the call.
+    /// Creates a program with this name and version. `env!("CARGO_PKG_NAME")` and `env!("CARGO_PKG_VERSION")` are those of the
+    /// package that contains this call.
     pub const fn new(name: &'static str, version: &'static str) -> Self {
         Self { name, version: Some(version) }
     }
 
-    /// A program with the name of its executable. Its version is not known.
+    /// Creates a program with the name of its executable and an unknown version.
     pub(super) fn of_executable() -> Self {
-        let called = std::env::args_os().next().unwrap_or_default();
-        Self::called(Path::new(&called).file_name().and_then(|name| name.to_str()).unwrap_or(BRIDGE))
+        let path = std::env::args_os().next().unwrap_or_default();
+        Self::named(Path::new(&path).file_name().and_then(|name| name.to_str()).unwrap_or(BRIDGE))
     }
 
-    fn called(name: &str) -> Self {
+    fn named(name: &str) -> Self {
         if name == BRIDGE {
             return Self::new(BRIDGE, env!("CARGO_PKG_VERSION"));
         }
-        // Clap wants texts that live as long as the process. There is one such name in a process.
+        // Clap needs a `'static` name. The leak is small: a process has only one name.
         Self { name: name.to_owned().leak(), version: None }
     }
 
     /// Runs the command that the arguments name. `register` adds the program's handlers to the bridge.
     ///
     /// The exit status is 0 on success, 1 on a failure while running, and 2 on wrong usage or configuration. Wrong usage,
-    /// `--help` and `--version` end the process without a return.
+    /// `--help` and `--version` end the process without returning.
     pub fn main(self, register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
         exit::name_program(self.name);
         let mut command = self.command();
@@ -74,7 +74,7 @@ impl Program {
         super::execute(cli, |bridge| register(bridge).program(self.version_of()))
     }
 
-    /// What the first line of the log says.
+    /// The name and version for the first line of the log.
     fn version_of(self) -> ProgramVersion {
         ProgramVersion { name: self.name, version: self.version }
     }
@@ -86,7 +86,7 @@ impl Program {
         command
     }
 
-    /// What `--version` prints behind the name.
+    /// The text that `--version` prints after the name.
     fn version_text(self) -> String {
         let bridge = env!("CARGO_PKG_VERSION");
         match self.version {
@@ -97,7 +97,7 @@ impl Program {
     }
 }
 
-/// Lets the examples of each command call the program by its name.
+/// Puts the program's name into the examples of every command.
 fn name_in_examples(command: &mut Command, name: &str) {
     let called = |examples: String| examples.replace(&format!("  {BRIDGE} "), &format!("  {name} "));
     if let Some(examples) = command.get_after_help().map(ToString::to_string) {
@@ -121,8 +121,8 @@ mod tests {
         let bridge = env!("CARGO_PKG_VERSION");
         for (program, expected) in [
             (Program::new("greeter", "1.2.0"), format!("greeter 1.2.0 (salesbot-bridge {bridge})\n")),
-            (Program::called("greeter"), format!("greeter (salesbot-bridge {bridge})\n")),
-            (Program::called("salesbot-bridge"), format!("salesbot-bridge {bridge}\n")),
+            (Program::named("greeter"), format!("greeter (salesbot-bridge {bridge})\n")),
+            (Program::named("salesbot-bridge"), format!("salesbot-bridge {bridge}\n")),
             (Program::new("salesbot-bridge", bridge), format!("salesbot-bridge {bridge}\n")),
         ] {
             assert_eq!(version(program), expected);

@@ -1,4 +1,4 @@
-//! A progress bar on a separate thread. A paused terminal blocks the thread that draws on it, which must not be the event
+//! A progress bar on a separate thread: a paused terminal blocks the thread that draws on it, and must not block the event
 //! loop.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! The settings to install a widget with, from a file and from the command line.
+//! The settings for `widgets install`, from a file and from the command line.
 //!
 //! Errors name the place, never the value: it may be a password.
 
@@ -18,7 +18,7 @@ pub struct Args {
     /// The file with the settings: TOML if its name ends in .toml, else JSON; `-` reads JSON from stdin
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// One setting, which overrides the file; repeatable. The key of a setting per user contains the user's id:
+    /// One setting, which overrides the file; repeatable. If each user has a value, the key contains the user's id:
     /// phones.504141=1039, agents.504141.login=me. Other users of this machine can see command lines, so put
     /// passwords into the file
     #[arg(long, value_name = "KEY=VALUE")]

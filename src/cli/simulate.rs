@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio_util::sync::CancellationToken;
@@ -26,24 +26,32 @@ use super::simulate_text::Printed;
 #[command(after_help = after_help())]
 pub struct Args {
     /// The address and port to listen on; port 0 chooses a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090", value_parser = address)]
     pub listen: SocketAddr,
-    /// The URL of the bridge: the printed configuration listens there. With https, a proxy must forward that URL to
-    /// 127.0.0.1:8080
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    /// The URL of the bridge, which listens there with the printed configuration. With https, a proxy must forward that
+    /// URL to 127.0.0.1:8080
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = bridge_url)]
     pub bridge: Url,
-    /// Print the account with a long-lived token, so that it needs no authorization
+    /// Include the account and its long-lived token in the configuration, so that it needs no authorization
     #[arg(long)]
     pub long_lived: bool,
     /// The language of the account's error messages: en, or ru as in amoCRM
     #[arg(long, value_name = "CODE", default_value = "en")]
     pub language: Language,
-    /// The most API calls per second; more get a 429 [default: no limit; Kommo's is 7]
+    /// The maximum number of API calls per second; further calls get a 429 [default: no limit; Kommo's is 7]
     #[arg(long, value_name = "N")]
     pub rate_limit: Option<u32>,
     /// The duration of each API call, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub latency_ms: u64,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an IP address and a port, like 127.0.0.1:8090".to_owned())
+}
+
+fn bridge_url(text: &str) -> Result<Url, String> {
+    text.parse().map_err(|_| "expected scheme, host and port, like http://127.0.0.1:8080".to_owned())
 }
 
 /// The part of `--help` after the options.
@@ -68,8 +76,8 @@ fn after_help() -> String {
 /// TOML, or as one JSON object if `json` is set.
 ///
 /// # Errors
-/// `--bridge` is wrong, the address cannot be bound, stdout cannot be written, or the system gives no signals or random
-/// bytes.
+/// `--bridge` is wrong, the address cannot be bound, stdout cannot be written, or signals or random bytes are not
+/// available.
 pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
     let stop = stop_signal().context("cannot listen for signals")?;
     let listen = args.listen;
@@ -84,9 +92,9 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
         script_program: std::env::current_exe().ok(),
         ..Options::default()
     };
-    let simulator = Simulator::start(options)
-        .await
-        .with_context(|| format!("cannot listen on {listen}: choose another address with --listen"))?;
+    let simulator = Simulator::start(options).await.map_err(|error| {
+        anyhow!("cannot listen on {listen}: {error}; choose another address with --listen")
+    })?;
     let mut key = [0; 32];
     getrandom::fill(&mut key).context("cannot get random bytes for store.encryption_key")?;
     let printed = Printed {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use url::{Host, Url};
 
-/// The ports for the admin listener, the default first. Bridge and simulator use two at most, so one of three is free.
+/// The ports for the admin listener, the default first. Bridge and simulator use at most two of them.
 const ADMIN_PORTS: [u16; 3] = [9090, 9091, 9092];
 /// The port of the default `server.listen`.
 const DEFAULT_PORT: u16 = 8080;
@@ -30,8 +30,8 @@ impl BridgeAt {
     pub(super) fn new(url: &Url, simulator: SocketAddr) -> Result<Self, String> {
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         let port = url.port_or_known_default().filter(|port| *port != 0);
-        let nameless = url.username().is_empty() && url.password().is_none();
-        let (Some(port), Some(host), true) = (port, url.host(), bare && nameless) else {
+        let no_user = url.username().is_empty() && url.password().is_none();
+        let (Some(port), Some(host), true) = (port, url.host(), bare && no_user) else {
             return Err(
                 "--bridge must consist of scheme, host and port, like http://127.0.0.1:8080".to_owned()
             );

@@ -37,7 +37,7 @@ impl Printed<'_> {
 # This file is a bridge.toml for it. Follow these steps in order:
 #
 {steps}#
-# To start a bot without a widget, whose first continue meets a fault:
+# To start a bot without a widget, and to let its first continue meet a fault:
 #    {curl}
 #
 # For all requests that the simulator accepts, and the names of all faults: curl {base_url}/simulator/

@@ -21,7 +21,7 @@ pub(super) struct Table<const N: usize> {
     rows: Vec<[Cell; N]>,
 }
 
-/// A column: its title, and how it yields if there is little room.
+/// A column: its title, and what happens to it on a narrow terminal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
     title: &'static str,
@@ -37,25 +37,25 @@ impl Column {
         Self { title, right: false, below: false, spare: None, least: None }
     }
 
-    /// Aligned to the right, as numbers are.
+    /// Aligns the column to the right, for numbers.
     pub(super) const fn right(mut self) -> Self {
         self.right = true;
         self
     }
 
-    /// Omitted if there is no room for it. The column with the greatest `rank` goes first.
+    /// Omits the column if there is no room for it. The column with the greatest `rank` goes first.
     pub(super) const fn spare(mut self, rank: u8) -> Self {
         self.spare = Some(rank);
         self
     }
 
-    /// Cut if there is no room for it, to no fewer than `least` characters' width.
+    /// Cuts long texts if there is no room for them, but leaves at least `least` characters' width.
     pub(super) const fn cut(mut self, least: usize) -> Self {
         self.least = Some(least);
         self
     }
 
-    /// If there is no room for it, its text follows each row on separate lines.
+    /// If there is no room for the column, prints its text below each row.
     pub(super) const fn below(mut self) -> Self {
         self.below = true;
         self
@@ -70,7 +70,7 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// A cell with this text and style.
+    /// Creates a cell with this text and style.
     pub(super) fn styled(text: impl Into<String>, style: Style) -> Self {
         Self { text: text.into(), style }
     }
@@ -89,7 +89,7 @@ impl From<&str> for Cell {
 }
 
 impl<const N: usize> Table<N> {
-    /// A table without rows.
+    /// Creates a table without rows.
     pub(super) const fn new(columns: [Column; N]) -> Self {
         Self { columns, rows: Vec::new() }
     }

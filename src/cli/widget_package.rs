@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::ArgGroup;
 
 use crate::config::Config;
 use model::HandlerName;
@@ -21,9 +22,10 @@ const MAX_LOGO_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The arguments of `widget-package`: the widget, and the file to write.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("called").args(["url", "handler"]).required(true)))]
 pub struct Args {
     /// The URL that the block calls: https://HOST/widget_request/HANDLER
-    #[arg(long, required_unless_present = "handler", conflicts_with = "handler")]
+    #[arg(long)]
     url: Option<String>,
     /// The handler that the block calls, at server.public_url of the configuration
     #[arg(long, value_name = "NAME")]

@@ -39,7 +39,7 @@ enum Command {
     /// Install a widget, after checking its settings
     #[command(after_help = examples::WIDGETS_INSTALL)]
     Install(Install),
-    /// Uninstall a widget, without asking
+    /// Uninstall a widget, without confirmation
     #[command(after_help = examples::WIDGETS_UNINSTALL)]
     Uninstall(Uninstall),
 }
@@ -55,7 +55,7 @@ struct List {
     /// The page to list, from 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     page: u32,
-    /// The most widgets on a page, 1 to 250 [default: 50, or 250 with --all or --installed]
+    /// The maximum number of widgets on a page, 1 to 250 [default: 50, or 250 with --all or --installed]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_WIDGETS)))]
     limit: Option<u32>,
     /// Print settings unmasked, including passwords

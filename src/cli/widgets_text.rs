@@ -29,7 +29,7 @@ pub(super) fn list(widgets: &[Widget], next_page: Option<u32>, screen: Screen) -
             clean(&mandatory.join(", ")).into(),
         ]);
     }
-    let rows = if widgets.is_empty() { "No such widgets.".to_owned() } else { table.render(screen) };
+    let rows = if widgets.is_empty() { "No matching widgets.".to_owned() } else { table.render(screen) };
     let more = next_page.map(|page| format!("There are more widgets: add --page {page}, or --all\n"));
     format!("{rows}\n{}", more.unwrap_or_default())
 }
@@ -138,7 +138,7 @@ mod tests {
         {
             assert!(text.contains(part), "{part} in\n{text}");
         }
-        assert_eq!(list(&[], None, Screen::FILE), "No such widgets.\n");
+        assert_eq!(list(&[], None, Screen::FILE), "No matching widgets.\n");
     }
 
     #[test]

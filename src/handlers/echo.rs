@@ -30,38 +30,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use kommo::ClientFactory;
-    use model::clock::Clock;
-    use model::{AccountId, BotType, JobId, Timestamp};
+    use crate::testing::{AssertAnswer, TestContext, run};
 
-    async fn echoed(data: Value) -> Value {
-        let now = Timestamp::default();
-        let request = Request {
-            data,
-            account_id: AccountId(1),
-            account_url: "https://a.kommo.com".into(),
-            entity: None,
-            bot_type: BotType::Salesbot,
-            bot_id: 1,
-            received_at: now,
-        };
-        let context = Context {
-            job_id: JobId::new(now, 0),
-            attempt: 1,
-            deadline: now,
-            remaining: std::time::Duration::ZERO,
-            cancelled: tokio_util::sync::CancellationToken::new(),
-            kommo: ClientFactory::offline(Clock::system()).client_at("https://a.kommo.com"),
-        };
-        let completion = Echo.handle(request, context).await.unwrap().check().unwrap();
-        serde_json::from_str::<Value>(completion.as_json()).unwrap()["data"].clone()
+    async fn assert_echo(data: Value, expected: Value) {
+        let completion = run(&Echo, data, TestContext::new()).await.unwrap();
+        completion.assert_all_data(expected).assert_no_instructions();
     }
 
     #[tokio::test]
     async fn sends_the_data_back() {
-        assert_eq!(echoed(json!({"a": {"b": "c"}})).await, json!({"status": "success", "a": {"b": "c"}}));
-        assert_eq!(echoed(json!({"status": "mine"})).await, json!({"status": "mine"}));
-        assert_eq!(echoed(json!(null)).await, json!({"status": "success"}));
-        assert_eq!(echoed(json!("x")).await, json!({"status": "success", "data": "x"}));
+        assert_echo(json!({ "a": { "b": "c" } }), json!({ "status": "success", "a": { "b": "c" } })).await;
+        assert_echo(json!({ "status": "mine" }), json!({ "status": "mine" })).await;
+        assert_echo(json!(null), json!({ "status": "success" })).await;
+        assert_echo(json!("x"), json!({ "status": "success", "data": "x" })).await;
     }
 }

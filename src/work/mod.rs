@@ -30,6 +30,8 @@ use store::{Slot, Store, StoreError};
 use decide::AttemptOutcome;
 
 pub use registry::Registry;
+#[cfg(any(test, feature = "testing"))]
+pub use registry::{ReceivedAt, decode_and_handle, request_with};
 pub use threads::HandlerThreads;
 
 /// How long a stop waits for jobs to be handed back, which takes one commit.

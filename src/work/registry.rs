@@ -30,7 +30,7 @@ pub(super) trait AnyHandler: Send + Sync {
 
 /// When a request came in, by the calendar.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ReceivedAt(pub(super) model::Timestamp);
+pub struct ReceivedAt(pub model::Timestamp);
 
 impl<H: Handler> AnyHandler for H {
     fn run<'a>(
@@ -39,19 +39,31 @@ impl<H: Handler> AnyHandler for H {
         received: ReceivedAt,
         context: Context,
     ) -> HandlerFuture<'a> {
-        Box::pin(async move {
-            let data = decode(&request.data)?;
-            let request = Request {
-                data,
-                account_id: request.account_id,
-                account_url: request.return_url.origin().to_owned(),
-                entity: request.entity,
-                bot_type: request.return_url.bot_type(),
-                bot_id: request.return_url.bot_id(),
-                received_at: received.0,
-            };
-            self.handle(request, context).await
-        })
+        Box::pin(decode_and_handle(self, request, received, context))
+    }
+}
+
+/// Decodes the data of `request` and lets `handler` handle it: one attempt, in the bridge and in the test of a handler.
+pub async fn decode_and_handle<H: Handler>(
+    handler: &H,
+    request: &WidgetRequest,
+    received: ReceivedAt,
+    context: Context,
+) -> Result<Completion, HandlerError> {
+    let data = decode(&request.data)?;
+    handler.handle(request_with(data, request, received), context).await
+}
+
+/// The request as its handler gets it, with `data` in place of the JSON.
+pub fn request_with<T>(data: T, request: &WidgetRequest, received: ReceivedAt) -> Request<T> {
+    Request {
+        data,
+        account_id: request.account_id,
+        account_url: request.return_url.origin().to_owned(),
+        entity: request.entity,
+        bot_type: request.return_url.bot_type(),
+        bot_id: request.return_url.bot_id(),
+        received_at: received.0,
     }
 }
 

@@ -13,6 +13,7 @@ mod handlers;
 mod hostile_handlers;
 mod hostile_kommo;
 mod hostile_values;
+mod kit;
 mod kommo;
 mod oauth;
 mod pace;

@@ -160,7 +160,7 @@ async fn a_429_pauses_its_account_for_as_long_as_kommo_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_without_a_bearer_waits_until_it_has_one() {
     let (kommo, unknown) = (kommo().await, account(2).await);
-    let bridge = Setup::with(&[&kommo, &unknown]).without("accounts", "kommo2").start().await.leaves_jobs();
+    let bridge = Setup::with(&[&kommo, &unknown]).without_token(&unknown).start().await.leaves_jobs();
     let bot = bot(&unknown);
     let id = bridge.ask(&bot, "echo").await;
     let why = bridge.waiting(host(&unknown)).await;

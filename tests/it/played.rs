@@ -1,29 +1,29 @@
-//! The simulated Kommo: accounts and bots for most tests.
+//! Kommo, played: accounts and bots as most tests want them.
 
 use std::time::Duration;
 
-use salesbot_bridge::{Clock, ManualClock};
+use salesbot_bridge::testing::TestKommo;
 use serde_json::json;
-use simulator::{Bot, Call, Continue, Fault, Language, Options, Plan, Simulator};
+use simulator::{Bot, Call, Fault, Language, Options, Plan, Simulator};
 
 use crate::bridge::{TEST_TIMEOUT, TestBridge};
 
+pub use salesbot_bridge::testing::{continued, manual_clock};
+
 /// One account.
-pub async fn kommo() -> Simulator {
+pub async fn kommo() -> TestKommo {
     account(1).await
 }
 
 /// The account with this number. All accounts share the integration.
-pub async fn account(number: u32) -> Simulator {
+pub async fn account(number: u32) -> TestKommo {
     playing(Options::numbered(number)).await
 }
 
 /// An account with these options. Its bots wait longer than Kommo's, so that a busy machine does not fail tests that do
 /// not measure the time of an answer. Its texts are Russian, so that a bridge that depends on a title would fail.
-pub async fn playing(options: Options) -> Simulator {
-    Simulator::start(Options { answer_timeout: TEST_TIMEOUT, language: Language::Russian, ..options })
-        .await
-        .unwrap()
+pub async fn playing(options: Options) -> TestKommo {
+    TestKommo::with(Options { answer_timeout: TEST_TIMEOUT, language: Language::Russian, ..options }).await
 }
 
 pub fn plan() -> Plan {
@@ -40,13 +40,6 @@ pub fn with_faults(kommo: &Simulator, faults: impl IntoIterator<Item = Fault>) -
     kommo.bot(plan().faults(faults))
 }
 
-/// Waits, with a timeout, until the bot is continued.
-pub async fn continued(bot: &Bot) -> Continue {
-    tokio::time::timeout(TEST_TIMEOUT, bot.continued())
-        .await
-        .unwrap_or_else(|_| panic!("the bot is still waiting: {:#?}", bot.report()))
-}
-
 /// Waits until one more bot of this account is continued. By then everything that was due before has had its turn, so a
 /// test can claim that something did not happen.
 pub async fn one_more_continued(bridge: &TestBridge, kommo: &Simulator) {
@@ -55,17 +48,12 @@ pub async fn one_more_continued(bridge: &TestBridge, kommo: &Simulator) {
     continued(&bot).await;
 }
 
-/// All calls that tried to continue this bot.
+/// The continues that were tried for this bot.
 pub fn calls_for(kommo: &Simulator, bot: &Bot) -> Vec<Call> {
     kommo.calls().into_iter().filter(|call| call.bot == Some(bot.id())).collect()
 }
 
-/// The times between consecutive calls.
+/// The times between one call and the next.
 pub fn gaps(calls: &[Call]) -> Vec<Duration> {
     calls.windows(2).map(|pair| pair[1].instant - pair[0].instant).collect()
-}
-
-/// A manual clock that starts at the machine's time, which the tokens' times refer to.
-pub fn manual_clock() -> ManualClock {
-    ManualClock::new(Clock::system().now())
 }

@@ -122,7 +122,7 @@ async fn the_greeter_example_works() {
 async fn no_log_line_contains_a_token_a_secret_or_a_customers_words() {
     let (kommo, other) = (kommo().await, crate::played::account(2).await);
     let setup = Setup::with(&[&kommo, &other])
-        .without("accounts", "kommo2")
+        .without_token(&other)
         .config("log.filter = \"trace\"\ndelivery.request_timeout = \"300ms\"");
     let process = Process::start(serve(), &["serve"], setup).await;
     let url = process.url("echo");

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use salesbot_bridge::testing::{self, AssertAnswer, AssertError, TestContext, run};
 use salesbot_bridge::{Completion, Context, Handler, HandlerError, ManualClock, Request, Show};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use simulator::{Bot, Plan, Simulator};
+use simulator::{Bot, Simulator};
 
 use crate::bridge::TestBridge;
 use crate::handlers::{Does, held};
@@ -150,22 +151,17 @@ async fn bots_get_their_answers_after_a_short_outage_of_the_backend() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_default_fallback_reports_a_failure_to_the_bot() {
-    let kommo = kommo().await;
     let fails = Does(|_, _| async { Err(HandlerError::fail("no")) });
-    let bridge = Setup::with(&[&kommo]).handler("fails", fails).start().await;
-    let (bot, id) = asked(&bridge, &kommo, "fails").await;
-    let continued = continued(&bot).await;
-    assert_eq!((continued.data, continued.execute_handlers), (json!({ "status": "fail" }), None));
-    bridge.in_state(&id, "delivered").await;
+    let bridge = testing::TestBridge::start(|bridge| bridge.handler("fails", fails)).await;
+    let answer = bridge.answer_to("fails", json!({})).await;
+    answer.assert_body(json!({ "data": { "status": "fail" } }));
+    bridge.settled().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decoding_error_does_not_quote_the_customer() {
-    let kommo = kommo().await;
-    let bridge = Setup::with(&[&kommo]).handler("strict", Strict).start().await;
-    let bot = kommo.bot(Plan::with_data(json!({ "lead": "a customer's words" })));
-    let id = bridge.ask(&bot, "strict").await;
-    let error = bridge.in_state(&id, "delivered").await["last_error"].as_str().unwrap().to_owned();
+    let data = json!({ "lead": "a customer's words" });
+    let error = run(&Strict, data, TestContext::new()).await.unwrap_err().assert_fail().to_string();
     assert!(error.contains("data.lead") && error.contains("u32") && !error.contains("customer"), "{error}");
 }
 

@@ -143,7 +143,7 @@ async fn health_exits_with_0_only_if_the_bridge_is_ready() {
     let serve = home.serve();
     health(serve.admin).expect(0);
     let public = health(serve.public).expect(1);
-    assert!(public.err.contains("check admin.listen"), "{}", public.err);
+    assert!(public.err.contains("correct admin.listen"), "{}", public.err);
     let admin = serve.admin;
     serve.stop();
     let stopped = health(admin).expect(1);

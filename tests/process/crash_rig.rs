@@ -35,7 +35,7 @@ fn the_same_seed_gives_the_same_plan() {
 }
 
 #[tokio::test]
-async fn a_repeated_continue_is_explained_by_a_kill_or_a_lost_response_or_unexplained() {
+async fn repeated_continues_are_counted_by_their_cause() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let bot = simulator.bot(Plan::default());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

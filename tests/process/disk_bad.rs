@@ -17,23 +17,23 @@ use crate::process::{Ended, run};
 use crate::rig::store_files;
 
 /// A store with waiting acknowledged jobs, after its bridge was stopped or killed.
-struct Left {
+struct StoppedStore {
     simulator: Simulator,
     home: Home,
     file: PathBuf,
     waiting: Vec<Bot>,
 }
 
-impl Left {
-    async fn by_a_stop() -> Self {
-        Self::by(true).await
+impl StoppedStore {
+    async fn after_stop() -> Self {
+        Self::after(true).await
     }
 
-    async fn by_a_kill() -> Self {
-        Self::by(false).await
+    async fn after_kill() -> Self {
+        Self::after(false).await
     }
 
-    async fn by(stop: bool) -> Self {
+    async fn after(stop: bool) -> Self {
         let simulator = Simulator::start(Options::default()).await.unwrap();
         simulator.set_outage(Some(Fault::Status(503)));
         let home = Home::new(&simulator, "");
@@ -123,79 +123,79 @@ async fn execute(file: &Path, sql: &'static str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_header_is_refused_and_a_restored_file_recovers() {
-    let left = Left::by_a_stop().await;
-    let good = fs::read(&left.file).unwrap();
+    let stopped = StoppedStore::after_stop().await;
+    let good = fs::read(&stopped.file).unwrap();
     let mut bad = good.clone();
     noise(&mut bad[..100]);
-    fs::write(&left.file, bad).unwrap();
-    let ended = left.refused(2);
+    fs::write(&stopped.file, bad).unwrap();
+    let ended = stopped.refused(2);
     assert!(ended.err.contains("not a database") && ended.err.contains("backup"), "{}", ended.err);
-    left.recovers_with(&good).await;
+    stopped.recovers_with(&good).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damaged_pages_are_refused_and_a_restored_file_recovers() {
-    let left = Left::by_a_stop().await;
-    let good = fs::read(&left.file).unwrap();
+    let stopped = StoppedStore::after_stop().await;
+    let good = fs::read(&stopped.file).unwrap();
     let mut bad = good.clone();
     noise(&mut bad[4_096..]);
-    fs::write(&left.file, bad).unwrap();
-    let ended = left.refused(1);
+    fs::write(&stopped.file, bad).unwrap();
+    let ended = stopped.refused(1);
     assert!(ended.err.contains("damaged") && ended.err.contains("backup"), "{}", ended.err);
-    left.recovers_with(&good).await;
+    stopped.recovers_with(&good).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_truncated_file_is_refused_and_a_restored_file_recovers() {
-    let left = Left::by_a_stop().await;
-    let good = fs::read(&left.file).unwrap();
-    fs::write(&left.file, &good[..8_192]).unwrap();
-    let ended = left.refused(1);
+    let stopped = StoppedStore::after_stop().await;
+    let good = fs::read(&stopped.file).unwrap();
+    fs::write(&stopped.file, &good[..8_192]).unwrap();
+    let ended = stopped.refused(1);
     assert!(ended.err.contains("damaged") && ended.err.contains("backup"), "{}", ended.err);
-    left.recovers_with(&good).await;
+    stopped.recovers_with(&good).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_log_loses_no_job_from_before_the_damage() {
-    let left = Left::by_a_kill().await;
-    let log = left.home.path("bridge.db-wal");
+    let stopped = StoppedStore::after_kill().await;
+    let log = stopped.home.path("bridge.db-wal");
     let mut bytes = fs::read(&log).unwrap();
-    let whole = store_files::read(&left.file, true).await.jobs;
+    let whole = store_files::read(&stopped.file, true).await.jobs;
     let middle = bytes.len() / 2;
     noise(&mut bytes[middle..]);
     fs::write(&log, bytes).unwrap();
-    let kept = store_files::read(&left.file, true).await;
+    let kept = store_files::read(&stopped.file, true).await;
     assert_eq!(kept.wrong, Vec::<String>::new());
     assert!(kept.jobs.len() < whole.len() && kept.jobs.iter().all(|job| whole.contains(job)));
 
-    left.simulator.set_outage(None);
-    let serve = left.home.serve();
+    stopped.simulator.set_outage(None);
+    let serve = stopped.home.serve();
     serve.settled().await;
     assert_eq!(serve.count("delivered").await, kept.jobs.len() as u64);
     // The bots with lost jobs can call again.
-    for bot in &left.waiting {
+    for bot in &stopped.waiting {
         assert_eq!(bot.call(&serve.url("echo")).await.unwrap().status, 200);
         bot.continued().await;
         assert_eq!(bot.report().continued, 1);
     }
     serve.settled().await;
-    assert_eq!(serve.count("delivered").await, left.waiting.len() as u64);
+    assert_eq!(serve.count("delivered").await, stopped.waiting.len() as u64);
     serve.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_of_a_newer_version_is_refused_unchanged() {
-    let left = Left::by_a_stop().await;
-    let good = fs::read(&left.file).unwrap();
+    let stopped = StoppedStore::after_stop().await;
+    let good = fs::read(&stopped.file).unwrap();
     execute(
-        &left.file,
+        &stopped.file,
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
          VALUES (9001, 'from the future', 1, x'00', 0)",
     )
     .await;
-    let ended = left.refused(2);
+    let ended = stopped.refused(2);
     assert!(ended.err.contains("newer version") && ended.err.contains("9001"), "{}", ended.err);
-    left.recovers_with(&good).await;
+    stopped.recovers_with(&good).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -220,18 +220,18 @@ async fn a_path_that_is_not_a_store_is_refused_as_a_configuration_error() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unwritable_file_or_folder_is_refused_until_it_is_writable() {
-    let left = Left::by_a_stop().await;
-    let good = fs::read(&left.file).unwrap();
-    let folder = left.file.parent().unwrap().to_owned();
-    for (path, mode) in [(&left.file, 0o400), (&folder, 0o500)] {
+    let stopped = StoppedStore::after_stop().await;
+    let good = fs::read(&stopped.file).unwrap();
+    let folder = stopped.file.parent().unwrap().to_owned();
+    for (path, mode) in [(&stopped.file, 0o400), (&folder, 0o500)] {
         let before = fs::metadata(path).unwrap().permissions();
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        let ended = run(unprivileged(left.home.command(&["serve"]))).expect(1);
+        let ended = run(unprivileged(stopped.home.command(&["serve"]))).expect(1);
         fs::set_permissions(path, before).unwrap();
-        assert_names(&ended, &left.file);
-        assert!(fs::read(&left.file).unwrap() == good);
+        assert_names(&ended, &stopped.file);
+        assert!(fs::read(&stopped.file).unwrap() == good);
     }
-    left.recovers_with(&good).await;
+    stopped.recovers_with(&good).await;
 }
 
 /// Runs `command` without root's right to write any file.

@@ -16,9 +16,8 @@ async fn call(serve: &Serve, bot: &Bot) -> reqwest::Response {
     post.body(request.body).send().await.unwrap()
 }
 
-/// Acknowledges some bots, lets the disk fail, checks that the others are refused, mends the disk, and checks that every bot
-/// has one job and is continued.
-async fn refuses_while_and_recovers_from(fault: disk::Fault) {
+/// Asserts that the bridge refuses requests during this fault, and afterwards continues every bot, with one job each.
+async fn assert_refuses_during_and_recovers_from(fault: disk::Fault) {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let bots: Vec<Bot> =
         (0..6).map(|number| simulator.bot(Plan::with_data(json!({ "n": number.to_string() })))).collect();
@@ -58,20 +57,20 @@ async fn refuses_while_and_recovers_from(fault: disk::Fault) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_refused_while_the_disk_is_read_only() {
-    refuses_while_and_recovers_from(READ_ONLY).await;
+    assert_refuses_during_and_recovers_from(READ_ONLY).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_refused_while_the_disk_is_full() {
-    refuses_while_and_recovers_from(FULL).await;
+    assert_refuses_during_and_recovers_from(FULL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_refused_while_writes_fail() {
-    refuses_while_and_recovers_from(BROKEN).await;
+    assert_refuses_during_and_recovers_from(BROKEN).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_refused_while_syncs_fail() {
-    refuses_while_and_recovers_from(CANNOT_SYNC).await;
+    assert_refuses_during_and_recovers_from(CANNOT_SYNC).await;
 }

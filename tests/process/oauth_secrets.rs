@@ -12,9 +12,9 @@ use crate::connected::{KEY, accounts, at, connect, installable, kommos};
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// Takes an account through its whole life: an installation that waits, a connection, calls, a renewal after a 401, refused
+/// Takes an account through its whole life: a waiting installation, a connection, calls, a renewal after a 401, refused
 /// callbacks, a disconnection, and another connection. Returns the texts of all responses.
-async fn live(home: &Home, serve: &Serve, kommo: &Simulator) -> Vec<String> {
+async fn run_account_life(home: &Home, serve: &Serve, kommo: &Simulator) -> Vec<String> {
     let kept = at(serve, &kommo.install_callback_url().unwrap());
     let mut texts = vec![serve.client.get(kept).send().await.unwrap().text().await.unwrap()];
     texts.push(accounts(home, &["list", "--json"]).expect(0).out);
@@ -64,12 +64,12 @@ async fn live(home: &Home, serve: &Serve, kommo: &Simulator) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn neither_store_nor_log_nor_admin_listener_holds_a_secret_of_oauth() {
+async fn no_oauth_secret_appears_in_the_store_the_log_or_a_response() {
     let both = kommos().await;
     let kommo = &both[1];
     let home = installable(&both);
     let serve = Serve::start(home.command(&["serve", "-vv"]));
-    let mut texts = live(&home, &serve, kommo).await;
+    let mut texts = run_account_life(&home, &serve, kommo).await;
     for path in ["/metrics", "/health/ready", "/api/v1/jobs?limit=500", "/api/v1/stats"] {
         let answer = serve.client.get(format!("http://{}{path}", serve.admin)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");

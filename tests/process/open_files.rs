@@ -20,8 +20,7 @@ fn serve_under(home: &Home, ulimit: &str) -> Serve {
     Serve::start(shell)
 }
 
-/// Starts `serve`, and opens 200 silent connections. That is fewer than the system's backlog holds besides those that the
-/// bridge has accepted.
+/// Starts `serve`, and opens 200 silent connections. Those that the bridge does not accept fit into the system's backlog.
 fn idle(simulator: &Simulator, ulimit: &str) -> (Home, Serve, Vec<TcpStream>) {
     let home = Home::new(simulator, "server.read_timeout = \"60s\"\ndelivery.concurrency = 16");
     let serve = serve_under(&home, ulimit);

@@ -25,7 +25,7 @@ pub fn program() -> Command {
     undisturbed(Command::new(env!("CARGO_BIN_EXE_salesbot-bridge")))
 }
 
-/// Removes the configuration and the proxies of the tests' environment from `command`.
+/// Keeps the configuration and the proxies of the tests' environment away from `command`.
 pub fn undisturbed(mut command: Command) -> Command {
     let disturbs = |name: &str| name.starts_with("BRIDGE_") || name.to_lowercase().ends_with("_proxy");
     for (name, _) in env::vars_os().filter(|(name, _)| disturbs(&name.to_string_lossy())) {

@@ -110,8 +110,8 @@ fn plan(number: usize) -> Plan {
     Plan::with_data(json!({ "n": number.to_string(), "ms": ms })).faults(faults)
 }
 
-/// Lets the `unacknowledged` ones of `bots` call, and returns those that are still unacknowledged. Calls `then` after
-/// `answers` calls have ended, while others are in flight. Kommo, too, may repeat a request that got no response.
+/// Lets the `unacknowledged` bots call, and returns those that are still unacknowledged. Calls `then` after `answers`
+/// calls have ended, while others are in flight. Like Kommo, a bot may repeat a request that got no response.
 async fn load(
     url: &str,
     bots: &[Bot],

@@ -110,7 +110,7 @@ async fn the_most_verbose_log_of_a_run_with_faults_contains_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_of_a_panic_names_its_place_without_data_of_customers() {
+async fn the_log_of_a_panic_names_its_place_but_no_customer_data() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "log.filter = \"trace\"\nhandlers.panic = { max_attempts = 1 }");
     let serve = home.serve_own();

@@ -17,8 +17,8 @@ use crate::serve::Serve;
 /// A placeholder for the bridge's URL, until the bridge has a port.
 const BRIDGE: &str = "http://bridge.test";
 
-/// Runs a printed command in a shell with the program on its path, as an operator does.
-fn typed(command: &str, folder: &Path) -> Ended {
+/// Runs a printed command in a shell that has the program on its PATH, as an operator does.
+fn run_in_shell(command: &str, folder: &Path) -> Ended {
     let program = Path::new(env!("CARGO_BIN_EXE_salesbot-bridge"));
     let mut shell = undisturbed(Command::new("sh"));
     shell.args(["-c", r#"PATH="$0:$PATH"; eval "$1""#]).arg(program.parent().unwrap()).arg(command);
@@ -27,7 +27,7 @@ fn typed(command: &str, folder: &Path) -> Ended {
 }
 
 /// The URL and the body of a printed `curl` command.
-fn asked(command: &str) -> (&str, Option<&str>) {
+fn parse_curl(command: &str) -> (&str, Option<&str>) {
     let rest = command.strip_prefix("curl ").unwrap();
     let (address, flags) = rest.split_once(' ').unwrap_or((rest, ""));
     (address, flags.strip_prefix("--json ").map(|json| json.trim_matches('\'')))
@@ -57,16 +57,16 @@ async fn the_printed_steps_lead_a_new_user_to_a_continued_bot() {
 
     // 2. and 3. A widget package, and its upload.
     let address = format!("http://{}", serve.public);
-    let made = typed(&step(1, 0).replace(BRIDGE, &address), folder.path()).expect(0);
+    let made = run_in_shell(&step(1, 0).replace(BRIDGE, &address), folder.path()).expect(0);
     assert!(made.out.contains("Next:"), "{}", made.out);
     let package = fs::read(folder.path().join("widget.zip")).unwrap();
-    let (upload, _) = asked(step(2, 0));
+    let (upload, _) = parse_curl(step(2, 0));
     let upload = client.post(upload).header("content-type", "application/zip").body(package);
     let uploaded = upload.send().await.unwrap();
     assert_eq!(uploaded.status(), 201);
 
     // 4. A bot with the widget. Its answer waits, and every output shows why.
-    let (bots, order) = asked(step(3, 0));
+    let (bots, order) = parse_curl(step(3, 0));
     let order = order.unwrap().to_owned();
     let started =
         client.post(bots).header("content-type", "application/json").body(order).send().await.unwrap();
@@ -77,11 +77,11 @@ async fn the_printed_steps_lead_a_new_user_to_a_continued_bot() {
         .wait("that an operator is needed", |line| line.contains("operator action required").then_some(()));
     let (_, ready) = serve.get("/health/ready").await;
     assert!(ready["waiting"][0]["why"].as_str().unwrap().contains("accounts authorize"), "{ready}");
-    let listed = typed("salesbot-bridge accounts list --config bridge.toml", folder.path()).expect(0);
+    let listed = run_in_shell("salesbot-bridge accounts list --config bridge.toml", folder.path()).expect(0);
     assert!(listed.out.contains("needs_authorization"), "{}", listed.out);
 
     // 5. The authorization link, opened as an operator does.
-    let authorized = typed(step(4, 0), folder.path()).expect(0);
+    let authorized = run_in_shell(step(4, 0), folder.path()).expect(0);
     let link = authorized.out.split_whitespace().find(|word| word.contains("/oauth?")).unwrap();
     let granted = client.get(link).send().await.unwrap();
     let back = granted.headers()["location"].to_str().unwrap().to_owned();
@@ -90,7 +90,7 @@ async fn the_printed_steps_lead_a_new_user_to_a_continued_bot() {
     assert!(page.text().await.unwrap().contains("connected"));
 
     // 6. The bot continued, through the exit `success`.
-    let (reports, _) = asked(step(5, 0));
+    let (reports, _) = parse_curl(step(5, 0));
     let deadline = std::time::Instant::now() + TEST_TIMEOUT;
     loop {
         let report: Value = client.get(reports).send().await.unwrap().json().await.unwrap();

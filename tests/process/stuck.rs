@@ -84,9 +84,9 @@ async fn a_wrong_token_is_reported_by_its_jobs_and_its_account_with_advice() {
     let listed = home.run(&["accounts", "list", "--json"]).expect(0).json();
     assert_eq!(listed["accounts"][0]["waits_for"]["cause"], "unauthorized", "{listed}");
     has(&home.run(&["doctor"]).expect(1).out, &["accounts.main.access_token"]);
-    // A lead without a job was refused, or never reached the bridge.
+    // A lead has no job if its request was refused or never reached the bridge.
     let nothing = home.run(&["jobs", "list", "--q", "777002"]).expect(0);
-    assert_eq!(nothing.out, "No such jobs.");
+    assert_eq!(nothing.out, "No matching jobs.");
     has(&nothing.err, &["refused", "wrong path", "the log"]);
 
     fs::write(home.path("account.token"), token).unwrap();

@@ -71,7 +71,7 @@ async fn a_widget_is_installed_and_uninstalled_and_its_secrets_are_masked() {
     let ended = home.run(&["widgets", "uninstall", "amo_asterisk"]).expect(0);
     assert_eq!(ended.out, "amo_asterisk is uninstalled.");
     let none = home.run(&["widgets", "list", "--installed"]).expect(0);
-    assert_eq!(none.out, "No such widgets.");
+    assert_eq!(none.out, "No matching widgets.");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+use super::canned::Script;
 use super::grants::Grants;
 use super::moved::Moved;
 use super::options::{Options, hex};
@@ -28,6 +29,7 @@ pub(super) struct Account {
     runs: Mutex<BTreeMap<i64, Arc<Run>>>,
     pub(super) records: Records,
     pub(super) trouble: Trouble,
+    pub(super) script: Script,
     pub(super) widgets: Mutex<Vec<Widget>>,
     pub(super) uploads: Mutex<BTreeMap<String, Arc<Upload>>>,
     pub(super) administrator: AtomicBool,
@@ -52,6 +54,7 @@ impl Account {
             runs: Mutex::default(),
             records: Records::new(options.record),
             trouble: Trouble::default(),
+            script: Script::default(),
             widgets: Mutex::new(widget_data::catalogue(&options.client_uuid, options.more_widgets)),
             uploads: Mutex::default(),
             administrator: AtomicBool::new(options.administrator),

@@ -142,9 +142,22 @@ pub(super) fn hal(body: &Value) -> Answer {
 
 /// 204 without a body.
 pub(super) fn no_content() -> Answer {
+    empty(204)
+}
+
+/// A status without a body.
+pub(super) fn empty(status: u16) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::new()));
-    *answer.status_mut() = StatusCode::NO_CONTENT;
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer
+}
+
+/// JSON that a test scripted: a resource, or from 400 up a problem.
+pub(super) fn canned(status: u16, body: &Value) -> Answer {
+    match status {
+        400.. => respond(status, body),
+        _ => text(status, "application/hal+json", body.to_string()),
+    }
 }
 
 /// JSON with this status.

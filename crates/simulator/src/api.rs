@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep};
 
 use super::account::{Account, lock};
 use super::answer::{self, Answer, Cut};
+use super::canned::Scripted;
 use super::fault::Fault;
+use super::records::Kept;
 use super::report::{ApiCall, Call, What};
 use super::run::Run;
 use super::{continues, profile, widgets};
@@ -34,18 +36,25 @@ pub(super) async fn handle(account: &Account, head: &Parts, body: Bytes) -> Resu
     if !account.options.latency.is_zero() {
         sleep(account.options.latency).await;
     }
-    let judged = || {
-        if let Some(token) = bearer.filter(|_| authorized) {
-            lock(&account.grants).used(token);
+    // Only a call that reaches Kommo and may ask takes a canned response.
+    let takes_response = authorized && fault.is_none() && !continues::owns(path);
+    let (fault, canned) = match takes_response.then(|| account.script.next(head)).flatten() {
+        Some(Scripted::Answer(answer)) => (None, Some(answer)),
+        Some(Scripted::Fault(fault)) => (Some(fault), None),
+        None => (fault, None),
+    };
+    let (result, status) = answer_and_record(account, kept, || {
+        let judged = || {
+            if let Some(token) = bearer.filter(|_| authorized) {
+                lock(&account.grants).used(token);
+            }
+            canned.unwrap_or_else(|| decide(account, run.as_deref(), head, authorized, &body))
+        };
+        match &fault {
+            None => Ok(judged()),
+            Some(fault) => play(fault, judged),
         }
-        decide(account, run.as_deref(), head, authorized, &body)
-    };
-    let result = match &fault {
-        None => Ok(judged()),
-        Some(fault) => play(fault, judged),
-    };
-    let status = result.as_ref().map(|answer| answer.status().as_u16()).ok();
-    account.records.answered(kept, status);
+    });
     if let Some(run) = &run {
         run.note(account.elapsed(), What::Continue { status, fault: fault.as_ref().map(Fault::to_string) });
     }
@@ -54,6 +63,20 @@ pub(super) async fn handle(account: &Account, head: &Parts, body: Bytes) -> Resu
         std::future::pending::<()>().await;
     }
     result
+}
+
+/// Answers a call and records the status, both before anyone can read the records: who sees a bot continued also sees the
+/// status of its continue.
+fn answer_and_record(
+    account: &Account,
+    kept: Kept,
+    answer: impl FnOnce() -> Result<Answer, Cut>,
+) -> (Result<Answer, Cut>, Option<u16>) {
+    let _answering = account.records.answering();
+    let result = answer();
+    let status = result.as_ref().map(|answer| answer.status().as_u16()).ok();
+    account.records.answered(kept, status);
+    (result, status)
 }
 
 fn seen(
@@ -100,7 +123,11 @@ fn decide(account: &Account, run: Option<&Run>, head: &Parts, authorized: bool, 
     } else if let Some(code) = rest.strip_prefix("widgets") {
         widgets::handle(account, head, code, body)
     } else {
-        answer::problem(404)
+        let call = format!("{} {}", head.method, head.uri.path());
+        answer::refuse(
+            404,
+            &format!("The simulator has no response to {call}; Simulator::respond gives it one."),
+        )
     }
 }
 

@@ -6,6 +6,8 @@
 //! Kommo does, validation errors included. Faults can be injected for one bot ([`Plan::faults`]), for
 //! the next calls ([`Simulator::queue_api_faults`]) or for the account ([`Simulator::set_outage`]).
 //!
+//! A call of the API that the simulator does not play gets what a test scripts for it ([`Simulator::respond`]).
+//!
 //! Two kinds of bearer are valid: the long-lived [`Options::access_token`], and OAuth access tokens
 //! obtained through `/oauth` and `/oauth2/access_token`. Tests can expire, revoke and move the latter.
 //!
@@ -55,6 +57,7 @@ mod account;
 mod answer;
 mod api;
 mod bot;
+mod canned;
 mod continues;
 mod control;
 mod control_index;
@@ -105,6 +108,7 @@ use tokio_util::task::TaskTracker;
 use account::Account;
 
 pub use bot::Bot;
+pub use canned::CannedResponse;
 pub use fault::{FAULTS, Fault, UnknownFault};
 pub use language::{Language, UnknownLanguage};
 pub use moved::MovedAnswer;

@@ -1,6 +1,6 @@
 //! The requests of callers, kept in order of arrival for later inspection.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use super::account::lock;
 use super::report::{ApiCall, Call, OauthCall};
@@ -12,6 +12,8 @@ pub(super) struct Records {
     calls: Mutex<Vec<Call>>,
     api: Mutex<Vec<ApiCall>>,
     oauth: Mutex<Vec<OauthCall>>,
+    /// Held while a call is answered, until its status is recorded.
+    answering: Mutex<()>,
 }
 
 /// The positions at which a call was kept, so that its status can be added later.
@@ -23,14 +25,27 @@ pub(super) struct Kept {
 
 impl Records {
     pub(super) fn new(on: bool) -> Self {
-        Self { on, calls: Mutex::default(), api: Mutex::default(), oauth: Mutex::default() }
+        Self {
+            on,
+            calls: Mutex::default(),
+            api: Mutex::default(),
+            oauth: Mutex::default(),
+            answering: Mutex::default(),
+        }
+    }
+
+    /// Makes readers of the calls wait until the guard is dropped.
+    pub(super) fn answering(&self) -> MutexGuard<'_, ()> {
+        lock(&self.answering)
     }
 
     pub(super) fn calls(&self) -> Vec<Call> {
+        let _answered = lock(&self.answering);
         lock(&self.calls).clone()
     }
 
     pub(super) fn api_calls(&self) -> Vec<ApiCall> {
+        let _answered = lock(&self.answering);
         lock(&self.api).clone()
     }
 

@@ -1,5 +1,6 @@
 //! Tests of the simulator over real connections.
 
+mod canned;
 mod continues;
 mod control;
 mod faults;

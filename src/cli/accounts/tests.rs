@@ -98,17 +98,17 @@ fn the_list_shows_the_state_of_each_account_and_what_to_do() {
         (base.clone(), vec!["a.kommo.com", "7", "main", "active", "in 23 h"]),
         (
             with(AccountState::NeedsAuthorization, "Kommo\u{1b}[2J said so"),
-            vec!["needs_authorization", "3", "said so: accounts authorize --integration main"],
+            vec!["needs_authorization", "3", "said so: run `accounts authorize --integration main`"],
         ),
         (
             with(AccountState::Revoked, "disconnected"),
             vec![
                 "revoked",
                 "disconnected, so its requests are refused",
-                "accounts authorize --integration main",
+                "to connect it again, run `accounts authorize --integration main`",
             ],
         ),
-        (never, vec!["never connected: accounts authorize, or add accounts.NAME"]),
+        (never, vec!["never connected: run `accounts authorize`, or add accounts.NAME"]),
     ];
     let now = Timestamp::from_millis(0) + Duration::from_secs(2 * 3600);
     for (one, words) in rows {

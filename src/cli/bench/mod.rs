@@ -36,9 +36,9 @@ pub(super) struct Args {
     /// each connection sends its next request when it gets a response]
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
-    /// A bridge that already runs on this machine with the configuration --config: its URL, like
-    /// http://127.0.0.1:8080, or the URL of a handler. bench takes the place of the account whose base_url is on this
-    /// machine [default: start a bridge in a temporary folder]
+    /// The URL of a bridge that already runs on this machine with the configuration that --config names, like
+    /// http://127.0.0.1:8080, or the URL of one of its handlers. bench takes the place of the simulator, at the base_url
+    /// of an account on this machine [default: start a bridge in a temporary folder]
     #[arg(long, value_name = "URL")]
     target: Option<String>,
     /// Give up after this many seconds without progress, 1 to 3600

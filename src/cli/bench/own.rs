@@ -24,8 +24,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Outcome> {
     let spent = Spent::between(before, bridge.usage(), report.continued);
     let commits = commits(bridge.admin()).await;
 
-    // Only after the bridge has ended is it certain that no continue comes twice. Stop it on another thread, because
-    // continues in flight need the sink on this one.
+    // Until the bridge ends, it may send a continue twice. Stop it on another thread, because the sink on this thread must
+    // still receive continues in flight.
     let timeout = args.timeout();
     match tokio::task::spawn_blocking(move || bridge.stop(timeout)).await? {
         Ok(true) => {}
@@ -36,7 +36,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Outcome> {
     if sink.strange() > 0 {
         outcome
             .wrong
-            .push(format!("{} calls that were not continues of this run came to the sink", sink.strange()));
+            .push(format!("the sink received {} calls that were not continues of this run", sink.strange()));
     }
     Ok(outcome)
 }

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -20,7 +20,8 @@ use super::Args;
 use super::output::{Outcome, Spent};
 use super::run::run_load;
 
-/// How long to wait for a second continue of a request. A bridge that bench started is stopped instead, which is certain.
+/// How long to wait for a second continue of a request. Without `--target`, bench stops the bridge instead, which is
+/// certain.
 const SECOND_CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// The target, as the configuration describes it.
@@ -50,7 +51,7 @@ impl RunningTarget {
         let usage = |why: String| Usage(format!("--target: {why}"));
         let url = Url::parse(url)
             .map_err(|_| usage("not a URL: write one like http://127.0.0.1:8080".to_owned()))?;
-        let address = here(&url).map_err(usage)?;
+        let address = loopback_address(&url).map_err(usage)?;
         let path = path(&url, config).map_err(usage)?;
         let audience = config.server.public_url.as_ref().unwrap_or(&url).origin().ascii_serialization();
 
@@ -79,9 +80,9 @@ impl RunningTarget {
     /// Loads the target.
     pub(super) async fn run(self, args: &Args) -> anyhow::Result<Outcome> {
         let sink = Sink::start_as(Some(self.origin.clone()), self.listen, self.account).await;
-        let sink = sink.with_context(|| {
-            format!(
-                "cannot listen at the account's address {}: stop the simulator if it runs there",
+        let sink = sink.map_err(|error| {
+            anyhow!(
+                "cannot listen at the account's address {}: {error}; stop the simulator if it runs there",
                 self.origin
             )
         })?;
@@ -100,7 +101,7 @@ impl RunningTarget {
         }
         if sink.strange() > 0 {
             outcome.notes.push(format!(
-                "{} calls that were not continues of this run came to the account's address",
+                "the account's address received {} calls that were not continues of this run",
                 sink.strange()
             ));
         }
@@ -108,11 +109,11 @@ impl RunningTarget {
     }
 }
 
-/// The address of a URL.
+/// Returns the address of a URL.
 ///
 /// # Errors
 /// The URL does not lead to this machine's loopback over plain http.
-fn here(url: &Url) -> Result<SocketAddr, String> {
+fn loopback_address(url: &Url) -> Result<SocketAddr, String> {
     let shown = url.origin().ascii_serialization();
     if url.scheme() != "http" || !url.username().is_empty() || url.password().is_some() {
         return Err(format!("{shown} is not plain http, which bench needs: write http://127.0.0.1:8080"));
@@ -121,11 +122,14 @@ fn here(url: &Url) -> Result<SocketAddr, String> {
         return Err(format!("{shown} has no host"));
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let found = (host, port).to_socket_addrs().map_err(|_| format!("unknown host {host}"))?;
+    let found = (host, port).to_socket_addrs().map_err(|_| {
+        format!("cannot resolve the host {host}: write an address of this machine, like 127.0.0.1")
+    })?;
     let mut addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() || !addresses.iter().all(|address| address.ip().is_loopback()) {
         return Err(format!(
-            "{shown} is not on this machine's loopback: bench sends load to no other machine"
+            "{shown} is not on this machine's loopback, and bench sends load to no other machine: write a URL like \
+             http://127.0.0.1:8080"
         ));
     }
     addresses.sort();
@@ -154,7 +158,7 @@ fn path(url: &Url, config: &Config) -> Result<String, String> {
 fn account(config: &Config) -> Result<(String, SocketAddr, Account), Usage> {
     let mut why = "accounts: none is configured".to_owned();
     for (name, account) in &config.accounts {
-        match here(&account.base_url) {
+        match loopback_address(&account.base_url) {
             Ok(listen) => {
                 let access_token = account.access_token.expose_secret().to_owned();
                 let origin = account.base_url.origin().ascii_serialization();

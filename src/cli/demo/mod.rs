@@ -28,8 +28,7 @@ use super::progress::Progress;
 use super::screen::Screen;
 use next::{Addresses, next};
 
-/// The longest time until every bot is continued, and again until every job is finished. All faults of the demo end well
-/// within it.
+/// The timeout for continuing every bot, and then for finishing every job. All faults of the demo end well within it.
 const DEMO_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The arguments of `demo`.
@@ -38,7 +37,7 @@ pub struct Args {
     /// How many bots to start, 1 to 100000
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     requests: u32,
-    /// Keep running afterwards, and print commands to try
+    /// Keep running after the last bot, and print commands to try
     #[arg(long)]
     keep: bool,
 }
@@ -138,7 +137,7 @@ fn configuration(folder: &Path, simulator: &Simulator, rate: u32) -> anyhow::Res
     Ok(Config::load(&Sources { file: Some(file), env: Vec::new() }).map_err(Error::from)?)
 }
 
-/// Writes a file that only its owner can read, as is right for a file with secrets.
+/// Writes a file with secrets, which only its owner can read.
 fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     file.write_all(text.as_bytes())

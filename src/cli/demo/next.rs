@@ -13,11 +13,11 @@ pub(super) struct Addresses<'a> {
     pub(super) kommo: &'a str,
     /// The configuration file; the store is beside it.
     pub(super) config: &'a Path,
-    /// The name that this program was called by.
+    /// The path or name by which this program was called.
     pub(super) program: &'a str,
 }
 
-/// The next steps after a successful demo. `program` is the name that this program was called by.
+/// The next steps after a successful demo. `program` is the path or name by which this program was called.
 pub(super) fn next(program: &str) -> String {
     format!(
         "\
@@ -30,7 +30,7 @@ What to do next:\
   \
            {program} simulate > bridge.toml\
     \
-             writes a first configuration and simulates Kommo for it; its comments list the next steps\
+             simulates Kommo, and writes a configuration for it that lists the next steps\
   \
            README.md, \"Operate it\"\
     \

@@ -1,10 +1,10 @@
-//! Checks this machine's clock. The bridge refuses a token more than a minute before or after its time.
+//! Checks this machine's clock: the bridge refuses a token more than a minute before or after its validity.
 
 use model::Timestamp;
 
 use super::check::Check;
 
-/// How many seconds before and after its time a token is accepted.
+/// How long before and after its validity a token is accepted, in seconds.
 const TOKEN_LEEWAY_SECONDS: u64 = 60;
 
 /// Compares our time with the `Date` header that a host sent at the same moment. `Date` has whole seconds.

@@ -8,9 +8,9 @@ use store::{FallbackCount, RecentOutcomes, Store};
 use super::check::Check;
 
 const NAME: &str = "answers";
-/// The check counts the jobs of this span before now.
+/// How far back the check counts jobs.
 const LAST_HOUR: Duration = Duration::from_secs(3_600);
-/// The share of fallbacks from which an operator should look. A smaller share comes from single jobs with odd data.
+/// The smallest share of fallbacks that is a warning. A smaller share usually comes from single jobs with odd data.
 const NOTABLE_SHARE: f64 = 0.01;
 
 /// Checks the jobs of the last hour; `None` if there were none.
@@ -38,7 +38,7 @@ fn decide(outcomes: &RecentOutcomes) -> Option<Check> {
     };
     let (all, share) = (outcomes.fallen_back(), outcomes.share());
     let found = format!(
-        "the bots of {all} of {of} received the fallback ({:.1} %), most often from handler `{handler}`: {} ({reason}, {most})",
+        "{all} of {of} ended with the fallback ({:.1} %), most often from handler `{handler}`: {} ({reason}, {most})",
         share * 100.0,
         reason.what(),
     );

@@ -33,7 +33,7 @@ use check::{Check, Outcome};
 
 /// The longest time of a call to an account, including waits and retries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most hosts of accounts to ask for the time.
+/// The maximum number of accounts' hosts to ask for the time.
 const MAX_ASKED_HOSTS: usize = 5;
 
 /// Runs all checks and prints the results. `check_handlers` checks that the program's handlers match the configuration.

@@ -1,4 +1,4 @@
-//! Checks that only their owner can open the store's files and their folder.
+//! Checks that only the owner can open the store's files, and change the folder that contains them.
 //!
 //! The bridge creates them that way. Files from an older version or from elsewhere may be open to other users, who could
 //! read what customers wrote, or hold the lock that keeps `serve` from starting.
@@ -34,7 +34,10 @@ pub(super) fn checks(path: &Path) -> Vec<Check> {
     let Some(owner) = found.first().map(|store| store.uid) else { return Vec::new() };
     let checks: Vec<Check> = found.iter().filter_map(|found| decide(found, owner)).collect();
     if checks.is_empty() {
-        return vec![Check::ok("permissions", "only their owner can open the store's folder and files")];
+        return vec![Check::ok(
+            "permissions",
+            "only their owner can open the store's files and change their folder",
+        )];
     }
     checks
 }

@@ -40,7 +40,7 @@ fn decide_admin(probed: health::Probed) -> Check {
         health::Probed::NotReady(why) => Check::failed(
             "bridge",
             format!("it runs here, but is not ready: {why}"),
-            "wait, or fix the reason that it gives",
+            "wait, or fix the cause that it reports",
         ),
         health::Probed::Absent(why) => Check::warning(
             "bridge",

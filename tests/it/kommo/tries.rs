@@ -112,7 +112,7 @@ async fn a_response_that_is_not_kommos_is_retried_and_never_read() {
 async fn a_refused_connection_means_that_nothing_was_sent() {
     let kommo = kommo().await;
     let client = client(&kommo);
-    kommo.shutdown().await;
+    drop(kommo);
     let error = client.uninstall_widget("amo_dropbox").await.unwrap_err();
     assert!(matches!(error, Error::Transport { sent: false, .. }), "{error}");
 }

@@ -26,9 +26,9 @@ fn setup(simulators: &[&Simulator]) -> Setup {
     let setup = Setup::with(simulators).config(&format!(
         "store.encryption_key = \"{KEY}\"\nintegrations.main.redirect_uri = \"{REDIRECT_URI}\""
     ));
-    simulators.iter().zip(1..).fold(setup, |setup, (simulator, number)| {
+    simulators.iter().fold(setup, |setup, simulator| {
         simulator.set_redirect_uri(REDIRECT_URI);
-        setup.without("accounts", &format!("kommo{number}"))
+        setup.without_token(simulator)
     })
 }
 

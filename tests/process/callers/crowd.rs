@@ -75,7 +75,7 @@ fn ask(stream: &mut Option<TcpStream>, address: SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_the_defaults_connections_that_keep_sending_useless_requests_do_not_block_a_bot() {
+async fn at_the_defaults_repeated_useless_requests_do_not_block_a_bot() {
     let (simulator, _home, serve) = bridge().await;
     let mut callers: Vec<Option<TcpStream>> = (0..1_100).map(|_| None).collect();
     for _ in 0..4 {

@@ -1,7 +1,7 @@
 //! Computes the files that a power cut leaves, as a pure function of the recording, the moment and the disk's mood.
 //!
 //! The disk keeps what a sync has covered: the bytes of a file by a sync of the file, its name by a sync of its folder,
-//! and the folder by a sync of the folder above. Of the rest, the disk may keep nothing or anything: any 512-byte sector
+//! and the folder by a sync of the folder above. The disk may keep any part of the rest, or nothing: any 512-byte sector
 //! of any write, in any order, and changes of names up to some moment. A sync covers what was written before it began,
 //! but only once it has ended.
 
@@ -182,7 +182,7 @@ impl Content {
     }
 }
 
-/// Applies a change. Of a write, applies only the sectors that `keep` accepts.
+/// Applies a change. `keep` selects the sectors of a write that are applied.
 fn apply(bytes: &mut Vec<u8>, change: &Event, mut keep: impl FnMut(usize) -> bool) {
     match change {
         Event::Truncate { size, .. } => bytes.resize(*size, 0),
