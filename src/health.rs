@@ -121,7 +121,7 @@ impl Health {
     }
 
     /// Notes that deliveries to the account at `origin` resume. Returns whether they were waiting.
-    pub fn account_goes_on(&self, origin: &str) -> bool {
+    pub fn account_resumes(&self, origin: &str) -> bool {
         let mut note = self.note();
         let waited = note.waits.remove(origin).is_some();
         if waited {
@@ -279,8 +279,8 @@ mod tests {
         assert_eq!(hosts, ["a.kommo.com", "b.kommo.com"]);
         assert_eq!(health.waiting()[0].why, "authorize it; do that");
         assert_eq!(health.wait_of("https://b.kommo.com").unwrap().since, Timestamp::from_millis(1));
-        assert!(health.account_goes_on("https://b.kommo.com"));
-        assert!(!health.account_goes_on("https://b.kommo.com"));
+        assert!(health.account_resumes("https://b.kommo.com"));
+        assert!(!health.account_resumes("https://b.kommo.com"));
         assert_eq!(health.waiting().len(), 1);
     }
 
@@ -305,7 +305,7 @@ mod tests {
         health.account_waits("https://a.kommo.com", wait(WaitCause::Unauthorized, "401", 2));
         assert_eq!(health.take_changed_waits(), [], "nothing is new");
         health.give_back_changed_waits(taken.into_iter().map(|(origin, _)| origin));
-        health.account_goes_on("https://a.kommo.com");
+        health.account_resumes("https://a.kommo.com");
         assert_eq!(health.take_changed_waits(), [("https://a.kommo.com".into(), None)]);
     }
 }

@@ -29,10 +29,10 @@ impl Sender {
             if ended.all_accounts {
                 tracing::info!(account.host = host, "deliveries of all accounts resumed");
             }
-            health.account_goes_on(&account);
+            health.account_resumes(&account);
             // The account may have waited under its earlier address.
             if *job.return_url.origin() != *account {
-                health.account_goes_on(job.return_url.origin());
+                health.account_resumes(job.return_url.origin());
             }
         }
         let Some(pause) = decision.pause else { return decision };
