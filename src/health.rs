@@ -164,7 +164,7 @@ impl Health {
         self.note().changed.extend(origins);
     }
 
-    /// A future that completes when a wait changes after this call.
+    /// A future that completes when a wait has changed since the last such future completed.
     pub fn wait_changes(&self) -> Notified<'_> {
         self.0.changed.notified()
     }

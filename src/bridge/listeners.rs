@@ -10,7 +10,7 @@ use crate::config::Config;
 use super::Error;
 
 /// Connections that may wait to be accepted; the system may allow fewer. The usual 128 are too few for a burst of bots
-/// while the machine is busy. A client that finds the queue full tries again after one second, and Kommo waits only two.
+/// while the machine is busy. A client that finds the queue full retries after one second, and Kommo waits only two.
 const ACCEPT_BACKLOG: u32 = 4096;
 
 /// The listening sockets of a bridge.
