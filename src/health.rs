@@ -56,7 +56,7 @@ pub struct Health(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     note: Mutex<Note>,
-    /// A function and not a note, because such a wait ends as time passes.
+    /// Whether all accounts wait. A function and not a note, because such a wait ends as time passes.
     everybody: OnceLock<AskEverybody>,
     /// A wait changed.
     changed: Notify,
@@ -121,7 +121,7 @@ impl Health {
     }
 
     /// Notes that deliveries to the account at `origin` resume. Returns whether they were waiting.
-    pub fn account_goes_on(&self, origin: &str) -> bool {
+    pub fn account_resumes(&self, origin: &str) -> bool {
         let mut note = self.note();
         let waited = note.waits.remove(origin).is_some();
         if waited {
@@ -130,7 +130,7 @@ impl Health {
         waited
     }
 
-    /// Forgets `wait` of the account at `origin`, unless a different wait has replaced it. Returns whether it did.
+    /// Removes `wait` of the account at `origin`, unless a different wait has replaced it. Returns whether it was removed.
     pub fn forget_wait(&self, origin: &str, wait: &AccountWait) -> bool {
         let mut note = self.note();
         if note.waits.get(origin) != Some(wait) {
@@ -159,12 +159,12 @@ impl Health {
         changed.into_iter().map(|origin| (origin.clone(), note.waits.get(&origin).cloned())).collect()
     }
 
-    /// Returns changes that were not written, so that the next call takes them again.
+    /// Returns changes that could not be written, so that the next `take_changed_waits` takes them again.
     pub fn give_back_changed_waits(&self, origins: impl IntoIterator<Item = Arc<str>>) {
         self.note().changed.extend(origins);
     }
 
-    /// A future that completes when a wait changes after this call.
+    /// A future that completes when a wait has changed since the last such future completed.
     pub fn wait_changes(&self) -> Notified<'_> {
         self.0.changed.notified()
     }
@@ -179,7 +179,7 @@ impl Health {
         needed.map(|(origin, wait)| Waiting { account: host(origin).to_owned(), why: wait.text() }).collect()
     }
 
-    /// Sets the function that tells whether all accounts wait. Only the first call has an effect.
+    /// Sets the function that reports whether all accounts wait. Only the first call has an effect.
     pub fn on_everybody(&self, ask: impl Fn() -> Option<EverybodyWaits> + Send + Sync + 'static) {
         let _there_is_one_pace = self.0.everybody.set(Box::new(ask));
     }
@@ -189,12 +189,12 @@ impl Health {
         self.0.everybody.get()?()
     }
 
-    /// Notes since when new connections to the public listener find no free slot; `None` if they do.
+    /// Notes since when new connections to the public listener find no free slot; `None` if they find one.
     pub fn callers_wait(&self, since: Option<Instant>) {
         self.note().callers_wait_since = since;
     }
 
-    /// Since when new connections to the public listener find no free slot; `None` if they do.
+    /// Since when new connections to the public listener find no free slot; `None` if they find one.
     pub fn callers_wait_since(&self) -> Option<Instant> {
         self.note().callers_wait_since
     }
@@ -279,8 +279,8 @@ mod tests {
         assert_eq!(hosts, ["a.kommo.com", "b.kommo.com"]);
         assert_eq!(health.waiting()[0].why, "authorize it; do that");
         assert_eq!(health.wait_of("https://b.kommo.com").unwrap().since, Timestamp::from_millis(1));
-        assert!(health.account_goes_on("https://b.kommo.com"));
-        assert!(!health.account_goes_on("https://b.kommo.com"));
+        assert!(health.account_resumes("https://b.kommo.com"));
+        assert!(!health.account_resumes("https://b.kommo.com"));
         assert_eq!(health.waiting().len(), 1);
     }
 
@@ -305,7 +305,7 @@ mod tests {
         health.account_waits("https://a.kommo.com", wait(WaitCause::Unauthorized, "401", 2));
         assert_eq!(health.take_changed_waits(), [], "nothing is new");
         health.give_back_changed_waits(taken.into_iter().map(|(origin, _)| origin));
-        health.account_goes_on("https://a.kommo.com");
+        health.account_resumes("https://a.kommo.com");
         assert_eq!(health.take_changed_waits(), [("https://a.kommo.com".into(), None)]);
     }
 }

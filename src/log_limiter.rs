@@ -1,4 +1,4 @@
-//! Limits log lines that can come in any number: the first few are logged one by one, the rest as a sum.
+//! Limits log lines that can occur in any number: the first few are logged one by one, the rest as a sum.
 //!
 //! Anyone can send requests that are refused, and a backend that is down fails every job. One line for each would fill
 //! the disk and hide the lines that matter. So in every [`INTERVAL`], only the first [`MAX_LINES_PER_INTERVAL`] lines of
@@ -57,10 +57,10 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> LogLimiter<K> {
     }
 
     /// Returns whether a line of this kind may be logged. Counts a line that may not; a sum follows within [`INTERVAL`].
-    /// Keep the number of kinds small, and never derive a kind from input of strangers.
+    /// Keep the number of kinds small, and never derive a kind from untrusted input.
     ///
     /// # Panics
-    /// If called outside a Tokio runtime, which has to wait for the end of the interval.
+    /// If called outside a Tokio runtime, where nothing can wait for the end of the interval.
     pub fn allows(&self, kind: K) -> bool {
         let now = self.0.clock.elapsed();
         let mut kinds = self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// The secret that is now in force. Clones share it: a [`get`](Self::get) after [`exchange`](Self::exchange) returns the
-/// new secret, and a secret that was got earlier stays the old one.
+/// The secret in force. Clones share it: after [`exchange`](Self::exchange), [`get`](Self::get) returns the new secret.
+/// The result of an earlier `get` remains the old one.
 #[derive(Clone)]
 pub struct SharedSecret(Arc<RwLock<Arc<SecretString>>>);
 

@@ -13,12 +13,12 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Creates one that only [`ask`](Self::ask) and [`force`](Self::force) trigger.
+    /// Creates a `Shutdown` that only [`ask`](Self::ask) and [`force`](Self::force) trigger.
     pub fn manual() -> Self {
         Self::default()
     }
 
-    /// Creates one that signals trigger: the first SIGTERM or SIGINT asks, the second forces.
+    /// Creates a `Shutdown` that signals trigger: the first SIGTERM or SIGINT asks, the second forces.
     ///
     /// # Errors
     /// Signal handlers cannot be installed.

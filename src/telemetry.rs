@@ -25,9 +25,9 @@ use queue::{Lines, LogQueue};
 pub use panics::log_panics;
 pub use recorder::{maintain, recorder};
 
-/// Enough for several thousand lines, if the reader of stderr is slow for a moment.
+/// The size of the log's queue: enough for several thousand lines while the reader of stderr is slow.
 const MAX_QUEUED_BYTES: usize = 1 << 20;
-/// How long the end of the process waits until the last lines are read.
+/// How long the process waits at its end until the last lines are written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The queue of the logger that [`init_log`] installed.
@@ -62,7 +62,7 @@ pub fn init_log(log: &LogConfig) -> Result<(), LogError> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Lines { queue: queue.clone(), prepare })
-        // If no one reads stderr any longer, it would report that on stderr, and panic.
+        // Otherwise, when no one reads stderr any longer, the subscriber would report that on stderr, and panic.
         .log_internal_errors(false);
     let installed = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
@@ -79,7 +79,7 @@ pub fn init_log(log: &LogConfig) -> Result<(), LogError> {
 
 /// Waits a short time until the log's lines are written. A stalled reader must not keep the process alive.
 pub async fn flush_log() {
-    // Lines that are not read by then are lost. All blocking threads may be busy, so the wait needs its own timeout.
+    // Lines that are not written by then are lost. All blocking threads may be busy, so the wait needs its own timeout.
     let flushed = tokio::task::spawn_blocking(|| flush_within(FLUSH_TIMEOUT));
     let _too_late = tokio::time::timeout(FLUSH_TIMEOUT * 2, flushed).await;
 }

@@ -312,13 +312,13 @@ impl Accounts {
     /// Resumes deliveries that waited only for new tokens.
     fn resume_after_renewal(&self, origin: &str) {
         if self.0.parts.limiter.resume_after_renewal(origin) {
-            self.0.parts.health.account_goes_on(origin);
+            self.0.parts.health.account_resumes(origin);
         }
     }
 
     /// Resumes the account's deliveries, because it can be called again.
     fn resume_with_new_token(&self, origin: &str) {
-        self.0.parts.health.account_goes_on(origin);
+        self.0.parts.health.account_resumes(origin);
         self.0.parts.limiter.resume_with_new_token(origin);
     }
 }

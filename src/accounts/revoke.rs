@@ -211,7 +211,7 @@ impl Accounts {
         let shown = entry.as_ref().and_then(|entry| entry.record.origin.as_deref()).map_or("?", host);
         let addresses = entry.iter().flat_map(|entry| [&entry.record.origin, &entry.record.previous_origin]);
         for origin in addresses.flatten() {
-            self.0.parts.health.account_goes_on(origin);
+            self.0.parts.health.account_resumes(origin);
         }
         tracing::warn!(
             account.id = account_id.0,

@@ -134,7 +134,7 @@ impl Accounts {
     fn record_wait_of_all_accounts(&self) {
         let (health, clock) = (&self.0.parts.health, &self.0.parts.clock);
         let Some(waits) = self.0.parts.limiter.everybody_waits().filter(|waits| waits.holds_all) else {
-            health.account_goes_on(ALL_ACCOUNTS);
+            health.account_resumes(ALL_ACCOUNTS);
             return;
         };
         let now = clock.now();

@@ -169,7 +169,7 @@ impl Accounts {
             }
         }
         for origin in known.iter().filter_map(|before| before.record.origin.as_deref()) {
-            if self.entry(origin).is_none() && self.0.parts.health.account_goes_on(origin) {
+            if self.entry(origin).is_none() && self.0.parts.health.account_resumes(origin) {
                 // If deliveries wait, the next one reports the cause.
                 self.0.parts.limiter.probe_next(origin);
             }

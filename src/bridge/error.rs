@@ -31,7 +31,7 @@ pub enum Error {
     /// Two handlers have the same name.
     #[error("two handlers have the name `{0}`: remove handlers.{0}.kind or one of the registrations")]
     HandlerTwice(String),
-    /// The configuration names a handler that no one provides.
+    /// The configuration names a handler that does not exist.
     #[error(
         "{}handlers.{name}: no one provides this handler; set handlers.{name}.kind to one of: {kinds}; or register it \
          in the program",
@@ -67,10 +67,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Signal handlers cannot be installed.
-    #[error("cannot listen to signals: {0}")]
+    #[error("cannot install signal handlers: {0}")]
     Signals(#[source] std::io::Error),
     /// The threads for handlers cannot be started.
-    #[error("cannot start the threads of the handlers: {0}")]
+    #[error("cannot start the threads for handlers: {0}")]
     Threads(#[source] std::io::Error),
     /// A part of the bridge ended without a stop.
     #[error(

@@ -112,7 +112,7 @@ impl KommoStack {
             credentials: Arc::new(accounts.clone()),
             clock: self.clock.clone(),
             random: fastrand::f64,
-            // Enough for the call and one long pause requested by Kommo.
+            // Enough for the call and one long pause that Kommo asks for.
             patience: config.delivery.request_timeout * 3,
             runtime,
         })

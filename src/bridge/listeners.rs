@@ -9,9 +9,8 @@ use crate::config::Config;
 
 use super::Error;
 
-/// Connections that may wait to be accepted; the system may allow fewer. A burst of bots uses up the usual 128 while the
-/// machine is busy for a moment. A client that finds the queue full tries again after one second, and Kommo waits only
-/// two.
+/// Connections that may wait to be accepted; the system may allow fewer. The usual 128 are too few for a burst of bots
+/// while the machine is busy. A client that finds the queue full retries after one second, and Kommo waits only two.
 const ACCEPT_BACKLOG: u32 = 4096;
 
 /// The listening sockets of a bridge.

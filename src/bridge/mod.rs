@@ -45,7 +45,7 @@ pub(crate) use start_log::ProgramVersion;
 
 use parts::BridgeParts;
 
-/// Adds a handler to the registry. Deferred, because its policy is known only when all names are.
+/// Adds a handler to the registry. Deferred until the start, which checks the name and looks up the policy.
 type Registration = Box<dyn FnOnce(&mut Registry, HandlerName, HandlerPolicy) + Send>;
 
 /// A bridge that is configured but not running.
@@ -72,8 +72,8 @@ impl Bridge {
         Ok(Self::new(Config::load(&Sources::of_process(None)?)?))
     }
 
-    /// Answers `POST /widget_request/{name}` with `handler`. `handlers.NAME` in the configuration, or its defaults, says
-    /// how jobs are tried. An invalid or duplicate name is reported when the bridge starts.
+    /// Answers `POST /widget_request/{name}` with `handler`. `handlers.NAME` in the configuration, or its defaults, sets
+    /// the timeouts, attempts and fallback. An invalid or duplicate name is reported when the bridge starts.
     #[must_use]
     pub fn handler<H: Handler>(mut self, name: impl Into<String>, handler: H) -> Self {
         let register =
@@ -120,7 +120,7 @@ impl Bridge {
     /// the whole process; from then on only root can trace it.
     ///
     /// # Errors
-    /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.
+    /// The bridge cannot start (see [`Error::exit_status`]), or a part of it failed while running.
     pub async fn serve(self) -> Result<(), Error> {
         telemetry::init_log(&self.config.log).map_err(Error::Log)?;
         telemetry::log_panics();
@@ -148,7 +148,7 @@ impl Bridge {
     /// Runs on `listeners` until `shutdown`. Installs neither a logger nor signal handlers.
     ///
     /// # Errors
-    /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.
+    /// The bridge cannot start (see [`Error::exit_status`]), or a part of it failed while running.
     pub async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
         BridgeParts::new(self).await?.run(listeners, shutdown).await
     }

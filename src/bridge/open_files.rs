@@ -1,9 +1,9 @@
 //! Raises the limit on open files, because every connection uses one.
 //!
-//! The usual soft limit of 1,024 is lower than what the default configuration may use. Then strangers who only open
+//! The usual soft limit of 1,024 is lower than what the default configuration may use. With it, strangers who only open
 //! connections could keep the sender from calling Kommo, and probes from reaching the admin listener. The soft limit
-//! exists for programs that use `select`, which the bridge does not, so the bridge raises it to the hard limit. If that
-//! is too low, the public listener serves fewer connections.
+//! exists for programs that use `select`. The bridge does not, so it raises the soft limit to the hard limit. If that is
+//! too low, the public listener serves fewer connections.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -24,8 +24,9 @@ pub(super) fn connection_limit(config: &Config) -> usize {
             limit,
             server.max_connections = connections,
             delivery.concurrency = config.delivery.concurrency,
-            "too few open files: the system allows {limit}, so only {remaining} callers are served at once; raise the limit \
-             (ulimit -Hn), or lower server.max_connections or delivery.concurrency"
+            served = remaining,
+            "limit on open files is too low: fewer callers are served at once; raise the limit (ulimit -Hn), or lower \
+             server.max_connections or delivery.concurrency"
         );
     }
     connections.min(remaining)

@@ -109,8 +109,8 @@ impl BridgeParts {
     }
 }
 
-/// Lets the health ask the limiter whether all accounts wait. When the time of that pause is over, the next delivery
-/// ends it. If no delivery waits, no one has to act.
+/// Lets the health ask the limiter whether all accounts wait. After the pause's time, the next delivery ends it; if no
+/// delivery waits then, the wait is not reported, because no one has to act.
 fn watch_all_accounts(health: &Health, limiter: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
     let (limiter, store, clock) = (limiter.clone(), store.clone(), clock.clone());
     health.on_everybody(move || {
@@ -203,7 +203,7 @@ fn receiver(
     }
 }
 
-/// A handler that is registered in Rust may also have a section in the configuration.
+/// The route of a handler. A handler that is registered in Rust may have a section in the configuration too.
 fn route(config: &Config, name: &HandlerName, policy: &HandlerPolicy) -> Route {
     let integrations = config.handlers.get(name).and_then(|configured| configured.integrations.clone());
     Route { answer_within: policy.answer_within, integrations }

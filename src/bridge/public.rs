@@ -17,7 +17,7 @@ use crate::problem::{ProblemDetails, Unrouted};
 use crate::terminal;
 use model::path_below;
 
-/// A longer segment of a path is cut, because it may be a secret.
+/// The maximum length of a path segment in the log. A longer one is cut, because it may be a secret.
 const MAX_LOGGED_SEGMENT: usize = 32;
 const MAX_LOGGED_PATH: usize = 120;
 
@@ -42,7 +42,7 @@ async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Ne
     match response.extensions().get::<Unrouted>() {
         None => response,
         Some(Unrouted::Path) => {
-            public.note("path", &method, &uri);
+            public.log_unrouted("path", &method, &uri);
             let detail = format!(
                 "There is nothing at this path. A widget block calls POST {}/widget_request/NAME, where NAME is the name of \
                  a handler.",
@@ -51,7 +51,7 @@ async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Ne
             ProblemDetails::of_status(StatusCode::NOT_FOUND, detail).into_response()
         }
         Some(Unrouted::Method) => {
-            public.note("method", &method, &uri);
+            public.log_unrouted("method", &method, &uri);
             response
         }
     }
@@ -73,7 +73,7 @@ fn rewritten(uri: &Uri, prefix: &str) -> Option<Uri> {
 }
 
 impl Public {
-    fn note(&self, reason: &'static str, method: &Method, uri: &Uri) {
+    fn log_unrouted(&self, reason: &'static str, method: &Method, uri: &Uri) {
         metrics::counter!("bridge_unknown_paths_total", "reason" => reason).increment(1);
         // Scanners send endless GETs, which must not hide the POST of a mistyped block.
         let kind = if *method == Method::POST { "post" } else { "other" };

@@ -136,7 +136,7 @@ impl BridgeParts {
         stop_public.cancel();
         tracing::info!("stopping: no longer accepting requests");
         let forced = shutdown.forced();
-        // The grace begins with the signal, however long the last requests take.
+        // The grace begins with the signal, no matter how long the last requests take.
         let grace_over = tokio::spawn(end_grace(pool.clone(), clock.clone(), stopped_at + grace));
         within(REQUEST_DRAIN_TIME, forced, &mut public).await;
         stop_work.cancel();
@@ -181,10 +181,11 @@ async fn end_grace(pool: Pool, clock: Clock, end: Duration) {
     }
 }
 
-/// Only a bot's valid token proves a caller. Anyone can get the 200 for a person who refuses an authorization.
+/// The options of the public listener. A 2xx shows that the caller is genuine only for `/widget_request/`, which requires
+/// a bot's valid token. Anyone can get a 200 from `/oauth/callback`, with a callback that denies an authorization.
 fn public_options(limits: ConnectionLimits, log_limiter: LogLimiter, health: &Health) -> ListenerOptions {
     let mut options = ListenerOptions::new("public", limits, log_limiter);
-    // Also below the path prefix. No other path that answers 2xx has such a segment.
+    // Matches below the path prefix too. No other path that answers 2xx has this segment.
     options.rules.proves = |path| path.split('/').any(|part| part == "widget_request");
     let health = health.clone();
     options.on_full = Arc::new(move |since| health.callers_wait(since));
@@ -265,7 +266,7 @@ mod tests {
                 held.push(send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await);
                 begun.recv().await.unwrap();
             }
-            assert!(answer(path).await.starts_with("HTTP/1.1 503"), "{path} has more than its share");
+            assert!(answer(path).await.starts_with("HTTP/1.1 503"), "{path} got more than its share");
             assert!(answer("/health/live").await.ends_with("live"));
         }
         for _ in 0..80 {

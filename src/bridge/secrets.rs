@@ -85,7 +85,9 @@ impl Secrets {
             // Reading may block: the file may be a pipe, or on a disk that hangs.
             match tokio::task::spawn_blocking(move || secrets.reload()).await {
                 Ok(reloaded) => reloaded.log(),
-                Err(error) => tracing::error!(%error, "could not read the secret files"),
+                Err(error) => {
+                    tracing::error!(%error, "could not read the secret files: the old secrets stay in force")
+                }
             }
         }
     }
@@ -108,13 +110,13 @@ impl Secrets {
                 SecretUse::AccessToken(name) => self.accounts.exchange_token(name, secret.clone()),
                 SecretUse::ClientSecret(name) => self.integration(name).map(|(known, signer)| {
                     let changed = known.client_secret.exchange(secret.clone());
-                    renew(known, signer);
+                    update_signer(known, signer);
                     changed
                 }),
                 SecretUse::PreviousClientSecret(name) => {
                     self.integration(name).and_then(|(known, signer)| {
                         let changed = known.previous_client_secret.as_ref()?.exchange(secret.clone());
-                        renew(known, signer);
+                        update_signer(known, signer);
                         Some(changed)
                     })
                 }
@@ -136,7 +138,7 @@ impl Secrets {
     }
 }
 
-fn renew(known: &crate::accounts::OAuthIntegration, signer: &receive::TokenSigner) {
+fn update_signer(known: &crate::accounts::OAuthIntegration, signer: &receive::TokenSigner) {
     let previous = known.previous_client_secret.as_ref().map(SharedSecret::get);
     signer.replace_secrets(&known.client_secret.get(), previous.as_deref());
 }
@@ -150,12 +152,12 @@ impl Reloaded {
         for key in &self.restart {
             tracing::warn!(
                 key,
-                "this secret has changed, but the bridge reads it only at the start: restart the bridge"
+                "this secret has changed, but the bridge reads it only at its start: restart the bridge to use it"
             );
         }
         let (changed, unchanged) = (self.changed.join(", "), self.unchanged);
         let (failed, restart) = (self.failed.len(), self.restart.len());
-        tracing::info!(changed, unchanged, failed, restart, "SIGHUP: the secret files were read again");
+        tracing::info!(changed, unchanged, failed, restart, "SIGHUP: secret files read again");
     }
 }
 

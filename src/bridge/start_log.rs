@@ -28,7 +28,7 @@ pub(super) fn log_start(program: ProgramVersion, config: &Config) {
     if let Some(variable) = &config.delivery.ignored_proxy {
         tracing::warn!(
             variable,
-            "the proxy of the environment is not used: set delivery.proxy to \"env\" to use it, or unset the variable"
+            "ignoring the proxy in this environment variable: set delivery.proxy to \"env\" to use it, or unset the variable"
         );
     }
 }

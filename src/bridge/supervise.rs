@@ -1,8 +1,8 @@
 //! Supervises background tasks that must not end before the bridge does: maintenance of the store and the metrics,
 //! renewal of tokens.
 //!
-//! If such a task panics, the supervisor restarts it after a pause, because a bridge that serves requests without it is
-//! better than one that stops. The failure is an error in the log, `ready` shows it under `degraded`, and
+//! If such a task panics or ends, the supervisor restarts it after a pause, because a bridge that serves requests without
+//! it is better than one that stops. The failure is an error in the log, `ready` shows it under `degraded`, and
 //! `bridge_task_restarts_total{task}` counts it. The parts that requests go through (listeners, pool, sender, the
 //! store's writer) are not restarted: if one of them ends, the bridge stops and exits with an error.
 
@@ -19,7 +19,7 @@ use model::whole_millis;
 /// The first pause. Each further pause in a row is twice as long.
 const MIN_RESTART_DELAY: Duration = Duration::from_secs(1);
 const MAX_RESTART_DELAY: Duration = Duration::from_secs(60);
-/// A task that has run for this long since its last panic counts as healthy again.
+/// A task that has run for this long since its last restart counts as healthy again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 /// The environment of a supervised task.
@@ -78,7 +78,7 @@ impl Supervisor {
 
 fn log_last(name: &'static str, ended: Result<(), JoinError>) {
     if ended.is_err() {
-        tracing::error!(task = name, "a background task panicked while the bridge was stopping");
+        tracing::error!(task = name, "background task panicked during the stop");
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
                 let (began, stop) = (began.clone(), stop.clone());
                 async move {
                     began.send(start).unwrap();
-                    assert!(start >= 2, "a step of it panics");
+                    assert!(start >= 2, "the first two starts panic");
                     stop.cancelled().await;
                 }
             }
@@ -153,6 +153,6 @@ mod tests {
         assert!(!supervised.is_finished());
         stop.cancel();
         supervised.await.unwrap();
-        assert!(begun.try_recv().is_err(), "it ran on");
+        assert!(begun.try_recv().is_err(), "the task started again after the stop");
     }
 }

@@ -29,14 +29,14 @@ impl Sender {
             if ended.all_accounts {
                 tracing::info!(account.host = host, "deliveries of all accounts resumed");
             }
-            health.account_goes_on(&account);
+            health.account_resumes(&account);
             // The account may have waited under its earlier address.
             if *job.return_url.origin() != *account {
-                health.account_goes_on(job.return_url.origin());
+                health.account_resumes(job.return_url.origin());
             }
         }
         let Some(pause) = decision.pause else { return decision };
-        // `None` if a pause that began after this call is in force; it has been logged.
+        // `None` if a pause that began after this call is in force. That pause has been logged.
         let Some(began) = permit.pause(pause) else { return decision };
         let length = began.alone.unwrap_or(began.account);
         let wait = AccountWait {
@@ -48,13 +48,13 @@ impl Sender {
         };
         let (pause_ms, why) = (whole_millis(length), wait.text());
         if !pause.cause.needs_operator() {
-            // Most pauses are short. The watch of the accounts reports those that are not.
+            // Most pauses are short. The account watch (`accounts/waits.rs`) reports the long ones.
             tracing::info!(account.host = host, pause_ms, why, "deliveries paused");
         } else if health.account_waits(&account, wait) {
             tracing::warn!(account.host = host, pause_ms, why, "deliveries paused: operator action required");
         }
-        if let Some(everybody) = began.all_accounts {
-            let pause_ms = whole_millis(everybody);
+        if let Some(length) = began.all_accounts {
+            let pause_ms = whole_millis(length);
             tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts paused");
         }
         match began.alone {

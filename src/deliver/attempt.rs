@@ -114,10 +114,10 @@ impl Sender {
         if !at_hand {
             self.unless_stopped(permit.reacquire(patience)).await?.map_err(AttemptOutcome::NotAdmitted)?;
         }
-        let answer = self.post(job, &bearer, permit, between_calls).await?;
-        let is_unauthorized = matches!(answer, CallOutcome::Unauthorized { .. });
+        let response = self.post(job, &bearer, permit, between_calls).await?;
+        let is_unauthorized = matches!(response, CallOutcome::Unauthorized { .. });
         if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, permit) {
-            return Ok(answer);
+            return Ok(response);
         }
         permit.release();
         let bearer = self
@@ -128,7 +128,7 @@ impl Sender {
         self.post(job, &bearer, permit, between_calls).await
     }
 
-    /// Awaits `wait`, which has to end before a call, but not beyond a stop.
+    /// Awaits `wait`, which precedes a call, until it ends or a stop hands deliveries back.
     async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Result<T, AttemptOutcome> {
         self.0.runtime.handing_back().run_until_cancelled(wait).await.ok_or(AttemptOutcome::Stopped)
     }
@@ -159,14 +159,14 @@ impl Sender {
         permit.start().map_err(AttemptOutcome::NotAdmitted)?;
         // From here until the response, we cannot tell whether the continue has arrived.
         between_calls.take();
-        let answer = kommo.continue_bot(url, &bearer.token, completion).await;
+        let response = kommo.continue_bot(url, &bearer.token, completion).await;
         *between_calls = Some(self.0.between_calls.token());
-        Ok(answer)
+        Ok(response)
     }
 }
 
-/// Whether the 401 of this call is about this job alone. Then the token is good, and renewing it for each attempt of the
-/// job would only delay the others.
+/// Whether the 401 of this call is about this job alone. If so, the token is good, and renewing it for each attempt of
+/// the job would only delay other jobs.
 fn is_refused_alone(job: &DeliveringJob, permit: &Permit) -> bool {
     blame::decide(job.delivery, permit.evidence(Source::Job(job.id))) != Blame::Account
 }

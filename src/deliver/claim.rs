@@ -82,7 +82,7 @@ impl Sender {
         wanted: usize,
     ) -> Result<Vec<Permit>, Hold> {
         #[cfg(test)]
-        self.0.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.0.limiter_queries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.0.parts.limiter.try_acquire(moved.map_or(lane, |account| account), wanted)
     }
 

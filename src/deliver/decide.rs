@@ -228,13 +228,13 @@ impl DecisionContext<'_> {
         Decision { next: AfterDelivery::Gone, ..self.wait_in_turn(&text) }
     }
 
-    /// The bridge stops before the continue is sent, so there is nothing that the next start would have to know.
+    /// The bridge stops before it sends the continue, so the delivery stays as it was.
     fn handed_back(&self) -> Decision {
         let next = AfterDelivery::Wait { delivery: self.delivery, keeps_place: true };
         Decision { next, result: None, error: None, pause: None, account_is_fine: false }
     }
 
-    /// The attempt showed nothing about this job or its account. The job waits for its turn.
+    /// The attempt showed nothing about this job or its account. The job keeps its place in the lane.
     fn wait_in_turn(&self, text: &str) -> Decision {
         Decision {
             next: AfterDelivery::Wait { delivery: self.delivery, keeps_place: true },

@@ -15,12 +15,13 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(3_600);
 /// The job's age from which a 404 is final.
 const EARLY: Duration = Duration::from_secs(3);
 /// The longest delay before a retry.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// Decides on the response in `input`, and checks the decision. The first line of `input` describes the state before,
-/// one letter each: `l` a response was lost, `f` the fallback was sent, `h` a handler was sent with it, `g` a `goto` is
-/// configured, `o` the delivery has failed for long, `e` the request has just come in. The next lines are the status,
-/// `Retry-After`, and the body. Returns whether the continue is delivered.
+/// Decides on the response in `input`, and checks the decision. Returns whether the continue is delivered.
+///
+/// The first line of `input` describes the state before, one letter each: `l` a response was lost, `f` the fallback was
+/// sent, `h` the completion has a handler, `g` a `goto` is configured, `o` the time budget is used up, `e` the request has
+/// just come in. The next lines are the status, `Retry-After`, and the body.
 pub(crate) fn answer(input: &[u8]) -> bool {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (flags, rest) = (&input[..end], input.get(end + 1..).unwrap_or_default());
@@ -89,7 +90,7 @@ pub(crate) fn answer(input: &[u8]) -> bool {
                 !is_foreign || status == 404 || delivery.answer_lost,
                 "a success of another server may hide one of Kommo"
             );
-            assert!(due_at >= NOW && due_at <= NOW + LONGEST_WAIT && delivery.failures > 0);
+            assert!(due_at >= NOW && due_at <= NOW + MAX_RETRY_DELAY && delivery.failures > 0);
             assert!(delivery.answer_lost >= lost && delivery.failing_since.is_some());
         }
         AfterDelivery::Replace { prepared: other, delivery } => {
@@ -100,7 +101,7 @@ pub(crate) fn answer(input: &[u8]) -> bool {
         }
         AfterDelivery::Dead { answer_lost } => {
             let refused = matches!(status, 400 | 422);
-            assert!(old || refused && (is_fallback || wants_handler), "{status} killed it");
+            assert!(old || refused && (is_fallback || wants_handler), "{status} ended the job");
             assert!(!waits && answer_lost >= lost);
         }
     }

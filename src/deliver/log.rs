@@ -37,15 +37,15 @@ pub(super) fn log_outcome(
         // Expected, and not charged.
         AfterDelivery::Retry { due_at, .. } if status == Some(404) && decision.result.is_none() => {
             let due_at = clock.calendar_at(*due_at);
-            tracing::debug!(job.id = %id, %handler, status, duration_ms, error, %due_at, "no bot is waiting for this continue yet; it is sent again");
+            tracing::debug!(job.id = %id, %handler, status, duration_ms, error, %due_at, "no bot is waiting yet; retrying the continue");
         }
         AfterDelivery::Retry { due_at, .. } => {
             let due_at = clock.calendar_at(*due_at);
-            tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, %due_at, "the continue failed and is sent again");
+            tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, %due_at, "continue failed; retrying");
         }
         AfterDelivery::Replace { .. } if falls_back(job, &decision.next) => {}
         AfterDelivery::Replace { .. } => {
-            tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, "Kommo refused the completion; another is sent");
+            tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, "Kommo refused the completion; sending another");
         }
         // Logged once for the account, not once for each of its jobs.
         AfterDelivery::Wait { .. } => {
@@ -59,10 +59,10 @@ pub(super) fn log_written(written: Result<Written, StoreError>, id: JobId, handl
     match written {
         Ok(Written::Done) => return true,
         Ok(Written::Stale) => {
-            tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over in the meantime; this response is dropped");
+            tracing::warn!(job.id = %id, %handler, "response dropped: the job was cancelled or taken over in the meantime");
         }
         Err(error) => {
-            tracing::error!(job.id = %id, %handler, %error, "could not store Kommo's response; the continue is sent again");
+            tracing::error!(job.id = %id, %handler, %error, "could not store Kommo's response; the continue will be sent again");
         }
     }
     false

@@ -5,10 +5,11 @@
 //! enforces the pace of each account and bounds the number of calls in flight. The sender claims for each lane (the
 //! origin of an account) separately, so a paused or slow account delays no other. If the limiter holds a lane, the
 //! sender parks it until there is a reason to look again. Within a lane, young jobs go first, but every fourth continue
-//! is the one that has been due longest ([`schedule`]).
+//! goes to the job that has been due longest ([`schedule`]).
 //!
-//! The sender guarantees that it reports on every delivery it claims, and that it never sends faster than the account's
-//! limits allow. [`decide`] says what follows from each response.
+//! The sender reports on every delivery that it claims, unless the process ends before the response: then the next start
+//! sends the continue again. It never sends faster than the account's limits allow. [`decide`] says what follows from
+//! each response.
 
 mod account;
 mod attempt;
@@ -41,7 +42,7 @@ use schedule::LaneSchedule;
 
 /// How long a stop waits for deliveries to be handed back.
 const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(1);
-/// Rounds in one step. After the first, a lane may have more jobs than were claimed; the second finds out what holds it.
+/// Rounds in one step. After the first, a lane may have more jobs than were claimed; the second finds what holds it.
 const MAX_ROUNDS_PER_STEP: usize = 2;
 
 /// The settings of the sender.
@@ -86,7 +87,7 @@ struct Inner {
     schedules: Mutex<HashMap<Arc<str>, LaneSchedule>>,
     /// How many times the sender asked the limiter for permits.
     #[cfg(test)]
-    asked: std::sync::atomic::AtomicUsize,
+    limiter_queries: std::sync::atomic::AtomicUsize,
     runtime: StageRuntime,
     /// Holds a token for each delivery that has no call under way.
     between_calls: TaskTracker,
@@ -103,7 +104,7 @@ impl Sender {
             settings,
             schedules: Mutex::default(),
             #[cfg(test)]
-            asked: std::sync::atomic::AtomicUsize::default(),
+            limiter_queries: std::sync::atomic::AtomicUsize::default(),
             runtime,
             between_calls: TaskTracker::new(),
         }));
@@ -125,19 +126,19 @@ impl Sender {
         sender
     }
 
-    /// Sends until `stop`. Then it sends what may go at once, and lets calls in flight finish within `grace`. The next
-    /// start sends again what had no response by then.
+    /// Sends until `stop`. Then sends the deliveries that the limiter permits at once, and lets calls in flight finish
+    /// within `grace`. The next start repeats the continues that have no response by then.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
         self.0.runtime.run_loop(self.0.parts.store.delivery(), &stop, || self.step()).await;
-        // For the handlers that ended last: otherwise their bots would wait for the next start.
+        // Sends the completions of the handlers that ended last. Otherwise their bots would wait for the next start.
         if let Err(error) = self.step().await {
             tracing::warn!(%error, "could not claim deliveries; they wait in the store");
         }
         self.drain(grace).await;
     }
 
-    /// Claims and sends what is due and permitted, without waiting for responses. Returns how long nothing more can go
-    /// unless something changes; `None` if that is unknown.
+    /// Claims and sends what is due and permitted, without waiting for responses. Returns the time until more can be
+    /// sent, unless an event comes earlier; `None` if only an event can change that.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -174,7 +175,7 @@ impl Sender {
         }
     }
 
-    /// Hands back the deliveries that wait for a token or a permit. No call of theirs is under way, so the next start
+    /// Hands back the deliveries that wait for a token or a permit. None of them has a call under way, so the next start
     /// must not assume that a response was lost. Returns when the store has them, or after `HAND_BACK_TIMEOUT`.
     pub async fn hand_back(&self) {
         self.0.runtime.hand_back();
@@ -199,7 +200,7 @@ impl Sender {
             let SenderParts { store, accounts, .. } = &self.0.parts;
             for lane in accounts.moved_from(&origin).into_iter().chain([origin]) {
                 if let Err(error) = store.jobs().release_refused(lane.clone()).await {
-                    tracing::warn!(account = &*lane, %error, "could not make refused deliveries due; they go out later");
+                    tracing::warn!(account = &*lane, %error, "could not make refused deliveries due; they are retried later");
                 }
             }
         });

@@ -1,24 +1,25 @@
 //! Shares the continues of a lane between its young jobs and those that have been due longest. Pure: it only counts.
 //!
-//! Young jobs go first, because their customers are still waiting. Every fourth continue is the one that has been due
-//! longest, alternately a retry and a first try. So neither an old backlog nor a retry waits for a lull that never
-//! comes. A job that was refused with its account counts as a retry here. The unit is a continue and not a claim,
+//! Young jobs go first, because their customers are still waiting. Every fourth continue goes to the job that has been
+//! due longest, alternately a retry and a first try. So neither an old backlog nor a retry waits for a lull that never
+//! comes. A job that was refused with its account counts as a retry here. The schedule counts continues and not claims,
 //! because a claim takes between one job and sixty-four.
 
 use store::LongestDue;
 
-/// One in this many continues is the one that has been due longest.
+/// One continue in this number goes to the job that has been due longest.
 const LONGEST_DUE_INTERVAL: usize = 4;
 
 /// The schedule of one lane.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LaneSchedule {
-    /// Continues since the last full round, which has one retry and one first try that were due longest.
+    /// Continues in the current round. Two continues of a round go to the jobs that have been due longest: a retry and a
+    /// first try.
     sent: usize,
 }
 
 impl LaneSchedule {
-    /// How many of the next `limit` continues should be those that have been due longest.
+    /// How many of the next `limit` continues should go to the jobs that have been due longest.
     pub(super) const fn longest_due(self, limit: usize) -> LongestDue {
         let jobs = (self.sent + limit) / LONGEST_DUE_INTERVAL - self.sent / LONGEST_DUE_INTERVAL;
         LongestDue { jobs, retries_first: self.sent < LONGEST_DUE_INTERVAL }
@@ -34,7 +35,7 @@ impl LaneSchedule {
 mod tests {
     use super::*;
 
-    /// How many jobs of each claim are the longest due, for claims of these sizes.
+    /// How many jobs of each claim are those that have been due longest, for claims of these sizes.
     fn shares(sizes: &[usize]) -> Vec<usize> {
         let mut schedule = LaneSchedule::default();
         let share = |size: &usize| {
@@ -46,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fourth_continue_is_the_longest_due_for_any_size_of_claims() {
+    fn every_fourth_continue_goes_to_the_longest_due_job_for_any_size_of_claims() {
         for (sizes, expected) in [
             (vec![1; 8], vec![0, 0, 0, 1, 0, 0, 0, 1]),
             (vec![7; 4], vec![1, 2, 2, 2]),

@@ -26,7 +26,7 @@ pub(super) struct Limiter<L> {
 pub(super) enum Offer<L> {
     /// Log it.
     Log(L),
-    /// It is the first line of its second that finds no room: call [`Limiter::end`] at that time.
+    /// It is the first line of its second that finds no room: call [`Limiter::end`] at this time.
     Wait(Duration),
     /// It is kept or counted, and part of what `end` returns.
     Counted,

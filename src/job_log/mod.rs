@@ -89,7 +89,7 @@ impl JobLog {
     /// suppressed.
     ///
     /// # Panics
-    /// If called outside a Tokio runtime, which has to wait for the end of the second.
+    /// If called outside a Tokio runtime, where nothing can wait for the end of the second.
     pub fn finished(&self, job: Finished) {
         let offer = self.limiter().offer(self.0.clock.elapsed(), job);
         match offer {

@@ -13,7 +13,7 @@ use crate::panics;
 
 use super::{flush_within, has_log};
 
-/// A second panic during unwinding aborts the process, so the line should be written by then.
+/// How long a panic waits for its line to be written, because a second panic during unwinding would abort the process.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Logs panics instead of the standard hook, if [`init_log`](super::init_log) installed the logger. A program with its

@@ -1,8 +1,8 @@
 //! The log's queue: code that logs pushes whole lines and never waits; one thread writes them.
 //!
-//! A stalled reader of stderr (a full pipe, a paused terminal) blocks the thread that writes to it for any length of
-//! time. So only this thread writes. When the queue is full, further lines are dropped and counted, and a later line
-//! says how many. The queue is limited by bytes, so its memory is bounded.
+//! A stalled reader of stderr (a full pipe, a paused terminal) can block a thread that writes to it indefinitely. So only
+//! the log's thread writes. When the queue is full, further lines are dropped and counted, and a later line says how
+//! many. The queue is limited by bytes, so its memory is bounded.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};

@@ -1,8 +1,8 @@
 //! The Prometheus recorder, and the list of its metrics.
 //!
-//! A label has few values, such as handlers, outcomes or states. It is never an account or a URL, whose number is
-//! unlimited. The recorder has no metric for what the store knows better (jobs by state, the oldest job). The admin
-//! listener reads these from the store at each scrape, so that two bridges in one process do not mix.
+//! A label has few values, such as handlers, outcomes or states. It is never an account or a URL, because there can be any
+//! number of those. Jobs by state and the oldest job are not in the recorder: the admin listener reads them from the
+//! store at each scrape, so that two bridges in one process do not mix.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -77,13 +77,13 @@ const METRICS: &[Metric] = &[
         name: "bridge_oauth_callbacks_total",
         kind: MetricKind::Counter,
         unit: Unit::Count,
-        help: "Calls of /oauth/callback, by outcome.",
+        help: "Calls to /oauth/callback, by outcome.",
     },
     Metric {
         name: "bridge_unknown_paths_total",
         kind: MetricKind::Counter,
         unit: Unit::Count,
-        help: "Calls to the public listener that no route takes, by reason: path or method.",
+        help: "Calls to the public listener that no route matches, by reason: path or method.",
     },
     Metric {
         name: "bridge_task_restarts_total",
@@ -95,7 +95,7 @@ const METRICS: &[Metric] = &[
         name: "bridge_oauth_revocations_total",
         kind: MetricKind::Counter,
         unit: Unit::Count,
-        help: "Calls of /oauth/revoked, by outcome.",
+        help: "Calls to /oauth/revoked, by outcome.",
     },
     Metric {
         name: "bridge_bodies_dropped_total",
@@ -131,7 +131,7 @@ const METRICS: &[Metric] = &[
         name: DROPPED,
         kind: MetricKind::Counter,
         unit: Unit::Count,
-        help: "Lines of the log that were dropped because stderr did not take them.",
+        help: "Log lines that were dropped because stderr did not take them.",
     },
     Metric {
         name: "bridge_ack_seconds",
@@ -149,7 +149,7 @@ const METRICS: &[Metric] = &[
             0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 50.0, 60.0, 300.0, 3600.0,
         ]),
         unit: Unit::Seconds,
-        help: "From a widget_request's receipt to the continue that Kommo took.",
+        help: "From a widget_request's receipt to the continue that Kommo accepted.",
     },
     Metric {
         name: "bridge_commit_seconds",
@@ -165,7 +165,7 @@ const METRICS: &[Metric] = &[
             1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0,
         ]),
         unit: Unit::Count,
-        help: "Operations that one transaction of the store's writer carried.",
+        help: "Operations in one transaction of the store's writer.",
     },
 ];
 
@@ -196,7 +196,7 @@ static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     handle
 });
 
-/// The recorder of this process. The first call installs it, and has to come before anything is counted.
+/// The recorder of this process. The first call installs it, and must come before anything is counted.
 pub fn recorder() -> PrometheusHandle {
     RECORDER.clone()
 }

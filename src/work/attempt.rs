@@ -49,7 +49,7 @@ impl Pool {
         }
         let kommo = clients.client_of(job.request.return_url.origin(), job.request.account_id);
         let limit = registered.policy.attempt_timeout.min(job.answer_by.since(now));
-        // Cancelled however the attempt ends, so that the handler's own tasks notice.
+        // Cancelled when the attempt ends in any way, so that tasks that the handler spawned notice.
         let cancelled = CancellationToken::new();
         let over = cancelled.clone().drop_guard();
         let context = Context {
@@ -64,7 +64,7 @@ impl Pool {
         let (handler, request, received) = (registered.handler.clone(), job.request.clone(), job.received_at);
         let work = async move {
             let result = handler.run(&request, ReceivedAt(received), context).await;
-            // Inside the task, because formatting and dropping an error is the author's code too, and may panic.
+            // Inside the task, because formatting or dropping an error runs the author's code, which may panic.
             result.map_err(|error| error.as_text(shortened))
         };
         let span = handler_span(job.id, &job.handler, job.attempts + 1);

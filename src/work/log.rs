@@ -27,7 +27,7 @@ pub(super) fn log_outcome(
     match (&decision.next, decision.result) {
         (AfterHandler::Deliver(prepared), _) if prepared.outcome == Outcome::Handler => {
             let duration_ms = whole_millis(duration);
-            tracing::debug!(job.id = %id, %handler, attempt, duration_ms, "handled");
+            tracing::debug!(job.id = %id, %handler, attempt, duration_ms, "handler answered");
         }
         (AfterHandler::Retry { due_at }, Some(result)) => {
             let error = decision.error.as_deref().unwrap_or_default();
@@ -35,7 +35,7 @@ pub(super) fn log_outcome(
             jobs.retries(result, *due_at, line);
         }
         (AfterHandler::HandBack, _) => {
-            tracing::info!(job.id = %id, %handler, attempt, "handed back to the queue");
+            tracing::info!(job.id = %id, %handler, attempt, "job handed back to the queue");
         }
         (AfterHandler::Deliver(_) | AfterHandler::Retry { .. }, _) => {}
     }
@@ -50,10 +50,10 @@ pub(super) fn log_written(written: Result<Written, StoreError>, id: JobId, handl
     match written {
         Ok(Written::Done) => return true,
         Ok(Written::Stale) => {
-            tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over in the meantime; this result is dropped");
+            tracing::warn!(job.id = %id, %handler, "result dropped: the job was cancelled or taken over in the meantime");
         }
         Err(error) => {
-            tracing::error!(job.id = %id, %handler, %error, "could not store the handler's result; the job is run again");
+            tracing::error!(job.id = %id, %handler, %error, "could not store the handler's result; the handler will run again");
         }
     }
     false

@@ -1,4 +1,4 @@
-//! Which handler answers which name.
+//! The registry: maps each name to its handler.
 //!
 //! Handlers have different input types. The registry hides the type: decoding the input is part of running a handler.
 
@@ -84,7 +84,7 @@ pub struct Registered {
 pub struct Registry(HashMap<HandlerName, Registered>);
 
 impl Registry {
-    /// Adds a handler, and replaces one with the same name.
+    /// Adds a handler. Replaces an earlier one with the same name.
     pub fn add<H: Handler>(&mut self, name: HandlerName, handler: H, policy: HandlerPolicy) {
         self.0.insert(name, Registered { handler: Arc::new(handler), policy });
     }

@@ -165,7 +165,7 @@ async fn an_overdue_job_gets_the_fallback_without_an_attempt() {
 }
 
 #[tokio::test]
-async fn a_draining_pool_takes_no_job_and_hands_back_without_a_charge() {
+async fn a_draining_pool_starts_no_job_and_charges_no_attempt() {
     let home = Home::new().await;
     let pool = home.pool();
     pool.interrupt();

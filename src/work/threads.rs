@@ -1,11 +1,12 @@
-//! The threads that handlers run on. They are separate, because it is easy to write code that blocks a thread, and such
-//! code must not keep the bridge from answering Kommo, watching deadlines, or continuing other bots.
+//! The threads that handlers run on. They are separate from the bridge's, because it is easy to write code that blocks a
+//! thread, and such code must not keep the bridge from answering Kommo, watching deadlines, or continuing other bots.
 //!
 //! Each attempt has its own thread, so an attempt that blocks does not delay another. Threads are started when attempts
-//! need them, and reused. This holds for up to [`MAX_ATTEMPT_THREADS`] attempts; further ones share one thread per core,
-//! as in any async program. So the number of threads is bounded, even if some handlers block theirs forever. Those
-//! threads are lost until the next start. Once all are lost, all handlers share the remaining threads, as in any async
-//! program.
+//! need them, and reused. At most [`MAX_ATTEMPT_THREADS`] attempts have their own thread. Further ones share one thread
+//! per core, as in any async program, so the number of threads is bounded.
+//!
+//! A thread that a handler blocks forever is lost until the next start. Once all are lost, every attempt runs on the
+//! shared threads.
 
 use std::any::Any;
 use std::future::Future;
@@ -29,8 +30,8 @@ const MAX_SIDE_THREADS: usize = 512;
 /// The threads for handlers. Dropping it does not wait for them.
 #[derive(Debug)]
 pub struct HandlerThreads {
-    /// The first runtime polls handlers and has the threads for their side work. The second has the threads of the
-    /// attempts, so that no attempt waits behind side work.
+    /// The first runtime drives the I/O and timers of all handlers, and runs their side work and the attempts without
+    /// their own thread. The second has the threads of the attempts, so that no attempt waits behind side work.
     runtimes: Option<[Runtime; 2]>,
     handle: Handle,
     attempts: Handle,
@@ -57,10 +58,9 @@ impl HandlerThreads {
         Self::with(MAX_ATTEMPT_THREADS, MAX_SIDE_THREADS)
     }
 
-    fn with(own: usize, on_the_side: usize) -> io::Result<Self> {
+    fn with(own: usize, side: usize) -> io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
-        let runtime =
-            builder.thread_name("handler").max_blocking_threads(on_the_side).enable_all().build()?;
+        let runtime = builder.thread_name("handler").max_blocking_threads(side).enable_all().build()?;
         let mut builder = Builder::new_current_thread();
         let attempts = builder.thread_name("handler").max_blocking_threads(own.max(1)).build()?;
         Ok(Self {
@@ -71,7 +71,7 @@ impl HandlerThreads {
         })
     }
 
-    /// Runs `work` until it ends or `cancelled` fires. Then drops it, as soon as it yields its thread.
+    /// Runs `work` until it ends. If `cancelled` fires first, drops `work` as soon as it yields its thread.
     ///
     /// Catches every panic, including one while the work or a panic's payload is dropped: Tokio and the standard library
     /// would abort the process in that case.

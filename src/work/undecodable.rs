@@ -1,4 +1,4 @@
-//! Describes why data does not decode, without quoting the data, which is a customer's.
+//! Describes why data cannot be decoded, without quoting it, because a customer may have written it.
 
 use serde_path_to_error::Error;
 
@@ -13,7 +13,7 @@ pub(super) fn describe(error: &Error<serde_json::Error>) -> String {
 
 /// Removes the value from a message of serde such as `invalid type: string "x", expected u32`.
 fn without_value(message: &str) -> String {
-    // These name a field of the program's input type, not what the customer sent.
+    // These name a field of the handler's input type, not what the customer sent.
     if message.starts_with("missing field") || message.starts_with("duplicate field") {
         return message.to_owned();
     }

@@ -74,7 +74,10 @@ fn places_of_tests(path: &str, text: &str) -> Vec<String> {
         path.ends_with("_tests.rs").then(|| format!("{path}: unit tests of `x.rs` belong in `x/tests.rs`"));
     let elsewhere = text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("#[path"));
     let elsewhere = elsewhere.map(|(at, _)| {
-        format!("{path}:{}: a module without `#[path]`, in the file that Cargo looks for", at + 1)
+        format!(
+            "{path}:{}: remove `#[path]`, and move the module to the file where Cargo looks for it",
+            at + 1
+        )
     });
     beside.into_iter().chain(elsewhere).collect()
 }
@@ -92,9 +95,10 @@ fn no_code(path: &str, code: &[Token]) -> Vec<String> {
     const CODE: [&str; 8] = ["fn", "impl", "struct", "enum", "trait", "const", "static", "macro_rules"];
     code.iter()
         .filter_map(|token| match &token.kind {
-            Kind::Word(word) if CODE.contains(&word.as_str()) => {
-                Some(format!("{path}:{}: `{word}`; lib.rs holds no code, move it to a room", token.line))
-            }
+            Kind::Word(word) if CODE.contains(&word.as_str()) => Some(format!(
+                "{path}:{}: `{word}` in lib.rs, which holds no code; move it to a room",
+                token.line
+            )),
             _ => None,
         })
         .collect()
@@ -118,7 +122,7 @@ fn arrows(rules: &Rules, path: &str, module: &[String], code: &[Token]) -> Vec<S
             match may {
                 May::All => None,
                 May::Only(_) if !is_room(target) => Some(format!(
-                    "{path}:{line}: `{room}` names `{target}`, which is not a room; name the room it is from"
+                    "{path}:{line}: `{room}` names `{target}`, which is not a room; import it from its room"
                 )),
                 May::Only(others) => (!allowed(target)).then(|| {
                     let others =
@@ -132,9 +136,9 @@ fn arrows(rules: &Rules, path: &str, module: &[String], code: &[Token]) -> Vec<S
 
 fn dependencies(rules: &Rules, path: &str, room: &str, code: &[Token]) -> Vec<String> {
     let reason = |name: &str| {
-        let kept =
+        let restricted =
             rules.crates.iter().find(|(dependency, rooms)| *dependency == name && !rooms.contains(&room));
-        kept.map(|(_, rooms)| format!("only {} may", rooms.join(", ")))
+        restricted.map(|(_, rooms)| format!("only {} may", rooms.join(", ")))
     };
     crate_names(code)
         .filter_map(|(name, line)| {

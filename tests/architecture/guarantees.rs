@@ -39,7 +39,7 @@ fn every_promise_names_tests_that_exist() {
             wrong.push(format!("duplicate promise: {promise}"));
         }
         if tests.is_empty() {
-            wrong.push(format!("a promise without a test: {promise}"));
+            wrong.push(format!("promise without a test: {promise}"));
         }
         for test in tests {
             let Some((path, name)) = test.split_once("::") else {

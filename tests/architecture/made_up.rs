@@ -28,12 +28,12 @@ fn a_room_names_only_what_it_may() {
         (
             "src/low.rs",
             "use crate::Job;",
-            Some("src/low.rs:2: `low` names `Job`, which is not a room; name the room it is from"),
+            Some("src/low.rs:2: `low` names `Job`, which is not a room; import it from its room"),
         ),
         (
             "src/low.rs",
             "use crate::*;",
-            Some("src/low.rs:2: `low` names `*`, which is not a room; name the room it is from"),
+            Some("src/low.rs:2: `low` names `*`, which is not a room; import it from its room"),
         ),
         ("src/top.rs", "use crate::{low, mid, Job};", None),
         ("src/mid/a.rs", "#[cfg(test)]\nmod tests { use crate::top::X; }", None),
@@ -98,7 +98,7 @@ fn lib_holds_no_code() {
     assert_eq!(complaints("src/lib.rs", "pub mod a;\npub use a::B;"), Vec::<String>::new());
     assert_eq!(
         complaints("src/lib.rs", "pub fn f() {}"),
-        ["src/lib.rs:2: `fn`; lib.rs holds no code, move it to a room"]
+        ["src/lib.rs:2: `fn` in lib.rs, which holds no code; move it to a room"]
     );
 }
 
@@ -125,7 +125,9 @@ fn unit_tests_are_in_two_places_only() {
         (
             "crates/kommo/src/a.rs",
             "#[path = \"b.rs\"]\nmod tests;",
-            Some("crates/kommo/src/a.rs:2: a module without `#[path]`, in the file that Cargo looks for"),
+            Some(
+                "crates/kommo/src/a.rs:2: remove `#[path]`, and move the module to the file where Cargo looks for it",
+            ),
         ),
     ];
     for (path, code, complaint) in table {

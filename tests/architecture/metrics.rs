@@ -28,8 +28,8 @@ fn operations_page_names_exactly_the_metrics_that_exist() -> io::Result<()> {
     let page = fs::read_to_string(root.join("docs/operations.md"))?;
     let sources: Vec<String> =
         NAMED.iter().map(|path| fs::read_to_string(root.join(path))).collect::<Result<_, _>>()?;
-    let there: BTreeSet<&str> = sources.iter().flat_map(|source| metrics(source, &["\""])).collect();
-    assert_eq!(metrics(&page, &["`"]), there);
+    let existing: BTreeSet<&str> = sources.iter().flat_map(|source| metrics(source, &["\""])).collect();
+    assert_eq!(metrics(&page, &["`"]), existing);
     Ok(())
 }
 

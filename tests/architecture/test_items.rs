@@ -32,15 +32,15 @@ fn is_test_attribute(tokens: &[Token]) -> bool {
 /// The index after the item whose first attribute is at `at`: after its `;` or its braces.
 fn end_of_item(tokens: &[Token], mut at: usize) -> usize {
     while at < tokens.len() && tokens[at].is_mark('#') {
-        at = behind_group(tokens, at + 1);
+        at = after_group(tokens, at + 1);
     }
     let ends_in_semicolon =
         ["use", "const", "static", "type"].iter().any(|word| tokens.get(at).is_some_and(|t| t.is_word(word)));
     while at < tokens.len() {
         match tokens[at].kind {
             Kind::Mark(';') => return at + 1,
-            Kind::Mark('{') if !ends_in_semicolon => return behind_group(tokens, at),
-            Kind::Mark('{' | '(' | '[') => at = behind_group(tokens, at),
+            Kind::Mark('{') if !ends_in_semicolon => return after_group(tokens, at),
+            Kind::Mark('{' | '(' | '[') => at = after_group(tokens, at),
             _ => at += 1,
         }
     }
@@ -48,7 +48,7 @@ fn end_of_item(tokens: &[Token], mut at: usize) -> usize {
 }
 
 /// The index after the bracket that closes the one at `at`.
-fn behind_group(tokens: &[Token], mut at: usize) -> usize {
+fn after_group(tokens: &[Token], mut at: usize) -> usize {
     let mut depth = 0_usize;
     while at < tokens.len() {
         match tokens[at].kind {

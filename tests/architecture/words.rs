@@ -1,5 +1,5 @@
-//! Holds comments, strings, test names and documents to plain English: the phrases below make a reader stop, and each has a
-//! plain word in its place. The list catches the worst; it does not make a sentence good.
+//! Checks that comments, strings, test names and documents are in plain English. Each phrase below makes a reader stop, and
+//! has a plain replacement. The list only catches the worst; it does not make a sentence good.
 
 use std::io;
 
@@ -31,9 +31,10 @@ const PHRASES: &[(&str, &str)] = &[
     ("what is right", "name it"),
 ];
 
-/// What makes one of the phrases plain English after all: the word before it, or the one after it.
+/// Exceptions: the phrase is plain English directly after this word.
 const PLAIN_AFTER: &[(&str, &str)] =
     &[("is no", "there"), ("are no", "there"), ("was no", "there"), ("were no", "there")];
+/// Exceptions: the phrase is plain English directly before this word.
 const PLAIN_BEFORE: &[(&str, &str)] = &[
     ("is no", "longer"),
     ("are no", "longer"),
@@ -46,10 +47,10 @@ const PLAIN_BEFORE: &[(&str, &str)] = &[
     ("stand", "for"),
 ];
 
-/// Where a phrase is right: a file, and the phrase.
+/// Exceptions: a file, and the phrase that it may contain; an empty phrase means all.
 const ALLOWED: &[(&str, &str)] = &[("tests/architecture/words.rs", "")];
 
-/// A line of prose, and which line of its file it is.
+/// A line number, from 1, and the prose on that line.
 type Line = (usize, String);
 
 /// The comments, strings and names of functions of a Rust file.
@@ -153,7 +154,7 @@ fn documents_are_in_plain_english() -> io::Result<()> {
 }
 
 #[test]
-fn phrases_are_found_as_whole_words_and_where_they_are_not_plain() {
+fn phrases_are_found_as_whole_words_unless_their_context_is_plain() {
     let table: [(&str, &[&str]); 8] = [
         ("Nobody knows", &["nobody"]),
         ("`x` is no state", &["is no"]),

@@ -74,7 +74,7 @@ async fn simultaneous_repetitions_of_a_request_create_one_job() {
     assert_eq!(bridge.jobs().await.len(), 5);
 }
 
-/// Sends a request by `plan`. Returns the job that the bridge stored.
+/// Sends the request of a bot with `plan`. Returns the job that the bridge stored.
 async fn stored(bridge: &TestBridge, kommo: &Simulator, plan: Plan) -> Value {
     let bot = kommo.bot(plan);
     let id = bridge.ask(&bot, "echo").await;
@@ -120,7 +120,10 @@ async fn every_valid_form_of_a_token_is_accepted() {
     let rows = [
         ("HS512", TokenStyle::default()),
         ("HS256", TokenStyle { algorithm: Algorithm::Hs256, ..TokenStyle::default() }),
-        ("the secret before", TokenStyle { secret: Some("the-one-before".into()), ..TokenStyle::default() }),
+        (
+            "the previous secret",
+            TokenStyle { secret: Some("the-one-before".into()), ..TokenStyle::default() },
+        ),
         ("client_uid", claims(json!({ "client_uuid": null, "client_uid": uuid }))),
         ("an upper-case client_uuid", claims(json!({ "client_uuid": uuid.to_uppercase() }))),
         ("a list of aud", claims(json!({ "aud": ["https://a.example", "https://b.example"] }))),

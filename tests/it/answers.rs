@@ -31,9 +31,10 @@ async fn every_response_leads_to_its_state() {
         (Fault::Status(200), "delivered", json!([200])),
         (Fault::Status(202), "delivered", json!([202])),
         (Fault::Status(204), "delivered", json!([204])),
-        // The bot is not waiting yet, or something else answers instead of Kommo. That early, it is not charged.
+        // A 404 this early is not charged: the bot may not be waiting yet.
         (Fault::Status(404), "delivered", json!([202])),
         (Fault::HtmlNotFound, "delivered", json!([202])),
+        // Something other than Kommo answers.
         (Fault::HtmlOk, "delivered", json!([200, 202])),
         once(408),
         once(425),
@@ -98,7 +99,7 @@ async fn an_outage_longer_than_give_up_after_ends_in_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn retries_back_off() {
+async fn retries_are_delayed_by_the_backoff() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let bots: Vec<_> =
@@ -115,7 +116,7 @@ async fn retries_back_off() {
         first += gaps[0];
     }
     // With full jitter, the sum of ten delays is practically never below a tenth of its expected value.
-    assert!(first > Duration::from_millis(250), "the retries come at once: {first:?} for ten");
+    assert!(first > Duration::from_millis(250), "the retries did not back off: {first:?} for ten");
     bridge.settled().await;
 }
 

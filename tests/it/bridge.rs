@@ -1,4 +1,4 @@
-//! The test kit's bridge, with what only these tests ask of it: raw requests, and what an operator does.
+//! The test kit's bridge, and what only these tests need: raw requests and operator actions.
 
 use std::ops::Deref;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub use salesbot_bridge::testing::TEST_TIMEOUT;
 
-/// A bridge that runs.
+/// A running bridge.
 pub struct TestBridge {
     bridge: testing::TestBridge,
     address: String,
@@ -55,8 +55,8 @@ impl TestBridge {
     }
 
     /// Changes a job as an operator does: `retry` or `cancel`.
-    pub async fn operator(&self, id: &str, does: &str) -> (u16, Value) {
-        self.admin_post(&format!("/api/v1/jobs/{id}/{does}"), &Value::Null).await
+    pub async fn operator(&self, id: &str, action: &str) -> (u16, Value) {
+        self.admin_post(&format!("/api/v1/jobs/{id}/{action}"), &Value::Null).await
     }
 
     /// Waits until `/health/ready` says that this account waits for an operator. Returns the reason.
@@ -87,7 +87,7 @@ impl Deref for TestBridge {
     }
 }
 
-/// A client of its own for each test. It follows nothing, knows no proxy, and repeats nothing.
+/// A client without redirects, proxies and retries.
 pub fn client() -> Client {
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())

@@ -1,4 +1,4 @@
-//! One account that sends endless requests, next to another one.
+//! An account that floods the bridge with requests, beside an ordinary one.
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -9,15 +9,15 @@ use crate::bridge::TestBridge;
 use crate::played::{account, bot, continued};
 use crate::setup::Setup;
 
-const LARGE: usize = 200_000;
-const AT_ONCE: usize = 16;
+const LARGE_BYTES: usize = 200_000;
+const MAX_CONCURRENT_REQUESTS: usize = 16;
 
 /// A bot that sends 200 KB.
 fn large(kommo: &Simulator) -> Bot {
-    kommo.bot(Plan::with_data(json!({ "message": "x".repeat(LARGE) })))
+    kommo.bot(Plan::with_data(json!({ "message": "x".repeat(LARGE_BYTES) })))
 }
 
-/// Sends requests from `bots` bots, sixteen at once. Returns the acknowledged bots and the number of refusals.
+/// Sends a request from each of `bots` bots, sixteen at once. Returns the acknowledged bots and the number of refusals.
 async fn flood(bridge: &TestBridge, kommo: &Simulator, bots: usize) -> (Vec<Bot>, usize) {
     let answers = stream::iter(0..bots).map(|_| async {
         let bot = large(kommo);
@@ -32,7 +32,7 @@ async fn flood(bridge: &TestBridge, kommo: &Simulator, bots: usize) -> (Vec<Bot>
         }
         (status == 200).then_some(bot)
     });
-    let answers: Vec<Option<Bot>> = answers.buffer_unordered(AT_ONCE).collect().await;
+    let answers: Vec<Option<Bot>> = answers.buffer_unordered(MAX_CONCURRENT_REQUESTS).collect().await;
     let refused = answers.iter().filter(|answer| answer.is_none()).count();
     (answers.into_iter().flatten().collect(), refused)
 }
@@ -90,5 +90,5 @@ async fn lists_of_large_jobs_contain_no_bodies() {
         assert!(!jobs.iter().any(carries) && list.to_string().len() < 40 * 1_000);
     }
     let id = bridge.jobs().await[0]["id"].as_str().unwrap().to_owned();
-    assert_eq!(bridge.job(&id).await["data"]["message"].as_str().map(str::len), Some(LARGE));
+    assert_eq!(bridge.job(&id).await["data"]["message"].as_str().map(str::len), Some(LARGE_BYTES));
 }

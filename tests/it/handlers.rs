@@ -25,22 +25,22 @@ where
     }
 }
 
-/// The test's end of a [`Holding`] handler: it shows when the handler runs, and lets it continue.
+/// The test's end of a [`Holding`] handler: it reports when the handler runs, and lets it continue.
 pub struct Held {
     entered: mpsc::UnboundedReceiver<Context>,
-    go_on: Arc<Semaphore>,
+    allowed: Arc<Semaphore>,
 }
 
 /// A handler that reports its start and then waits until the test lets it continue.
 pub struct Holding {
     entered: mpsc::UnboundedSender<Context>,
-    go_on: Arc<Semaphore>,
+    allowed: Arc<Semaphore>,
 }
 
 pub fn held() -> (Holding, Held) {
-    let (tell, entered) = mpsc::unbounded_channel();
-    let go_on = Arc::new(Semaphore::new(0));
-    (Holding { entered: tell, go_on: go_on.clone() }, Held { entered, go_on })
+    let (sender, entered) = mpsc::unbounded_channel();
+    let allowed = Arc::new(Semaphore::new(0));
+    (Holding { entered: sender, allowed: allowed.clone() }, Held { entered, allowed })
 }
 
 impl Held {
@@ -59,7 +59,7 @@ impl Held {
 
     /// Lets `runs` runs continue, now or later.
     pub fn let_go(&self, runs: usize) {
-        self.go_on.add_permits(runs);
+        self.allowed.add_permits(runs);
     }
 }
 
@@ -69,7 +69,7 @@ impl Handler for Holding {
     async fn handle(&self, _: Request<Value>, context: Context) -> Result<Completion, HandlerError> {
         // Fails only if the test has ended.
         let _unheard = self.entered.send(context);
-        self.go_on.acquire().await.map_err(HandlerError::fail)?.forget();
+        self.allowed.acquire().await.map_err(HandlerError::fail)?.forget();
         Ok(Completion::success())
     }
 }

@@ -148,7 +148,7 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
             "`list`",
         ),
         (
-            "has-keys-that-are-none",
+            "has-keys-that-are-not-strings",
             |_| made(async { Ok(Completion::new().data("map", HashMap::from([((1, 2), 3)]))) }),
             "fail",
             "`map`",
@@ -170,7 +170,7 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
             "at most 80",
         ),
         (
-            "has-an-instruction-too-many",
+            "has-one-instruction-too-many",
             |_| made(async { Ok((0..11).fold(Completion::new(), |all, _| all.goto(Step::finish(0)))) }),
             "fail",
             "at most 10",
@@ -209,7 +209,7 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn misbehaving_handlers_leave_no_bot_without_an_answer() {
+async fn a_bot_of_a_misbehaving_handler_gets_an_answer_or_the_fallback() {
     let kommo = kommo().await;
     let mut setup = Setup::with(&[&kommo]).handler("unreadable", Unreadable);
     let rows: BTreeMap<&str, _> = rows()
@@ -289,8 +289,8 @@ async fn a_panic_does_not_quote_the_customer() {
         let id = bridge.ask(&bot, name).await;
         assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }), "{name}");
         let mut job = bridge.in_state(&id, "delivered").await;
-        // An operator may see what the bot asked and its address. Everything else, and above all the error, must not
-        // contain it.
+        // An operator may see the bot's data and its address. Everything else, and above all the error, must not contain
+        // them.
         let url = job["return_url"].as_str().unwrap().to_owned();
         for key in ["data", "return_url", "continue_id"] {
             job[key] = Value::Null;
@@ -342,7 +342,7 @@ async fn blocked_handlers_do_not_delay_others_and_their_late_answers_have_no_eff
         bridge.ask(&other, name).await;
         assert_eq!(continued(&other).await.data["status"], "success");
     }
-    assert!(begun.elapsed() < Duration::from_millis(2_900), "they waited {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_millis(2_900), "the other bots waited {:?}", begun.elapsed());
     for (id, bot) in &blocked {
         assert_eq!(continued(bot).await.data, json!({ "status": "fail" }));
         bridge.in_state(id, "delivered").await;
@@ -361,13 +361,13 @@ async fn blocked_handlers_do_not_delay_others_and_their_late_answers_have_no_eff
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_a_handler_leaves_behind_continues() {
     let kommo = kommo().await;
-    let (go_on, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (may_end, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let leaves = {
-        let (go_on, done) = (go_on.clone(), done.clone());
+        let (may_end, done) = (may_end.clone(), done.clone());
         Does(move |_: Request<Value>, context: Context| {
-            let (go_on, done) = (go_on.clone(), done.clone());
+            let (may_end, done) = (may_end.clone(), done.clone());
             tokio::spawn(async move {
-                go_on.notified().await;
+                may_end.notified().await;
                 // The token tells the task that the attempt is over; the task may continue.
                 context.cancelled().cancelled().await;
                 done.notify_one();
@@ -380,6 +380,6 @@ async fn a_task_that_a_handler_leaves_behind_continues() {
     let id = bridge.ask(&bot, "leaves").await;
     continued(&bot).await;
     bridge.in_state(&id, "delivered").await;
-    go_on.notify_one();
+    may_end.notify_one();
     tokio::time::timeout(crate::bridge::TEST_TIMEOUT, done.notified()).await.unwrap();
 }

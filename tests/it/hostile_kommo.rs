@@ -31,7 +31,7 @@ enum Answer {
 
 use Answer::{Bytes, Drip, Endless, HalfClosed, Reset};
 
-/// A server that answers like that. The number in a bot's `return_url` selects the answer.
+/// A server that sends these answers. The number in a bot's `return_url` selects one.
 struct Hostile {
     address: String,
     /// Bytes written for the first continue, by answer.
@@ -229,7 +229,7 @@ async fn a_broken_response_costs_its_job_one_attempt_and_does_not_affect_others(
         let took = deliveries[0]["duration_ms"].as_u64().unwrap();
         assert!(took < 4_000, "{what} took {took} ms");
         let written = hostile.written.lock().unwrap()[&number];
-        assert!(written < 32 << 20, "{what}: {written} bytes were taken");
+        assert!(written < 32 << 20, "{what}: the bridge read {written} bytes");
     }
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
@@ -259,7 +259,7 @@ async fn a_429_with_any_retry_after_causes_a_limited_pause_of_its_account() {
         ))
     };
     let kommo = kommo().await;
-    // Each means a first pause of at most a second. Each probe comes after the previous pause.
+    // Each row causes a pause of at most a second. The call of the next row comes after the end of that pause.
     let rows = vec![
         answer("-5", ""),
         answer("soon", "<html>"),

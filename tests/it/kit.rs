@@ -12,7 +12,7 @@ use simulator::{BodyStyle, Bot, Plan};
 
 use crate::handlers::{Does, held};
 
-/// Answers with what it knows of the request, and with the price of its lead.
+/// Answers with the price of the request's lead, in the currency and with the discount of the request.
 struct Price;
 
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ impl Handler for Price {
     type Input = Question;
 
     async fn handle(&self, request: Request<Question>, context: Context) -> Result<Completion, HandlerError> {
-        let lead = request.entity.ok_or_else(|| HandlerError::fail("the bot talks about no lead"))?.id;
+        let lead = request.entity.ok_or_else(|| HandlerError::fail("the request has no lead"))?.id;
         let lead = context.kommo().get_json(&format!("/api/v4/leads/{lead}")).await?;
         let Question { currency, discount } = request.data;
         Ok(Completion::success().data("price", format!("{} {currency} - {discount} %", lead["price"])))
@@ -47,7 +47,7 @@ async fn failure(test: impl Future<Output = ()> + Send + 'static) -> String {
 }
 
 #[tokio::test]
-async fn a_handler_gets_the_same_in_a_unit_test_and_in_a_bridge() {
+async fn a_handler_behaves_the_same_in_a_unit_test_and_in_a_bridge() {
     let bridge = TestBridge::start(|bridge| bridge.handler("price", Price)).await;
     let kommo = bridge.kommo();
     kommo.respond("GET /api/v4/leads/5", json!({ "price": 100 }));
@@ -137,11 +137,11 @@ async fn a_handler_that_hangs_fails_its_unit_test_at_the_end_of_the_attempt() {
     let hangs = Does(|_, _| std::future::pending());
     let message = failure(async move { drop(run(&hangs, json!({}), context).await) }).await;
     assert!(message.contains("has not finished within 20ms"), "{message}");
-    assert!(cancelled.is_cancelled(), "the handler's own tasks did not learn of it");
+    assert!(cancelled.is_cancelled(), "the handler's own tasks were not cancelled");
 }
 
 #[tokio::test]
-async fn a_unit_test_without_a_kommo_calls_none() {
+async fn a_call_to_kommo_in_a_unit_test_without_one_says_what_to_add() {
     let message = failure(async {
         drop(run(&Price, TestRequest::new(json!({ "currency": "EUR" })).lead(5), TestContext::new()).await);
     });
@@ -239,13 +239,13 @@ async fn a_test_that_blocks_its_only_thread_stops_neither_the_bridge_nor_kommo()
     bridge.kommo().respond("GET /api/v4/leads/5", json!({ "price": 100 }));
     let bot = bridge.kommo().bot(Plan::with_data(json!({ "currency": "EUR" })).lead(5));
     bridge.ask(&bot, "price").await;
-    // It blocks until the job is delivered, which takes two calls to Kommo.
+    // Dropping blocks this thread until the job is delivered, which takes two calls to Kommo.
     drop(bridge);
     assert_eq!(bot.continues().len(), 1);
 }
 
 #[tokio::test]
-async fn time_outs_name_what_is_missing() {
+async fn timeouts_say_what_did_not_happen() {
     let start = async || {
         let hangs = Does(|_, _| std::future::pending());
         let builder = TestBridge::builder().handlers(|bridge| bridge.handler("hangs", hangs));
@@ -297,7 +297,7 @@ async fn a_test_sets_the_configuration_and_a_later_value_wins() {
 }
 
 #[tokio::test]
-async fn a_failed_assertion_on_a_fallback_says_why_the_handler_has_no_answer() {
+async fn a_failed_assertion_says_why_the_bot_got_the_fallback() {
     let message = failure(async {
         let bridge = TestBridge::start(|bridge| bridge.handler("price", Price)).await;
         let answer = bridge.answer_to("price", json!({ "name": "Ann" })).await;
@@ -316,7 +316,7 @@ async fn a_failed_assertion_on_a_fallback_says_why_the_handler_has_no_answer() {
 }
 
 #[tokio::test]
-async fn a_bridge_goes_on_with_the_store_of_another() {
+async fn a_bridge_continues_with_the_store_of_another() {
     let kommo = TestKommo::start().await;
     let builder = || TestBridge::builder().account(&kommo);
     let hangs = Does(|_, _| std::future::pending());

@@ -3,7 +3,7 @@
 //!
 //! One file per subject; [`bridge`] is the harness. No test sleeps: each waits for an event, with a timeout.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod accepts;
 mod answers;

@@ -51,7 +51,7 @@ async fn only_the_account_that_refuses_its_bearer_waits_and_ready_shows_it() {
             "{fault}: the second was not tried"
         );
         advance(&clock, 1);
-        // Each of the two is refused at most once more. The first refusal of the second one makes the pause grow.
+        // Each of the two bots is refused at most once more. The first refusal of the second bot makes the pause grow.
         bridge.job_with(&waiting, |job| job["last_error"].is_string()).await;
         let probes = kommo.calls().len();
         assert!((2..=3).contains(&probes), "{fault}: {probes}");
@@ -110,7 +110,7 @@ async fn a_403_without_json_pauses_its_account_and_all_accounts_if_two_in_a_row_
     advance(&clock, 1);
     continued(&good).await;
     continued(&another).await;
-    // The first call ended the pause of all accounts. Each of the other accounts has its own probe.
+    // The first call ended the pause of all accounts. Each of the other two accounts is probed separately.
     for (id, bot) in &refused {
         continued(bot).await;
         assert_eq!(bridge.in_state(id, "delivered").await["delivery_attempts"], 1);
@@ -148,7 +148,7 @@ async fn a_429_pauses_its_account_for_as_long_as_kommo_says() {
         continued(&second).await;
         let least = Duration::from_millis(least);
         let gaps = gaps(&kommo.calls());
-        // The next call, of either bot, is one that waited.
+        // The next call, for either bot, waited for the end of the pause.
         assert!(gaps[0] >= least && gaps[0] < least + Duration::from_secs(2), "{fault}: {gaps:?}");
         assert_eq!(kommo.calls().len(), 3, "{fault}");
         assert_eq!(bridge.in_state(&id, "delivered").await["delivery_attempts"], 1, "{fault}");

@@ -1,4 +1,4 @@
-//! Kommo, played: accounts and bots as most tests want them.
+//! The simulated Kommo: accounts and bots for most tests.
 
 use std::time::Duration;
 
@@ -35,25 +35,25 @@ pub fn bot(kommo: &Simulator) -> Bot {
     kommo.bot(plan())
 }
 
-/// A bot whose continues meet these faults, one for each attempt.
+/// A bot that gets these faults on its continues, one for each attempt.
 pub fn with_faults(kommo: &Simulator, faults: impl IntoIterator<Item = Fault>) -> Bot {
     kommo.bot(plan().faults(faults))
 }
 
-/// Waits until one more bot of this account is continued. By then everything that was due before has had its turn, so a
-/// test can claim that something did not happen.
+/// Waits until one more bot of this account is continued. By then, everything that was due earlier has been tried, so a
+/// test can check that something did not happen.
 pub async fn one_more_continued(bridge: &TestBridge, kommo: &Simulator) {
     let bot = bot(kommo);
     bridge.ask(&bot, "echo").await;
     continued(&bot).await;
 }
 
-/// The continues that were tried for this bot.
+/// All calls that tried to continue this bot.
 pub fn calls_for(kommo: &Simulator, bot: &Bot) -> Vec<Call> {
     kommo.calls().into_iter().filter(|call| call.bot == Some(bot.id())).collect()
 }
 
-/// The times between one call and the next.
+/// The times between consecutive calls.
 pub fn gaps(calls: &[Call]) -> Vec<Duration> {
     calls.windows(2).map(|pair| pair[1].instant - pair[0].instant).collect()
 }

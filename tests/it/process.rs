@@ -37,9 +37,11 @@ impl Process {
             .spawn()
             .unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (tell, lines) = mpsc::unbounded_channel();
+        let (sender, lines) = mpsc::unbounded_channel();
         // The thread ends when the process closes its stderr.
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
         let mut process = Self { child, lines, log: Vec::new(), public: String::new(), _setup: setup };
         let ready = process.line("ready").await;
         process.public = ready["server.listen"].as_str().unwrap().to_owned();
@@ -132,7 +134,7 @@ async fn no_log_line_contains_a_token_a_secret_or_a_customers_words() {
         secrets.extend(bot.request(&url).token.split('.').map(str::to_owned));
         assert_ne!(bot.call(&url).await.unwrap().status, 500);
     }
-    waits_for_all(&kommo).await;
+    wait_for_accepted_bots(&kommo).await;
     let (status, log) = process.terminate().await;
     assert!(status.success(), "{status}");
     assert!(log.iter().any(|line| line["level"] == "TRACE"), "the log has no TRACE lines");
@@ -167,8 +169,8 @@ fn every_kind() -> Vec<Plan> {
     ]
 }
 
-/// Waits for the bots that were not refused at once.
-async fn waits_for_all(kommo: &Simulator) {
+/// Waits until the bots that were not refused are continued.
+async fn wait_for_accepted_bots(kommo: &Simulator) {
     let limit = std::time::Instant::now() + TEST_TIMEOUT;
     let client = crate::bridge::client();
     while kommo.bots().iter().take(5).any(|bot| bot.continued == 0) {

@@ -1,4 +1,4 @@
-//! One bridge ends, and the next continues in the same folder: nothing acknowledged is lost.
+//! A bridge ends, and the next one continues in the same folder: nothing acknowledged is lost.
 
 use std::time::Duration;
 
@@ -61,9 +61,9 @@ async fn the_grace_begins_with_the_stop_and_not_after_the_last_request() {
     .await
     .unwrap();
     // The bridge asks for the body when it begins to process the request.
-    let mut go_on = [0; 25];
-    slow.read_exact(&mut go_on).await.unwrap();
-    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let mut interim = [0; 25];
+    slow.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     slow.write_all(b"a").await.unwrap();
     bridge.ask_to_stop();
     bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
@@ -131,7 +131,7 @@ async fn a_continue_in_flight_at_the_stop_is_finished_or_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_known_request_is_still_known_after_a_restart() {
+async fn a_repeated_request_is_recognized_after_a_restart() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let bot = bot(&kommo);
@@ -163,7 +163,7 @@ async fn a_job_whose_handler_no_longer_exists_gets_its_fallback_in_time() {
     let bridge = Setup::with(&[&kommo]).folder(&folder).clock(clock.clock()).start().await;
     assert_eq!(bridge.call(&bot, "former").await.status, 404);
     one_more_continued(&bridge, &kommo).await;
-    assert_eq!(bridge.job(&id).await["state"], "queued", "a program with the handler may come back");
+    assert_eq!(bridge.job(&id).await["state"], "queued", "the next program may have the handler again");
     clock.advance(Duration::from_secs(51));
     assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }));
     let job = bridge.in_state(&id, "delivered").await;

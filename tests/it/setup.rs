@@ -1,4 +1,4 @@
-//! What a test's bridge is like before it runs: the test kit's builder, with the built-in handler `echo`.
+//! A test's bridge before it runs: the test kit's builder, with the built-in handler `echo`.
 
 use salesbot_bridge::config::Sources;
 use salesbot_bridge::testing::{TestBridgeBuilder, TestFolder};
@@ -7,8 +7,8 @@ use simulator::Simulator;
 
 use crate::bridge::TestBridge;
 
-/// A bridge that does not run yet. It has the built-in handler `echo`, a folder of its own, and an account
-/// for each simulator: `accounts.kommo1`, `accounts.kommo2`, ….
+/// A bridge that does not run yet. It has the built-in handler `echo`, its own folder, and an account for each simulator:
+/// `accounts.kommo1`, `accounts.kommo2`, ….
 pub struct Setup(TestBridgeBuilder);
 
 impl Setup {
@@ -17,7 +17,7 @@ impl Setup {
         Self(simulators.iter().fold(builder, |builder, simulator| builder.account(simulator)))
     }
 
-    /// Lays `text` over the configuration.
+    /// Merges `text`, which is TOML, into the configuration. Its values win.
     pub fn config(self, text: &str) -> Self {
         Self(self.0.config(text))
     }
@@ -35,7 +35,7 @@ impl Setup {
         Self(self.0.clock(clock))
     }
 
-    /// In the folder, and so on the store, of a bridge that ran before.
+    /// Uses the folder of an earlier bridge, and so its store.
     pub fn folder(self, folder: &TestFolder) -> Self {
         Self(self.0.folder(folder))
     }
@@ -44,7 +44,7 @@ impl Setup {
         TestBridge::new(self.0.start().await)
     }
 
-    /// The file that was written, as `--config` names it.
+    /// Writes the configuration to a file, and returns its sources as `--config` would.
     pub fn sources(&self) -> Sources {
         self.0.sources()
     }

@@ -65,8 +65,8 @@ async fn an_unfinished_job_can_be_cancelled_in_every_state() {
         .start()
         .await;
     let bots = [with_faults(&gone, [Fault::PaymentRequired]), bot(&kommo), bot(&kommo)];
-    // One delivers, because the account has to pay first; one runs, because the handler is held; one is queued behind
-    // it.
+    // The first is delivering, because its account must pay first. The second is running, because its handler is held.
+    // The third is queued behind it.
     let delivering = bridge.ask(&bots[0], "echo").await;
     bridge.waiting(host(&gone)).await;
     let running = bridge.ask(&bots[1], "held").await;

@@ -1,20 +1,20 @@
-//! Mistakes of fourteen public integrations, and the test that keeps the bridge from each. A test is here or where it
-//! belongs by subject.
+//! Mistakes of fourteen public integrations, and the tests that keep the bridge from each. A test is here, or in the file
+//! of its subject.
 //!
 //! | trap | where |
 //! |---|---|
 //! | HS256 only, or no verification at all | `accepts::every_valid_form_of_a_token…`, `refusals::a_token_that_proves_nothing…` |
-//! | the bearer posted to any return_url | [`the_bearer_posted_to_any_return_url`], `refusals::a_return_url_to_which_no_bearer…` |
-//! | work kept in memory after the 200 and lost in a restart | [`work_lost_in_a_restart`], `restart` |
-//! | no retry of the continue | [`no_retry_of_the_continue`], `answers` |
-//! | one long `show` that Kommo refuses | [`one_long_show_that_kommo_refuses`], `work` |
+//! | the bearer posted to any return_url | [`a_bearer_never_goes_to_a_thief_by_return_url_or_redirect`], `refusals::a_return_url_to_which_no_bearer…` |
+//! | work kept in memory after the 200 and lost in a restart | [`acknowledged_work_survives_a_restart`], `restart` |
+//! | no retry of the continue | [`a_continue_is_retried_until_kommo_accepts_it`], `answers` |
+//! | one long `show` that Kommo refuses | [`a_show_that_is_too_long_for_kommo_is_never_sent`], `work` |
 //! | JSON-only parsing | `accepts::every_body_format_is_read…` |
 //! | a repeated return_url taken for a duplicate | `states::a_repeated_return_url…` |
 //! | the slow work done before the 200 | `unavailable::the_answer_does_not_wait_for_handlers` |
-//! | the bot left hanging on an error or an empty message | [`the_bot_left_hanging_on_an_empty_message`], `work` |
-//! | a wrong `goto` that loops | [`a_goto_without_a_reason`], `answers::too_few…` |
+//! | the bot left hanging on an error or an empty message | [`a_bot_that_sends_an_empty_message_is_continued`], `work` |
+//! | a wrong `goto` that loops | [`a_goto_is_added_only_if_kommo_requires_it`], `answers::too_few…` |
 //! | refresh races | `src/deliver/tests/connected.rs`: `parallel_401s_cause_one_renewal…` |
-//! | hard-coded subdomain | [`a_hard_coded_subdomain`] |
+//! | hard-coded subdomain | [`an_account_is_called_at_its_address_not_at_its_subdomain`] |
 //! | comparing signatures with `==` | `refusals::a_token_that_is_missing_or_tampered_with…`; the comparison is `verify_slice` of `hmac` |
 //! | logging the token | `process::no_log_line_contains_a_token…` |
 //! | empty `{{json.x}}` shown to a customer | `process::an_empty_value_is_logged…` |
@@ -30,7 +30,7 @@ use crate::played::{bot, continued, kommo, plan, playing, with_faults};
 use crate::setup::{Setup, host};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bearer_posted_to_any_return_url() {
+async fn a_bearer_never_goes_to_a_thief_by_return_url_or_redirect() {
     let thief = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = thief.local_addr().unwrap();
     let kommo = kommo().await;
@@ -61,7 +61,7 @@ async fn the_bearer_posted_to_any_return_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_lost_in_a_restart() {
+async fn acknowledged_work_survives_a_restart() {
     let kommo = kommo().await;
     let hangs = Does(|_, _| std::future::pending());
     let works = Does(|_, _| async { Ok(Completion::success()) });
@@ -83,7 +83,7 @@ async fn work_lost_in_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_retry_of_the_continue() {
+async fn a_continue_is_retried_until_kommo_accepts_it() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).config("delivery.request_timeout = \"300ms\"").start().await;
     let faults = [Fault::Status(502), Fault::Hang, Fault::Reset, Fault::Status(503)];
@@ -94,7 +94,7 @@ async fn no_retry_of_the_continue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_long_show_that_kommo_refuses() {
+async fn a_show_that_is_too_long_for_kommo_is_never_sent() {
     let kommo = kommo().await;
     let shows = |text: String| {
         Does(move |_, _| {
@@ -119,7 +119,7 @@ async fn one_long_show_that_kommo_refuses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bot_left_hanging_on_an_empty_message() {
+async fn a_bot_that_sends_an_empty_message_is_continued() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
     let unresolved = json!({ "message": "{{message_text}}", "lead": { "id": "{{lead.id}}" } });
@@ -132,7 +132,7 @@ async fn the_bot_left_hanging_on_an_empty_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_goto_without_a_reason() {
+async fn a_goto_is_added_only_if_kommo_requires_it() {
     let kommo = kommo().await;
     let goto = r#"handlers.echo.goto = { type = "question", step = 1 }"#;
     let bridge = Setup::with(&[&kommo]).config(goto).start().await;
@@ -150,7 +150,7 @@ async fn a_goto_without_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hard_coded_subdomain() {
+async fn an_account_is_called_at_its_address_not_at_its_subdomain() {
     // `iss` and return_url give the account's address; the name in `subdomain` is outdated.
     let moved = Options { subdomain: "formerly".to_owned(), ..Options::numbered(2) };
     let (kommo, moved) = (kommo().await, playing(moved).await);

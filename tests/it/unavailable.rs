@@ -1,4 +1,4 @@
-//! When the public listener answers 503, and that it answers promptly while handlers are slow.
+//! The public listener under trouble: when it answers 503, and that it answers promptly while handlers are slow.
 
 use std::time::Duration;
 

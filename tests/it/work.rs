@@ -17,7 +17,7 @@ use crate::setup::Setup;
 
 #[derive(Deserialize)]
 struct Question {
-    #[allow(dead_code, reason = "that it is there is all that matters")]
+    #[allow(dead_code, reason = "only its presence matters")]
     lead: u32,
 }
 

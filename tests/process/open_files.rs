@@ -28,7 +28,7 @@ fn idle(simulator: &Simulator, ulimit: &str) -> (Home, Serve, Vec<TcpStream>) {
     (home, serve, strangers)
 }
 
-const WARNING: &str = "too few open files";
+const WARNING: &str = "limit on open files is too low";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_soft_limit_is_raised_so_that_a_bot_is_continued_beside_idle_connections() {

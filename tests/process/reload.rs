@@ -16,7 +16,7 @@ fn reloaded(serve: &Serve, number: usize) -> Value {
     loop {
         let text = serve.process.err.so_far();
         let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let is_reload = |event: &Value| event["message"] == "SIGHUP: the secret files were read again";
+        let is_reload = |event: &Value| event["message"] == "SIGHUP: secret files read again";
         if let Some(event) = events.filter(is_reload).nth(number - 1) {
             return event;
         }

@@ -14,7 +14,7 @@ use super::plan::BotPlan;
 use super::report::{Doubles, Report};
 use super::store_files::path_of;
 
-/// For this long after a request, the bridge assumes that a 404 came before the bot waited.
+/// For this long after a request, the bridge takes a 404 to mean that the bot is not waiting yet.
 const EARLY: Duration = Duration::from_secs(3);
 /// The shortest delay before the bridge then sends the continue again.
 const EARLY_RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -70,7 +70,7 @@ fn count_bot(
         wrong(format!("got the answer {heard}"));
     }
     if stored.len() > 1 {
-        wrong(format!("its only request became {} jobs", stored.len()));
+        wrong(format!("one request became {} jobs", stored.len()));
     }
     for job in &asked.jobs {
         let id = job.replace('-', "");

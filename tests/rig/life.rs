@@ -151,7 +151,7 @@ impl<'a> Rig<'a> {
     /// The numbers of the bots that call in a life: new ones, and old ones that call again, in an order that the seed
     /// decides.
     fn callers(&mut self, which: Program, new: Vec<BotPlan>) -> Vec<usize> {
-        let old = self.asked.iter().enumerate().filter(|(_, asked)| asked.again());
+        let old = self.asked.iter().enumerate().filter(|(_, asked)| asked.calls_again());
         let old = old.filter(|(_, asked)| which == Program::Own || !asked.plan.work);
         let mut numbers: Vec<usize> = old.map(|(number, _)| number).collect();
         for plan in new {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::plan::BotPlan;
 
 /// The maximum number of calls at the same time.
-const AT_ONCE: usize = 24;
+const MAX_CONCURRENT_CALLS: usize = 24;
 
 /// A bot, and its answers so far.
 pub struct AskedBot {
@@ -34,8 +34,8 @@ impl AskedBot {
         !self.jobs.is_empty()
     }
 
-    /// Whether it calls again.
-    pub fn again(&self) -> bool {
+    /// Whether it calls again in a later life.
+    pub fn calls_again(&self) -> bool {
         match self.jobs.len() {
             0 => self.plan.persists,
             1 => self.plan.repeats,
@@ -79,7 +79,7 @@ pub async fn call(
         .collect();
     let calls = calls.into_iter().map(|(number, bot, url)| async move { (number, bot.call(&url).await) });
     let calls = calls.take_while(|_| !killed.load(Ordering::Relaxed));
-    let mut calls = pin!(stream::iter(calls).buffer_unordered(AT_ONCE));
+    let mut calls = pin!(stream::iter(calls).buffer_unordered(MAX_CONCURRENT_CALLS));
     let (mut heard, mut unanswered) = (0, 0);
     while let Some((number, answer)) = calls.next().await {
         unanswered += usize::from(answer.is_err());

@@ -3,7 +3,7 @@
 //! It runs in generations. A generation has its own store, either new or left by an older version, and several lives.
 //! Each life starts the program on that store, lets bots call it, and kills it at a moment that the seed decides. After
 //! each kill, a copy of the files shows what the kill interrupted, and whether the database is intact. The next life
-//! recovers the files themselves. The last life is not killed: it drains the store, and then acknowledged = continued
+//! recovers the original files. The last life is not killed: it drains the store, and then acknowledged = continued
 //! must hold exactly.
 //!
 //! The seed decides kills, loads and faults, so the same seed gives the same plan. It does not decide how long things

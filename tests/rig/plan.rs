@@ -43,7 +43,7 @@ pub enum Program {
 pub enum End {
     /// This long after the start of the process, whether it is ready or not.
     Start(Duration),
-    /// The time `then` after `answers` bots have got an answer.
+    /// `then` after `answers` bots have got an answer.
     Load { answers: usize, then: Duration },
 }
 
@@ -62,7 +62,7 @@ pub struct BotPlan {
 }
 
 /// The number of lives at the beginning that are killed while the store is created or migrated.
-const BIRTH: usize = 3;
+const BIRTH_LIVES: usize = 3;
 
 impl Generation {
     pub fn new(seed: u64, kills: usize) -> Self {
@@ -78,7 +78,7 @@ impl Generation {
 
 fn life(random: &mut fastrand::Rng, number: usize) -> Life {
     let program = if random.bool() { Program::Plain } else { Program::Own };
-    let end = if number < BIRTH {
+    let end = if number < BIRTH_LIVES {
         End::Start(Duration::from_micros(random.u64(0..40_000)))
     } else if random.u8(0..5) == 0 {
         End::Start(Duration::from_micros(random.u64(0..100_000)))

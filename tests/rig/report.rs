@@ -18,6 +18,7 @@ pub struct Report {
     /// Bots with a 200. Each is in `continued` or `lost`.
     pub acknowledged: usize,
     pub continued: usize,
+    /// Jobs that are unfinished at the end.
     pub unfinished: u64,
     pub lost: usize,
     /// Bots that got no 200, but have a job and were continued.
@@ -118,6 +119,7 @@ impl Report {
         phases.delivering_jobs += jobs("delivering");
     }
 
+    /// Updates the longest start.
     pub fn slower(&mut self, life: &Lived) {
         let ms = life.ready_after.as_ref().map_or(0, Duration::as_millis);
         self.longest_start_ms = self.longest_start_ms.max(ms);
@@ -204,8 +206,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} acknowledged = {} continued + {} unfinished; lost {}",
-            self.acknowledged, self.continued, self.unfinished, self.lost
+            "{} acknowledged = {} continued + {} lost; {} jobs unfinished",
+            self.acknowledged, self.continued, self.lost, self.unfinished
         )?;
         writeln!(
             f,

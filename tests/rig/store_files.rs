@@ -13,7 +13,7 @@ use super::wal;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreSnapshot {
     /// Whether there is a file that is not empty.
-    pub there: bool,
+    pub exists: bool,
     /// The number of completed migrations.
     pub migrations: i64,
     /// Whether a transaction was being written.
@@ -36,7 +36,7 @@ pub async fn read(file: &Path, with_jobs: bool) -> StoreSnapshot {
     if !std::fs::copy(file, &database).is_ok_and(|bytes| bytes > 0) && log(file).is_empty() {
         return snapshot;
     }
-    snapshot.there = true;
+    snapshot.exists = true;
     snapshot.in_commit = wal::ends_inside_a_transaction(&log(file));
     std::fs::write(copy.path().join("bridge.db-wal"), log(file)).unwrap();
     let journal = beside(file, "-journal");

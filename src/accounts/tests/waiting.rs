@@ -56,7 +56,7 @@ async fn each_change_of_a_wait_is_written_and_a_failed_write_is_retried() {
     assert_eq!(listed.waits_for, Some(wait(Cause::PaymentRequired)));
 
     store.close().await;
-    health.account_goes_on(home.origin());
+    health.account_resumes(home.origin());
     assert!(accounts.write_waits(&store).await.is_err());
     assert_eq!(health.take_changed_waits(), [(home.origin().into(), None)]);
     // After a restart nothing is known until the cause is found again.

@@ -67,7 +67,7 @@ async fn the_receipt_to_continue_metric_ignores_clock_changes() {
 }
 
 #[tokio::test]
-async fn a_refused_job_is_recognized_even_if_the_clock_is_set() {
+async fn a_refused_job_is_recognized_even_if_the_clock_changes() {
     for set in jumps() {
         let home = Home::new().await;
         let sender = home.sender(1).await;

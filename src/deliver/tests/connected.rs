@@ -4,7 +4,7 @@ use super::*;
 use crate::accounts::Callback;
 use simulator::MovedAnswer;
 
-/// Connects the account as an installation of its widget does if the account is known.
+/// Connects the account by an installation of its widget, after the bridge has seen a request from the account.
 pub(super) async fn connect(home: &Home, sender: &Sender) {
     connect_at(&home.simulator, sender).await;
 }
@@ -55,7 +55,7 @@ async fn a_renewal_keeps_the_accounts_pace() {
     home.clock.advance(Duration::from_secs(86_400));
     // The token has expired: the renewal uses the only call of this window, and the continue waits for the next.
     let id = home.completed(&home.bot([])).await;
-    // Concurrent callers share one renewal: this returns when the new tokens are stored.
+    // Callers share a renewal in progress, so this returns when the new tokens are stored.
     sender.0.parts.accounts.bearer(home.simulator.base_url()).await.unwrap();
     assert_eq!((refreshes(&home), home.simulator.calls().len()), (1, 0));
     let window = Duration::from_millis(1_100);

@@ -11,9 +11,9 @@ use kommo::pace::CallKind;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// The longest delay that the rate alone causes.
-const HELD_UP: Duration = Duration::from_secs(30);
+const MAX_RATE_DELAY: Duration = Duration::from_secs(30);
 /// The longest pause.
-const LONGEST: Duration = Duration::from_secs(3_600);
+const MAX_PAUSE: Duration = Duration::from_secs(3_600);
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -118,7 +118,7 @@ impl Day {
         self.run_until_idle().await;
     }
 
-    /// Sends what may go. Returns how long the sender would wait.
+    /// Sends what the limiter permits. Returns how long the sender would wait.
     async fn run_until_idle(&mut self) -> Option<Duration> {
         let mut wait = Some(Duration::ZERO);
         for turn in 0.. {
@@ -131,14 +131,14 @@ impl Day {
             }
             wait = next;
         }
-        // A pause of all accounts after refusals of only one of them delays no other.
+        // If only one account was refused, a pause of all accounts delays no other.
         if self.sender.0.parts.limiter.everybody_waits().is_some_and(|waits| waits.accounts.len() > 1) {
             self.all_waited = self.now();
         }
         wait
     }
 
-    /// Lets time pass, from one time that the sender wants to be woken at to the next.
+    /// Lets time pass. Advances the clock only to the times at which the sender wants to be woken.
     async fn pass_time(&mut self, mut left: Duration) {
         while !left.is_zero() {
             let wait = self.run_until_idle().await.unwrap_or(left).min(left);
@@ -159,7 +159,7 @@ impl Day {
     /// Checks that the account that is never refused is delayed only while all accounts wait.
     async fn check_unrefused_account(&self) -> Result<(), TestCaseError> {
         for (id, lane, came) in &self.jobs {
-            if *lane == 3 && self.now() > self.all_waited.max(*came) + HELD_UP {
+            if *lane == 3 && self.now() > self.all_waited.max(*came) + MAX_RATE_DELAY {
                 let state = self.home.job(*id).await.state.name();
                 prop_assert_eq!(state, StateName::Delivered, "an account that is never refused is delayed");
             }
@@ -173,7 +173,7 @@ impl Day {
         let before = self.now();
         // By then every pause has ended with a probe.
         while self.waiting(|lane| lane != 4).await > 0 {
-            prop_assert!(self.now() < before + LONGEST + MINUTE, "a job is left behind");
+            prop_assert!(self.now() < before + MAX_PAUSE + MINUTE, "a job is left behind");
             let wait = self.run_until_idle().await.unwrap_or(SECOND);
             self.home.clock.advance(wait);
             self.run_until_idle().await;

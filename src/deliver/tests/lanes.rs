@@ -8,8 +8,8 @@ const RATE: u32 = 7;
 
 impl Sender {
     /// How often the sender asked the limiter since the last call of this function.
-    fn asked(&self) -> usize {
-        self.0.asked.swap(0, Ordering::Relaxed)
+    fn limiter_queries(&self) -> usize {
+        self.0.limiter_queries.swap(0, Ordering::Relaxed)
     }
 
     /// Sends what can go now. Returns the time until more can go without another event.
@@ -41,33 +41,33 @@ impl Home {
     }
 }
 
-/// How often the sender asks the limiter for one fresh job while `waiting` accounts wait.
-async fn questions_beside(waiting: usize) -> usize {
+/// How often the sender asks the limiter for one fresh job while `waiting` other accounts wait.
+async fn limiter_queries_beside(waiting: usize) -> usize {
     let home = Home::new().await;
     let sender = home.sender(RATE).await;
     for number in 0..waiting {
         home.unconnected(number).await;
-        // Two, so that one waits even while the other asks.
+        // Two, so that one still waits while the other is tried.
         home.unconnected(number).await;
         sender.run_until_idle().await;
     }
-    sender.asked();
+    sender.limiter_queries();
     let fresh = home.completed(&home.bot([])).await;
     sender.run_until_idle().await;
     assert_eq!(home.job(fresh).await.state.name(), StateName::Delivered);
-    sender.asked()
+    sender.limiter_queries()
 }
 
 #[tokio::test]
-async fn a_job_asks_the_limiter_as_often_beside_many_waiting_accounts_as_beside_none() {
-    let alone = questions_beside(0).await;
+async fn waiting_accounts_do_not_add_limiter_queries_for_a_fresh_job() {
+    let alone = limiter_queries_beside(0).await;
     assert_eq!(alone, 1, "the job was handed over");
-    assert_eq!(questions_beside(30).await, alone);
+    assert_eq!(limiter_queries_beside(30).await, alone);
 }
 
 /// How often the sender asks the limiter for each of several jobs that wait for their account's rate, while `waiting`
 /// accounts wait for a token.
-async fn questions_of_a_backlog_beside(waiting: usize) -> Vec<usize> {
+async fn limiter_queries_of_a_backlog_beside(waiting: usize) -> Vec<usize> {
     let home = Home::new().await;
     let sender = home.sender(1).await;
     for number in 0..waiting {
@@ -78,22 +78,22 @@ async fn questions_of_a_backlog_beside(waiting: usize) -> Vec<usize> {
         home.completed(&home.bot([])).await;
     }
     sender.run_until_idle().await;
-    let mut questions = Vec::new();
+    let mut queries = Vec::new();
     for calls in 2..=4 {
-        sender.asked();
+        sender.limiter_queries();
         home.clock.advance(WINDOW);
         assert_eq!(home.calls_of(&sender).await, calls);
-        questions.push(sender.asked());
+        queries.push(sender.limiter_queries());
     }
-    questions
+    queries
 }
 
 #[tokio::test]
-async fn a_claim_asks_the_limiter_as_often_beside_many_waiting_accounts_as_beside_none() {
-    let alone = questions_of_a_backlog_beside(0).await;
+async fn waiting_accounts_do_not_add_limiter_queries_for_a_claim() {
+    let alone = limiter_queries_of_a_backlog_beside(0).await;
     // Once for the claim, once for the time until the next one, and once when the call has ended.
-    assert!(alone.iter().all(|questions| *questions <= 3), "{alone:?}");
-    assert_eq!(questions_of_a_backlog_beside(30).await, alone);
+    assert!(alone.iter().all(|queries| *queries <= 3), "{alone:?}");
+    assert_eq!(limiter_queries_of_a_backlog_beside(30).await, alone);
 }
 
 #[tokio::test]
@@ -103,9 +103,9 @@ async fn a_waiting_account_is_probed_when_its_pause_is_over() {
     home.unconnected(1).await;
     assert_eq!(sender.run_until_idle().await, Some(Duration::from_secs(30)));
     home.clock.advance(Duration::from_millis(29_999));
-    sender.asked();
+    sender.limiter_queries();
     sender.run_until_idle().await;
-    assert_eq!(sender.asked(), 0);
+    assert_eq!(sender.limiter_queries(), 0);
     home.clock.advance(Duration::from_millis(1));
     // The probe does not find a token either, so the next pause is twice as long.
     assert_eq!(sender.run_until_idle().await, Some(Duration::from_secs(60)));
@@ -157,7 +157,7 @@ async fn a_stale_backlog_does_not_delay_a_fresh_job() {
     home.clock.advance(WINDOW);
     sender.run_until_idle().await;
     assert_eq!(home.job(fresh).await.state.name(), StateName::Delivered);
-    assert_eq!(home.simulator.calls().len(), 2 * RATE as usize, "the backlog also goes on");
+    assert_eq!(home.simulator.calls().len(), 2 * RATE as usize, "the backlog uses the rest of the rate");
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn a_stale_backlog_gets_every_fourth_call_despite_endless_fresh_jobs() {
     }
     home.clock.advance(Duration::from_secs(600));
     let sender = home.sender(1).await;
-    let mut order = Vec::new();
+    let mut left_after_each_call = Vec::new();
     for _ in 0..12 {
         home.completed(&home.bot([])).await;
         home.completed(&home.bot([])).await;
@@ -181,10 +181,10 @@ async fn a_stale_backlog_gets_every_fourth_call_despite_endless_fresh_jobs() {
             }
             left
         };
-        order.push(left().await);
+        left_after_each_call.push(left().await);
         home.clock.advance(WINDOW);
     }
-    assert_eq!(order, [4, 4, 4, 3, 3, 3, 3, 2, 2, 2, 2, 1]);
+    assert_eq!(left_after_each_call, [4, 4, 4, 3, 3, 3, 3, 2, 2, 2, 2, 1]);
 }
 
 #[tokio::test]
@@ -196,11 +196,11 @@ async fn connecting_an_account_wakes_only_its_own_lane() {
     }
     let id = home.completed(&home.bot([])).await;
     sender.run_until_idle().await;
-    sender.asked();
+    sender.limiter_queries();
     super::connected::connect(&home, &sender).await;
     sender.run_until_idle().await;
     assert_eq!(home.job(id).await.state.name(), StateName::Delivered);
-    assert!(sender.asked() <= 3);
+    assert!(sender.limiter_queries() <= 3);
 }
 
 #[tokio::test]

@@ -7,11 +7,11 @@ const WINDOW: Duration = Duration::from_millis(1_100);
 const RATE: u32 = 7;
 
 impl Home {
-    /// Lets `span` pass and sends what may go. Returns the number of calls.
+    /// Lets `span` pass, and sends what the limiter permits. Returns the number of calls.
     async fn pass_time(&self, sender: &Sender, span: Duration) -> usize {
         let before = self.simulator.calls().len();
         self.clock.advance(span);
-        // Several steps, because one step may make due what the next one finds.
+        // Several steps, because one step may make jobs due that the next one finds.
         for _ in 0..3 {
             sender.step().await.unwrap();
             sender.idle().await;

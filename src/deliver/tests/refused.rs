@@ -1,4 +1,5 @@
-//! Jobs that Kommo refuses while it takes others, and accounts that it refuses: which jobs wait, and which are charged.
+//! Jobs that Kommo refuses although it accepts others, and accounts that it refuses: which jobs wait, and which are
+//! charged.
 
 use super::*;
 use kommo::pace::{Cause, Pause, Source};
@@ -32,14 +33,14 @@ impl Home {
         id
     }
 
-    /// A job of `of`, which Kommo takes.
+    /// A job of the account `of`, which Kommo accepts.
     async fn good(&self, sender: &Sender, of: &Simulator) -> JobId {
         let id = self.completed_of(of.options().account_id, &of.bot(Plan::with_data(json!({})))).await;
         sender.idle().await;
         id
     }
 
-    /// Lets `span` pass and sends what may go.
+    /// Lets `span` pass, and sends what the limiter permits.
     async fn wait_and_send(&self, sender: &Sender, span: Duration) {
         self.clock.advance(span);
         for _ in 0..3 {
@@ -151,7 +152,7 @@ async fn a_refused_job_does_not_delay_later_jobs() {
 }
 
 #[tokio::test]
-async fn a_restart_neither_renews_the_time_of_a_refused_job_nor_pauses_its_account() {
+async fn a_restart_neither_extends_the_time_budget_of_a_refused_job_nor_pauses_its_account() {
     let home = Home::new().await;
     let mut sender = home.with(&[]).await;
     let bad = home.refused(&sender, &Fault::Forbidden).await;

@@ -9,7 +9,7 @@ async fn state(home: &Home, id: JobId) -> StateName {
     home.job(id).await.state.name()
 }
 
-/// Lets time pass, and sends what is due then.
+/// Lets time pass, and sends what is due.
 async fn pass_time(home: &Home, sender: &Sender, millis: u64) {
     home.clock.advance(Duration::from_millis(millis));
     sender.step().await.unwrap();
@@ -54,7 +54,7 @@ async fn a_web_page_instead_of_kommos_api_costs_attempts_but_not_the_answer() {
     let bot = home.bot(vec![Fault::HtmlOk, Fault::HtmlNotFound]);
     let id = home.completed(&bot).await;
     let sender = home.sender(7).await;
-    // From then on, a 404 can no longer mean that the bot is not waiting yet.
+    // After three seconds, a 404 can no longer mean that the bot is not waiting yet.
     pass_time(&home, &sender, 3_000).await;
     let job = home.job(id).await;
     assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, 1));
@@ -77,7 +77,7 @@ async fn a_success_of_another_server_may_hide_one_of_kommo() {
     assert_eq!(state(&home, id).await, StateName::Delivered);
 }
 
-/// A job whose first continue met `fault`, and a newer job of the same bot.
+/// Returns a job that got `fault` on its first continue, and a newer job of the same bot.
 async fn asked_twice(home: &Home, sender: &Sender, fault: Fault) -> [JobId; 2] {
     let bot = home.bot([fault]);
     let older = home.completed(&bot).await;
@@ -126,7 +126,7 @@ async fn a_first_continue_is_never_superseded_however_long_it_waited() {
 }
 
 #[tokio::test]
-async fn a_superseded_job_is_sent_once_more_if_an_operator_forces_it() {
+async fn a_superseded_job_is_sent_if_an_operator_forces_its_retry() {
     let home = Home::new().await;
     let sender = home.sender(7).await;
     let bot = home.bot([Fault::Status(503)]);

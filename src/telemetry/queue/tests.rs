@@ -7,27 +7,28 @@ use super::*;
 
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A reader that controls when a write continues, and gets what was written.
+/// The test's end of a [`Gated`] writer: it decides the result of each write, and gets what was written.
 struct Gate {
     open: Sender<io::Result<usize>>,
     seen: Receiver<Vec<u8>>,
 }
 
+/// A writer that waits for its [`Gate`] before each write.
 struct Gated {
-    may: Receiver<io::Result<usize>>,
+    allowed: Receiver<io::Result<usize>>,
     written: Sender<Vec<u8>>,
 }
 
 fn gate() -> (Gate, Gated) {
-    let (open, may) = mpsc::channel();
+    let (open, allowed) = mpsc::channel();
     let (written, seen) = mpsc::channel();
-    (Gate { open, seen }, Gated { may, written })
+    (Gate { open, seen }, Gated { allowed, written })
 }
 
 impl Write for Gated {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A dropped gate is open.
-        let count = self.may.recv().unwrap_or(Ok(usize::MAX))?.min(bytes.len());
+        let count = self.allowed.recv().unwrap_or(Ok(usize::MAX))?.min(bytes.len());
         let _test_is_over = self.written.send(bytes[..count].to_vec());
         Ok(count)
     }

@@ -52,7 +52,7 @@ fn a_completion_that_kommo_would_refuse_is_never_sent() {
 }
 
 #[test]
-fn failures_that_may_pass_are_retried_with_backoff() {
+fn temporary_failures_are_retried_with_backoff() {
     let due = |decision: &Decision| match decision.next {
         AfterHandler::Retry { due_at } => due_at.since(NOW).as_millis(),
         _ => panic!("{decision:?}"),
@@ -68,7 +68,7 @@ fn failures_that_may_pass_are_retried_with_backoff() {
 }
 
 #[test]
-fn a_retry_that_would_be_too_late_moves_to_the_last_moment() {
+fn a_retry_that_would_be_too_late_is_moved_before_the_deadline() {
     let due = |outcome, left: u64| match decided(outcome, 1, Duration::from_millis(left)).next {
         AfterHandler::Retry { due_at } => Some(due_at.since(NOW).as_millis()),
         _ => None,

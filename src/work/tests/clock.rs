@@ -9,7 +9,7 @@ fn jumps() -> [Timestamp; 2] {
 }
 
 #[tokio::test]
-async fn a_queued_job_gets_its_handler_even_if_the_clock_is_set() {
+async fn a_queued_job_gets_its_handler_even_if_the_clock_changes() {
     for set in jumps() {
         let home = Home::new().await;
         let id = home.accept("stubborn", json!(1)).await;
@@ -27,7 +27,7 @@ async fn a_queued_job_gets_its_handler_even_if_the_clock_is_set() {
 }
 
 #[tokio::test]
-async fn an_overdue_job_gets_its_fallback_on_time_even_if_the_clock_is_set() {
+async fn an_overdue_job_gets_its_fallback_on_time_even_if_the_clock_changes() {
     for set in jumps() {
         let home = Home::new().await;
         let id = home.accept("unknown", json!(0)).await;

@@ -1,4 +1,4 @@
-//! The fifth method: continuing a waiting bot, by its `return_url` or by the ids in it.
+//! The method that continues a waiting bot, by its `return_url` or by the ids in it.
 
 use model::{BotType, CheckedCompletion, ReturnUrl};
 use salesbot_bridge::kommo::Error;

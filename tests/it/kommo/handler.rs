@@ -62,7 +62,7 @@ async fn the_handler_decides_what_follows_from_a_failed_api_call() {
 }
 
 #[tokio::test]
-async fn an_api_call_that_would_outlast_the_attempt_fails_at_once() {
+async fn an_api_call_that_would_outlast_the_attempt_fails_immediately() {
     let kommo = kommo().await;
     let setup = Setup::with(&[&kommo]).config("handlers.whose.attempt_timeout = \"8s\"");
     let bridge = setup.handler("whose", Does(whose)).start().await.leaves_jobs();

@@ -27,7 +27,7 @@ async fn a_read_survives_temporary_failures() {
 }
 
 #[tokio::test]
-async fn a_read_gives_up_in_the_end_and_reports_the_last_failure() {
+async fn a_read_that_keeps_failing_reports_the_last_failure() {
     let kommo = kommo().await;
     kommo.set_outage(Some(Fault::Status(503)));
     let error = client(&kommo).widgets(1, 50).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The four methods of widgets: each documented status, with the documented examples.
+//! The four methods of the Widgets API: each documented status, with the documented examples.
 
 use futures_util::TryStreamExt;
 use salesbot_bridge::kommo::{Error, Rating, SettingType, Widget, WidgetSettings};
@@ -109,7 +109,7 @@ async fn an_unknown_widget_is_not_found() {
 }
 
 #[tokio::test]
-async fn only_widgets_of_the_own_integration_show_their_settings() {
+async fn only_widgets_of_the_same_integration_show_their_settings() {
     let kommo = kommo().await;
     let settings = WidgetSettings::new().text("greeting", "Hi").user_login("agents", 504_141, "me", "s3cret");
     let installed = client(&kommo).install_widget("simulator_bridge", &settings).await.unwrap();
@@ -197,7 +197,7 @@ async fn only_administrators_can_install_and_uninstall() {
 }
 
 #[tokio::test]
-async fn every_method_names_who_must_act_if_the_token_is_refused() {
+async fn a_refused_token_is_an_error_that_names_who_must_act() {
     let kommo = kommo().await;
     let stranger = with_token(&kommo, "the-token-of-a-stranger");
     let errors = [

@@ -79,13 +79,13 @@ async fn an_account_resumes_when_a_user_with_more_rights_authorizes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connected_account_outlives_the_process() {
+async fn a_connected_account_survives_a_restart() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
     connect(&bridge, &kommo).await;
     let folder = bridge.stop().await;
     let bridge = setup(&[&kommo]).folder(&folder).start().await;
-    goes_on(&bridge, &kommo).await;
+    check_continue(&bridge, &kommo).await;
     assert_eq!(kommo.oauth_calls().len(), 1, "it was connected once");
 }
 

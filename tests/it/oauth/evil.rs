@@ -1,4 +1,4 @@
-//! An allowed host that an attacker controls: a call that anyone can make does not send anything to it.
+//! An allowed host that an attacker controls: a callback that anyone can send does not make the bridge call it.
 
 use tokio::net::TcpListener;
 
@@ -23,7 +23,7 @@ async fn an_anonymous_callback_sends_neither_the_secret_nor_continues_to_its_hos
         let (expected, says) = if install_without_link { (202, "unconfirmed") } else { (403, "link") };
         assert_eq!(status, expected, "{body}");
         assert!(body.to_string().contains(says), "{body}");
-        goes_on(&bridge, &kommo).await;
+        check_continue(&bridge, &kommo).await;
         let listed = accounts(&bridge, &["list", "--json"]);
         let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
         assert_eq!(listed["accounts"][0]["host"], own, "{listed}");

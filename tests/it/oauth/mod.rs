@@ -80,8 +80,8 @@ async fn connect(bridge: &TestBridge, kommo: &Simulator) {
     assert_eq!(status, 200, "{body}");
 }
 
-/// Checks that the account's bots are continued.
-async fn goes_on(bridge: &TestBridge, kommo: &Simulator) {
+/// Checks that a bot of the account is continued.
+async fn check_continue(bridge: &TestBridge, kommo: &Simulator) {
     let bot: Bot = bot(kommo);
     bridge.ask(&bot, "echo").await;
     continued(&bot).await;

@@ -57,7 +57,7 @@ async fn a_denied_authorization_changes_nothing() {
     connect(&bridge, &kommo).await;
     let callback = follow(&format!("{}&deny=1", link(&bridge, &kommo))).await;
     assert_eq!(call_back(&bridge, &callback).await, (200, json!({ "state": "denied" })));
-    goes_on(&bridge, &kommo).await;
+    check_continue(&bridge, &kommo).await;
     assert_eq!(kommo.oauth_calls().len(), 1);
 }
 
@@ -72,7 +72,7 @@ async fn a_code_works_once_and_repeating_it_is_harmless() {
     let (status, body) = call_back(&bridge, &changed(&callback, "code", "another")).await;
     assert_eq!((status, slug(&body)), (403, "state-refused"), "{body}");
     assert_eq!(kommo.oauth_calls().len(), 1);
-    goes_on(&bridge, &kommo).await;
+    check_continue(&bridge, &kommo).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

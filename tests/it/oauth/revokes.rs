@@ -15,7 +15,7 @@ async fn a_revoked_account_is_refused_and_its_jobs_are_cancelled_until_it_is_aut
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
     connect(&bridge, &kommo).await;
-    goes_on(&bridge, &kommo).await;
+    check_continue(&bridge, &kommo).await;
     kommo.set_outage(Some(Fault::Status(503)));
     let waiting = bot(&kommo);
     let id = bridge.ask(&waiting, "echo").await;
@@ -33,7 +33,7 @@ async fn a_revoked_account_is_refused_and_its_jobs_are_cancelled_until_it_is_aut
     assert_eq!(bridge.call(&bot(&kommo), "echo").await.status, 403, "the restart forgot the revocation");
     kommo.set_outage(None);
     assert_eq!(call_back(&bridge, &follow(&link(&bridge, &kommo)).await).await.0, 200);
-    goes_on(&bridge, &kommo).await;
+    check_continue(&bridge, &kommo).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,5 +53,5 @@ async fn a_revocation_without_a_valid_signature_changes_nothing() {
         assert_eq!(response.status(), status);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
     }
-    goes_on(&bridge, &kommo).await;
+    check_continue(&bridge, &kommo).await;
 }

@@ -1,6 +1,6 @@
 //! Random days of two accounts, with slow responses. Either one job is always refused, or one account refuses everything
-//! for a while. In any order of events: good jobs are delayed at most once and are never charged for it, and the bad job
-//! ends.
+//! for a while. In any order of events, good jobs are delayed at most once and never charged for it, and the bad job is
+//! given up.
 //!
 //! Uses no store and no socket: the jobs are a list, but the pace and the decisions are the real ones.
 
@@ -15,10 +15,10 @@ use model::clock::ManualClock;
 const ACCOUNTS: [&str; 2] = ["https://a.kommo.com", "https://b.kommo.com"];
 const TICK: Duration = Duration::from_millis(500);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20 * 60);
-/// The longest delay of one job by the first pause, the rate and slow responses.
-const ONCE: Duration = Duration::from_secs(75);
+/// The longest delay that one pause, the rate and slow responses cause together.
+const MAX_DELAY_BY_ONE_PAUSE: Duration = Duration::from_secs(75);
 
-struct Played {
+struct SimulatedJob {
     account: usize,
     is_bad: bool,
     arrived: Timestamp,
@@ -33,7 +33,7 @@ struct Played {
 struct Day {
     limiter: std::sync::Arc<CallLimiter>,
     clock: ManualClock,
-    jobs: Vec<Played>,
+    jobs: Vec<SimulatedJob>,
     /// The indexes of the jobs that have not ended.
     open: Vec<usize>,
     /// Per call in flight: when its response comes, the job's index, the status, and the permit.
@@ -47,7 +47,7 @@ fn id(number: usize) -> JobId {
     JobId::new(Timestamp::from_millis(0), number as u128)
 }
 
-/// 403 is a 403 without JSON; 404 stands for a 403 with JSON.
+/// A response with this status. 403 means a 403 without JSON, and 404 means a 403 with JSON.
 fn answer(status: u16) -> AttemptOutcome {
     let (status, body) = match status {
         403 => (403, "<html>"),
@@ -77,7 +77,7 @@ impl Day {
     fn arrives(&mut self, account: usize, is_bad: bool) {
         let now = self.clock.now();
         self.open.push(self.jobs.len());
-        self.jobs.push(Played {
+        self.jobs.push(SimulatedJob {
             account,
             is_bad,
             arrived: now,
@@ -89,12 +89,12 @@ impl Day {
         });
     }
 
-    /// Sends what may go. Refused jobs come last.
+    /// Sends what the limiter permits. Refused jobs come last.
     fn send(&mut self, latency: Duration) {
         self.open.retain(|job| self.jobs[*job].ended.is_none());
         let now = self.clock.now();
         for (account, origin) in ACCOUNTS.iter().enumerate() {
-            let waits = |job: &Played| job.account == account && !job.is_flying && job.due_at <= now;
+            let waits = |job: &SimulatedJob| job.account == account && !job.is_flying && job.due_at <= now;
             let mut due = Vec::from_iter(self.open.iter().copied().filter(|job| waits(&self.jobs[*job])));
             due.sort_by_key(|job| (self.jobs[*job].delivery.refused_at.is_some(), self.jobs[*job].due_at));
             if due.is_empty() {
@@ -113,7 +113,7 @@ impl Day {
         }
     }
 
-    /// Reads the responses that have arrived.
+    /// Handles the responses that have arrived.
     fn read(&mut self) {
         let now = self.clock.now();
         let policy = HandlerPolicy::default();
@@ -210,12 +210,12 @@ proptest! {
     ) {
         let mut day = Day::new(refusal, None);
         day.live(30 * 60, gaps, Some(bad_at), &latencies);
-        let last = day.clock.now() - ONCE;
+        let last = day.clock.now() - MAX_DELAY_BY_ONE_PAUSE;
         let mut held_up: Option<(Timestamp, Timestamp)> = None;
         for job in day.jobs.iter().filter(|job| !job.is_bad && job.arrived < last) {
             let Some((ended, true)) = job.ended else { panic!("a good job is not delivered") };
             prop_assert_eq!(job.charged, 1, "a good job is charged for a bad one");
-            // Longer than its response and the rate can take.
+            // Longer than slow responses and the rate can explain.
             if ended.since(job.arrived) > Duration::from_secs(8) {
                 prop_assert_eq!(job.account, 0, "another account is delayed");
                 let (first, _) = held_up.unwrap_or((job.arrived, ended));
@@ -223,12 +223,12 @@ proptest! {
             }
         }
         if let Some((first, last)) = held_up {
-            prop_assert!(last.since(first) <= ONCE, "delayed more than once: {:?}", last.since(first));
+            prop_assert!(last.since(first) <= MAX_DELAY_BY_ONE_PAUSE, "delayed more than once: {:?}", last.since(first));
         }
         let bad = day.jobs.iter().find(|job| job.is_bad).unwrap();
         let Some((ended, false)) = bad.ended else { panic!("the bad job does not end") };
         let lived = ended.since(bad.arrived);
-        prop_assert!(lived >= GIVE_UP_AFTER && lived < GIVE_UP_AFTER + ONCE * 4, "{lived:?}");
+        prop_assert!(lived >= GIVE_UP_AFTER && lived < GIVE_UP_AFTER + MAX_DELAY_BY_ONE_PAUSE * 4, "{lived:?}");
         prop_assert!(bad.charged > 10);
     }
 
@@ -242,7 +242,7 @@ proptest! {
     ) {
         let mut day = Day::new(refusal, Some((from, from + span)));
         day.live(30 * 60, gaps, None, &latencies);
-        let last = day.clock.now() - ONCE;
+        let last = day.clock.now() - MAX_DELAY_BY_ONE_PAUSE;
         for job in day.jobs.iter().filter(|job| job.arrived < last) {
             let Some((ended, true)) = job.ended else { panic!("{refusal}: a job is not delivered") };
             prop_assert_eq!(job.charged, 1, "a job is charged for its account");
