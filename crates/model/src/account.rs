@@ -36,7 +36,7 @@ pub struct AccountRecord {
     pub authorization: Authorization,
     /// A number that increases with each change of the tokens.
     pub generation: u64,
-    /// When a person last connected the account.
+    /// When a person last connected the account; `None` if no one has.
     pub connected_at: Option<Timestamp>,
 }
 
