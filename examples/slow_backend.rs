@@ -54,7 +54,7 @@ fn decide(error: ShopError) -> HandlerError {
     }
 }
 
-/// A stand-in for a client of the shop's API.
+/// A fake client of the shop's API.
 #[derive(Clone, Default)]
 struct Shop {
     orders: Arc<Mutex<HashMap<JobId, usize>>>,
