@@ -118,7 +118,7 @@ pub struct SealedTokens {
     pub access: Vec<u8>,
     /// The refresh token: nonce and ciphertext.
     pub refresh: Vec<u8>,
-    /// When Kommo issued the tokens.
+    /// When the bridge obtained the tokens.
     pub obtained_at: Timestamp,
     /// The moment at which the access token becomes invalid.
     pub expires_at: Timestamp,
