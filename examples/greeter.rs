@@ -1,4 +1,4 @@
-//! The smallest bridge with a handler of its own: it answers `POST /widget_request/greet` with a greeting.
+//! The smallest bridge with its own handler: it answers `POST /widget_request/greet` with a greeting.
 //!
 //! The configuration is the file that `BRIDGE_CONFIG` names, or `bridge.toml` in the working directory:
 //!
@@ -24,7 +24,7 @@ impl Handler for Greeter {
     }
 }
 
-/// The bot reads the reply as `{{json.reply}}`, and goes on at the question of step 1.
+/// The bot reads the reply as `{{json.reply}}`, and continues at the question of step 1.
 fn greeting(question: &Question) -> Completion {
     Completion::success().data("reply", format!("Hi {}", question.name)).goto(Step::question(1))
 }

@@ -1,4 +1,4 @@
-//! A handler that calls Kommo: it tells the bot the name and the price of the customer's lead.
+//! A handler that calls Kommo: it returns the name and the price of the customer's lead.
 //!
 //! The program has every command of the bridge:
 //!

@@ -1,4 +1,4 @@
-//! A handler that orders from a slow shop: an idempotency key, `retry_after`, and cancellation.
+//! A handler that orders from a slow shop. It shows an idempotency key, `retry_after`, and cancellation.
 //!
 //! ```sh
 //! BRIDGE_CONFIG=bridge.toml cargo run --example slow_backend
@@ -26,7 +26,7 @@ impl Handler for OrderHandler {
     type Input = Order;
 
     async fn handle(&self, request: Request<Order>, ctx: Context) -> Result<Completion, HandlerError> {
-        // The job's id is the same in each attempt, so the shop recognizes an order that it already has.
+        // The job's id is the same in each attempt, so the shop recognizes a repeated order.
         let order = place(self.shop.clone(), ctx.job_id(), request.data.article, ctx.cancelled().clone());
         // A spawned task outlives the handler's future: only the token ends it.
         let number = tokio::spawn(order.in_current_span()).await.or_retry()??;
@@ -45,7 +45,7 @@ async fn place(
     ordered.ok_or("the attempt is over").or_retry()?.map_err(decide)
 }
 
-/// The shop says when to ask again, and the network may be back at any time. An unknown article stays unknown.
+/// A busy shop says when to retry, and the network may be back at any time. An unknown article stays unknown.
 fn decide(error: ShopError) -> HandlerError {
     match error {
         ShopError::Busy { retry_after } => HandlerError::retry_after(retry_after, error),
@@ -54,7 +54,7 @@ fn decide(error: ShopError) -> HandlerError {
     }
 }
 
-/// Stands for the client of the shop's API.
+/// A fake client of the shop's API.
 #[derive(Clone, Default)]
 struct Shop {
     orders: Arc<Mutex<HashMap<JobId, usize>>>,

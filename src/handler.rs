@@ -1,11 +1,11 @@
-//! What the author of a handler reads: [`Handler`], [`Request`], [`Context`] and [`HandlerError`].
+//! The interface for authors of handlers: [`Handler`], [`Request`], [`Context`] and [`HandlerError`].
 //!
-//! A handler turns a bot's question into its answer. It may take its time, because the bridge has answered Kommo already. It
-//! may fail, because the bridge retries it. It may run more than once for one job: if it changes anything elsewhere, use
+//! A handler turns a bot's question into an answer. It may be slow, because the bridge has already answered Kommo. It may
+//! fail, because the bridge retries it. It may run more than once for one job: if it changes anything elsewhere, use
 //! [`Context::job_id`] as the idempotency key.
 //!
 //! Each attempt runs in a span `job` with the job's id, the handler's name and the attempt, so each line that the handler
-//! logs with `tracing` carries them. Spawn a task with `.in_current_span()` to keep it in that span.
+//! logs with `tracing` contains them. Spawn a task with `.in_current_span()` to keep it in that span.
 
 mod error;
 
@@ -22,7 +22,7 @@ use model::{AccountId, BotType, Completion, Entity, JobId, Timestamp};
 pub(crate) use error::Retry;
 pub use error::{HandlerError, RetryOrFail};
 
-/// Answers the widget requests of one name.
+/// Answers the widget requests to one name.
 ///
 /// ```
 /// use salesbot_bridge::prelude::*;
@@ -51,11 +51,11 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     ///
     /// When the attempt's time is over, [`Context::cancelled`] fires and the bridge drops the future. A panic counts as a
-    /// failed attempt, which is retried. The log and the job's last error say where it happened, and quote its message only
-    /// if that is a literal, because a formatted message may quote a customer.
+    /// failed attempt, which the bridge retries. The log and the job's last error say where the handler panicked. They quote
+    /// the message only if it is a literal, because a formatted message may quote a customer.
     ///
     /// # Errors
-    /// There is no completion. Say at each `?` whether a retry may help: see [`HandlerError`].
+    /// The handler has no completion. Say at each `?` whether a retry may help: see [`HandlerError`].
     fn handle(
         &self,
         request: Request<Self::Input>,
@@ -84,7 +84,7 @@ pub struct Request<T> {
 }
 
 impl<T> fmt::Debug for Request<T> {
-    /// Leaves out the data: it is a customer's, and must not get into a log.
+    /// Omits the data, because it belongs to the customer and must not get into a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { data: _, account_id, account_url, entity, bot_type, bot_id, received_at } = self;
         f.debug_struct("Request")
@@ -120,19 +120,19 @@ impl Context {
         self.attempt
     }
 
-    /// When the bridge ends this attempt.
+    /// The moment at which the bridge ends this attempt, by the calendar.
     pub const fn deadline(&self) -> Timestamp {
         self.deadline
     }
 
-    /// How much time this attempt had when it began.
+    /// The time between the start of this attempt and its deadline.
     pub const fn time_limit(&self) -> Duration {
         self.remaining
     }
 
-    /// Fires if the attempt ends before the handler does: at its deadline, or when the bridge stops.
+    /// Fires when the attempt ends: the handler returned, its time is over, or the bridge stops and no longer waits.
     ///
-    /// The bridge drops the handler's future then. Give a clone of this token to tasks that the handler spawns.
+    /// The bridge then drops the handler's future. Give a clone of this token to tasks that the handler spawns.
     pub const fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
     }

@@ -36,12 +36,12 @@ pub use shutdown::Shutdown;
 pub use handler::{Context, Handler, HandlerError, Request, RetryOrFail};
 pub use handlers::Echo;
 
-// What a request and its context consist of.
+// The types in a request and its context.
 pub use model::{AccountId, BotType, Entity, EntityKind, JobId, Timestamp};
 #[doc(no_inline)]
 pub use tokio_util::sync::CancellationToken;
 
-// What a completion consists of.
+// A completion and its parts.
 pub use model::{Button, CheckedCompletion, Completion, CompletionError, JsonError, Show, Step};
 
 pub use model::clock::{Clock, ManualClock};
@@ -56,7 +56,7 @@ pub mod kommo {
         SettingField, SettingMistake, SettingType, ValidationError, Widget, WidgetPage, WidgetSettings,
     };
 
-    // Where a bot waits, for `Client::continue_bot`.
+    // The URL where a bot waits, for `Client::continue_bot`.
     pub use model::{ReturnUrl, ReturnUrlError};
 
     // The fields of `ClientOptions`.
@@ -68,7 +68,7 @@ pub mod kommo {
     pub use secrecy::SecretString;
 }
 
-/// Everything that the file of a handler needs: `use salesbot_bridge::prelude::*;`.
+/// The names that most handlers need: `use salesbot_bridge::prelude::*;`.
 pub mod prelude {
     #[doc(no_inline)]
     pub use crate::{

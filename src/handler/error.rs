@@ -8,8 +8,8 @@ use model::error_chain;
 
 /// Why an attempt of a handler has no completion, and whether the bridge retries it.
 ///
-/// Say at each `?` what follows: [`or_retry`](RetryOrFail::or_retry), [`or_retry_after`](RetryOrFail::or_retry_after) or
-/// [`or_fail`](RetryOrFail::or_fail). Only [`kommo::Error`] converts without one of them, because it knows:
+/// At each `?`, say whether a retry may help: [`or_retry`](RetryOrFail::or_retry), [`or_retry_after`](RetryOrFail::or_retry_after) or
+/// [`or_fail`](RetryOrFail::or_fail). Only a [`kommo::Error`] needs none of them, because it already says so:
 ///
 /// | the error | becomes |
 /// |---|---|
@@ -17,8 +17,8 @@ use model::error_chain;
 /// | is worth retrying | [`retry`](Self::retry) |
 /// | all others: 404, 422, a token that Kommo refuses, … | [`fail`](Self::fail) |
 ///
-/// A write whose response is lost counts as worth retrying, so the next attempt may repeat it. Use `.or_fail()?` if it must
-/// not be repeated.
+/// If the response to a write is lost, a retry counts as worthwhile, so the next attempt may repeat the write. Use
+/// `.or_fail()?` if it must not be repeated.
 ///
 /// The bridge logs the text of the error and its causes, and keeps it as the job's last error. Put nothing confidential
 /// into it.
@@ -37,16 +37,17 @@ pub(crate) enum Retry {
 impl HandlerError {
     /// A retry may help: a timeout, a server that is down.
     ///
-    /// The first delay is 250 to 500 ms, and each further one is twice as long. After `max_attempts`, or if `answer_within`
-    /// leaves no time for another attempt, the bot gets the fallback.
+    /// The first delay is 250 to 500 ms. Each further delay is twice as long, up to 8 s or a sixth of `answer_within`,
+    /// whichever is longer. After `max_attempts`, or if `answer_within` leaves no time for another attempt, the bot gets the
+    /// fallback.
     pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { retry: Some(Retry::WithBackoff), source: error.into() }
     }
 
-    /// Like [`retry`](Self::retry), but not before `delay` has passed: for a backend that says when to ask again.
+    /// A retry may help, but not before `delay` has passed: for a backend that says when to retry.
     ///
-    /// If `delay` is longer than the job has time, the last attempt begins one second before `answer_within` is over, because
-    /// the customer waits until then anyway. Use [`fail`](Self::fail) if that attempt cannot succeed.
+    /// If `delay` is longer than the time that the job has left, the last attempt begins one second before `answer_within`
+    /// is over, because the customer waits until then anyway. Use [`fail`](Self::fail) if that attempt cannot succeed.
     pub fn retry_after(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { retry: Some(Retry::After(delay)), source: error.into() }
     }
@@ -69,7 +70,7 @@ impl HandlerError {
         }
     }
 
-    /// The error that it was made from, to be inspected or downcast.
+    /// The underlying error, to inspect or downcast.
     pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.source
     }
@@ -103,8 +104,9 @@ impl From<kommo::Error> for HandlerError {
 
 /// Decides at a `?` whether another attempt can help.
 ///
-/// It works on every `Result` whose error converts into a boxed one: errors of the standard library and of other crates,
-/// [`kommo::Error`] (whose own decision it replaces), `&str` and `String`. For an `Option`, say first what is missing:
+/// It works on every `Result` with an error that converts into a boxed error: errors of the standard library and of other
+/// crates, [`kommo::Error`] (it replaces that error's own decision), `&str` and `String`. For an `Option`, first say what is
+/// missing:
 ///
 /// ```
 /// use salesbot_bridge::prelude::*;

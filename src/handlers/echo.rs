@@ -1,12 +1,12 @@
-//! `echo`: returns to the bot what it sent.
+//! `echo`: sends the request's data back to the bot.
 
 use serde_json::Value;
 
 use crate::handler::{Context, Handler, HandlerError, Request};
 use model::Completion;
 
-/// Sends the request's data back, with `status = "success"` unless the data has a `status` of its own. Data that is not
-/// an object comes back under the key `data`.
+/// Sends the request's data back, with `status = "success"` unless the data has its own `status`. Data that is not an
+/// object comes back under the key `data`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Echo;
 

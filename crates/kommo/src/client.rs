@@ -1,7 +1,7 @@
 //! The client for one account.
 //!
 //! Every call takes the same steps. It gets a bearer, waits for a permit from the limiter that all calls to the account
-//! share, passes the host rules, is sent, and then does what [`retry`](super::retry) decides. While a call waits for a
+//! share, passes the host rules, is sent, and then follows the decision of [`retry`](super::retry). While a call waits for a
 //! permit or for another token, it holds no reservation, so waiting calls cannot deadlock.
 
 mod factory;
@@ -113,7 +113,7 @@ impl Client {
         &self.origin
     }
 
-    /// Makes the call, with all waits and retries. Only a success is a reply.
+    /// Makes the call, with all waits and retries. Returns a reply only if Kommo accepted the call.
     pub(super) async fn call(&self, request: ApiRequest) -> Result<Reply, Error> {
         let client = self.clone();
         let Some(runtime) = &self.shared.runtime else { return client.run(request).await };

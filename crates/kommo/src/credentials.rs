@@ -53,12 +53,12 @@ pub enum NoBearer {
     },
     /// Kommo refuses the account's long-lived token, which the bridge cannot renew.
     #[error(
-        "Kommo refuses its long-lived token: an administrator of the account must create a new one; put it into \
+        "Kommo refuses the account's long-lived token: an administrator of the account must create a new one; put it into \
          accounts.NAME.access_token and restart, or into the file of access_token_file and send SIGHUP"
     )]
     LongLived,
-    /// The token must be renewed, and the renewal failed. A later one may succeed.
-    #[error("its token could not be renewed: {why}")]
+    /// The token must be renewed, and the renewal failed. A later renewal may succeed.
+    #[error("the account's token could not be renewed: {why}")]
     NotRenewed {
         /// The error.
         why: String,
@@ -66,7 +66,7 @@ pub enum NoBearer {
 }
 
 impl NoBearer {
-    /// The cause for which calls to the account wait.
+    /// The cause of the wait that this starts for calls to the account.
     #[doc(hidden)]
     pub const fn cause(&self) -> WaitCause {
         match self {
@@ -81,7 +81,7 @@ impl NoBearer {
         match self {
             Self::Unknown => "no account with this address is connected".to_owned(),
             Self::NeedsAuthorization { why } => why.clone(),
-            Self::LongLived => "Kommo refuses its long-lived token".to_owned(),
+            Self::LongLived => "Kommo refuses the account's long-lived token".to_owned(),
             Self::NotRenewed { .. } => self.to_string(),
         }
     }
@@ -119,7 +119,7 @@ pub trait Credentials: Send + Sync {
     /// Returns another bearer instead of `refused`, to which Kommo answered 401.
     fn renewed<'a>(&'a self, account: AccountRef<'a>, refused: &'a Bearer) -> BearerFuture<'a>;
 
-    /// Whether Kommo has answered 401 to this bearer since it was issued, so that it is being renewed.
+    /// Whether Kommo has answered 401 to this bearer, so that another one must replace it.
     fn is_refused(&self, _: AccountRef<'_>, _: &Bearer) -> bool {
         false
     }
@@ -129,7 +129,7 @@ pub trait Credentials: Send + Sync {
 pub struct LongLived(Bearer);
 
 impl LongLived {
-    /// The token of the account at `origin`.
+    /// Wraps the token of the account at `origin`.
     pub fn new(origin: &str, token: SecretString) -> Self {
         Self(Bearer { origin: origin.into(), token: Arc::new(token), generation: 0 })
     }

@@ -42,7 +42,7 @@ pub enum Error {
         left: Option<Duration>,
     },
     /// 401, and a renewal of the token did not help.
-    #[error("Kommo refuses the token (401): {0}")]
+    #[error("Kommo answered 401: {0}")]
     Unauthorized(NoBearer),
     /// 402: the account's plan has ended.
     #[error("the account's plan has ended (402): its owner must renew it{0}")]

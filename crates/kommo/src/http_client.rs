@@ -1,8 +1,9 @@
 //! The HTTP client for all calls to Kommo. It decides where a bearer may be sent, and how long a call may take.
 //!
 //! It follows no redirects, retries nothing, reads only as much of a response as decisions need, and uses no proxy except
-//! the one in `delivery.proxy`. It connects to no private address unless the configuration allows that. If a proxy resolves
-//! names, the proxy decides. An IP literal does not reach the resolver, so the client also checks the URL of each call.
+//! the one in `delivery.proxy`. It connects to a private address only if the configuration allows that. If a proxy resolves
+//! names, the proxy chooses the address. An IP literal does not reach the resolver, so the client also checks the URL of each
+//! call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +104,7 @@ impl HttpClient {
                     value.set_sensitive(true);
                     request.header(name, value)
                 }
-                // Makes the call fail, because this header value is invalid.
+                // An invalid header value, which makes the call fail.
                 Err(_) => request.header(name, "\n"),
             };
         }

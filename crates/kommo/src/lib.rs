@@ -34,17 +34,19 @@
 //! | part | purpose |
 //! |---|---|
 //! | [`classify`], [`CallOutcome`] | the meaning of a response; no other code interprets a status |
-//! | [`pace`] | the decision when a call may start: rates, pauses after a refusal or a 429, permits |
+//! | [`pace`] | the limits on when a call may start: rates, pauses after a refusal or a 429, permits |
 //! | [`HttpClient`] | the HTTP client for all calls, including continues and OAuth; [`client_builder`] builds another client with the same proxy and certificates |
 //! | [`ClientFactory`], [`Credentials`] | clients for many accounts, with tokens that are renewed |
 //! | [`Grant`], [`GrantError`] | OAuth 2.0: exchanges a code or a refresh token for a new pair of tokens |
 //!
 //! # Promises
 //!
-//! - A token is sent only to its account: to an allowed host, over TLS, at a public address. The client follows no redirects.
+//! - A token is sent only to its account: to an allowed host, over TLS, at a public address (unless the options permit
+//!   others). The client follows no redirects.
 //! - Calls to an account never exceed its rate, and never start in a pause that Kommo asked for.
 //! - The client retries a read if that may help. It retries a write only if Kommo certainly did nothing.
-//! - The client never mistakes another response (of a proxy, a parked domain, a captive portal) for one of Kommo's API.
+//! - A 200 or 206 with an HTML page, or a 404 without JSON, never counts as a response of Kommo's API: it comes from a proxy,
+//!   a parked domain or a captive portal.
 //! - No error and no `Debug` output contains a token, a secret or a body.
 
 mod calls;

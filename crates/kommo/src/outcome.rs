@@ -201,7 +201,7 @@ impl CallOutcome {
         }
     }
 
-    /// Whether the problem may pass without intervention, and is not a limit of the account.
+    /// Whether the problem may pass without intervention. A 429 does not count, because it is a limit of the account.
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Redirected { .. } | Self::Unavailable { .. } | Self::NotKommo { .. } => true,

@@ -43,8 +43,8 @@ const MAX_TEXT_CHARS: usize = 1_000;
 impl ApiProblem {
     /// Parses a body; `None` if it is not a JSON object.
     ///
-    /// Each part is parsed separately, so that one undocumented part does not hide the others. If the bridge overlooked a
-    /// code or a pause, it would do the wrong thing.
+    /// Each part is parsed separately, so that one undocumented part does not hide the others. Without a code or a
+    /// `retry_after`, the bridge would make a wrong decision.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let map = lenient::object_of(body)?;
         let seconds = map.get("retry_after").and_then(lenient::seconds);

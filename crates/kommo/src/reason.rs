@@ -1,7 +1,8 @@
 //! The reason of a failure: a sentence with its source errors.
 //!
-//! The text of a reqwest error contains the URL, and a URL of Kommo identifies a bot and a customer's wait. So a [`Reason`]
-//! omits that text and begins with the source of the reqwest error.
+//! The text of a reqwest error contains the URL. The URL of a continue must stay out of logs, because anyone with this URL
+//! and a token of the account can answer the bot. So a [`Reason`] omits that text and begins with the source of the reqwest
+//! error.
 
 use std::borrow::Cow;
 use std::error::Error;

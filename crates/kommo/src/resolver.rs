@@ -1,6 +1,6 @@
-//! The resolver: returns the addresses of a name, without those that the rules forbid.
+//! The resolver, which returns the addresses of a name without those that the rules forbid.
 //!
-//! An allowed name may resolve to any address, and to another one the next time. So the client connects only to the
+//! An allowed name may resolve to any address, and to a different one next time. So the client connects only to the
 //! addresses that were just checked, and each new connection resolves and checks the name again.
 
 use std::io;

@@ -8,7 +8,7 @@ use reqwest::header::CONTENT_TYPE;
 use super::problem::ApiProblem;
 use super::retry_after;
 
-/// The maximum size of a response to a continue, and of an error. No relevant one is longer.
+/// The maximum size of a response to a continue, and of an error, in bytes. Kommo's are shorter.
 pub(super) const MAX_BODY_BYTES: usize = 64 << 10;
 
 /// A response, whatever its status.

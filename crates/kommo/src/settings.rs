@@ -1,4 +1,4 @@
-//! The settings of a widget, which are sent to install it, and which its own integration may read.
+//! The settings of a widget. A program sends them to install the widget, and the widget's own integration may read them.
 //!
 //! The client checks them against the widget's `settings_template` before it sends them, and reports all mistakes. Some
 //! settings are secrets, and only the template says which. So `Debug` shows no values, and [`WidgetSettings::masked`] shows
@@ -173,11 +173,11 @@ impl SettingMistake {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum Fault {
-    #[error("is mandatory and missing: give {}", wanted(.0))]
+    #[error("is mandatory and missing (expected {})", wanted(.0))]
     Missing(SettingType),
-    #[error("is mandatory and empty: give {}", wanted(.0))]
+    #[error("is mandatory and empty (expected {})", wanted(.0))]
     Empty(SettingType),
-    #[error("has the wrong type: give {}", wanted(.0))]
+    #[error("has the wrong type (expected {})", wanted(.0))]
     Type(SettingType),
     #[error("is not a user id (expected a number like 504141)")]
     NotAUser,
@@ -196,12 +196,12 @@ fn expected_keys(known: &[String]) -> String {
 fn wanted(kind: &SettingType) -> &'static str {
     match kind {
         SettingType::Text => "a string",
-        SettingType::Pass => "a string (a password)",
+        SettingType::Pass => "a password, as a string",
         SettingType::Users => "an object with user ids and extensions, like {\"504141\": \"1039\"}",
         SettingType::UsersLp => {
             "an object with user ids and logins, like {\"504141\": {\"login\": \"…\", \"password\": \"…\"}}"
         }
-        SettingType::Custom | SettingType::Other(_) => "a value as the widget's author documents it",
+        SettingType::Custom | SettingType::Other(_) => "a value that the widget's author documents",
     }
 }
 

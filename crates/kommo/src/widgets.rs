@@ -1,4 +1,4 @@
-//! Widgets, with every documented field in its documented type.
+//! Widgets: every documented field has its documented type.
 //!
 //! Undocumented fields are kept, so a widget that is read and written again does not change.
 

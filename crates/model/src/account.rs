@@ -36,7 +36,7 @@ pub struct AccountRecord {
     pub authorization: Authorization,
     /// A number that increases with each change of the tokens.
     pub generation: u64,
-    /// When a person last connected the account.
+    /// When a person last connected the account; `None` if no one has.
     pub connected_at: Option<Timestamp>,
 }
 
@@ -118,7 +118,7 @@ pub struct SealedTokens {
     pub access: Vec<u8>,
     /// The refresh token: nonce and ciphertext.
     pub refresh: Vec<u8>,
-    /// When Kommo issued the tokens.
+    /// When the bridge obtained the tokens.
     pub obtained_at: Timestamp,
     /// The moment at which the access token becomes invalid.
     pub expires_at: Timestamp,

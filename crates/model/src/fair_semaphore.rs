@@ -1,7 +1,7 @@
-//! A fair semaphore: no lane can take all permits.
+//! A fair semaphore: a greedy lane leaves permits for the others.
 //!
 //! The workers divide permits between handlers, and the sender divides them between accounts. A slow lane holds its permits
-//! for a long time, so no lane may take all free permits.
+//! for a long time, so a lane with competitors may not take all free permits.
 //!
 //! If all lanes are known, each lane has a reserved share, which is half of an equal part. Busy lanes get the rest. If
 //! lanes come and go, a lane may hold as many permits as it leaves free (three quarters of all permits while it is the only

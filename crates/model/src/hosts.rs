@@ -1,7 +1,7 @@
 //! The hosts that may get a bearer token.
 //!
-//! A `return_url` comes from outside, and an account's base URL from a person. A token that is sent to the wrong host is
-//! leaked. The same rules apply when the bridge receives a request and before each call that it makes.
+//! A `return_url` comes from outside, and a person enters an account's base URL. Either may be wrong, and a token that goes to
+//! the wrong host is leaked. The same rules apply when the bridge receives a request and before each call that it makes.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -109,7 +109,8 @@ impl HostRules {
     }
 }
 
-/// Whether `labels` has only letters, digits, `-`, `_` and dots. A host of a URL may have more, but no account's name does.
+/// Whether `labels` contains only letters, digits, `-`, `_` and dots. The host of a URL may contain other characters, but the
+/// host of an account does not.
 fn is_name(labels: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     !labels.is_empty() && labels.bytes().all(plain)

@@ -39,7 +39,7 @@ impl JobPrefix {
     }
 }
 
-/// At most [`ALL_DIGITS`].
+/// Converts a number of digits, which is at most [`ALL_DIGITS`].
 #[allow(clippy::cast_possible_truncation, reason = "at most 32")]
 const fn truncated(digits: usize) -> u32 {
     digits as u32

@@ -9,8 +9,8 @@
 
 use std::borrow::Cow;
 
-/// Repairs `bytes`, so that a strict parser accepts them. Text that is not JSON is not changed, except for bytes that are
-/// not UTF-8, a byte order mark and surrounding white space.
+/// Repairs the JSON in `bytes`, so that a strict parser accepts it and loses no digit of a number. Removes a byte order mark
+/// and surrounding white space. Other text does not become valid JSON.
 pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
     let text = String::from_utf8_lossy(bytes);

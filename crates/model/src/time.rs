@@ -1,6 +1,6 @@
 //! Timestamps: milliseconds since the Unix epoch.
 //!
-//! They are shown and serialized as RFC 3339 in UTC (`2026-01-31T12:00:00.123Z`), for people and the API.
+//! They are displayed and serialized as RFC 3339 in UTC (`2026-01-31T12:00:00.123Z`), for people and the API.
 
 use std::fmt;
 use std::ops::{Add, Sub};

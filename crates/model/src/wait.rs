@@ -31,7 +31,7 @@ pub enum WaitCause {
     NotRenewed,
 }
 
-/// The way in which the bridge got an account. The advice for the operator depends on it.
+/// How the bridge knows an account. The advice for the operator depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountOrigin {
     /// From the configuration, with this name.
@@ -82,7 +82,7 @@ impl WaitCause {
         }
     }
 
-    /// The general text about what is wrong.
+    /// What is wrong, for any account.
     pub const fn what(self) -> &'static str {
         match self {
             Self::Unauthorized => "Kommo answered 401",
@@ -91,11 +91,11 @@ impl WaitCause {
             Self::Blocked => "Kommo answered 403 without JSON",
             Self::TooMany => "Kommo answered 429",
             Self::NotConnected => "no account with this address is connected",
-            Self::NotRenewed => "its token could not be renewed",
+            Self::NotRenewed => "the account's token could not be renewed",
         }
     }
 
-    /// General advice for the operator, for any account.
+    /// Advice for the operator, for any account.
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Unauthorized => {
@@ -147,7 +147,7 @@ impl WaitCause {
         }
     }
 
-    /// Whether the wait needs an operator. Other waits end without one.
+    /// Whether the wait may need an operator. Other waits end automatically.
     pub const fn needs_operator(self) -> bool {
         !matches!(self, Self::TooMany)
     }

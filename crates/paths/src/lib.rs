@@ -15,8 +15,8 @@ pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Names the owner of `path` and the user of this process. If `path` does not exist, the nearest existing folder above it
-/// counts.
+/// Names the owner of `path` and the user of this process. If `path` does not exist, names the owner of the nearest existing
+/// folder above it.
 pub fn ownership(path: &Path) -> String {
     let path = absolute(path);
     let we = rustix::process::geteuid().as_raw();

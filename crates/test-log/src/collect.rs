@@ -14,11 +14,12 @@ const MAX_WAIT_ROUNDS: u32 = 100_000;
 static SUBSCRIBERS: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
-/// Makes sure that any thread can collect a line of code, whichever thread reaches the line first. This applies to lines
-/// that the process has not reached yet.
+/// Makes sure that every thread can collect a log line, no matter which thread logs it first. This applies to lines that the
+/// process has not logged yet.
 ///
-/// Call it in the fixture of all tests that may log a collected line. Otherwise a test that reaches the line while another
-/// test first calls [`collect`] can hide the line from that test.
+/// Call it in the fixture of every test that may log a line that another test collects. Otherwise a race is possible: if one
+/// test logs the line for the first time while another test calls [`collect`] for the first time, the other test may not see
+/// the line.
 pub fn prepare() {
     LazyLock::force(&SUBSCRIBERS);
 }

@@ -1,4 +1,4 @@
-//! A program with every command of the bridge and a handler of its own, `greet`.
+//! A program with every command of the bridge and its own handler, `greet`.
 
 use std::process::ExitCode;
 

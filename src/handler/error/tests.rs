@@ -1,4 +1,4 @@
-//! The decisions of errors, as tables.
+//! Whether and when each error leads to a retry, as tables.
 
 use kommo::{Error as KommoError, NoBearer, ProblemText, Reason};
 

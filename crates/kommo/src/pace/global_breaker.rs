@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn only_active_account_is_shown_after_two_refused_jobs_and_delays_no_other() {
+    fn two_refused_jobs_of_the_only_active_account_are_shown_and_hold_no_others() {
         for (events, others_work, shown) in [
             (vec![Some(("a", 1)), Some(("a", 1))], false, false),
             (vec![Some(("a", 1)), Some(("a", 2))], true, false),

@@ -76,7 +76,7 @@ impl CallLimiter {
         let _there_is_one_sender = self.resumed.set(Box::new(resumed));
     }
 
-    /// The wait of all accounts; `None` if they do not wait.
+    /// The wait that began because Kommo seems to block the bridge's IP address; `None` if there is none.
     pub fn everybody_waits(&self) -> Option<EverybodyWaits> {
         let now = self.clock.elapsed();
         let (accounts, until, holds_all) = self.lock().state.everybody_waits()?;
@@ -200,7 +200,8 @@ pub struct Paused {
     pub left: Option<Duration>,
 }
 
-/// The wait of all accounts, because Kommo seems to block the bridge's IP address.
+/// A wait that began because Kommo seems to block the bridge's IP address: of all accounts, or of the only account with
+/// something to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EverybodyWaits {
     /// The addresses of the accounts that were refused.

@@ -49,7 +49,7 @@ impl Window {
     }
 
     /// The moment at which the next call leaves the window. A call that is only reserved counts as if it started now.
-    pub(super) fn grows(&self, now: Duration) -> Duration {
+    pub(super) fn grows_at(&self, now: Duration) -> Duration {
         self.started.front().map_or(now, |start| *start) + WINDOW
     }
 }

@@ -63,12 +63,12 @@ fn each_missing_or_empty_mandatory_setting_is_named() {
 #[test]
 fn each_value_of_the_wrong_type_is_named() {
     for (values, expected) in [
-        (json!({ "text": 5 }), vec!["`text` has the wrong type: give a string"]),
-        (json!({ "pass": true }), vec!["`pass` has the wrong type: give a string (a password)"]),
+        (json!({ "text": 5 }), vec!["`text` has the wrong type (expected a string)"]),
+        (json!({ "pass": true }), vec!["`pass` has the wrong type (expected a password, as a string)"]),
         (
             json!({ "phones": ["1039"] }),
             vec![
-                "`phones` has the wrong type: give an object with user ids and extensions, like {\"504141\": \"1039\"}",
+                "`phones` has the wrong type (expected an object with user ids and extensions, like {\"504141\": \"1039\"})",
             ],
         ),
         (
@@ -85,8 +85,8 @@ fn each_value_of_the_wrong_type_is_named() {
         (
             json!({ "agents": { "5": "secret" } }),
             vec![
-                "`agents.5` has the wrong type: give an object with user ids and logins, like {\"504141\": {\"login\": \
-                  \"…\", \"password\": \"…\"}}",
+                "`agents.5` has the wrong type (expected an object with user ids and logins, like {\"504141\": {\"login\": \
+                  \"…\", \"password\": \"…\"}})",
             ],
         ),
         (json!({ "conf": [1, { "any": "thing" }], "new": 7, "text": null }), vec![]),
@@ -100,7 +100,7 @@ fn unknown_key_is_named_with_the_known_keys() {
     assert_eq!(
         mistakes(json!({ "pasword": "x" }), &asterisk()[..1]),
         [
-            "`login` is mandatory and missing: give a string",
+            "`login` is mandatory and missing (expected a string)",
             "`pasword` is not a setting of this widget (expected one of: login)"
         ]
     );

@@ -92,7 +92,7 @@ fn invalid_json_is_left_to_the_parser() {
 
 proptest! {
     #[test]
-    fn repairing_any_bytes_twice_changes_nothing_more(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+    fn repair_is_idempotent(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
         let once = repaired(&bytes).into_owned();
         let twice = repaired(once.as_bytes()).into_owned();
         prop_assert_eq!(twice.trim_ascii(), once.trim_ascii());

@@ -108,7 +108,7 @@ fn hint_of_days_is_limited_to_an_hour() {
 }
 
 #[test]
-fn only_refused_job_waits_longer_each_time_and_delays_no_other() {
+fn only_the_refused_job_waits_and_longer_each_time() {
     let mut breaker = Breaker::default();
     let refused = |number| Pause { cause: Cause::Forbidden, hint: None, source: job(number) };
     assert_eq!(breaker.trip(0, refused(1), secs(0)), Some(Opened { until: secs(60), alone_until: None }));

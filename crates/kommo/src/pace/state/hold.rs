@@ -1,4 +1,4 @@
-//! The reason why the sender cannot call an account now: this account or all accounts, and until when.
+//! The reason why the sender cannot call an account now: what holds it, and until when.
 //!
 //! It mirrors [`LimiterState::reserve`], which returns only reservations. With the reason, the sender parks a lane until
 //! something changes, and skips the other lanes if none of them can proceed.
@@ -31,7 +31,7 @@ impl LimiterState {
             return Some(Hold::Account(until));
         }
         if entry.window.room(now) <= entry.left_to_waiters() {
-            return Some(Hold::Account(Some(entry.window.grows(now))));
+            return Some(Hold::Account(Some(entry.window.grows_at(now))));
         }
         if let Some(until) = self.global.holds_all(now) {
             return Some(Hold::All(until));
@@ -40,7 +40,7 @@ impl LimiterState {
             return Some(Hold::Account(until));
         }
         let total = self.total.as_mut()?;
-        (total.room(now) <= left).then(|| Hold::All(Some(total.grows(now))))
+        (total.room(now) <= left).then(|| Hold::All(Some(total.grows_at(now))))
     }
 }
 

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn resumed_account_that_is_refused_again_delays_no_other() {
+    fn resumed_account_that_is_refused_again_does_not_delay_others() {
         let mut state = refused(&["a", "b"], Cause::Blocked);
         state.resume_all("a", secs(1));
         state.probe_next("a", secs(1));

@@ -59,7 +59,7 @@ fn starts(rate: u32, total: Option<u32>, accounts: &[&str], seed: u64) -> Vec<(S
     starts
 }
 
-fn most_in_any_second(starts: &[Duration]) -> usize {
+fn max_in_any_second(starts: &[Duration]) -> usize {
     starts
         .iter()
         .map(|from| starts.iter().filter(|at| *at >= from && **at < *from + ms(1_000)).count())
@@ -74,7 +74,7 @@ fn no_second_contains_more_calls_than_the_rate() {
         for account in [ACCOUNT, OTHER] {
             let mine: Vec<Duration> =
                 starts.iter().filter(|(of, _)| of == account).map(|(_, at)| *at).collect();
-            assert!(most_in_any_second(&mine) <= 7, "seed {seed}");
+            assert!(max_in_any_second(&mine) <= 7, "seed {seed}");
             assert!(mine.len() > 40, "the rate is used up: {} in 10 s", mine.len());
         }
     }
@@ -85,7 +85,7 @@ fn total_rate_applies_to_all_accounts_together() {
     for seed in 0..20 {
         let all: Vec<Duration> =
             starts(7, Some(9), &[ACCOUNT, OTHER], seed).into_iter().map(|(_, at)| at).collect();
-        assert!(most_in_any_second(&all) <= 9, "seed {seed}");
+        assert!(max_in_any_second(&all) <= 9, "seed {seed}");
         assert!(all.len() > 55, "{}", all.len());
     }
 }
@@ -110,7 +110,7 @@ fn next_is_the_moment_of_the_next_possible_call() {
 }
 
 #[test]
-fn paused_account_delays_no_other() {
+fn paused_account_does_not_delay_others() {
     let mut state = LimiterState::new(7, None);
     let reservation = started(&mut state, ACCOUNT, ms(0));
     assert_eq!(pause(&mut state, ACCOUNT, reservation, Cause::TooMany, ms(100)), Some(ms(1_100)));

@@ -1,4 +1,4 @@
-//! The reasons for a hold, and that there is a reason exactly if there is no call.
+//! The holds, and that a hold exists exactly if no call can be reserved.
 
 use proptest::prelude::*;
 
@@ -119,7 +119,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn hold_has_a_reason_exactly_if_there_is_no_call(steps in prop::collection::vec(step(), 1..50), total in prop::option::of(1..5_u32)) {
+    fn hold_exists_exactly_if_no_call_can_be_reserved(steps in prop::collection::vec(step(), 1..50), total in prop::option::of(1..5_u32)) {
         let mut state = LimiterState::new(3, total);
         let (mut now, mut reserved, mut started) = (Duration::ZERO, Vec::new(), Vec::new());
         for step in steps {

@@ -133,7 +133,7 @@ impl Callers {
                 let Some((account, reservation)) = take(&mut self.flying, which) else { return };
                 let ended =
                     self.state.succeeded(ACCOUNTS[account], reservation, Some(Timestamp::from_millis(0)));
-                self.go_on_after(account, ended);
+                self.forget_ended_pauses(account, ended);
             }
             Act::Unknown(which) => {
                 let Some((account, reservation)) = take(&mut self.flying, which) else { return };
@@ -176,7 +176,7 @@ impl Callers {
         }
     }
 
-    fn go_on_after(&mut self, account: usize, ended: Resumed) {
+    fn forget_ended_pauses(&mut self, account: usize, ended: Resumed) {
         if ended.account {
             self.quiet[account] = Duration::ZERO;
         }
@@ -185,9 +185,9 @@ impl Callers {
         }
     }
 
-    fn most_in_a_second(&self, is_meant: impl Fn(usize) -> bool) -> usize {
+    fn max_in_a_second(&self, is_counted: impl Fn(usize) -> bool) -> usize {
         let starts: Vec<Duration> =
-            self.starts.iter().filter(|(account, _)| is_meant(*account)).map(|(_, at)| *at).collect();
+            self.starts.iter().filter(|(account, _)| is_counted(*account)).map(|(_, at)| *at).collect();
         let within = |from: Duration| starts.iter().filter(|at| **at >= from && **at < from + SECOND).count();
         starts.iter().map(|from| within(*from)).max().unwrap_or(0)
     }
@@ -204,7 +204,7 @@ impl Callers {
     }
 
     /// Runs a busy sender and a waiter at each account; all calls succeed. Returns the number of calls of each.
-    fn go_on(&mut self, span: Duration, order: &[usize]) -> [[usize; 2]; 3] {
+    fn run_busy(&mut self, span: Duration, order: &[usize]) -> [[usize; 2]; 3] {
         let (end, mut calls) = (self.now + span, [[0; 2]; 3]);
         ACCOUNTS.iter().for_each(|account| self.state.waiter_arrives(account, self.now));
         for turn in 0.. {
@@ -251,14 +251,14 @@ proptest! {
         let mut callers = Callers::new(rate, total);
         acts.into_iter().for_each(|act| callers.act(act));
         callers.settle();
-        let calls = callers.go_on(Duration::from_secs(20), &order);
+        let calls = callers.run_busy(Duration::from_secs(20), &order);
         for (account, name) in ACCOUNTS.iter().enumerate() {
-            prop_assert!(callers.most_in_a_second(|other| other == account) <= rate as usize, "{}", name);
+            prop_assert!(callers.max_in_a_second(|other| other == account) <= rate as usize, "{}", name);
             prop_assert!(calls[account][0] > 0, "the sender starves at {name}: {calls:?}");
             prop_assert!(calls[account][1] > 0, "the waiter starves at {name}: {calls:?}");
         }
         let total = total.map_or(usize::MAX, |total| total as usize);
-        prop_assert!(callers.most_in_a_second(|_| true) <= total);
+        prop_assert!(callers.max_in_a_second(|_| true) <= total);
         // The callers together also reach at least 70% of the rate.
         let made: usize = calls.iter().flatten().sum();
         let possible = total.min(3 * rate as usize) * 20;
