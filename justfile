@@ -22,7 +22,7 @@ fmt:
 
 # Builds the documentation, warnings are errors.
 docs *args:
-    RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps {{ args }}
+    RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --features testing {{ args }}
 
 # Licences, banned and duplicate crates, sources, advisories (needs cargo-deny).
 deny:
