@@ -36,8 +36,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     ("this is not toml", &["bridge.toml:10"]),
     (
-        "server.max_connections = 0\
-workers.grace = \"x\"",
+        "server.max_connections = 0\nworkers.grace = \"x\"",
         &["bridge.toml:10: server.max_connections", "bridge.toml:11: workers.grace"],
     ),
 ];
@@ -55,12 +54,7 @@ async fn a_broken_configuration_exits_2_says_why_and_touches_nothing() {
         command.env("BRIDGE_SERVER__LISTEN", &address);
         let ended = crate::process::run(command).expect(2);
         for words in *expected {
-            assert!(
-                ended.err.contains(words),
-                "{line}: no `{words}` in\
-{}",
-                ended.err
-            );
+            assert!(ended.err.contains(words), "{line}: no `{words}` in\n{}", ended.err);
         }
         assert_eq!(home.run(&["config", "check"]).expect(2).err, ended.err, "{line}");
         assert_eq!(ended.out, "", "{line}");
@@ -72,10 +66,7 @@ async fn a_broken_configuration_exits_2_says_why_and_touches_nothing() {
 #[test]
 fn serve_does_not_start_without_a_handler() {
     let folder = tempfile::tempdir().unwrap();
-    let integration = "[integrations.main]\
-client_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\
-client_secret = \"b\"\
-";
+    let integration = "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"b\"\n";
     fs::write(folder.path().join("bridge.toml"), integration).unwrap();
     for arguments in [&["serve"][..], &["config", "check"]] {
         let mut command = crate::process::program();

@@ -196,7 +196,7 @@ async fn a_job_reports_that_its_account_was_never_connected_or_was_disconnected(
         assert!(Instant::now() < deadline, "never cancelled");
     }
     let job = show(&home, &id);
-    has(job["last_error"].as_str().unwrap(), &["was disconnected", "accounts authorize"]);
+    has(job["last_error"].as_str().unwrap(), &["disconnected the integration", "accounts authorize"]);
     assert_eq!(job["waits_for"], Value::Null);
     has(&accounts(&home, &["list"]).expect(0).out, &["revoked", "disconnected", "accounts authorize"]);
     waiting(&serve, 0).await;

@@ -125,7 +125,7 @@ async fn failures_are_explained_and_wrong_usage_exits_with_2() {
     assert_eq!(calls(&simulator), [call("GET", "/api/v4/widgets/amo_dropbox")]);
 
     for (fault, part) in [
-        (Fault::Status(404), "does not know it"),
+        (Fault::Status(404), "not found, or not visible"),
         (Fault::Forbidden, "administrator"),
         (Fault::PaymentRequired, "owner must renew it"),
         (Fault::HtmlForbidden, "blocks this IP address"),

@@ -20,20 +20,12 @@ pub(super) struct Addresses<'a> {
 /// The next steps after a successful demo. `program` is the path or name by which this program was called.
 pub(super) fn next(program: &str) -> String {
     format!(
-        "\
-\
-What to do next:\
-  \
-           {program} demo --keep\
-    \
-             keeps running and prints commands to try\
-  \
-           {program} simulate > bridge.toml\
-    \
-             simulates Kommo, and writes a configuration for it that lists the next steps\
-  \
-           README.md, \"Operate it\"\
-    \
+        "\n\nWhat to do next:\n  \
+           {program} demo --keep\n    \
+             keeps running and prints commands to try\n  \
+           {program} simulate > bridge.toml\n    \
+             simulates Kommo, and writes a configuration for it that lists the next steps\n  \
+           README.md, \"Operate it\"\n    \
              sets up a bridge for your Kommo account"
     )
 }
@@ -43,16 +35,11 @@ impl Addresses<'_> {
     pub(super) fn ready(&self, bots: u32) -> String {
         let Self { bridge, admin, kommo, config, .. } = self;
         format!(
-            "The bridge is ready for {bots} bots.\
-  \
-               bridge   {bridge}\
-  \
-               admin    {admin}\
-  \
-               Kommo    {kommo} (simulated)\
-  \
-               config   {}\
-",
+            "The bridge is ready for {bots} bots.\n  \
+               bridge   {bridge}\n  \
+               admin    {admin}\n  \
+               Kommo    {kommo} (simulated)\n  \
+               config   {}\n",
             config.display()
         )
     }
@@ -62,20 +49,12 @@ impl Addresses<'_> {
         let Self { bridge, admin, kommo, config, program } = self;
         let config = config.display();
         format!(
-            "\
-\
-Still running, until Ctrl-C. Commands to try:\
-  \
-               # start a bot whose first continue meets a fault ({kommo}/simulator/ lists all faults)\
-  \
-               curl {kommo}/simulator/bots --json '{{\"url\":\"{bridge}\",\"data\":{{\"message\":\"hi\"}},\"faults\":[\"500\"]}}'\
-  \
-               # show the bots, the jobs and the metrics\
-  \
-               curl {kommo}/simulator/bots\
-  \
-               {program} jobs list --config {config}\
-  \
+            "\n\nStill running, until Ctrl-C. Commands to try:\n  \
+               # start a bot whose first continue meets a fault ({kommo}/simulator/ lists all faults)\n  \
+               curl {kommo}/simulator/bots --json '{{\"url\":\"{bridge}\",\"data\":{{\"message\":\"hi\"}},\"faults\":[\"500\"]}}'\n  \
+               # show the bots, the jobs and the metrics\n  \
+               curl {kommo}/simulator/bots\n  \
+               {program} jobs list --config {config}\n  \
                curl {admin}/metrics"
         )
     }
