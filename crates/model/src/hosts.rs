@@ -1,7 +1,7 @@
 //! The hosts that may get a bearer token.
 //!
-//! A `return_url` comes from outside, and a person enters an account's base URL. Either may be wrong, and a token that goes to
-//! the wrong host is leaked. The same rules apply when the bridge receives a request and before each call that it makes.
+//! A `return_url` comes from outside, and a person enters an account's base URL. Either may be wrong, and a token that goes
+//! to the wrong host is leaked. The same rules apply when the bridge receives a request and before each call that it makes.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

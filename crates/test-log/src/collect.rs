@@ -14,8 +14,8 @@ const MAX_WAIT_ROUNDS: u32 = 100_000;
 static SUBSCRIBERS: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
-/// Makes sure that every thread can collect a log line, no matter which thread logs it first. This applies to lines that the
-/// process has not logged yet.
+/// Makes sure that every thread can collect a log line, no matter which thread logs it first. This applies to lines that
+/// the process has not logged yet.
 ///
 /// Call it in the fixture of every test that may log a line that another test collects. Otherwise a race is possible: if one
 /// test logs the line for the first time while another test calls [`collect`] for the first time, the other test may not see

@@ -10,10 +10,10 @@
 //! # Promises
 //!
 //! - A [`CollectedLog`] contains the lines of the thread that called [`collect`], and no lines of other tests.
-//! - No test can hide a line from another test, if the fixtures of both first call [`prepare`]. For each log statement, tracing
-//!   caches whether a subscriber wants it. While only one subscriber exists, the first thread that reaches the statement
-//!   decides for all threads. Most tests have no subscriber, so the cached answer would stay "no". [`prepare`] therefore keeps
-//!   two subscribers while the process runs.
+//! - No test can hide a line from another test, if the fixtures of both first call [`prepare`]. For each log statement,
+//!   tracing caches whether a subscriber wants it. While only one subscriber exists, the first thread that reaches the
+//!   statement decides for all threads. Most tests have no subscriber, so the cached answer would stay "no". [`prepare`]
+//!   therefore keeps two subscribers while the process runs.
 
 mod collect;
 
