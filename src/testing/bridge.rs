@@ -89,8 +89,7 @@ impl TestBridge {
         let limit = Instant::now() + timeout;
         while !started.is_ready().await {
             if started.running.has_ended() {
-                let ended = started.running.join();
-                panic!("the bridge has not become ready: {ended:?}");
+                panic!("the bridge cannot start: {}", started.running.join_error());
             }
             assert!(Instant::now() < limit, "the bridge is not ready within {timeout:?}");
         }
@@ -146,7 +145,7 @@ impl TestBridge {
         let answer = ack.json();
         match (ack.status, &answer["duplicate"], answer["job_id"].as_str()) {
             (200, Value::Bool(false), Some(id)) => id.to_owned(),
-            _ => panic!("the bridge has not accepted a new job: {} {}", ack.status, ack.body),
+            _ => panic!("the bridge has not accepted a new job for `{handler}`: {} {}", ack.status, ack.body),
         }
     }
 
