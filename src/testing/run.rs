@@ -31,7 +31,7 @@ use super::request::TestRequest;
 /// A handler alone is not an attempt of the bridge: a panic reaches the test, and no attempt follows.
 ///
 /// # Errors
-/// What the handler returns; or, as in the bridge, a [`HandlerError::fail`] if the data do not decode.
+/// What the handler returns; or, as in the bridge, a [`HandlerError::fail`] if the data does not decode.
 ///
 /// # Panics
 /// If the handler does not end within the context's time limit. Then the context's token is cancelled, as in the bridge.
