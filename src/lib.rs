@@ -46,7 +46,9 @@ pub use model::{Button, CheckedCompletion, Completion, CompletionError, JsonErro
 
 pub use model::clock::{Clock, ManualClock};
 
+/// The whole simulator of Kommo. Tests of handlers need only what [`testing`] has of it.
 #[cfg(feature = "testing")]
+#[doc(no_inline)]
 pub use simulator;
 
 /// The client for calls to one Kommo account, and its errors.

@@ -1,4 +1,4 @@
-//! The composition root: the only place that knows all rooms and wires them together.
+//! A bridge for programs that have a `main` of their own: [`Bridge`] and its errors.
 //!
 //! ```no_run
 //! use salesbot_bridge::prelude::*;

@@ -1,4 +1,6 @@
-//! The command line, with one file per command. Results go to stdout, everything else to stderr.
+//! The command line: [`Program`] gives a program of your own all commands of the bridge.
+//!
+//! Results go to stdout, everything else to stderr.
 //!
 //! Exit status: 0 on success, 1 on a failure while running, 2 on wrong usage or configuration.
 
@@ -63,7 +65,11 @@ struct Cli {
     /// Print results as JSON
     #[arg(long, global = true, help_heading = GLOBAL_OPTIONS)]
     json: bool,
-    /// Log more in `serve` and `demo`: -v logs debug messages, -vv everything
+    #[cfg_attr(
+        feature = "tools",
+        doc = "Log more in `serve` and `demo`: -v logs debug messages, -vv everything"
+    )]
+    #[cfg_attr(not(feature = "tools"), doc = "Log more in `serve`: -v logs debug messages, -vv everything")]
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL_OPTIONS)]
     verbose: u8,
     #[command(subcommand)]

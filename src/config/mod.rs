@@ -1,4 +1,4 @@
-//! The bridge's configuration: one struct per section of `config/default.toml`.
+//! The bridge's configuration: [`Config`], read from the defaults, a file and the environment.
 //!
 //! Three layers are merged, and later ones win: the compiled-in defaults, a file, the environment. Every value
 //! remembers where it came from, so that errors can name the place. The result is checked against the schema

@@ -22,7 +22,6 @@ use model::error_chain;
 ///
 /// The bridge logs the text of the error and its causes, and keeps it as the job's last error. Put nothing confidential
 /// into it.
-#[derive(Debug)]
 pub struct HandlerError {
     retry: Option<Retry>,
     source: Box<dyn Error + Send + Sync>,
@@ -89,6 +88,17 @@ impl fmt::Display for HandlerError {
     /// Writes the error and its causes on one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&error_chain(&*self.source))
+    }
+}
+
+impl fmt::Debug for HandlerError {
+    /// Writes the decision and the text, because a test that unwraps the error prints this form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.retry {
+            None => write!(f, "fail: {self}"),
+            Some(Retry::WithBackoff) => write!(f, "retry: {self}"),
+            Some(Retry::After(delay)) => write!(f, "retry after {delay:?}: {self}"),
+        }
     }
 }
 

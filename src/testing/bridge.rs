@@ -13,7 +13,7 @@ use super::running::Running;
 use super::wait::continued_within;
 use super::{TEST_TIMEOUT, TestAnswer, TestBridgeBuilder, TestFolder, TestKommo};
 
-/// A real bridge on free ports, with a store in a temporary folder and a Kommo that is played.
+/// A real bridge on free ports, with a store in a temporary folder and a simulated Kommo.
 ///
 /// When it [stops](Self::stop) or is dropped, it must end well and leave no unfinished job behind; otherwise the test fails. A
 /// test that has failed already does not wait for its jobs.
@@ -89,8 +89,7 @@ impl TestBridge {
         let limit = Instant::now() + timeout;
         while !started.is_ready().await {
             if started.running.has_ended() {
-                let ended = started.running.join();
-                panic!("the bridge has not become ready: {ended:?}");
+                panic!("the bridge cannot start: {}", started.running.join_error());
             }
             assert!(Instant::now() < limit, "the bridge is not ready within {timeout:?}");
         }
@@ -102,7 +101,7 @@ impl TestBridge {
         asked.is_ok_and(|response| response.status() == 200)
     }
 
-    /// The played Kommo of this bridge.
+    /// The simulated Kommo of this bridge.
     ///
     /// # Panics
     /// If the test gave the bridge accounts of its own.
@@ -114,8 +113,12 @@ impl TestBridge {
     }
 
     /// A bot of this bridge's Kommo asks `handler` and is continued. `plan` is the data that it sends, as JSON, or a [`Plan`],
-    /// which can say more of the bot, as in `Plan::with_data(json!({})).lead(5)`. The bot sends a form, as Kommo's bots do: each
-    /// value arrives as a string. [`Plan::body`] changes that.
+    /// which can say more of the bot, as in `Plan::with_data(json!({})).lead(5)`. Without that, the bot talks about a lead whose
+    /// id the simulator chooses. The bot sends a form, as Kommo's bots do: each value arrives as a string. [`Plan::body`]
+    /// changes that.
+    ///
+    /// If the bridge has a [`ManualClock`](crate::ManualClock), no retry begins while this waits: use [`ask`](Self::ask),
+    /// [`job_with`](Self::job_with) and [`continued`](Self::continued), as in the example above.
     ///
     /// # Panics
     /// If the request is refused, or the bot is not continued in [time](TestBridgeBuilder::timeout); the message has the job.
@@ -146,7 +149,7 @@ impl TestBridge {
         let answer = ack.json();
         match (ack.status, &answer["duplicate"], answer["job_id"].as_str()) {
             (200, Value::Bool(false), Some(id)) => id.to_owned(),
-            _ => panic!("the bridge has not accepted a new job: {} {}", ack.status, ack.body),
+            _ => panic!("the bridge has not accepted a new job for `{handler}`: {} {}", ack.status, ack.body),
         }
     }
 

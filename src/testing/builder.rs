@@ -94,7 +94,7 @@ impl TestBridgeBuilder {
         self
     }
 
-    /// Connects the bridge to a played account of the test, instead of one of its own. Called again, it connects to a further
+    /// Connects the bridge to a simulated account of the test, instead of one of its own. Called again, it connects to a further
     /// one. The first account's integration is the bridge's.
     #[must_use]
     pub fn account(mut self, kommo: &Simulator) -> Self {

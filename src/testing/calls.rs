@@ -1,8 +1,8 @@
-//! Assertions on what a played Kommo received.
+//! Assertions on what a simulated Kommo received.
 
 use simulator::{ApiCall, Simulator};
 
-/// Assertions on the calls that a played Kommo received, continues included. A call is named by method and path, as in
+/// Assertions on the calls that a simulated Kommo received, continues included. A call is named by method and path, as in
 /// `GET /api/v4/leads/5`; without a query it matches any query.
 pub trait AssertCalls {
     /// Asserts that the call was received. Returns the last one, for assertions on its body.

@@ -1,4 +1,4 @@
-//! The client in the context of a test: of an account that is played, or of none.
+//! The client in the context of a test: of a simulated account, or of none.
 
 use std::sync::{Arc, LazyLock};
 
@@ -18,7 +18,7 @@ const RATE: u32 = 10_000;
 /// Makes no call, so all tests share it: TLS takes a while to set up.
 static NO_HTTP: LazyLock<HttpClient> = LazyLock::new(|| http_client(Vec::new()));
 
-/// The client of a played account. A read that may succeed later is tried again at once.
+/// The client of a simulated account. A read that may succeed later is tried again at once.
 pub(super) fn client_of(account: &Account, clock: Clock) -> Client {
     let host = account.url.trim_start_matches("http://");
     let token =
@@ -53,7 +53,7 @@ fn http_client(hosts: Vec<&str>) -> HttpClient {
     HttpClient::new(&Outgoing::default(), rules, TEST_TIMEOUT).expect("an HTTP client")
 }
 
-/// The long-lived token of a played account.
+/// The long-lived token of a simulated account.
 struct PlayedToken {
     origin: Arc<str>,
     token: Arc<SecretString>,

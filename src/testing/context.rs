@@ -41,7 +41,7 @@ pub struct TestContext {
     kommo: Option<Account>,
 }
 
-/// Where a played account is, and what it accepts.
+/// Where a simulated account is, and what it accepts.
 #[derive(Clone)]
 pub(super) struct Account {
     pub(super) url: String,

@@ -1,4 +1,4 @@
-//! Kommo, played on this machine for one test.
+//! A simulated Kommo for one test.
 
 use std::ops::Deref;
 use std::thread::JoinHandle;
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::TEST_TIMEOUT;
 
-/// A played Kommo account, on a free port of this machine. It is a [`Simulator`] with a thread of its own: it also answers
+/// A simulated Kommo account on a free port of this machine. It is a [`Simulator`] with a thread of its own: it also answers
 /// while the test or a handler blocks a thread. It stops when it is dropped.
 ///
 /// ```
@@ -79,10 +79,10 @@ impl TestKommo {
         };
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime for the played Kommo").block_on(run);
+            runtime.expect("a runtime for the simulated Kommo").block_on(run);
         });
-        let simulator = started.await.expect("the thread of the played Kommo lives");
-        let simulator = simulator.unwrap_or_else(|error| panic!("the played Kommo cannot start: {error}"));
+        let simulator = started.await.expect("the thread of the simulated Kommo lives");
+        let simulator = simulator.unwrap_or_else(|error| panic!("the simulated Kommo cannot start: {error}"));
         Self { simulator, stop: Some(stop), thread: Some(thread) }
     }
 }

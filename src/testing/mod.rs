@@ -35,12 +35,12 @@
 //! | part | what it is for |
 //! |---|---|
 //! | [`TestRequest`], [`TestContext`] | build the two arguments of a handler; what a test does not set has a default |
-//! | [`TestKommo`] | plays Kommo for handlers that call it: responds as the test says, and records what it received |
+//! | [`TestKommo`] | simulates Kommo for handlers that call it: responds as the test says, and records what it received |
 //! | [`AssertAnswer`], [`AssertError`], [`AssertCalls`] | assertions that show the difference |
 //!
 //! # An integration test
 //!
-//! [`TestBridge`] is a real bridge on free ports, with a store in a temporary folder and a Kommo that is played:
+//! [`TestBridge`] is a real bridge on free ports, with a store in a temporary folder and a simulated Kommo:
 //!
 //! ```
 //! use salesbot_bridge::testing::{AssertAnswer, TestBridge};
@@ -62,6 +62,9 @@
 //! - A [`TestBridge`] that stops or is dropped fails the test if a job is unfinished, unless the test allows it.
 //! - Each bridge and each Kommo has its own thread, ports and folder. Tests run in parallel, on any kind of Tokio runtime.
 //! - Nothing sleeps. The kit waits for events, at most [`TEST_TIMEOUT`]; then the test fails and says what is missing.
+//!
+//! If an `async` function of the kit panics, the message names a line of the kit. Run the test with `RUST_BACKTRACE=1` to see
+//! the line of the test.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -94,7 +97,9 @@ pub use error::AssertError;
 pub use kommo::{TestKommo, manual_clock};
 pub use request::TestRequest;
 pub use run::run;
-pub use simulator::{ApiCall, Bot, CannedResponse, Continue, Fault, Options, Plan, Simulator};
+pub use simulator::{
+    Ack, ApiCall, BodyStyle, Bot, CannedResponse, Continue, Fault, Options, Plan, Simulator, TokenStyle,
+};
 pub use test_answer::TestAnswer;
 pub use wait::continued;
 

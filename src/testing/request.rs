@@ -33,7 +33,7 @@ pub struct TestRequest<T = Value> {
 }
 
 impl<T> TestRequest<T> {
-    /// A request with these data.
+    /// A request with this data.
     pub fn new(data: T) -> Self {
         Self {
             data,
@@ -132,7 +132,7 @@ impl TestRequest {
 }
 
 impl From<Value> for TestRequest {
-    /// A request with these data.
+    /// A request with this data.
     fn from(data: Value) -> Self {
         Self::new(data)
     }

@@ -23,7 +23,6 @@ pub(super) struct Running {
 }
 
 /// How a bridge ended.
-#[derive(Debug)]
 pub(super) struct Ended {
     error: Option<String>,
     unfinished: Vec<String>,
@@ -45,7 +44,7 @@ impl Running {
         let (public, admin) = match opened.await {
             Ok(addresses) => addresses,
             Err(_) => match thread.join() {
-                Ok(ended) => panic!("the bridge cannot start: {}", ended.error.unwrap_or_default()),
+                Ok(ended) => panic!("the bridge cannot start: {}", ended.reason()),
                 Err(panicked) => std::panic::resume_unwind(panicked),
             },
         };
@@ -72,9 +71,19 @@ impl Running {
     pub(super) fn join(&mut self) -> Option<Ended> {
         self.thread.take()?.join().ok()
     }
+
+    /// Waits like [`join`](Self::join). Returns why the bridge ended although no one asked it to.
+    pub(super) fn join_error(&mut self) -> String {
+        self.join().map_or_else(|| "it panicked".to_owned(), Ended::reason)
+    }
 }
 
 impl Ended {
+    /// Why it ended although no one asked it to.
+    fn reason(self) -> String {
+        self.error.unwrap_or_else(|| "it stopped without an error".to_owned())
+    }
+
     /// Asserts that the bridge ended well and, unless the test allows them, without unfinished jobs.
     #[track_caller]
     pub(super) fn check(&self, may_leave_jobs: bool) {
@@ -83,7 +92,7 @@ impl Ended {
         }
         assert!(
             may_leave_jobs || self.unfinished.is_empty(),
-            "the bridge has left unfinished jobs:\n  {}\nWait for them, or start it with `allow_unfinished_jobs`.",
+            "the bridge has left unfinished jobs:\n  {}\nWait for them with `settled`, or accept them with `allow_unfinished_jobs`.",
             self.unfinished.join("\n  ")
         );
     }

@@ -141,6 +141,17 @@ async fn a_handler_that_hangs_fails_its_unit_test_at_the_end_of_the_attempt() {
 }
 
 #[tokio::test]
+async fn a_handler_that_blocks_beyond_its_time_fails_its_unit_test() {
+    let context = TestContext::new().time_limit(Duration::from_millis(20));
+    let blocks = Does(|_, _| {
+        std::thread::sleep(Duration::from_millis(40));
+        async { Ok(Completion::success()) }
+    });
+    let message = failure(async move { drop(run(&blocks, json!({}), context).await) }).await;
+    assert!(message.contains("has not finished within 20ms"), "{message}");
+}
+
+#[tokio::test]
 async fn a_call_to_kommo_in_a_unit_test_without_one_says_what_to_add() {
     let message = failure(async {
         drop(run(&Price, TestRequest::new(json!({ "currency": "EUR" })).lead(5), TestContext::new()).await);
@@ -271,7 +282,10 @@ async fn timeouts_say_what_did_not_happen() {
 #[tokio::test]
 async fn a_bridge_that_cannot_start_says_why() {
     let refused = |message: &str, part: &str| assert!(message.contains(part), "{message}");
-    refused(&failure(async { drop(TestBridge::builder().start().await) }).await, "there is no handler");
+    refused(
+        &failure(async { drop(TestBridge::builder().start().await) }).await,
+        "the bridge cannot start: there is no handler",
+    );
     let message =
         failure(async { drop(TestBridge::builder().config("workers.concurency = 1").start().await) }).await;
     refused(&message, "workers.concurency");
@@ -279,7 +293,7 @@ async fn a_bridge_that_cannot_start_says_why() {
         let bridge = TestBridge::start(|bridge| bridge.handler("echo", salesbot_bridge::Echo)).await;
         drop(bridge.answer_to("other", json!({})).await);
     });
-    refused(&message.await, "the bridge has not accepted a new job: 404");
+    refused(&message.await, "the bridge has not accepted a new job for `other`: 404");
 }
 
 #[tokio::test]

@@ -274,12 +274,15 @@ fn decoded<T: DeserializeOwned>(reply: &Reply, expected: &str) -> Result<T, Erro
     let body = if body.is_empty() { b"null" } else { body.as_slice() };
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        // Omit the error's text, because it may quote the body.
         let (path, cause) = (error.path().to_string(), error.inner());
-        unexpected(if cause.is_data() {
-            format!("`{path}` is missing or has another type")
-        } else {
-            "it is not JSON".to_owned()
+        let text = cause.to_string();
+        unexpected(match text.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
+            // The name of a field comes from the type. Any other text may quote the body, so omit it.
+            Some((field, _)) if path == "." => format!("`{field}` is missing"),
+            Some((field, _)) => format!("`{path}.{field}` is missing"),
+            None if !cause.is_data() => "it is not JSON".to_owned(),
+            None if path == "." => "it has another type".to_owned(),
+            None => format!("`{path}` has another type"),
         })
     })?;
     reader.end().map_err(|_| unexpected("it has more than one JSON value".to_owned()))?;

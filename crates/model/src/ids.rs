@@ -120,7 +120,7 @@ impl fmt::Display for HandlerName {
     }
 }
 
-/// The text is not a [`HandlerName`].
+/// The text is not the name of a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a handler's name is 1 to 64 ASCII letters, digits, `-` or `_`")]
 pub struct HandlerNameError;

@@ -124,10 +124,7 @@ fn decide(account: &Account, run: Option<&Run>, head: &Parts, authorized: bool, 
         widgets::handle(account, head, code, body)
     } else {
         let call = format!("{} {}", head.method, head.uri.path());
-        answer::refuse(
-            404,
-            &format!("The simulator has no response to {call}; Simulator::respond gives it one."),
-        )
+        answer::refuse(404, &format!("The simulator has no response to {call}: set one with `respond`."))
     }
 }
 

@@ -182,7 +182,7 @@ impl Plan {
 }
 
 impl From<Value> for Plan {
-    /// An ordinary bot that sends these data.
+    /// An ordinary bot that sends this data.
     fn from(data: Value) -> Self {
         Self::with_data(data)
     }

@@ -21,6 +21,13 @@ fn text_of_an_error_includes_its_causes() {
 }
 
 #[test]
+fn debug_form_has_the_decision_and_the_text() {
+    assert_eq!(format!("{:?}", HandlerError::fail("no such lead")), "fail: no such lead");
+    assert_eq!(format!("{:?}", HandlerError::retry("no route")), "retry: no route");
+    assert_eq!(format!("{:?}", HandlerError::retry_after(DELAY, "busy")), "retry after 7s: busy");
+}
+
+#[test]
 fn kommo_error_decides_whether_and_when_to_retry() {
     let no_text = ProblemText::default;
     let status = |status| KommoError::Status { status, said: no_text() };

@@ -123,8 +123,10 @@ async fn a_truncated_response_is_retried_and_never_read_in_part() {
 #[tokio::test]
 async fn an_error_about_unexpected_json_names_the_place_but_not_the_value() {
     for (body, place) in [
-        (r#"{"id": "hidden", "code": "x"}"#.to_owned(), "id"),
-        (r#"{"id": 1, "code": ["hidden"]}"#.to_owned(), "code"),
+        (r#"{"id": "hidden", "code": "x"}"#.to_owned(), "`id` has another type"),
+        (r#"{"id": 1, "code": ["hidden"]}"#.to_owned(), "`code` has another type"),
+        (r#"{"id": 1, "version": "hidden"}"#.to_owned(), "`code` is missing"),
+        (r#"["hidden"]"#.to_owned(), "it has another type"),
         ("hidden".to_owned(), "not JSON"),
         (r#"{"id": 1, "code": "x"} hidden"#.to_owned(), "more than one"),
     ] {
