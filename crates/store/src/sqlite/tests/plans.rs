@@ -8,10 +8,11 @@ use crate::sqlite::jobs::{
     work_claims,
 };
 use crate::sqlite::maintenance::{bodies, delete, keys as moved_keys, leases, service_time, unclaimed};
+use crate::sqlite::write::named::without_names;
 
 /// Returns the query plan, one line for each step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
-    let sql = format!("EXPLAIN QUERY PLAN {sql}");
+    let sql = format!("EXPLAIN QUERY PLAN {}", without_names(sql));
     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(raw).await.unwrap();
     rows.iter().map(|row| sqlx::Row::get::<String, _>(row, "detail")).collect()
 }
