@@ -23,9 +23,9 @@ async fn hot_statements_never_scan_and_never_sort() {
     let _store = home.serve().await;
     let mut raw = home.raw().await;
     let table = [
-        ("due", work_claims::run(work_claims::DUE), "jobs_queued (handler=? AND due_at<?)"),
+        ("due", work_claims::Claimable::Due("a".into()).claim(), "jobs_queued (handler=? AND due_at<?)"),
         ("next due", work_claims::NEXT_DUE.into(), "jobs_queued (handler=?)"),
-        ("overdue", work_claims::run(work_claims::OVERDUE), "jobs_overdue (answer_by<?)"),
+        ("overdue", work_claims::Claimable::Overdue.claim(), "jobs_overdue (answer_by<?)"),
         (
             "young",
             delivery_claims::young_first(),
