@@ -36,7 +36,7 @@ struct Failures {
     /// Failures in a row.
     count: u32,
     /// When the next attempt may start, in elapsed time, and why not earlier.
-    pause: Option<(Duration, String)>,
+    pause: Option<(Duration, Reason)>,
     /// Whether Kommo responded to the last attempt and refused it.
     was_refused: bool,
 }
@@ -49,10 +49,10 @@ impl Accounts {
     pub(super) async fn renew(&self, key: &AccountKey, seen: u64) -> Result<Bearer, NoBearer> {
         let task = tokio::spawn(self.clone().renew_once(key.clone(), seen));
         let patience = self.lease();
-        let late = || NoBearer::NotRenewed { why: "the renewal takes too long".to_owned() };
+        let late = || NoBearer::NotRenewed { why: Reason::new("the renewal takes too long") };
         // The renewal continues without this caller; the next caller gets its result.
         let Some(done) = self.within(patience, task).await else { return Err(late()) };
-        done.unwrap_or_else(|_| Err(NoBearer::NotRenewed { why: "the renewal was interrupted".to_owned() }))
+        done.unwrap_or_else(|_| Err(NoBearer::NotRenewed { why: Reason::new("the renewal was interrupted") }))
     }
 
     async fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
@@ -117,9 +117,9 @@ impl Accounts {
                 // Another process is renewing; `reload` below reads the tokens that it stores.
                 Ok(Leased::Busy(_)) => self.0.parts.clock.sleep(RETRY_DELAY).await,
                 Ok(Leased::Changed) => {}
-                Err(error) => return Err(not_stored(&error)),
+                Err(error) => return Err(not_stored(error)),
             }
-            self.reload().await.map_err(|error| not_stored(&error))?;
+            self.reload().await.map_err(not_stored)?;
         };
         let outcome = self.ask(&entry).await;
         self.complete(&entry, outcome, &mut failures).await
@@ -194,42 +194,37 @@ impl Accounts {
         let outcome = outcome.and_then(|(origin, granted)| {
             let tokens = tokens_of(granted, parts.clock.now());
             let sealed = self.0.sealer.as_ref().and_then(|sealer| sealer.seal(key, &tokens));
-            Ok(Renewal::Renewed { origin, tokens: sealed.ok_or(RenewalError::NotEncrypted)? })
+            Ok((origin, sealed.ok_or(RenewalError::NotEncrypted)?))
         });
-        let was_refused = outcome.as_ref().is_err_and(RenewalError::is_refusal);
-        let (renewal, why) = match outcome {
-            Ok(renewed) => (renewed, None),
-            Err(error) if error.is_final() => {
-                let reason = error.to_string();
-                (Renewal::Stopped(Authorization::Needed { reason: reason.clone() }), Some(reason))
+        let (renewal, label) = match &outcome {
+            Ok((origin, tokens)) => {
+                (Renewal::Renewed { origin: origin.clone(), tokens: tokens.clone() }, "renewed")
             }
-            Err(error) => (Renewal::Failed, Some(error.to_string())),
+            Err(error) if error.is_final() => {
+                (Renewal::Stopped(error.authorization()), "needs_authorization")
+            }
+            Err(_) => (Renewal::Failed, "failed"),
         };
-        let outcome = match &renewal {
-            Renewal::Renewed { .. } => "renewed",
-            Renewal::Failed => "failed",
-            Renewal::Stopped(_) => "needs_authorization",
-        };
-        metrics::counter!("bridge_token_renewals_total", "outcome" => outcome).increment(1);
+        metrics::counter!("bridge_token_renewals_total", "outcome" => label).increment(1);
         let written = self.write_until_ok(key, entry.record.generation, &renewal).await?;
         let Some(generation) = written else {
             // Meanwhile, the account was connected again or disconnected, which takes precedence.
-            self.reload().await.map_err(|error| not_stored(&error))?;
+            self.reload().await.map_err(not_stored)?;
             return self.entry_of(key).ok_or(NoBearer::Unknown)?.bearer();
         };
-        match renewal {
-            Renewal::Failed => {
-                let why = why.unwrap_or_default();
+        match outcome {
+            Err(error) if !error.is_final() => {
                 // There is no better token, and the old one may still be valid: perhaps Kommo refused only one job.
                 self.clear_refused(key);
                 failures.count += 1;
-                failures.was_refused = was_refused;
+                failures.was_refused = error.is_refusal();
+                let why = Reason::of(error);
                 let pause = due::pause(failures.count, (parts.random)());
                 failures.pause = Some((parts.clock.elapsed() + pause, why.clone()));
                 let pause_ms = whole_millis(pause);
                 tracing::warn!(
                     account.host = shown,
-                    why,
+                    %why,
                     pause_ms,
                     failures = failures.count,
                     "renewing tokens failed; retrying after a pause"
@@ -237,16 +232,16 @@ impl Accounts {
                 self.0.changed.notify_one();
                 Err(NoBearer::NotRenewed { why })
             }
-            Renewal::Stopped(authorization) => {
-                let why = why.unwrap_or_default();
+            Err(error) => {
                 *failures = Failures::default();
+                let authorization = error.authorization();
                 self.put(AccountRecord { authorization, generation, ..entry.record.clone() });
                 if let Some(origin) = &entry.record.origin {
-                    self.wait_for_operator(origin, &why);
+                    self.wait_for_operator(origin, &error.to_string());
                 }
-                Err(NoBearer::NeedsAuthorization { why })
+                Err(NoBearer::NeedsAuthorization { why: Reason::of(error) })
             }
-            Renewal::Renewed { origin, tokens } => {
+            Ok((origin, tokens)) => {
                 *failures = Failures::default();
                 let old = entry.record.origin.clone().filter(|old| *old != origin);
                 let previous_origin = old.or_else(|| entry.record.previous_origin.clone());
@@ -279,7 +274,7 @@ impl Accounts {
             match store.accounts().end_renewal(key.clone(), generation, renewal.clone()).await {
                 Ok(generation) => return Ok(generation),
                 Err(error) if error.is_passing() => self.0.parts.clock.sleep(RETRY_DELAY).await,
-                Err(error) => return Err(not_stored(&error)),
+                Err(error) => return Err(not_stored(error)),
             }
         }
     }
@@ -329,6 +324,12 @@ impl RenewalError {
         matches!(self, Self::Kommo(GrantError::Dead { .. }))
     }
 
+    /// The authorization that the account needs after a final error. The text is stored, because the account needs it
+    /// until an operator authorizes it again, also after a restart.
+    fn authorization(&self) -> Authorization {
+        Authorization::Needed { reason: self.to_string() }
+    }
+
     /// Whether Kommo refuses for now, possibly because of the integration.
     const fn is_refusal(&self) -> bool {
         matches!(self, Self::Kommo(GrantError::Refused { status: 400 | 401, .. }))
@@ -369,6 +370,6 @@ pub(super) fn sibling(here: &Url, host: &str) -> Option<Url> {
     (only_host && no_user && !host.ends_with('/')).then_some(url)
 }
 
-fn not_stored(error: &StoreError) -> NoBearer {
-    NoBearer::NotRenewed { why: format!("its record could not be read or written: {error}") }
+fn not_stored(error: StoreError) -> NoBearer {
+    NoBearer::NotRenewed { why: Reason::caused_by("its record could not be read or written", error) }
 }

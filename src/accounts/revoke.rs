@@ -65,7 +65,13 @@ pub enum RevocationError {
     Repeated,
     /// The disconnection could not be stored.
     #[error("the disconnection could not be stored: {0}")]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for RevocationError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl Accounts {

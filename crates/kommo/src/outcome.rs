@@ -19,7 +19,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use model::{HostRefusal, error_chain};
+use model::HostRefusal;
 
 use super::problem::ApiProblem;
 use super::reason::Reason;
@@ -109,10 +109,9 @@ pub enum CallFailure {
     #[error(transparent)]
     NotSent(Reason),
     /// The call may have arrived, but its response was lost.
-    #[error("the response was lost")]
+    #[error("the response was lost: {reason}")]
     Lost {
         /// The cause.
-        #[source]
         reason: Reason,
         /// Whether the call timed out.
         timed_out: bool,
@@ -221,7 +220,7 @@ impl fmt::Display for CallOutcome {
     /// Writes one line with Kommo's text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = match self {
-            Self::NoResponse(failure) => return f.write_str(&error_chain(failure)),
+            Self::NoResponse(failure) => return failure.fmt(f),
             Self::NotKommo { status } => return f.write_str(&not_kommo(*status)),
             other => other.status().unwrap_or_default(),
         };

@@ -69,13 +69,13 @@ pub(crate) enum Unreadable {
     Unsupported,
     /// It ends too early.
     #[error("{0}")]
-    Io(#[source] std::io::Error),
+    Io(std::io::Error),
     /// It is not a valid PNG.
     #[error("invalid PNG: {0}")]
-    Png(#[source] ::png::DecodingError),
+    Png(::png::DecodingError),
     /// It is not a valid JPEG.
     #[error("invalid JPEG: {0}")]
-    Jpeg(#[source] zune_jpeg::errors::DecodeErrors),
+    Jpeg(zune_jpeg::errors::DecodeErrors),
     /// Decoding takes more memory than allowed.
     #[error("decoding takes too much memory")]
     Memory,

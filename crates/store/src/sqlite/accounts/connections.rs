@@ -9,6 +9,7 @@ use model::{AccountKey, Timestamp};
 
 use crate::sqlite::accounts::oauth_commands::{record_connected_account, settle_pending};
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::single_row::{Update, insert_row};
 use crate::sqlite::write::statement::Values;
@@ -88,12 +89,14 @@ impl Command for LeaseRenewal {
         connection: &mut SqliteConnection,
         _: &mut PostCommit,
     ) -> Result<Leased, StoreError> {
-        let row = sqlx::query(
-            "SELECT renewing_until FROM accounts WHERE account_id = ? AND client_uuid = ? AND generation = ? AND state = 'active'",
+        let row = Named::new(
+            "SELECT renewing_until FROM accounts WHERE account_id = :account_id AND client_uuid = :client_uuid \
+             AND generation = :generation AND state = 'active'",
         )
-        .bind(self.key.account_id.0)
-        .bind(&*self.key.client_uuid)
-        .bind(stored(self.generation))
+        .value("account_id", self.key.account_id.0)
+        .value("client_uuid", &*self.key.client_uuid)
+        .value("generation", stored(self.generation))
+        .query()?
         .fetch_optional(&mut *connection)
         .await?;
         let Some(row) = row else { return Ok(Leased::Changed) };
@@ -107,18 +110,20 @@ impl Command for LeaseRenewal {
             }
             return Ok(Leased::Busy(until.min(self.until)));
         }
-        sqlx::query(
-            "UPDATE accounts SET renewing_until = ?, renewing_by = ? WHERE account_id = ? AND client_uuid = ? \
-             AND generation = ? AND state = 'active'",
-        )
-        .bind(self.until.as_millis())
-        .bind(match self.by {
+        let by = match self.by {
             Role::Owner => "owner",
             Role::Observer => "visitor",
-        })
-        .bind(self.key.account_id.0)
-        .bind(&*self.key.client_uuid)
-        .bind(stored(self.generation))
+        };
+        Named::new(
+            "UPDATE accounts SET renewing_until = :until, renewing_by = :by WHERE account_id = :account_id \
+             AND client_uuid = :client_uuid AND generation = :generation AND state = 'active'",
+        )
+        .value("until", self.until.as_millis())
+        .value("by", by)
+        .value("account_id", self.key.account_id.0)
+        .value("client_uuid", &*self.key.client_uuid)
+        .value("generation", stored(self.generation))
+        .query()?
         .execute(connection)
         .await?;
         Ok(Leased::Granted)
@@ -131,13 +136,17 @@ impl LeaseRenewal {
         connection: &mut SqliteConnection,
         until: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE accounts SET renewing_until = ? WHERE account_id = ? AND client_uuid = ? AND generation = ?")
-            .bind(until.as_millis())
-            .bind(self.key.account_id.0)
-            .bind(&*self.key.client_uuid)
-            .bind(stored(self.generation))
-            .execute(connection)
-            .await?;
+        Named::new(
+            "UPDATE accounts SET renewing_until = :until WHERE account_id = :account_id \
+             AND client_uuid = :client_uuid AND generation = :generation",
+        )
+        .value("until", until.as_millis())
+        .value("account_id", self.key.account_id.0)
+        .value("client_uuid", &*self.key.client_uuid)
+        .value("generation", stored(self.generation))
+        .query()?
+        .execute(connection)
+        .await?;
         Ok(())
     }
 }

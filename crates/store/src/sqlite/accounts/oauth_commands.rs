@@ -5,6 +5,7 @@ use sqlx::{Row, SqliteConnection};
 use model::{AccountId, AccountKey, Timestamp};
 
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::single_row::insert_row;
 use crate::sqlite::write::statement::Values;
@@ -53,8 +54,8 @@ insert_row! {
 }
 
 /// Deletes the codes of one integration at one address, except this number of the newest.
-const DROP_OF_ORIGIN: &str = "DELETE FROM oauth_codes WHERE id IN (SELECT id FROM oauth_codes WHERE client_uuid = ? AND \
-     origin = ? ORDER BY id DESC LIMIT -1 OFFSET ?)";
+const DROP_OF_ORIGIN: &str = "DELETE FROM oauth_codes WHERE id IN (SELECT id FROM oauth_codes WHERE client_uuid = :client_uuid AND \
+     origin = :origin ORDER BY id DESC LIMIT -1 OFFSET :kept)";
 /// Deletes the oldest code of the address with the most codes, if there are more than this number in total.
 const DROP_OF_FULLEST: &str = "DELETE FROM oauth_codes WHERE (SELECT count(*) FROM oauth_codes) > ?1 AND id = ( \
      SELECT min(id) FROM oauth_codes GROUP BY client_uuid, origin ORDER BY count(*) DESC, min(id) LIMIT 1)";
@@ -72,10 +73,11 @@ impl Command for KeepCode {
         let mut values = Values::default();
         push_code(code, *now, &mut values);
         sqlx::query_with(KEEP_CODE, values.checked()?).execute(&mut *connection).await?;
-        sqlx::query(DROP_OF_ORIGIN)
-            .bind(&*code.client_uuid)
-            .bind(&*code.origin)
-            .bind(limits.per_origin)
+        Named::new(DROP_OF_ORIGIN)
+            .value("client_uuid", &*code.client_uuid)
+            .value("origin", &*code.origin)
+            .value("kept", limits.per_origin)
+            .query()?
             .execute(&mut *connection)
             .await?;
         sqlx::query(DROP_OF_FULLEST).bind(limits.total).execute(connection).await?;
@@ -196,13 +198,14 @@ impl Command for NoteRevocation {
         if self.pending {
             // A call that already waits keeps its time. A later call gets a time after `first_at`, because equal times
             // mark the first call.
-            sqlx::query(
-                "UPDATE revocation_calls SET pending_at = coalesce(pending_at, max(?, first_at + 1)) \
-                 WHERE account_id = ? AND client_uuid = ?",
+            Named::new(
+                "UPDATE revocation_calls SET pending_at = coalesce(pending_at, max(:now, first_at + 1)) \
+                 WHERE account_id = :account_id AND client_uuid = :client_uuid",
             )
-            .bind(now)
-            .bind(self.key.account_id.0)
-            .bind(&*self.key.client_uuid)
+            .value("now", now)
+            .value("account_id", self.key.account_id.0)
+            .value("client_uuid", &*self.key.client_uuid)
+            .query()?
             .execute(connection)
             .await?;
         }

@@ -9,8 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use model::{DeliveringJob, Timestamp};
 
@@ -19,6 +19,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::jobs::work_claims::{by_age, count};
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::{LongestDue, StoreError};
 
@@ -32,23 +33,24 @@ pub(crate) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
      SELECT min(due_at) FROM jobs \
      WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?1 AND delivery_rank = 2)";
 
-/// Claims at most `?4` jobs of the lane `?2` that are due at `?3`, by rank: from the highest rank if `?5` is 1, from the
-/// lowest if it is 0.
+/// Claims at most `:limit` jobs of the lane `:origin` that are due at `:now`, by rank: from the highest rank if `:which`
+/// is 1, from the lowest if it is 0.
 pub(crate) fn longest_due() -> String {
     deliver(&[
-        Part::longest_due("delivery_rank = 2 * ?5"),
+        Part::longest_due("delivery_rank = 2 * :which"),
         Part::longest_due("delivery_rank = 1"),
-        Part::longest_due("delivery_rank = 2 - 2 * ?5"),
+        Part::longest_due("delivery_rank = 2 - 2 * :which"),
     ])
 }
 
-/// Claims at most `?4` jobs of the lane `?2` that are due at `?3`, and takes those received after `?5` first.
+/// Claims at most `:limit` jobs of the lane `:origin` that are due at `:now`, and takes those received after `:which`
+/// first.
 pub(crate) fn young_first() -> String {
     deliver(&[
-        Part::oldest("delivery_rank = 0 AND waiting_since > ?5"),
-        Part::oldest("delivery_rank = 1 AND waiting_since > ?5"),
-        Part::longest_due("delivery_rank = 0 AND waiting_since <= ?5"),
-        Part::longest_due("delivery_rank = 1 AND waiting_since <= ?5"),
+        Part::oldest("delivery_rank = 0 AND waiting_since > :which"),
+        Part::oldest("delivery_rank = 1 AND waiting_since > :which"),
+        Part::longest_due("delivery_rank = 0 AND waiting_since <= :which"),
+        Part::longest_due("delivery_rank = 1 AND waiting_since <= :which"),
         Part::longest_due("delivery_rank = 2"),
     ])
 }
@@ -72,7 +74,7 @@ impl Part {
         let Self { which, order } = self;
         format!(
             "SELECT * FROM (SELECT id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-             AND origin = ?2 AND due_at <= ?3 AND {which} ORDER BY {order} LIMIT 0 + ?4)"
+             AND origin = :origin AND due_at <= :now AND {which} ORDER BY {order} LIMIT 0 + :limit)"
         )
     }
 }
@@ -82,8 +84,8 @@ fn deliver(parts: &[Part]) -> String {
     let parts: Vec<String> = parts.iter().map(Part::select).collect();
     let select = parts.join(" UNION ALL ");
     format!(
-        "UPDATE jobs SET lease_until = ?1, fence = fence + 1 \
-         WHERE id IN (SELECT id FROM ({select}) LIMIT 0 + ?4) RETURNING {COLUMNS}"
+        "UPDATE jobs SET lease_until = :lease_until, fence = fence + 1 \
+         WHERE id IN (SELECT id FROM ({select}) LIMIT 0 + :limit) RETURNING {COLUMNS}"
     )
 }
 
@@ -129,12 +131,13 @@ impl ClaimDeliveries {
         limit: usize,
         which: i64,
     ) -> Result<Vec<SqliteRow>, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(self.lease_until.as_millis())
-            .bind(&*self.origin)
-            .bind(self.now.as_millis())
-            .bind(count(limit))
-            .bind(which)
+        let rows = Named::new(&sql)
+            .value("lease_until", self.lease_until.as_millis())
+            .value("origin", &*self.origin)
+            .value("now", self.now.as_millis())
+            .value("limit", count(limit))
+            .value("which", which)
+            .query()?
             .fetch_all(connection)
             .await?;
         Ok(rows)

@@ -10,6 +10,7 @@ use model::Timestamp;
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 
 impl Engine {
@@ -20,8 +21,8 @@ impl Engine {
 
 /// Changes only jobs of rank 2, which Kommo refused because of their account. Jobs whose deliveries failed still wait
 /// for their backoff.
-pub(crate) const RELEASE: &str = "UPDATE jobs SET due_at = ?1 WHERE state = 'delivering' AND lease_until IS NULL \
-     AND origin = ?2 AND delivery_rank = 2 AND due_at > ?1";
+pub(crate) const RELEASE: &str = "UPDATE jobs SET due_at = :now WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = :origin AND delivery_rank = 2 AND due_at > :now";
 
 /// Makes the refused deliveries to one origin due.
 pub(crate) struct Release {
@@ -37,9 +38,10 @@ impl Command for Release {
         connection: &mut SqliteConnection,
         post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
-        let released = sqlx::query(RELEASE)
-            .bind(self.now.as_millis())
-            .bind(&*self.origin)
+        let released = Named::new(RELEASE)
+            .value("now", self.now.as_millis())
+            .value("origin", &*self.origin)
+            .query()?
             .execute(connection)
             .await?
             .rows_affected();

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use model::{RunningJob, StateName, Timestamp};
 
@@ -14,18 +14,19 @@ use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 
-// `LIMIT 0 + ?`: binding a bare parameter of a LIMIT makes SQLite plan the statement again, which takes as long as the
+// `LIMIT 0 + :limit`: binding a bare parameter of a LIMIT makes SQLite plan the statement again, which takes as long as the
 // claim itself.
 //
 // `DUE` leaves jobs that have run out of time to answer to `OVERDUE`. Otherwise a backlog of them would hold up fresh
 // jobs.
-pub(crate) const DUE: &str = "SELECT id FROM jobs \
-     WHERE state = 'queued' AND handler = ?2 AND due_at <= ?3 AND answer_by > ?3 ORDER BY due_at LIMIT 0 + ?4";
+const DUE: &str = "SELECT id FROM jobs \
+     WHERE state = 'queued' AND handler = :handler AND due_at <= :now AND answer_by > :now ORDER BY due_at LIMIT 0 + :limit";
 pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?";
-pub(crate) const OVERDUE: &str = "SELECT id FROM jobs \
-     WHERE state = 'queued' AND answer_by <= ?2 ORDER BY answer_by LIMIT 0 + ?3";
+const OVERDUE: &str = "SELECT id FROM jobs \
+     WHERE state = 'queued' AND answer_by <= :now ORDER BY answer_by LIMIT 0 + :limit";
 pub(crate) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM jobs WHERE state = 'queued'";
 
 impl Engine {
@@ -36,7 +37,7 @@ impl Engine {
         lease: Duration,
     ) -> Result<Vec<RunningJob>, StoreError> {
         let (now, lease_until) = (self.moment().steady, self.lease(lease));
-        self.execute(ClaimWork { handler, limit, now, lease_until }).await
+        self.execute(ClaimWork { which: Claimable::Due(handler), limit, now, lease_until }).await
     }
 
     pub(crate) async fn claim_overdue(
@@ -45,16 +46,24 @@ impl Engine {
         lease: Duration,
     ) -> Result<Vec<RunningJob>, StoreError> {
         let (now, lease_until) = (self.moment().steady, self.lease(lease));
-        self.execute(ClaimOverdue { limit, now, lease_until }).await
+        self.execute(ClaimWork { which: Claimable::Overdue, limit, now, lease_until }).await
     }
 }
 
-/// Claims due jobs of one handler that still have time to answer.
+/// Claims queued jobs.
 pub(crate) struct ClaimWork {
-    pub(crate) handler: Arc<str>,
+    pub(crate) which: Claimable,
     pub(crate) limit: usize,
     pub(crate) now: Timestamp,
     pub(crate) lease_until: Timestamp,
+}
+
+/// Which queued jobs a claim may take.
+pub(crate) enum Claimable {
+    /// Due jobs of one handler that still have time to answer.
+    Due(Arc<str>),
+    /// Jobs of any handler that have run out of time to answer.
+    Overdue,
 }
 
 impl Command for ClaimWork {
@@ -65,63 +74,42 @@ impl Command for ClaimWork {
         connection: &mut SqliteConnection,
         post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(run(DUE)))
-            .bind(self.lease_until.as_millis())
-            .bind(&*self.handler)
-            .bind(self.now.as_millis())
-            .bind(count(self.limit))
-            .fetch_all(&mut *connection)
-            .await?;
-        started(connection, post_commit, &self.handler, rows.len()).await?;
+        let sql = self.which.claim();
+        let mut statement = Named::new(&sql)
+            .value("lease_until", self.lease_until.as_millis())
+            .value("now", self.now.as_millis())
+            .value("limit", count(self.limit));
+        if let Claimable::Due(handler) = &self.which {
+            statement = statement.value("handler", &**handler);
+        }
+        let rows = statement.query()?.fetch_all(&mut *connection).await?;
+        post_commit.moved(StateName::Queued, StateName::Running, count(rows.len()));
+        let next = match &self.which {
+            Claimable::Due(handler) => sqlx::query_scalar(NEXT_DUE).bind(&**handler),
+            Claimable::Overdue => sqlx::query_scalar(NEXT_OVERDUE),
+        };
+        let next = next.fetch_one(connection).await?;
+        let next = Option::<i64>::map(next, Timestamp::from_millis);
+        match &self.which {
+            Claimable::Due(handler) => post_commit.work_lane(handler, next),
+            Claimable::Overdue => post_commit.work_deadline(next),
+        }
         Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
     }
 }
 
-/// Claims jobs of any handler that have run out of time to answer.
-pub(crate) struct ClaimOverdue {
-    pub(crate) limit: usize,
-    pub(crate) now: Timestamp,
-    pub(crate) lease_until: Timestamp,
-}
-
-impl Command for ClaimOverdue {
-    type Answer = Vec<RunningJob>;
-
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<Self::Answer, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(run(OVERDUE)))
-            .bind(self.lease_until.as_millis())
-            .bind(self.now.as_millis())
-            .bind(count(self.limit))
-            .fetch_all(&mut *connection)
-            .await?;
-        post_commit.moved(StateName::Queued, StateName::Running, signed(rows.len()));
-        let next: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(connection).await?;
-        post_commit.work_deadline(next.map(Timestamp::from_millis));
-        Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
+impl Claimable {
+    /// Returns the SQL that claims these jobs.
+    pub(crate) fn claim(&self) -> String {
+        let select = match self {
+            Self::Due(_) => DUE,
+            Self::Overdue => OVERDUE,
+        };
+        format!(
+            "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = :lease_until, fence = fence + 1 \
+             WHERE id IN ({select}) RETURNING {COLUMNS}"
+        )
     }
-}
-
-pub(crate) fn run(select: &str) -> String {
-    format!(
-        "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = ?1, fence = fence + 1 \
-         WHERE id IN ({select}) RETURNING {COLUMNS}"
-    )
-}
-
-async fn started(
-    connection: &mut SqliteConnection,
-    post_commit: &mut PostCommit,
-    handler: &str,
-    jobs: usize,
-) -> Result<(), StoreError> {
-    post_commit.moved(StateName::Queued, StateName::Running, signed(jobs));
-    let next: Option<i64> = sqlx::query_scalar(NEXT_DUE).bind(handler).fetch_one(connection).await?;
-    post_commit.work_lane(handler, next.map(Timestamp::from_millis));
-    Ok(())
 }
 
 /// Sorts the jobs by age, because RETURNING has no particular order.
@@ -132,8 +120,4 @@ pub(crate) fn by_age<J>(mut jobs: Vec<J>, waiting_since: impl Fn(&J) -> Timestam
 
 pub(crate) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-fn signed(jobs: usize) -> i64 {
-    count(jobs)
 }

@@ -20,6 +20,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
 use crate::sqlite::write::account_bytes::{self, body_bytes};
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::RowsStatement;
 use crate::time::Cutoff;
@@ -90,18 +91,18 @@ struct Scan {
 }
 
 pub(crate) const WINDOW_END: &str = "SELECT finished_service_at, finished_at, id FROM jobs \
-     WHERE finished_service_at >= ?1 AND (finished_service_at, finished_at, id) > (?1, ?2, ?3) \
-     ORDER BY finished_service_at, finished_at, id LIMIT 1 OFFSET 0 + ?4";
+     WHERE finished_service_at >= :from_service AND (finished_service_at, finished_at, id) > (:from_service, :from_finished, :from_id) \
+     ORDER BY finished_service_at, finished_at, id LIMIT 1 OFFSET 0 + :jobs";
 
-/// `?7` is a JSON list of accounts; NULL for all.
+/// `:accounts` is a JSON list of accounts; NULL for all.
 pub(crate) const DROPPABLE: &str = concat!(
     "SELECT finished_service_at, finished_at, id, account_id, ",
     body_bytes!(),
-    " FROM jobs WHERE finished_service_at >= ?1 AND (finished_service_at, finished_at, id) > (?1, ?2, ?3) \
-     AND finished_service_at <= ?4 AND (finished_service_at, finished_at, id) <= (?4, ?5, ?6) \
+    " FROM jobs WHERE finished_service_at >= :from_service AND (finished_service_at, finished_at, id) > (:from_service, :from_finished, :from_id) \
+     AND finished_service_at <= :until_service AND (finished_service_at, finished_at, id) <= (:until_service, :until_finished, :until_id) \
      AND state IN ('delivered', 'cancelled') AND data IS NOT NULL \
-     AND (?7 IS NULL OR account_id IN (SELECT value FROM json_each(?7))) \
-     ORDER BY finished_service_at, finished_at, id LIMIT 0 + ?8"
+     AND (:accounts IS NULL OR account_id IN (SELECT value FROM json_each(:accounts))) \
+     ORDER BY finished_service_at, finished_at, id LIMIT 0 + :limit"
 );
 
 /// Finds droppable jobs after `from`. `before` limits them to jobs that finished before it, and `accounts` to the jobs
@@ -120,25 +121,27 @@ async fn scan(
         })
     };
     let service = before.map_or(i64::MAX, |before| before.service.as_millis());
-    let end = sqlx::query(WINDOW_END)
-        .bind(from.service_at)
-        .bind(from.finished_at)
-        .bind(from.id)
-        .bind(WINDOW_JOBS)
+    let end = Named::new(WINDOW_END)
+        .value("from_service", from.service_at)
+        .value("from_finished", from.finished_at)
+        .value("from_id", from.id)
+        .value("jobs", WINDOW_JOBS)
+        .query()?
         .fetch_optional(pool)
         .await?;
     let end = end.as_ref().map(position).transpose()?.filter(|end| end.service_at < service);
     let last = Position { service_at: service.saturating_sub(1), finished_at: i64::MAX, id: Uuid::max() };
     let until = end.unwrap_or(last);
-    let rows = sqlx::query(DROPPABLE)
-        .bind(from.service_at)
-        .bind(from.finished_at)
-        .bind(from.id)
-        .bind(until.service_at)
-        .bind(until.finished_at)
-        .bind(until.id)
-        .bind(accounts)
-        .bind(MAX_FOUND)
+    let rows = Named::new(DROPPABLE)
+        .value("from_service", from.service_at)
+        .value("from_finished", from.finished_at)
+        .value("from_id", from.id)
+        .value("until_service", until.service_at)
+        .value("until_finished", until.finished_at)
+        .value("until_id", until.id)
+        .value("accounts", accounts)
+        .value("limit", MAX_FOUND)
+        .query()?
         .fetch_all(pool)
         .await?;
     let droppable =

@@ -13,6 +13,7 @@ use crate::sqlite::maintenance::chunks::{CHUNK_BYTES, CHUNK_ROWS, CHUNKS_PER_TIC
 use crate::sqlite::maintenance::keys::ForgetKeys;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::{Cutoff, Moment};
 use crate::{Retention, StoreError};
@@ -21,12 +22,12 @@ use crate::{Retention, StoreError};
 pub(crate) const OLDEST_FINISHED: &str = concat!(
     "SELECT id, finished_service_at, finished_at, state, account_id, ",
     body_bytes!(),
-    " FROM jobs WHERE finished_service_at < ?1 AND finished_at < ?2 \
-     ORDER BY finished_service_at, finished_at, id LIMIT 0 + ?3"
+    " FROM jobs WHERE finished_service_at < :before_service AND finished_at < :before \
+     ORDER BY finished_service_at, finished_at, id LIMIT 0 + :limit"
 );
-/// Deletes all jobs that [`OLDEST_FINISHED`] found, up to the row `?1`, `?2`, `?3`.
-pub(crate) const DELETE_FINISHED: &str = "DELETE FROM jobs WHERE finished_service_at <= ?1 \
-     AND (finished_service_at, finished_at, id) <= (?1, ?2, ?3) AND finished_at < ?4";
+/// Deletes all jobs that [`OLDEST_FINISHED`] found, up to the row `:last_service`, `:last_finished`, `:last_id`.
+pub(crate) const DELETE_FINISHED: &str = "DELETE FROM jobs WHERE finished_service_at <= :last_service \
+     AND (finished_service_at, finished_at, id) <= (:last_service, :last_finished, :last_id) AND finished_at < :before";
 
 /// The result of one transaction of [`DeleteFinished`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,10 +50,11 @@ impl Command for DeleteFinished {
         connection: &mut SqliteConnection,
         post_commit: &mut PostCommit,
     ) -> Result<Deleted, StoreError> {
-        let rows = sqlx::query(OLDEST_FINISHED)
-            .bind(self.before.service.as_millis())
-            .bind(self.before.calendar.as_millis())
-            .bind(CHUNK_ROWS)
+        let rows = Named::new(OLDEST_FINISHED)
+            .value("before_service", self.before.service.as_millis())
+            .value("before", self.before.calendar.as_millis())
+            .value("limit", CHUNK_ROWS)
+            .query()?
             .fetch_all(&mut *connection)
             .await?;
         let (mut deleted, mut total, mut last) = (Deleted::default(), 0_i64, None);
@@ -71,11 +73,12 @@ impl Command for DeleteFinished {
             deleted.jobs += 1;
         }
         let Some((service_at, finished_at, id)) = last else { return Ok(deleted) };
-        sqlx::query(DELETE_FINISHED)
-            .bind(service_at)
-            .bind(finished_at)
-            .bind(id)
-            .bind(self.before.calendar.as_millis())
+        Named::new(DELETE_FINISHED)
+            .value("last_service", service_at)
+            .value("last_finished", finished_at)
+            .value("last_id", id)
+            .value("before", self.before.calendar.as_millis())
+            .query()?
             .execute(connection)
             .await?;
         deleted.more |= deleted.jobs == CHUNK_ROWS.unsigned_abs();

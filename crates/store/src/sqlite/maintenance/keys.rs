@@ -7,6 +7,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::known_keys::{Key, Keys, Known};
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::rows_statement;
 use crate::time::Cutoff;
@@ -76,8 +77,8 @@ impl Command for DropMovedKeys {
 }
 
 pub(crate) const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (account_id, key) IN ( \
-     SELECT account_id, key FROM idempotency_keys WHERE expires_service_at < ?1 AND expires_at < ?2 \
-     ORDER BY expires_service_at LIMIT 0 + ?3)";
+     SELECT account_id, key FROM idempotency_keys WHERE expires_service_at < :service_now AND expires_at < :now \
+     ORDER BY expires_service_at LIMIT 0 + :limit)";
 
 /// Deletes at most [`CHUNK_ROWS`] idempotency keys whose tokens have expired by both clocks. Answers with their number.
 pub(crate) struct ForgetKeys {
@@ -88,10 +89,11 @@ impl Command for ForgetKeys {
     type Answer = u64;
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<u64, StoreError> {
-        let deleted = sqlx::query(FORGET_KEYS)
-            .bind(self.now.service.as_millis())
-            .bind(self.now.calendar.as_millis())
-            .bind(CHUNK_ROWS)
+        let deleted = Named::new(FORGET_KEYS)
+            .value("service_now", self.now.service.as_millis())
+            .value("now", self.now.calendar.as_millis())
+            .value("limit", CHUNK_ROWS)
+            .query()?
             .execute(connection)
             .await?;
         Ok(deleted.rows_affected())

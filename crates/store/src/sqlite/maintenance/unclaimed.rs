@@ -23,6 +23,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::rows_statement;
 use crate::time::Moment;
@@ -35,10 +36,10 @@ pub(crate) const LANES: &str = "WITH RECURSIVE lane (name) AS ( \
      AND origin > lane.name) FROM lane WHERE lane.name IS NOT NULL) \
      SELECT name FROM lane WHERE name IS NOT NULL";
 
-/// Selects jobs of the lane `?1` that have waited since before `?2`, except those of the accounts in `?3`, a JSON list.
+/// Selects jobs of the lane `:origin` that have waited since before `:before`, except those of the accounts in `:known`, a JSON list.
 pub(crate) const OLD: &str = "SELECT id, account_id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-     AND origin = ?1 AND delivery_rank IN (0, 1, 2) AND waiting_since < ?2 \
-     AND account_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 0 + ?4";
+     AND origin = :origin AND delivery_rank IN (0, 1, 2) AND waiting_since < :before \
+     AND account_id NOT IN (SELECT value FROM json_each(:known)) LIMIT 0 + :limit";
 
 rows_statement! {
     pub(crate) const GIVE_UP, fn push_given_up(id: Uuid, now: Moment, why: &str);
@@ -113,11 +114,12 @@ impl Engine {
         known: &BTreeSet<i64>,
     ) -> Result<Vec<Unclaimed>, StoreError> {
         let known: Vec<i64> = known.iter().copied().collect();
-        let rows = sqlx::query(OLD)
-            .bind(origin)
-            .bind(before.as_millis())
-            .bind(serde_json::Value::from(known).to_string())
-            .bind(CHUNK_ROWS)
+        let rows = Named::new(OLD)
+            .value("origin", origin)
+            .value("before", before.as_millis())
+            .value("known", serde_json::Value::from(known).to_string())
+            .value("limit", CHUNK_ROWS)
+            .query()?
             .fetch_all(&self.reading)
             .await?;
         let read =

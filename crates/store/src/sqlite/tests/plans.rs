@@ -8,10 +8,11 @@ use crate::sqlite::jobs::{
     work_claims,
 };
 use crate::sqlite::maintenance::{bodies, delete, keys as moved_keys, leases, service_time, unclaimed};
+use crate::sqlite::write::named::without_names;
 
 /// Returns the query plan, one line for each step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
-    let sql = format!("EXPLAIN QUERY PLAN {sql}");
+    let sql = format!("EXPLAIN QUERY PLAN {}", without_names(sql));
     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(raw).await.unwrap();
     rows.iter().map(|row| sqlx::Row::get::<String, _>(row, "detail")).collect()
 }
@@ -22,9 +23,9 @@ async fn hot_statements_never_scan_and_never_sort() {
     let _store = home.serve().await;
     let mut raw = home.raw().await;
     let table = [
-        ("due", work_claims::run(work_claims::DUE), "jobs_queued (handler=? AND due_at<?)"),
+        ("due", work_claims::Claimable::Due("a".into()).claim(), "jobs_queued (handler=? AND due_at<?)"),
         ("next due", work_claims::NEXT_DUE.into(), "jobs_queued (handler=?)"),
-        ("overdue", work_claims::run(work_claims::OVERDUE), "jobs_overdue (answer_by<?)"),
+        ("overdue", work_claims::Claimable::Overdue.claim(), "jobs_overdue (answer_by<?)"),
         (
             "young",
             delivery_claims::young_first(),

@@ -5,6 +5,7 @@ pub(crate) mod account_bytes;
 pub(crate) mod command;
 pub(crate) mod known_keys;
 pub(crate) mod message;
+pub(crate) mod named;
 pub(crate) mod post_commit;
 pub(crate) mod single_row;
 pub(crate) mod statement;

@@ -10,6 +10,7 @@ use model::{JobId, StateName};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Moment;
 use crate::{Cause, StoreError};
@@ -41,8 +42,8 @@ impl Engine {
 }
 
 pub(crate) const CANCEL: &str = concat!(
-    "UPDATE jobs SET state = 'cancelled', finished_at = ?, finished_service_at = ?, due_at = NULL, lease_until = NULL, \
-     last_error = coalesce(?, last_error), fence = fence + 1 WHERE id = ? AND state = ? RETURNING account_id, ",
+    "UPDATE jobs SET state = 'cancelled', finished_at = :now, finished_service_at = :service_now, due_at = NULL, lease_until = NULL, \
+     last_error = coalesce(:why, last_error), fence = fence + 1 WHERE id = :id AND state = :state RETURNING account_id, ",
     body_bytes!()
 );
 
@@ -69,12 +70,13 @@ impl Command for Cancel {
             let allowed = "only an unfinished job can be cancelled";
             return Ok(Err(StoreError::WrongState { id: self.id, state, allowed }));
         }
-        let rows = sqlx::query(CANCEL)
-            .bind(self.now.calendar.as_millis())
-            .bind(self.now.service.as_millis())
-            .bind(self.why)
-            .bind(self.id.as_uuid())
-            .bind(state.as_str())
+        let rows = Named::new(CANCEL)
+            .value("now", self.now.calendar.as_millis())
+            .value("service_now", self.now.service.as_millis())
+            .value("why", self.why)
+            .value("id", self.id.as_uuid())
+            .value("state", state.as_str())
+            .query()?
             .fetch_all(connection)
             .await?;
         for row in &rows {

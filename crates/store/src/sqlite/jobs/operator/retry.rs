@@ -1,7 +1,7 @@
 //! Retries jobs for an operator: which jobs are retried, what is sent, and which jobs are skipped.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use model::{HandlerName, JobId, StateName, Timestamp};
@@ -10,6 +10,7 @@ use crate::retry::{Found, Swap, decide};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::named::Named;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::{Cause, Resend, RetriedDead, RetryOptions, StoreError};
 
@@ -47,8 +48,8 @@ impl Engine {
     }
 }
 
-/// Moves a dead, gone or delivering job to `delivering`, due at once, with a new time budget. `?2` says whether to send
-/// the job even if it is superseded.
+/// Moves a dead, gone or delivering job to `delivering`, due at once, with a new time budget. `:force` says whether to
+/// send the job even if it is superseded.
 ///
 /// The time of Kommo's refusal is kept. Otherwise, if Kommo refuses many jobs because of the jobs themselves, each of
 /// them would pause their account again. The time is at most now: a start does not move the time of a gone job to its
@@ -57,35 +58,35 @@ impl Engine {
 /// No bot waited for a gone job, so another 404 does not mean that an earlier continue had arrived.
 pub(crate) fn retry(swap: &str, which: &str) -> String {
     format!(
-        "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, finished_service_at = NULL, \
+        "UPDATE jobs SET state = 'delivering', due_at = :now, finished_at = NULL, finished_service_at = NULL, \
          failures = 0, failing_since = NULL, fence = fence + 1, \
          answer_lost = CASE state WHEN 'gone' THEN 0 ELSE answer_lost END, \
-         superseded_by = CASE WHEN ?2 THEN NULL ELSE superseded_by END{swap} WHERE {which} \
+         superseded_by = CASE WHEN :force THEN NULL ELSE superseded_by END{swap} WHERE {which} \
          RETURNING origin, id, account_id, {}",
         body_bytes!()
     )
 }
 
 impl Swap {
-    /// Returns the SQL that changes the completion; `?4` is the fallback.
+    /// Returns the SQL that changes the completion; `:fallback` is the fallback.
     const fn sql(self) -> &'static str {
         match self {
-            Self::Keep => ", refused_at = min(refused_at, ?1)",
+            Self::Keep => ", refused_at = min(refused_at, :now)",
             Self::Handler => {
                 ", completion = handler_completion, outcome = 'handler', fallback_reason = NULL, \
                  handler_completion = NULL, refused_at = NULL"
             }
             Self::Fallback => {
                 ", handler_completion = CASE outcome WHEN 'handler' THEN completion ELSE handler_completion END, \
-                 completion = ?4, outcome = 'fallback', fallback_reason = 'operator', refused_at = NULL"
+                 completion = :fallback, outcome = 'fallback', fallback_reason = 'operator', refused_at = NULL"
             }
         }
     }
 }
 
-pub(crate) const ONE: &str = "id = ?3 AND state IN ('dead', 'gone', 'delivering') AND lease_until IS NULL";
-pub(crate) const DEAD: &str = "state = 'dead' AND id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > ?5 \
-     AND (?3 IS NULL OR handler = ?3) AND (?2 OR superseded_by IS NULL) ORDER BY id LIMIT 0 + ?4)";
+pub(crate) const ONE: &str = "id = :id AND state IN ('dead', 'gone', 'delivering') AND lease_until IS NULL";
+pub(crate) const DEAD: &str = "state = 'dead' AND id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > :after \
+     AND (:handler IS NULL OR handler = :handler) AND (:force OR superseded_by IS NULL) ORDER BY id LIMIT 0 + :limit)";
 pub(crate) const DEAD_SUPERSEDED: &str = "SELECT count(*) FROM jobs WHERE state = 'dead' \
      AND superseded_by IS NOT NULL AND (?1 IS NULL OR handler = ?1)";
 
@@ -123,13 +124,15 @@ impl Command for Retry {
             Resend::Fallback(completion) => Some(completion.as_json()),
             Resend::Last | Resend::Handler => None,
         };
-        let row = sqlx::query(AssertSqlSafe(retry(swap.sql(), ONE)))
-            .bind(now.as_millis())
-            .bind(options.force)
-            .bind(id.as_uuid())
-            .bind(fallback)
-            .fetch_one(connection)
-            .await?;
+        let sql = retry(swap.sql(), ONE);
+        let mut statement = Named::new(&sql)
+            .value("now", now.as_millis())
+            .value("force", options.force)
+            .value("id", id.as_uuid());
+        if let Swap::Fallback = swap {
+            statement = statement.value("fallback", fallback);
+        }
+        let row = statement.query()?.fetch_one(connection).await?;
         let (account, after): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
         if found.state.is_finished() {
             post_commit.moved(found.state, StateName::Delivering, 1);
@@ -185,12 +188,13 @@ impl Command for RetryDead {
         connection: &mut SqliteConnection,
         post_commit: &mut PostCommit,
     ) -> Result<Retried, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(retry(Swap::Keep.sql(), DEAD)))
-            .bind(self.now.as_millis())
-            .bind(self.force)
-            .bind(self.handler.as_ref().map(HandlerName::as_str))
-            .bind(self.limit)
-            .bind(self.after.map_or(Uuid::nil(), JobId::as_uuid))
+        let rows = Named::new(&retry(Swap::Keep.sql(), DEAD))
+            .value("now", self.now.as_millis())
+            .value("force", self.force)
+            .value("handler", self.handler.as_ref().map(HandlerName::as_str))
+            .value("limit", self.limit)
+            .value("after", self.after.map_or(Uuid::nil(), JobId::as_uuid))
+            .query()?
             .fetch_all(connection)
             .await?;
         let mut last = None;
