@@ -224,7 +224,7 @@ impl Accounts {
                 let pause_ms = whole_millis(pause);
                 tracing::warn!(
                     account.host = shown,
-                    %why,
+                    why = why.to_string(),
                     pause_ms,
                     failures = failures.count,
                     "renewing tokens failed; retrying after a pause"
