@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use salesbot_bridge::cli::Program;
 use salesbot_bridge::prelude::*;
-use salesbot_bridge::{Entity, EntityKind};
 
 struct LeadLookup;
 
@@ -25,18 +24,10 @@ impl Handler for LeadLookup {
     type Input = Value; // this widget sends no data
 
     async fn handle(&self, request: Request<Value>, ctx: Context) -> Result<Completion, HandlerError> {
-        let id = lead_id(request.entity).or_fail()?;
+        let id = request.lead_id().ok_or("the bot does not talk about a lead").or_fail()?;
         // `kommo::Error` says whether to retry: yes after a 429 or a 503, no after a 404.
         let lead: Lead = ctx.kommo().get(&format!("/api/v4/leads/{id}")).await?;
         Ok(description(&lead))
-    }
-}
-
-fn lead_id(entity: Option<Entity>) -> Result<i64, String> {
-    match entity {
-        Some(Entity { kind: EntityKind::Lead, id }) => Ok(id),
-        Some(other) => Err(format!("the bot talks about {other}, not about a lead")),
-        None => Err("the request names no lead".to_owned()),
     }
 }
 
@@ -53,16 +44,21 @@ fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use salesbot_bridge::testing::{AssertAnswer, AssertError, TestContext, TestKommo, TestRequest, run};
 
-    #[test]
-    fn only_a_lead_can_be_looked_up() {
-        let entity = |kind| Some(Entity { kind, id: 7 });
-        assert_eq!(lead_id(entity(EntityKind::Lead)), Ok(7));
-        assert_eq!(
-            lead_id(entity(EntityKind::Contact)).unwrap_err(),
-            "the bot talks about contact 7, not about a lead"
-        );
-        assert!(lead_id(None).is_err());
+    #[tokio::test]
+    async fn the_lead_is_read_from_kommo() {
+        let kommo = TestKommo::start().await;
+        kommo.respond("GET /api/v4/leads/5", json!({ "name": "Order 12", "price": 100 }));
+        let request = TestRequest::new(json!({})).lead(5);
+        let completion = run(&LeadLookup, request, TestContext::new().kommo(&kommo)).await.unwrap();
+        completion.assert_data("lead", "Order 12").assert_data("price", "100");
+    }
+
+    #[tokio::test]
+    async fn only_a_lead_can_be_looked_up() {
+        let request = TestRequest::new(json!({})).contact(7);
+        run(&LeadLookup, request, TestContext::new()).await.unwrap_err().assert_fail();
     }
 
     #[test]

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use kommo::Client;
-use model::{AccountId, BotType, Completion, Entity, JobId, Timestamp};
+use model::{AccountId, BotType, Completion, Entity, EntityKind, JobId, Timestamp};
 
 pub(crate) use error::Retry;
 pub use error::{HandlerError, RetryOrFail};
@@ -81,6 +81,14 @@ pub struct Request<T> {
     pub bot_id: i64,
     /// When the bridge received the request.
     pub received_at: Timestamp,
+}
+
+impl<T> Request<T> {
+    /// The id of the lead that the bot talks about; `None` if it talks about a contact or a customer, or the request names
+    /// nothing.
+    pub fn lead_id(&self) -> Option<i64> {
+        self.entity.filter(|entity| entity.kind == EntityKind::Lead).map(|lead| lead.id)
+    }
 }
 
 impl<T> fmt::Debug for Request<T> {
@@ -148,18 +156,34 @@ impl Context {
 mod tests {
     use super::*;
 
-    #[test]
-    fn debug_does_not_show_the_data() {
-        let request = Request {
+    fn request(entity: Option<Entity>) -> Request<&'static str> {
+        Request {
             data: "the-customer's-own-words",
             account_id: AccountId(7),
             account_url: "https://example.kommo.com".into(),
-            entity: None,
+            entity,
             bot_type: BotType::Salesbot,
             bot_id: 12,
             received_at: Timestamp::from_millis(0),
-        };
-        let shown = format!("{request:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_lead_has_the_id_of_a_lead() {
+        for (kind, id) in [
+            (Some(EntityKind::Lead), Some(5)),
+            (Some(EntityKind::Contact), None),
+            (Some(EntityKind::Customer), None),
+            (None, None),
+        ] {
+            let entity = kind.map(|kind| Entity { kind, id: 5 });
+            assert_eq!(request(entity).lead_id(), id, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_the_data() {
+        let shown = format!("{:?}", request(None));
         assert!(shown.contains("bot_id: 12") && !shown.contains("words"), "{shown}");
     }
 }
