@@ -42,6 +42,8 @@ fn assertions_accept_what_is_there() {
             ],
         }));
     Completion::fail().assert_all_data(json!({ "status": "fail" })).assert_no_instructions();
+    let dotted = Completion::new().data("lead.name", "Ann").data("lead", json!({ "name": "Bob", "age": 7 }));
+    dotted.assert_data("lead.name", "Ann").assert_data("lead.age", 7);
 }
 
 #[test]
