@@ -126,7 +126,7 @@ impl TestBridgeBuilder {
         self
     }
 
-    /// Waits at most this long for each event, instead of [`TEST_TIMEOUT`].
+    /// Waits at most this long for each event, instead of [`TEST_TIMEOUT`]. A shorter time is not for the start.
     #[must_use]
     pub fn timeout(self, limit: Duration) -> Self {
         Self { timeout: limit, ..self }
