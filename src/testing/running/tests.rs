@@ -57,7 +57,7 @@ async fn bridge_that_does_not_stop_in_time_is_forced_to() {
     let mut bridge = builder.clock(manual_clock().clock()).start().await;
     bridge.ask(&bridge.kommo().bot(Plan::from(serde_json::json!({}))), "hangs").await;
     has_run.recv_timeout(TEST_TIMEOUT).unwrap();
-    // The clock stands still, so the grace never ends.
+    // Nothing advances the clock, so the grace never ends.
     bridge.ask_to_stop();
     let mut running = bridge.running.take();
     running.limit = Duration::from_millis(50);
