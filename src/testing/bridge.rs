@@ -168,9 +168,11 @@ impl TestBridge {
         match continued_within(bot, self.timeout).await {
             Ok(with) => with,
             Err(late) => {
-                let mut jobs = self.jobs().await;
-                jobs.retain(|job| job["finished_at"].is_null());
-                panic!("{late}\nunfinished jobs: {:#}", Value::from(jobs));
+                let (_, mut page) = self.get("/api/v1/jobs?limit=500").await;
+                if let Some(jobs) = page["jobs"].as_array_mut() {
+                    jobs.retain(|job| job["finished_at"].is_null());
+                }
+                panic!("{late}\nunfinished jobs: {:#}", page["jobs"]);
             }
         }
     }
@@ -180,7 +182,7 @@ impl TestBridge {
         format!("http://{}/widget_request/{handler}", self.running.public)
     }
 
-    /// The address of `path` at the admin listener, which has the metrics and the API.
+    /// The address of `path` at the admin listener, which has the API, and the metrics of all bridges of this process.
     pub fn admin_url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.admin)
     }
@@ -210,15 +212,22 @@ impl TestBridge {
     /// # Panics
     /// If there is no job with that id.
     pub async fn job(&self, id: &str) -> Value {
-        let (status, job) = self.get(&format!("/api/v1/jobs/{id}")).await;
-        assert!(status == 200, "there is no job {id}: {job}");
-        job
+        self.found(&format!("/api/v1/jobs/{id}")).await
+    }
+
+    /// The JSON at `path` of the admin listener, which the bridge has to find.
+    async fn found(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert!(status == 200, "GET {path} was answered {status}: {body}");
+        body
     }
 
     /// The last 500 jobs as the API lists them, newest first.
+    ///
+    /// # Panics
+    /// If the API refuses to list them.
     pub async fn jobs(&self) -> Vec<Value> {
-        let (_, mut page) = self.get("/api/v1/jobs?limit=500").await;
-        match page["jobs"].take() {
+        match self.found("/api/v1/jobs?limit=500").await["jobs"].take() {
             Value::Array(jobs) => jobs,
             _ => Vec::new(),
         }
@@ -255,7 +264,7 @@ impl TestBridge {
     pub async fn settled(&self) {
         // Counts of one moment, however many jobs there are.
         let is_settled = || async {
-            let (_, stats) = self.get("/api/v1/stats").await;
+            let stats = self.found("/api/v1/stats").await;
             StateName::ALL.iter().all(|state| state.is_finished() || stats["jobs"][state.as_str()] == 0)
         };
         self.until("all jobs to be finished", is_settled).await;

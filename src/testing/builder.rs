@@ -172,10 +172,11 @@ impl TestBridgeBuilder {
         };
         let hosts: Vec<&str> =
             self.accounts.iter().map(|account| account.url.trim_start_matches("http://")).collect();
-        let store = format!("sqlite:{}", self.folder.path().join("bridge.db").display());
+        // TOML escapes differ from Rust's.
+        let store = Value::String(format!("sqlite:{}", self.folder.path().join("bridge.db").display()));
         let mut text = format!(
             r#"
-            store.url = {store:?}
+            store.url = {store}
             server.listen = "127.0.0.1:0"
             admin.listen = "127.0.0.1:0"
             # A disk that is slow because the machine is busy fails no test.

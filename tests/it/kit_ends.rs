@@ -87,3 +87,12 @@ async fn call_to_a_stopped_bridge_says_that_it_has_stopped() {
     let message = failed.await.unwrap_err().into_panic().downcast::<String>().unwrap();
     assert!(message.starts_with("GET /health/live has no answer, because the bridge "), "{message}");
 }
+
+#[tokio::test]
+async fn refused_call_to_the_api_fails_the_test_with_its_status() {
+    let builder = TestBridge::builder().handlers(|bridge| bridge.handler("echo", salesbot_bridge::Echo));
+    let bridge = builder.config("admin.token = \"kX2vZb7Qm4tR9wYckX2vZb7Qm4tR9wYc\"").start().await;
+    let failed = tokio::spawn(async move { bridge.settled().await });
+    let message = failed.await.unwrap_err().into_panic().downcast::<String>().unwrap();
+    assert!(message.starts_with("GET /api/v1/stats was answered 401"), "{message}");
+}
