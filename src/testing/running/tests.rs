@@ -1,5 +1,6 @@
 //! Bridges whose start or stop goes wrong.
 
+use std::path::Path;
 use std::sync::mpsc;
 
 use futures_util::FutureExt;
@@ -28,10 +29,9 @@ fn hangs() -> (Hangs, mpsc::Receiver<()>) {
     (Hangs(runs), has_run)
 }
 
-#[tokio::test]
-async fn bridge_ends_if_the_test_does_not_wait_for_its_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = format!("sqlite:{}", folder.path().join("bridge.db").display());
+/// A bridge in `folder` with this handler.
+fn bridge(folder: &Path, handler: Hangs) -> Bridge {
+    let store = format!("sqlite:{}", folder.join("bridge.db").display());
     let config = Config::from_toml(&format!(
         r#"
         store.url = {store:?}
@@ -40,9 +40,23 @@ async fn bridge_ends_if_the_test_does_not_wait_for_its_start() {
         integrations.main = {{ client_uuid = "9b2cf3a5-0c1e-4d57-8c6e-2f6f3f1f0d11", client_secret = "kX2vZb7Qm4tR9wYc" }}
         "#
     ));
-    let (handler, dropped) = hangs();
-    let bridge = Bridge::new(config.unwrap()).handler("hangs", handler);
-    assert!(Running::start(bridge, TEST_TIMEOUT).now_or_never().is_none(), "the start took no time");
+    Bridge::new(config.unwrap()).handler("hangs", handler)
+}
+
+#[tokio::test]
+async fn bridge_ends_if_the_test_does_not_wait_for_its_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let dropped = loop {
+        let (handler, dropped) = hangs();
+        match Running::start(bridge(folder.path(), handler), TEST_TIMEOUT).now_or_never() {
+            None => break dropped,
+            // The thread was so fast that there was nothing to wait for.
+            Some(mut running) => {
+                running.shutdown.force();
+                running.join().expect("the bridge panicked");
+            }
+        }
+    };
     assert_eq!(
         dropped.recv_timeout(TEST_TIMEOUT),
         Err(RecvTimeoutError::Disconnected),
