@@ -29,7 +29,9 @@ impl Handler for OrderHandler {
         // The job's id is the same in each attempt, so the shop recognizes a repeated order.
         let order = place(self.shop.clone(), ctx.job_id(), request.data.article, ctx.cancelled().clone());
         // A spawned task outlives the handler's future: only the token ends it.
-        let number = tokio::spawn(order.in_current_span()).await.or_retry()??;
+        let ordered = tokio::spawn(order.in_current_span()).await;
+        // The text of a `JoinError` contains the message of a panic, which may quote a customer.
+        let number = ordered.map_err(|_| "the task of the order panicked").or_retry()??;
         Ok(Completion::success().data("order", number))
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory, FromArgMatches};
 
 use crate::bridge::{Bridge, ProgramVersion};
+use crate::terminal::{Keep, harmless};
 
 use super::{Cli, exit};
 
@@ -44,7 +45,12 @@ pub struct Program {
 impl Program {
     /// Creates a program with this name and version. `env!("CARGO_PKG_NAME")` and `env!("CARGO_PKG_VERSION")` are those
     /// of the package that contains this call.
+    ///
+    /// # Panics
+    /// If one of them is empty, or contains a control character.
     pub const fn new(name: &'static str, version: &'static str) -> Self {
+        assert!(is_printable(name), "the program's name is empty, or contains a control character");
+        assert!(is_printable(version), "the program's version is empty, or contains a control character");
         Self { name, version: Some(version) }
     }
 
@@ -59,7 +65,7 @@ impl Program {
             return Self::new(BRIDGE, env!("CARGO_PKG_VERSION"));
         }
         // Clap needs a `'static` name. The leak is small: a process has only one name.
-        Self { name: name.to_owned().leak(), version: None }
+        Self { name: harmless(name, Keep::Nothing).into_owned().leak(), version: None }
     }
 
     /// Runs the command that the arguments name. `register` adds the program's handlers to the bridge.
@@ -81,7 +87,8 @@ impl Program {
 
     fn command(self) -> Command {
         let version: &'static str = self.version_text().leak();
-        let mut command = Cli::command().name(self.name).version(version);
+        // Otherwise the usage would call the executable, and the examples the program.
+        let mut command = Cli::command().name(self.name).bin_name(self.name).version(version);
         name_in_examples(&mut command, self.name);
         command
     }
@@ -90,11 +97,23 @@ impl Program {
     fn version_text(self) -> String {
         let bridge = env!("CARGO_PKG_VERSION");
         match self.version {
-            Some(version) if self.name == BRIDGE => version.to_owned(),
+            Some(version) if (self.name, version) == (BRIDGE, bridge) => version.to_owned(),
             Some(version) => format!("{version} ({BRIDGE} {bridge})"),
             None => format!("({BRIDGE} {bridge})"),
         }
     }
+}
+
+/// Whether the text can be printed. A control character would steer a terminal.
+const fn is_printable(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        if first.is_ascii_control() {
+            return false;
+        }
+        rest = others;
+    }
+    !text.is_empty()
 }
 
 /// Puts the program's name into the examples of every command.
@@ -124,9 +143,32 @@ mod tests {
             (Program::named("greeter"), format!("greeter (salesbot-bridge {bridge})\n")),
             (Program::named("salesbot-bridge"), format!("salesbot-bridge {bridge}\n")),
             (Program::new("salesbot-bridge", bridge), format!("salesbot-bridge {bridge}\n")),
+            (
+                Program::new("salesbot-bridge", "9.9.9"),
+                format!("salesbot-bridge 9.9.9 (salesbot-bridge {bridge})\n"),
+            ),
+            (Program::new("100 %", "{}"), format!("100 % {{}} (salesbot-bridge {bridge})\n")),
+            (Program::named("a\u{1b}[31m"), format!("a\\u001b[31m (salesbot-bridge {bridge})\n")),
         ] {
             assert_eq!(version(program), expected);
         }
+    }
+
+    #[test]
+    fn name_and_version_can_be_printed() {
+        for (name, version) in [("", "1"), ("a", ""), ("a\nb", "1"), ("a", "\u{1b}[31m1"), ("\u{7f}", "1")] {
+            assert!(
+                std::panic::catch_unwind(|| Program::new(name, version)).is_err(),
+                "{name:?} {version:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn usage_calls_the_program_by_its_name_whatever_the_executable_is_called() {
+        let mut command = Program::new("greeter", "1.2.0").command();
+        let error = command.try_get_matches_from_mut(["/bin/renamed", "jobs", "--unknown"]).unwrap_err();
+        assert!(error.to_string().contains("Usage: greeter jobs"), "{error}");
     }
 
     #[test]

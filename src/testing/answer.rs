@@ -36,17 +36,21 @@ pub trait AssertAnswer {
         None
     }
 
-    /// Asserts that `data` has this value under `key`. For a nested value, `key` has dots, as in `lead.name`.
+    /// Asserts that `data` has this value under `key`. For a nested value, `key` has dots, as in `lead.name`; a key of `data`
+    /// that has dots itself comes first.
     ///
     /// # Panics
     /// If it does not; the message has all of the data.
     #[track_caller]
     fn assert_data(&self, key: &str, expected: impl Into<Value>) -> &Self {
         let (body, expected) = (self.body(), expected.into());
-        let found = key.split('.').try_fold(&body["data"], |value, part| match value {
-            Value::Array(list) => list.get(part.parse::<usize>().ok()?),
-            value => value.get(part),
-        });
+        let nested = |data| {
+            key.split('.').try_fold(data, |value: &Value, part| match value {
+                Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+                value => value.get(part),
+            })
+        };
+        let found = body["data"].get(key).or_else(|| nested(&body["data"]));
         let wrong = match found {
             Some(found) => differences(&format!("data.{key}"), &expected, found),
             None => vec![format!("data.{key}: expected {expected}, but it is missing")],

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use model::{StateName, error_chain};
 use reqwest::Client;
 use serde_json::Value;
 use simulator::{Ack, Bot, Continue, Plan};
@@ -16,7 +17,9 @@ use super::{TEST_TIMEOUT, TestAnswer, TestBridgeBuilder, TestFolder, TestKommo};
 /// A real bridge on free ports, with a store in a temporary folder and a simulated Kommo.
 ///
 /// When it [stops](Self::stop) or is dropped, it must end well and leave no unfinished job behind; otherwise the test fails. A
-/// test that has failed already does not wait for its jobs.
+/// test that has failed already does not wait for its jobs. A bridge that stops lets its handlers finish within
+/// `workers.grace` (10 s here), but begins no other job: if a test [asks](Self::ask), it has to wait for the job. Dropping
+/// blocks the thread, and with it tasks of the test that a handler may wait for; [`stop`](Self::stop) does not.
 ///
 /// ```
 /// use std::time::Duration;
@@ -56,7 +59,7 @@ use super::{TEST_TIMEOUT, TestAnswer, TestBridgeBuilder, TestFolder, TestKommo};
 /// ```
 pub struct TestBridge {
     http: Client,
-    running: Running,
+    pub(super) running: Running,
     kommo: Option<TestKommo>,
     folder: TestFolder,
     timeout: Duration,
@@ -84,8 +87,11 @@ impl TestBridge {
         timeout: Duration,
         may_leave_jobs: bool,
     ) -> Self {
-        let running = Running::start(bridge).await;
+        let stop_limit = bridge.config().workers.grace.saturating_add(TEST_TIMEOUT);
+        let running = Running::start(bridge, stop_limit).await;
         let mut started = Self { http: client(), running, kommo, folder, timeout, may_leave_jobs };
+        // A test that shortens the timeout does not mean the start, which takes longer on a busy machine.
+        let timeout = timeout.max(TEST_TIMEOUT);
         let limit = Instant::now() + timeout;
         while !started.is_ready().await {
             if started.running.has_ended() {
@@ -121,12 +127,15 @@ impl TestBridge {
     /// [`job_with`](Self::job_with) and [`continued`](Self::continued), as in the example above.
     ///
     /// # Panics
-    /// If the request is refused, or the bot is not continued in [time](TestBridgeBuilder::timeout); the message has the job.
+    /// If the request is refused, or the bot is not continued or its job is not finished in
+    /// [time](TestBridgeBuilder::timeout); the message has the job.
     pub async fn answer_to(&self, handler: &str, plan: impl Into<Plan>) -> TestAnswer {
         let bot = self.kommo().bot(plan.into());
         let id = self.ask(&bot, handler).await;
         let with = self.continued(&bot).await;
-        TestAnswer::new(with, self.job(&id).await)
+        // Kommo has the continue before the bridge stores that it was delivered.
+        let job = self.job_with(&id, |job| !job["finished_at"].is_null()).await;
+        TestAnswer::new(with, job)
     }
 
     /// The bot posts its request to `handler`. Returns the answer of the bridge, whatever it is.
@@ -162,9 +171,11 @@ impl TestBridge {
         match continued_within(bot, self.timeout).await {
             Ok(with) => with,
             Err(late) => {
-                let mut jobs = self.jobs().await;
-                jobs.retain(|job| job["finished_at"].is_null());
-                panic!("{late}\nunfinished jobs: {:#}", Value::from(jobs));
+                let (_, mut page) = self.get("/api/v1/jobs?limit=500").await;
+                if let Some(jobs) = page["jobs"].as_array_mut() {
+                    jobs.retain(|job| job["finished_at"].is_null());
+                }
+                panic!("{late}\nunfinished jobs: {:#}", page["jobs"]);
             }
         }
     }
@@ -174,7 +185,7 @@ impl TestBridge {
         format!("http://{}/widget_request/{handler}", self.running.public)
     }
 
-    /// The address of `path` at the admin listener, which has the metrics and the API.
+    /// The address of `path` at the admin listener, which has the API, and the metrics of all bridges of this process.
     pub fn admin_url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.admin)
     }
@@ -182,11 +193,16 @@ impl TestBridge {
     /// Reads `path` from the admin listener: the status, and the JSON of the body.
     ///
     /// # Panics
-    /// If there is no answer, or it is not JSON.
+    /// If there is no answer, as after the bridge has stopped, or it is not JSON.
     pub async fn get(&self, path: &str) -> (u16, Value) {
-        let response = self.http.get(self.admin_url(path)).send().await.expect("the admin listener answers");
-        let status = response.status().as_u16();
-        let body = response.text().await.expect("the admin listener answers whole");
+        let read = async {
+            let response = self.http.get(self.admin_url(path)).send().await?;
+            Ok::<_, reqwest::Error>((response.status().as_u16(), response.text().await?))
+        };
+        let (status, body) = read.await.unwrap_or_else(|error| {
+            let state = if self.running.has_ended() { "has stopped" } else { "does not answer" };
+            panic!("GET {path} has no answer, because the bridge {state}: {}", error_chain(&error))
+        });
         let json = serde_json::from_str(&body);
         (
             status,
@@ -199,15 +215,22 @@ impl TestBridge {
     /// # Panics
     /// If there is no job with that id.
     pub async fn job(&self, id: &str) -> Value {
-        let (status, job) = self.get(&format!("/api/v1/jobs/{id}")).await;
-        assert!(status == 200, "there is no job {id}: {job}");
-        job
+        self.found(&format!("/api/v1/jobs/{id}")).await
+    }
+
+    /// The JSON at `path` of the admin listener, which the bridge has to find.
+    async fn found(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert!(status == 200, "GET {path} was answered {status}: {body}");
+        body
     }
 
     /// The last 500 jobs as the API lists them, newest first.
+    ///
+    /// # Panics
+    /// If the API refuses to list them.
     pub async fn jobs(&self) -> Vec<Value> {
-        let (_, mut page) = self.get("/api/v1/jobs?limit=500").await;
-        match page["jobs"].take() {
+        match self.found("/api/v1/jobs?limit=500").await["jobs"].take() {
             Value::Array(jobs) => jobs,
             _ => Vec::new(),
         }
@@ -242,7 +265,11 @@ impl TestBridge {
     /// # Panics
     /// If that takes longer than the [timeout](TestBridgeBuilder::timeout).
     pub async fn settled(&self) {
-        let is_settled = || async { self.jobs().await.iter().all(|job| !job["finished_at"].is_null()) };
+        // Counts of one moment, however many jobs there are.
+        let is_settled = || async {
+            let stats = self.found("/api/v1/stats").await;
+            StateName::ALL.iter().all(|state| state.is_finished() || stats["jobs"][state.as_str()] == 0)
+        };
         self.until("all jobs to be finished", is_settled).await;
     }
 

@@ -126,7 +126,7 @@ impl TestBridgeBuilder {
         self
     }
 
-    /// Waits at most this long for each event, instead of [`TEST_TIMEOUT`].
+    /// Waits at most this long for each event, instead of [`TEST_TIMEOUT`]. A shorter time is not for the start.
     #[must_use]
     pub fn timeout(self, limit: Duration) -> Self {
         Self { timeout: limit, ..self }
@@ -172,10 +172,11 @@ impl TestBridgeBuilder {
         };
         let hosts: Vec<&str> =
             self.accounts.iter().map(|account| account.url.trim_start_matches("http://")).collect();
-        let store = format!("sqlite:{}", self.folder.path().join("bridge.db").display());
+        // TOML escapes differ from Rust's.
+        let store = Value::String(format!("sqlite:{}", self.folder.path().join("bridge.db").display()));
         let mut text = format!(
             r#"
-            store.url = {store:?}
+            store.url = {store}
             server.listen = "127.0.0.1:0"
             admin.listen = "127.0.0.1:0"
             # A disk that is slow because the machine is busy fails no test.

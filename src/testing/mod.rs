@@ -60,8 +60,11 @@
 //! - Input decodes as in the bridge: both run the same code.
 //! - A test calls no other machine. A handler whose context has no Kommo panics when it calls one.
 //! - A [`TestBridge`] that stops or is dropped fails the test if a job is unfinished, unless the test allows it.
-//! - Each bridge and each Kommo has its own thread, ports and folder. Tests run in parallel, on any kind of Tokio runtime.
-//! - Nothing sleeps. The kit waits for events, at most [`TEST_TIMEOUT`]; then the test fails and says what is missing.
+//! - Each bridge and each Kommo has its own thread, ports and folder. Only the metrics are those of the process. Tests run in
+//!   parallel, on any kind of Tokio runtime, but not with Tokio's paused time (`start_paused`): then each wait for a response
+//!   times out at once.
+//! - Nothing sleeps. The kit waits for events, at most [`TEST_TIMEOUT`] (for the end of a bridge, `workers.grace` longer); then
+//!   the test fails and says what is missing.
 //!
 //! If an `async` function of the kit panics, the message names a line of the kit. Run the test with `RUST_BACKTRACE=1` to see
 //! the line of the test.

@@ -1,10 +1,15 @@
 //! A bridge on a thread and a runtime of its own, as a process has them: a test that blocks its thread does not stop it.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::TEST_TIMEOUT;
 use crate::bridge::{Bridge, Listeners};
 use crate::shutdown::Shutdown;
 use model::StateName;
@@ -19,7 +24,16 @@ pub(super) struct Running {
     pub(super) public: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) shutdown: Shutdown,
-    thread: Option<JoinHandle<Ended>>,
+    /// The longest wait for the end; then the stop is forced.
+    limit: Duration,
+    thread: Option<BridgeThread>,
+}
+
+/// The thread of a bridge.
+struct BridgeThread {
+    handle: JoinHandle<Ended>,
+    /// Disconnected when the thread ends. The standard library cannot join a thread with a time limit.
+    end: Mutex<Receiver<Infallible>>,
 }
 
 /// How a bridge ended.
@@ -28,14 +42,28 @@ pub(super) struct Ended {
     unfinished: Vec<String>,
 }
 
+/// Forces a bridge to stop whose start the test no longer waits for.
+struct StopUnlessStarted<'a>(Option<&'a Shutdown>);
+
+impl Drop for StopUnlessStarted<'_> {
+    fn drop(&mut self) {
+        if let Some(shutdown) = self.0 {
+            shutdown.force();
+        }
+    }
+}
+
 impl Running {
     /// Opens the ports and runs the bridge. It may not be ready yet, or fail to become ready.
-    pub(super) async fn start(bridge: Bridge) -> Self {
+    pub(super) async fn start(bridge: Bridge, limit: Duration) -> Self {
         let shutdown = Shutdown::manual();
+        let mut guard = StopUnlessStarted(Some(&shutdown));
         let (send, opened) = oneshot::channel();
-        let thread = std::thread::spawn({
+        let (ends, end) = channel();
+        let handle = std::thread::spawn({
             let shutdown = shutdown.clone();
             move || {
+                let _disconnected_at_the_end = ends;
                 let runtime =
                     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
                 runtime.expect("a runtime for the bridge").block_on(run(bridge, shutdown, send))
@@ -43,17 +71,20 @@ impl Running {
         });
         let (public, admin) = match opened.await {
             Ok(addresses) => addresses,
-            Err(_) => match thread.join() {
+            Err(_) => match handle.join() {
                 Ok(ended) => panic!("the bridge cannot start: {}", ended.reason()),
                 Err(panicked) => std::panic::resume_unwind(panicked),
             },
         };
-        Self { public, admin, shutdown, thread: Some(thread) }
+        guard.0 = None;
+        drop(guard);
+        let thread = Some(BridgeThread { handle, end: Mutex::new(end) });
+        Self { public, admin, shutdown, limit, thread }
     }
 
     /// Whether the bridge runs no longer.
     pub(super) fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.thread.as_ref().is_none_or(|thread| thread.handle.is_finished())
     }
 
     /// Whether the end was taken already.
@@ -66,10 +97,28 @@ impl Running {
         Self { shutdown: self.shutdown.clone(), thread: self.thread.take(), ..*self }
     }
 
-    /// Waits, and blocks this thread, until the bridge has ended. Returns `None` if that was returned before, or if the bridge
-    /// panicked.
+    /// Waits, and blocks this thread, until the bridge has ended. Forces the stop if the bridge does not end in time. Returns
+    /// `None` if the end was returned before, or if the bridge panicked.
     pub(super) fn join(&mut self) -> Option<Ended> {
-        self.thread.take()?.join().ok()
+        let BridgeThread { handle, end } = self.thread.take()?;
+        let end = end.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let has_ended = |limit| end.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected);
+        if has_ended(self.limit) {
+            return handle.join().ok();
+        }
+        let limit = self.limit;
+        self.shutdown.force();
+        if !has_ended(TEST_TIMEOUT) {
+            let error = format!(
+                "it has not stopped within {limit:?}, nor within {TEST_TIMEOUT:?} after it was forced to"
+            );
+            return Some(Ended { error: Some(error), unfinished: Vec::new() });
+        }
+        let late = format!(
+            "it has not stopped within {limit:?}, and the test has forced it to. With a manual clock, `workers.grace` ends only \
+             if the test advances the clock"
+        );
+        handle.join().ok().map(|ended| Ended { error: Some(ended.error.unwrap_or(late)), ..ended })
     }
 
     /// Waits like [`join`](Self::join). Returns why the bridge ended although no one asked it to.
@@ -84,16 +133,22 @@ impl Ended {
         self.error.unwrap_or_else(|| "it stopped without an error".to_owned())
     }
 
+    /// What went wrong; empty if nothing did.
+    fn problems(&self) -> String {
+        let error = self.error.iter().map(|error| format!("the bridge failed: {error}"));
+        let jobs = (!self.unfinished.is_empty()).then(|| self.unfinished.join("\n  "));
+        let jobs = jobs.map(|jobs| format!("the bridge has left unfinished jobs:\n  {jobs}"));
+        error.chain(jobs).collect::<Vec<_>>().join("\n")
+    }
+
     /// Asserts that the bridge ended well and, unless the test allows them, without unfinished jobs.
     #[track_caller]
     pub(super) fn check(&self, may_leave_jobs: bool) {
-        if let Some(error) = &self.error {
-            panic!("the bridge failed: {error}");
-        }
+        assert!(self.error.is_none(), "{}", self.problems());
         assert!(
             may_leave_jobs || self.unfinished.is_empty(),
-            "the bridge has left unfinished jobs:\n  {}\nWait for them with `settled`, or accept them with `allow_unfinished_jobs`.",
-            self.unfinished.join("\n  ")
+            "{}\nWait for them with `settled`, or accept them with `allow_unfinished_jobs`.",
+            self.problems()
         );
     }
 }
@@ -136,3 +191,6 @@ async fn unfinished(url: &str) -> Result<Vec<String>, StoreError> {
     store.close().await;
     Ok(lines)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ impl TestAnswer {
         Self { with, job }
     }
 
-    /// The job as the API shows it, with its attempts.
+    /// The finished job as the API shows it, with its attempts.
     pub const fn job(&self) -> &Value {
         &self.job
     }

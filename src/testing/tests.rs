@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::difference::differences;
-use super::{AssertAnswer, AssertError};
+use super::{AssertAnswer, AssertCalls, AssertError, Options, TestKommo};
 use crate::handler::HandlerError;
 use model::{Completion, Show, Step};
 
@@ -14,7 +14,10 @@ use model::{Completion, Show, Step};
 fn failure<T>(assertion: impl FnOnce() -> T) -> String {
     match catch_unwind(AssertUnwindSafe(assertion)) {
         Ok(_) => panic!("the assertion holds"),
-        Err(failed) => *failed.downcast::<String>().expect("a message"),
+        Err(failed) => match failed.downcast::<String>() {
+            Ok(message) => *message,
+            Err(literal) => (*literal.downcast::<&str>().expect("a message")).to_owned(),
+        },
     }
 }
 
@@ -42,6 +45,8 @@ fn assertions_accept_what_is_there() {
             ],
         }));
     Completion::fail().assert_all_data(json!({ "status": "fail" })).assert_no_instructions();
+    let dotted = Completion::new().data("lead.name", "Ann").data("lead", json!({ "name": "Bob", "age": 7 }));
+    dotted.assert_data("lead.name", "Ann").assert_data("lead.age", 7);
 }
 
 #[test]
@@ -136,4 +141,20 @@ fn differences_are_named_by_their_places() {
     for (expected, actual, lines) in rows {
         assert_eq!(differences("all", &expected, &actual), lines);
     }
+}
+
+#[tokio::test]
+async fn assertion_on_a_call_that_cannot_match_fails() {
+    let kommo = TestKommo::start().await;
+    for call in
+        ["", "GET", "/api/v4/leads/5", "get /api/v4/leads/5", "GET api/v4/leads/5", "GET  /api/v4/leads/5"]
+    {
+        let message = failure(|| kommo.assert_not_called(call));
+        assert!(message.contains(&format!("`{call}` cannot match a call")), "{message}");
+        assert_eq!(failure(|| kommo.assert_called(call)), message);
+    }
+    kommo.assert_not_called("GET /api/v4/leads/5");
+    let forgets = TestKommo::with(Options { record: false, ..Options::default() }).await;
+    let message = failure(|| forgets.assert_not_called("GET /api/v4/leads/5"));
+    assert!(message.contains("Options::record"), "{message}");
 }

@@ -56,3 +56,15 @@ fn dependencies_of_tests_do_not_count() {
     let manifest = "[package]\n\n[dependencies]\n# Why.\na.workspace = true\nb = { path = \"b\" }\n\nc.workspace = true\n\n[dev-dependencies]\nd.workspace = true\n";
     assert_eq!(dependencies(manifest), ["a", "b", "c"].map(str::to_owned).into());
 }
+
+#[test]
+fn image_of_a_copied_example_gets_each_of_its_files() -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/docker");
+    let list = fs::read_to_string(folder.join("Dockerfile.dockerignore"))?;
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let is_listed = list.lines().any(|line| line.strip_prefix('!') == Some(&name));
+        assert!(is_listed || name.starts_with("Dockerfile"), "Dockerfile.dockerignore lacks `!{name}`");
+    }
+    Ok(())
+}

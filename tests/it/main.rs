@@ -15,6 +15,7 @@ mod hostile_handlers;
 mod hostile_kommo;
 mod hostile_values;
 mod kit;
+mod kit_ends;
 mod kommo;
 mod oauth;
 mod pace;

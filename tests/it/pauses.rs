@@ -148,8 +148,8 @@ async fn a_429_pauses_its_account_for_as_long_as_kommo_says() {
         continued(&second).await;
         let least = Duration::from_millis(least);
         let gaps = gaps(&kommo.calls());
-        // The next call, for either bot, waited for the end of the pause.
-        assert!(gaps[0] >= least && gaps[0] < least + Duration::from_secs(2), "{fault}: {gaps:?}");
+        // The next call, for either bot, waited for the end of the pause, and not much longer: a busy machine is seconds late.
+        assert!(gaps[0] >= least && gaps[0] < least + Duration::from_secs(15), "{fault}: {gaps:?}");
         assert_eq!(kommo.calls().len(), 3, "{fault}");
         assert_eq!(bridge.in_state(&id, "delivered").await["delivery_attempts"], 1, "{fault}");
     }

@@ -40,3 +40,37 @@ fn handler_remembers_its_line_in_the_text() {
     let config = Config::from_toml(&format!("{MINIMAL}[handlers.greet]\nmax_attempts = 2\n")).unwrap();
     assert_eq!(config.handlers["greet"].place.as_deref(), Some("line 4 of the given TOML"));
 }
+
+#[test]
+fn mark_and_line_ends_of_other_editors_change_nothing() {
+    let text = format!("{MINIMAL}[workers]\nconcurrency = 3\n[server]\nlistne = \"x\"\n");
+    let crlf = text.replace('\n', "\r\n");
+    for text in [crlf.clone(), format!("\u{feff}{text}"), format!("\u{feff}{crlf}")] {
+        let error = refusal(&text);
+        assert!(error.contains("line 7 of the given TOML: server.listne: "), "{error}");
+    }
+    let fine = format!("\u{feff}{MINIMAL}[workers]\nconcurrency = 3\n").replace('\n', "\r\n");
+    assert_eq!(Config::from_toml(&fine).unwrap().workers.concurrency, 3);
+}
+
+#[test]
+fn no_error_quotes_a_secret() {
+    for text in [
+        "[integrations.main]\nclient_secret = 424242424242\n",
+        "[integrations.main]\nclient_secret = [\"424242424242\"]\n",
+        "[integrations.main]\nclient_secret = { text = \"424242424242\" }\n",
+        "[integrations.main]\nclient_secret = 424242424242x\n",
+        "[integrations.main]\nclient_secret = \"424242424242\n",
+        "[integrations.main]\nclient_secret = '424242424242' '424242424242'\n",
+        "[integrations.main]\nclient_secret = 424242424242424242424242424242\n",
+        "[accounts.a]\naccess_token = 4242424242.42\n",
+        "[accounts.a]\naccess_token = true\nclient_secret = \"424242424242\"\n",
+        "integrations = \"424242424242\"\n",
+        "admin.token = 424242424242\n",
+        "admin.token = [424242424242, 1]\n",
+        "admin = 424242424242\n",
+    ] {
+        let error = refusal(text);
+        assert!(!error.contains("4242"), "{text}: {error}");
+    }
+}
