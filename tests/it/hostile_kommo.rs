@@ -216,7 +216,7 @@ async fn a_broken_response_costs_its_job_one_attempt_and_does_not_affect_others(
     let (good, asked) = (bot(&kommo), Instant::now());
     bridge.ask(&good, "echo").await;
     continued(&good).await;
-    assert!(asked.elapsed() < Duration::from_secs(2), "another account waited {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(10), "another account waited {:?}", asked.elapsed());
 
     for (number, (what, _, first)) in rows.iter().enumerate() {
         let job = bridge.in_state(&ids[number], "delivered").await;
@@ -227,11 +227,11 @@ async fn a_broken_response_costs_its_job_one_attempt_and_does_not_affect_others(
         assert_eq!(statuses.len(), expected, "{what}: {job:#}");
         assert_eq!((statuses[0], &job["outcome"]), (first, &json!("handler")), "{what}: {job:#}");
         let took = deliveries[0]["duration_ms"].as_u64().unwrap();
-        assert!(took < 4_000, "{what} took {took} ms");
+        assert!(took < 10_000, "{what} took {took} ms");
         let written = hostile.written.lock().unwrap()[&number];
         assert!(written < 32 << 20, "{what}: the bridge read {written} bytes");
     }
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

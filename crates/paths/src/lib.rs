@@ -30,7 +30,12 @@ pub fn ownership(path: &Path) -> String {
 /// Formats an error about a file; `done` is a participle such as `read`:
 /// `/abs/path cannot be read: …; it belongs to user 0 (mode 600), and this process runs as user 1000`.
 pub fn cannot(path: &Path, done: &str, error: &io::Error) -> String {
-    format!("{} cannot be {done}: {error}; {}", absolute(path).display(), ownership(path))
+    let path = absolute(path);
+    if error.kind() == io::ErrorKind::InvalidData {
+        // Reading text fails so, and only so, if the bytes are not UTF-8. Owner and mode are no help then.
+        return format!("{} cannot be {done}: it is not UTF-8 text; save it as UTF-8", path.display());
+    }
+    format!("{} cannot be {done}: {error}; {}", path.display(), ownership(&path))
 }
 
 /// The reason why a text in the configuration is not a valid path. It omits the text, which may be a secret under the wrong

@@ -276,6 +276,15 @@ fn a_refused_value_is_not_also_reported_as_missing() {
 }
 
 #[test]
+fn a_file_that_is_not_utf_8_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bridge.toml");
+    std::fs::write(&file, b"\xff\xfe[server]\n").unwrap();
+    let text = Config::load(&Sources { file: Some(file), env: Vec::new() }).unwrap_err().to_string();
+    assert!(text.contains("/bridge.toml cannot be read: it is not UTF-8 text; save it as UTF-8"), "{text}");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let sources = Sources { file: Some("no/such.toml".into()), env: Vec::new() };
     let error = Config::load(&sources).unwrap_err();

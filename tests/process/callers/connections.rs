@@ -6,9 +6,8 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
-use simulator::{Options, Simulator};
 
-use super::{ends_well, heard, is_served, open, statuses};
+use super::{ends_well, heard, is_served, open, simulator, statuses};
 use crate::home::Home;
 use crate::serve::Serve;
 
@@ -21,7 +20,7 @@ fn peak(serve: &Serve) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_connections_cost_little_memory_and_do_not_block_a_bot() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let simulator = simulator().await;
     let home = Home::new(
         &simulator,
         "server.read_timeout = \"5m\"\nserver.max_connections = 11000\ndelivery.concurrency = 16",
@@ -44,7 +43,7 @@ async fn ten_thousand_connections_cost_little_memory_and_do_not_block_a_bot() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_requests_are_cut_off_and_cost_little_memory() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let simulator = simulator().await;
     let home = Home::new(&simulator, "server.read_timeout = \"1s\"");
     let serve = home.serve();
     let before = peak(&serve);
@@ -87,7 +86,7 @@ async fn endless_requests_are_cut_off_and_cost_little_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_that_hang_up_at_any_byte_leave_nothing_behind() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let simulator = simulator().await;
     let home = Home::new(&simulator, "server.read_timeout = \"60s\"\nserver.max_connections = 8");
     let serve = home.serve();
     let whole = super::request(&super::bot(&simulator), &serve, "");

@@ -6,9 +6,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use simulator::{Options, Simulator};
+use simulator::Simulator;
 
-use super::{ends_well, is_served, open};
+use super::{ends_well, is_served, open, simulator};
 use crate::home::Home;
 use crate::process::run;
 use crate::serve::Serve;
@@ -17,7 +17,7 @@ use crate::serve::Serve;
 async fn bridge() -> (Simulator, Home, Serve) {
     let before = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum }).unwrap();
-    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let simulator = simulator().await;
     let home = Home::new(&simulator, "");
     let serve = home.serve();
     (simulator, home, serve)

@@ -1,15 +1,15 @@
 //! Tests with smuggled requests, malformed requests, and many requests on one connection.
 
-use simulator::{Options, Simulator};
+use simulator::Simulator;
 
 use super::shapes::{self, May};
-use super::{bot, ends_well, heard, is_served, jobs, open, request, statuses};
+use super::{bot, ends_well, heard, is_served, jobs, open, request, simulator, statuses};
 use crate::home::Home;
 use crate::serve::Serve;
 
 /// A bridge that closes a connection after half a second of silence, and its simulator.
 async fn hasty() -> (Simulator, Home, Serve) {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let simulator = simulator().await;
     let home = Home::new(&simulator, "server.read_timeout = \"500ms\"");
     let serve = home.serve();
     (simulator, home, serve)
