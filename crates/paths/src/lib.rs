@@ -32,7 +32,7 @@ pub fn ownership(path: &Path) -> String {
 pub fn cannot(path: &Path, done: &str, error: &io::Error) -> String {
     let path = absolute(path);
     if error.kind() == io::ErrorKind::InvalidData {
-        // Reading text fails so, and only so, if the bytes are not UTF-8. Owner and mode are no help then.
+        // Reading text returns this kind only if the bytes are not UTF-8. The owner and the mode do not matter then.
         return format!("{} cannot be {done}: it is not UTF-8 text; save it as UTF-8", path.display());
     }
     format!("{} cannot be {done}: {error}; {}", path.display(), ownership(&path))
