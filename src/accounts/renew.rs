@@ -224,7 +224,7 @@ impl Accounts {
                 let pause_ms = whole_millis(pause);
                 tracing::warn!(
                     account.host = shown,
-                    why = why.to_string(),
+                    %why,
                     pause_ms,
                     failures = failures.count,
                     "renewing tokens failed; retrying after a pause"

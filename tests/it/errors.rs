@@ -45,7 +45,7 @@ fn errors() -> Vec<(Box<dyn StdError>, String)> {
     let needs = |why| NoBearer::NeedsAuthorization { why };
     let not_a_url = "https://[".parse::<ReturnUrl>().unwrap_err();
     vec![
-        (boxed(bridge::Error::HandlerName { name: "a b".to_owned(), why: name }), name.to_string()),
+        (boxed(bridge::Error::HandlerName { name: "a b".to_owned(), why: name.clone() }), name.to_string()),
         (boxed(listen()), cause()),
         (boxed(bridge::Error::Signals(system())), cause()),
         (boxed(bridge::Error::Threads(system())), cause()),
