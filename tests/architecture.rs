@@ -7,8 +7,6 @@
 mod check;
 #[path = "architecture/documents.rs"]
 mod documents;
-#[path = "architecture/errors.rs"]
-mod errors;
 #[path = "architecture/guarantees.rs"]
 mod guarantees;
 #[path = "architecture/made_up.rs"]

@@ -9,7 +9,6 @@ mod accepts;
 mod answers;
 mod bridge;
 mod budget;
-mod errors;
 mod handlers;
 mod hostile_handlers;
 mod hostile_kommo;
