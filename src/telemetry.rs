@@ -44,7 +44,7 @@ static INSTALLING: Mutex<()> = Mutex::new(());
 /// `log.filter` is invalid, or the system cannot create the log's thread or file descriptor.
 pub fn init_log(log: &LogConfig) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&log.filter)
-        .map_err(|why| LogError::Filter { filter: log.filter.clone(), why })?;
+        .map_err(|source| LogError::Filter { filter: log.filter.clone(), source })?;
     let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if has_log() {
         return Ok(());
@@ -119,22 +119,22 @@ fn format(wanted: Option<LogFormat>, terminal: bool) -> LogFormat {
     wanted.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json })
 }
 
-/// Why the log cannot start. The text includes the cause.
+/// Why the log cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// `log.filter` is invalid.
     #[error(
-        "log.filter: invalid filter `{filter}` ({why}): write levels like `info` or `info,salesbot_bridge=debug`"
+        "log.filter: invalid filter `{filter}` ({source}): write levels like `info` or `info,salesbot_bridge=debug`"
     )]
     Filter {
         /// The configured filter.
         filter: String,
         /// Why it is invalid.
-        why: ParseError,
+        source: ParseError,
     },
     /// The system cannot create a thread or a file descriptor.
     #[error("cannot start the log: {0}")]
-    Start(io::Error),
+    Start(#[source] io::Error),
 }
 
 #[cfg(test)]

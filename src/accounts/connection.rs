@@ -64,7 +64,7 @@ pub enum ConnectError {
     NoKey,
     /// The call does not come from one of our links.
     #[error("the call is not from a link of this bridge: {0}")]
-    State(StateError),
+    State(#[from] StateError),
     /// An installation without a link, which this integration does not allow.
     #[error(
         "integrations.{0} does not allow an installation without a link: open a link from `salesbot-bridge accounts authorize`, or set \
@@ -94,7 +94,7 @@ pub enum ConnectError {
     Declined(AccountId),
     /// The secret must not be sent there.
     #[error("`referer` is not an account's host: {0}")]
-    Referer(RefererError),
+    Referer(#[from] RefererError),
     /// The tokens belong to a different account than the one that is connected at this address.
     #[error(
         "another account is connected at this address: authorize that one, or remove it with `accounts remove`"
@@ -109,31 +109,19 @@ pub enum ConnectError {
     #[error(
         "Kommo refuses the code ({0}): a code works once, within 20 minutes; authorize the account again"
     )]
-    Code(ExchangeError),
+    Code(#[source] ExchangeError),
     /// Kommo refuses the integration.
     #[error("Kommo refuses the integration ({0}): check its client_uuid, client_secret and redirect_uri")]
-    Refused(ExchangeError),
+    Refused(#[source] ExchangeError),
     /// A 403 without JSON: Kommo refuses the bridge's IP address, whatever the call contains.
     #[error("Kommo refuses the call before checking the integration ({0}): try again later")]
-    Blocked(ExchangeError),
+    Blocked(#[source] ExchangeError),
     /// Kommo was not reached, or failed.
     #[error("Kommo could not be reached ({0}): try again")]
-    Unavailable(ExchangeError),
+    Unavailable(#[source] ExchangeError),
     /// The tokens could not be stored.
     #[error("the tokens could not be stored ({0}): fix that, and authorize the account again")]
-    Store(StoreError),
-}
-
-impl From<StateError> for ConnectError {
-    fn from(error: StateError) -> Self {
-        Self::State(error)
-    }
-}
-
-impl From<RefererError> for ConnectError {
-    fn from(error: RefererError) -> Self {
-        Self::Referer(error)
-    }
+    Store(#[source] StoreError),
 }
 
 /// Why a code was not exchanged for tokens.

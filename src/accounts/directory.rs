@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use kommo::{AccountRef, Bearer, NoBearer, Reason};
+use kommo::{AccountRef, Bearer, NoBearer};
 use model::{AccountId, AccountKey, AccountRecord, AccountState, Authorization, Timestamp};
 
 use super::seal::{Sealer, Tokens, Unsealable};
@@ -79,10 +79,10 @@ impl Entry {
     pub(super) fn open(&self) -> Result<(&Open, &Arc<str>), NoBearer> {
         match (&self.tokens, &self.record.origin) {
             (Some(Ok(open)), Some(origin)) => Ok((open, origin)),
-            (Some(Err(error)), _) => Err(NoBearer::NeedsAuthorization { why: Reason::of(error.clone()) }),
+            (Some(Err(error)), _) => Err(NoBearer::NeedsAuthorization { why: error.to_string() }),
             _ => {
-                let why = self.record.authorization.reason().unwrap_or("it was not connected");
-                Err(NoBearer::NeedsAuthorization { why: Reason::new(why.to_owned()) })
+                let why = self.record.authorization.reason().unwrap_or("it was not connected").to_owned();
+                Err(NoBearer::NeedsAuthorization { why })
             }
         }
     }

@@ -36,7 +36,7 @@ struct Failures {
     /// Failures in a row.
     count: u32,
     /// When the next attempt may start, in elapsed time, and why not earlier.
-    pause: Option<(Duration, Reason)>,
+    pause: Option<(Duration, String)>,
     /// Whether Kommo responded to the last attempt and refused it.
     was_refused: bool,
 }
@@ -49,10 +49,10 @@ impl Accounts {
     pub(super) async fn renew(&self, key: &AccountKey, seen: u64) -> Result<Bearer, NoBearer> {
         let task = tokio::spawn(self.clone().renew_once(key.clone(), seen));
         let patience = self.lease();
-        let late = || NoBearer::NotRenewed { why: Reason::new("the renewal takes too long") };
+        let late = || NoBearer::NotRenewed { why: "the renewal takes too long".to_owned() };
         // The renewal continues without this caller; the next caller gets its result.
         let Some(done) = self.within(patience, task).await else { return Err(late()) };
-        done.unwrap_or_else(|_| Err(NoBearer::NotRenewed { why: Reason::new("the renewal was interrupted") }))
+        done.unwrap_or_else(|_| Err(NoBearer::NotRenewed { why: "the renewal was interrupted".to_owned() }))
     }
 
     async fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
@@ -117,9 +117,9 @@ impl Accounts {
                 // Another process is renewing; `reload` below reads the tokens that it stores.
                 Ok(Leased::Busy(_)) => self.0.parts.clock.sleep(RETRY_DELAY).await,
                 Ok(Leased::Changed) => {}
-                Err(error) => return Err(not_stored(error)),
+                Err(error) => return Err(not_stored(&error)),
             }
-            self.reload().await.map_err(not_stored)?;
+            self.reload().await.map_err(|error| not_stored(&error))?;
         };
         let outcome = self.ask(&entry).await;
         self.complete(&entry, outcome, &mut failures).await
@@ -194,37 +194,42 @@ impl Accounts {
         let outcome = outcome.and_then(|(origin, granted)| {
             let tokens = tokens_of(granted, parts.clock.now());
             let sealed = self.0.sealer.as_ref().and_then(|sealer| sealer.seal(key, &tokens));
-            Ok((origin, sealed.ok_or(RenewalError::NotEncrypted)?))
+            Ok(Renewal::Renewed { origin, tokens: sealed.ok_or(RenewalError::NotEncrypted)? })
         });
-        let (renewal, label) = match &outcome {
-            Ok((origin, tokens)) => {
-                (Renewal::Renewed { origin: origin.clone(), tokens: tokens.clone() }, "renewed")
-            }
+        let was_refused = outcome.as_ref().is_err_and(RenewalError::is_refusal);
+        let (renewal, why) = match outcome {
+            Ok(renewed) => (renewed, None),
             Err(error) if error.is_final() => {
-                (Renewal::Stopped(error.authorization()), "needs_authorization")
+                let reason = error.to_string();
+                (Renewal::Stopped(Authorization::Needed { reason: reason.clone() }), Some(reason))
             }
-            Err(_) => (Renewal::Failed, "failed"),
+            Err(error) => (Renewal::Failed, Some(error.to_string())),
         };
-        metrics::counter!("bridge_token_renewals_total", "outcome" => label).increment(1);
+        let outcome = match &renewal {
+            Renewal::Renewed { .. } => "renewed",
+            Renewal::Failed => "failed",
+            Renewal::Stopped(_) => "needs_authorization",
+        };
+        metrics::counter!("bridge_token_renewals_total", "outcome" => outcome).increment(1);
         let written = self.write_until_ok(key, entry.record.generation, &renewal).await?;
         let Some(generation) = written else {
             // Meanwhile, the account was connected again or disconnected, which takes precedence.
-            self.reload().await.map_err(not_stored)?;
+            self.reload().await.map_err(|error| not_stored(&error))?;
             return self.entry_of(key).ok_or(NoBearer::Unknown)?.bearer();
         };
-        match outcome {
-            Err(error) if !error.is_final() => {
+        match renewal {
+            Renewal::Failed => {
+                let why = why.unwrap_or_default();
                 // There is no better token, and the old one may still be valid: perhaps Kommo refused only one job.
                 self.clear_refused(key);
                 failures.count += 1;
-                failures.was_refused = error.is_refusal();
-                let why = Reason::of(error);
+                failures.was_refused = was_refused;
                 let pause = due::pause(failures.count, (parts.random)());
                 failures.pause = Some((parts.clock.elapsed() + pause, why.clone()));
                 let pause_ms = whole_millis(pause);
                 tracing::warn!(
                     account.host = shown,
-                    %why,
+                    why,
                     pause_ms,
                     failures = failures.count,
                     "renewing tokens failed; retrying after a pause"
@@ -232,16 +237,16 @@ impl Accounts {
                 self.0.changed.notify_one();
                 Err(NoBearer::NotRenewed { why })
             }
-            Err(error) => {
+            Renewal::Stopped(authorization) => {
+                let why = why.unwrap_or_default();
                 *failures = Failures::default();
-                let authorization = error.authorization();
                 self.put(AccountRecord { authorization, generation, ..entry.record.clone() });
                 if let Some(origin) = &entry.record.origin {
-                    self.wait_for_operator(origin, &error.to_string());
+                    self.wait_for_operator(origin, &why);
                 }
-                Err(NoBearer::NeedsAuthorization { why: Reason::of(error) })
+                Err(NoBearer::NeedsAuthorization { why })
             }
-            Ok((origin, tokens)) => {
+            Renewal::Renewed { origin, tokens } => {
                 *failures = Failures::default();
                 let old = entry.record.origin.clone().filter(|old| *old != origin);
                 let previous_origin = old.or_else(|| entry.record.previous_origin.clone());
@@ -274,7 +279,7 @@ impl Accounts {
             match store.accounts().end_renewal(key.clone(), generation, renewal.clone()).await {
                 Ok(generation) => return Ok(generation),
                 Err(error) if error.is_passing() => self.0.parts.clock.sleep(RETRY_DELAY).await,
-                Err(error) => return Err(not_stored(error)),
+                Err(error) => return Err(not_stored(&error)),
             }
         }
     }
@@ -324,12 +329,6 @@ impl RenewalError {
         matches!(self, Self::Kommo(GrantError::Dead { .. }))
     }
 
-    /// The authorization that the account needs after a final error. The text is stored, because the account needs it
-    /// until an operator authorizes it again, also after a restart.
-    fn authorization(&self) -> Authorization {
-        Authorization::Needed { reason: self.to_string() }
-    }
-
     /// Whether Kommo refuses for now, possibly because of the integration.
     const fn is_refusal(&self) -> bool {
         matches!(self, Self::Kommo(GrantError::Refused { status: 400 | 401, .. }))
@@ -370,6 +369,6 @@ pub(super) fn sibling(here: &Url, host: &str) -> Option<Url> {
     (only_host && no_user && !host.ends_with('/')).then_some(url)
 }
 
-fn not_stored(error: StoreError) -> NoBearer {
-    NoBearer::NotRenewed { why: Reason::caused_by("its record could not be read or written", error) }
+fn not_stored(error: &StoreError) -> NoBearer {
+    NoBearer::NotRenewed { why: format!("its record could not be read or written: {error}") }
 }

@@ -65,13 +65,7 @@ pub enum RevocationError {
     Repeated,
     /// The disconnection could not be stored.
     #[error("the disconnection could not be stored: {0}")]
-    Store(StoreError),
-}
-
-impl From<StoreError> for RevocationError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
+    Store(#[from] StoreError),
 }
 
 impl Accounts {

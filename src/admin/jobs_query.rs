@@ -22,8 +22,8 @@ pub(super) enum BadParameter {
     Unknown(String),
     #[error("`{0}` occurs more than once")]
     Twice(&'static str),
-    #[error("`{name}` cannot be `{value}`: {why}")]
-    Value { name: &'static str, value: String, why: BadValue },
+    #[error("`{name}` cannot be `{value}`: {source}")]
+    Value { name: &'static str, value: String, source: BadValue },
 }
 
 /// What a parameter accepts.
@@ -57,10 +57,10 @@ pub(super) fn parse(query: &str) -> Result<JobFilter, BadParameter> {
         }
         seen.push(name);
         if !value.is_empty() {
-            set(&mut filter, name, &value).map_err(|why| BadParameter::Value {
+            set(&mut filter, name, &value).map_err(|source| BadParameter::Value {
                 name,
                 value: short(&value),
-                why,
+                source,
             })?;
         }
     }

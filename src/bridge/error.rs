@@ -9,7 +9,7 @@ use kommo::HttpClientError;
 use model::HandlerNameError;
 use store::StoreError;
 
-/// An error of starting or running a bridge. The text includes the causes. The debug form is the same text as [`Display`](fmt::Display), because a
+/// An error of starting or running a bridge. The debug form is the same text as [`Display`](fmt::Display), because a
 /// `main` that returns the error prints its debug form.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
@@ -21,12 +21,12 @@ pub enum Error {
     #[error(transparent)]
     Log(LogError),
     /// A handler was registered under an invalid name.
-    #[error("the handler `{name}` cannot be registered: {why}")]
+    #[error("the handler `{name}` cannot be registered: {source}")]
     HandlerName {
         /// The invalid name.
         name: String,
         /// What is allowed.
-        why: HandlerNameError,
+        source: HandlerNameError,
     },
     /// Two handlers have the same name.
     #[error("two handlers have the name `{0}`: remove handlers.{0}.kind or one of the registrations")]
@@ -57,21 +57,21 @@ pub enum Error {
     #[error(transparent)]
     Client(#[from] HttpClientError),
     /// A listener cannot be opened.
-    #[error("{key}: cannot listen on {address}: {why}")]
+    #[error("{key}: cannot listen on {address}: {source}")]
     Listen {
         /// The configuration key.
         key: &'static str,
         /// Its value.
         address: SocketAddr,
         /// The system's error.
-        why: std::io::Error,
+        source: std::io::Error,
     },
     /// Signal handlers cannot be installed.
     #[error("cannot install signal handlers: {0}")]
-    Signals(std::io::Error),
+    Signals(#[source] std::io::Error),
     /// The threads for handlers cannot be started.
     #[error("cannot start the threads for handlers: {0}")]
-    Threads(std::io::Error),
+    Threads(#[source] std::io::Error),
     /// A part of the bridge ended without a stop.
     #[error(
         "{0} ended unexpectedly; acknowledged requests are in the store, and the next start continues them"

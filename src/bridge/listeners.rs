@@ -36,7 +36,7 @@ impl Listeners {
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
-    listen(address).map_err(|why| Error::Listen { key, address, why })
+    listen(address).map_err(|source| Error::Listen { key, address, source })
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -128,7 +128,7 @@ pub(super) fn registry(
 ) -> Result<Registry, Error> {
     let mut registry = Registry::default();
     for (name, register) in registrations {
-        let name: HandlerName = name.parse().map_err(|why| Error::HandlerName { name, why })?;
+        let name: HandlerName = name.parse().map_err(|source| Error::HandlerName { name, source })?;
         let configured = config.handlers.get(&name);
         if registry.get(name.as_str()).is_some() || configured.is_some_and(|known| known.kind.is_some()) {
             return Err(Error::HandlerTwice(name.to_string()));

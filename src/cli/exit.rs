@@ -10,8 +10,6 @@ use anyhow::Context;
 #[cfg(feature = "tools")]
 use tokio_util::sync::CancellationToken;
 
-use model::error_chain;
-
 use crate::bridge;
 use crate::terminal::{Keep, harmless};
 
@@ -48,10 +46,18 @@ impl From<anyhow::Error> for Failure {
             Ok(error) => error.into(),
             Err(error) => {
                 let status = if error.is::<Usage>() { 2 } else { 1 };
-                Self { message: error_chain(error.as_ref()), status }
+                Self { message: with_causes(&error), status }
             }
         }
     }
+}
+
+/// The error and its causes on one line. Skips a cause that the text before it already contains.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }
 
 /// Wrong usage. The command has done nothing.

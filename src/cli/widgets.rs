@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use kommo::{self, Client, MAX_WIDGETS, Widget, WidgetSettings};
+use model::error_chain;
 
 use super::examples;
 use super::exit::{Usage, print_to};
@@ -180,7 +181,7 @@ impl<W: Write> Session<W> {
     /// The error for the operator. A call that the client refused before sending it is wrong usage.
     fn failed(&self, error: kommo::Error, what: &str) -> anyhow::Error {
         match error {
-            kommo::Error::Settings { .. } | kommo::Error::Refused(_) => Usage(error.to_string()).into(),
+            kommo::Error::Settings { .. } | kommo::Error::Refused(_) => Usage(error_chain(&error)).into(),
             error => anyhow::Error::new(error).context(format!("{}: {what}", self.client.account_url())),
         }
     }

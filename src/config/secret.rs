@@ -70,12 +70,12 @@ pub enum SecretFileError {
         file: PathBuf,
     },
     /// The system does not allow reading it.
-    #[error("{}; it must contain the secret as text", paths::cannot(file, "read", why))]
+    #[error("{}; it must contain the secret as text", paths::cannot(file, "read", source))]
     Unreadable {
         /// Its path.
         file: PathBuf,
         /// What the system said.
-        why: io::Error,
+        source: io::Error,
     },
     /// It is not text.
     #[error("{} is not UTF-8 text: save it as UTF-8, with only the secret in it", file.display())]
@@ -170,7 +170,8 @@ pub(super) fn absolute(file: &str, origin: &Origin) -> PathBuf {
 /// Reads the secret of the key that ends in `name`. A final newline, which editors and `echo` add, is not part of the
 /// secret.
 fn read(file: &Path, kind: Kind, name: &str) -> Result<SecretString, SecretFileError> {
-    let bytes = fs::read(file).map_err(|why| SecretFileError::Unreadable { file: file.to_owned(), why })?;
+    let bytes =
+        fs::read(file).map_err(|source| SecretFileError::Unreadable { file: file.to_owned(), source })?;
     let file = paths::absolute(file);
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,

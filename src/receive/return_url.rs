@@ -12,9 +12,9 @@ use model::{HostRefusal, HostRules, ReturnUrl, ReturnUrlError};
 /// # Errors
 /// The first check that fails: form, allow-list, `iss`.
 pub(super) fn check(text: &str, iss: &Url, rules: &HostRules) -> Result<ReturnUrl, ReturnUrlRefusal> {
-    let return_url: ReturnUrl = text.parse().map_err(ReturnUrlRefusal::Shape)?;
+    let return_url: ReturnUrl = text.parse()?;
     let url = return_url.url();
-    rules.check(url).map_err(ReturnUrlRefusal::Host)?;
+    rules.check(url)?;
     let port = Url::port_or_known_default;
     if url.scheme() != iss.scheme() || url.host() != iss.host() || port(url) != port(iss) {
         return Err(ReturnUrlRefusal::Foreign);
@@ -27,10 +27,10 @@ pub(super) fn check(text: &str, iss: &Url, rules: &HostRules) -> Result<ReturnUr
 pub(super) enum ReturnUrlRefusal {
     /// It does not have Kommo's form.
     #[error("return_url: {0}")]
-    Shape(ReturnUrlError),
+    Shape(#[from] ReturnUrlError),
     /// Its host must not receive a bearer token.
     #[error("return_url: {0}")]
-    Host(HostRefusal),
+    Host(#[from] HostRefusal),
     /// It does not belong to the account of the token.
     #[error("return_url: its scheme, host and port differ from the token's `iss`")]
     Foreign,

@@ -12,8 +12,6 @@ use secrecy::SecretString;
 
 use model::{AccountId, WaitCause};
 
-use super::reason::Reason;
-
 /// A token, and the address at which it may be used now.
 #[derive(Clone)]
 pub struct Bearer {
@@ -50,8 +48,8 @@ pub enum NoBearer {
     /// The account's tokens no longer work, or the account was disconnected.
     #[error("{why}; run `salesbot-bridge accounts authorize`")]
     NeedsAuthorization {
-        /// The reason. It has no underlying error if the program read its text from a store.
-        why: Reason,
+        /// The reason.
+        why: String,
     },
     /// Kommo refuses the account's long-lived token, which the bridge cannot renew.
     #[error(
@@ -63,7 +61,7 @@ pub enum NoBearer {
     #[error("the account's token could not be renewed: {why}")]
     NotRenewed {
         /// The error.
-        why: Reason,
+        why: String,
     },
 }
 
@@ -82,7 +80,7 @@ impl NoBearer {
     pub fn what(&self) -> String {
         match self {
             Self::Unknown => "no account with this address is connected".to_owned(),
-            Self::NeedsAuthorization { why } => why.to_string(),
+            Self::NeedsAuthorization { why } => why.clone(),
             Self::LongLived => "Kommo refuses the account's long-lived token".to_owned(),
             Self::NotRenewed { .. } => self.to_string(),
         }

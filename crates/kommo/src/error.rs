@@ -1,8 +1,8 @@
 //! The errors of a call.
 //!
 //! Each text says what to do, followed by Kommo's own text in one line of at most 1,000 characters. That text can be
-//! Russian, so match on the variant, not on the text. No error contains a body or a token. The text includes the causes;
-//! [`Reason::error`] returns the underlying error.
+//! Russian, so match on the variant, not on the text. No error contains a body or a token. The underlying error is the
+//! [`source`](std::error::Error::source), so print the whole chain for operators.
 
 use std::fmt;
 use std::time::Duration;
@@ -92,13 +92,14 @@ pub enum Error {
         why: String,
     },
     /// Kommo did not respond; for a read, after all tries.
-    #[error("{}: {reason}", if *sent {
+    #[error("{}", if *sent {
         "the call was sent but its response was lost, so the call may have taken effect"
     } else {
         "Kommo was not reached, so the call had no effect"
     })]
     Transport {
         /// The cause.
+        #[source]
         reason: Reason,
         /// Whether the call may have arrived.
         sent: bool,
@@ -169,7 +170,7 @@ impl Error {
         Err(match outcome {
             CallOutcome::Accepted { .. } => return Ok(()),
             CallOutcome::Unauthorized { .. } => Self::Unauthorized(NoBearer::NeedsAuthorization {
-                why: Reason::new("Kommo refuses even a renewed token"),
+                why: "Kommo refuses even a renewed token".to_owned(),
             }),
             CallOutcome::PaymentRequired { .. } => Self::PaymentRequired(said),
             CallOutcome::Forbidden { .. } => Self::Forbidden(said),
@@ -206,7 +207,7 @@ mod tests {
     use super::super::outcome::classify;
     use super::super::response::Response;
     use super::*;
-    use model::HostRefusal;
+    use model::{HostRefusal, error_chain};
 
     fn error(status: u16, body: &str) -> Error {
         let response = Response { status, body: body.into(), ..Response::default() };
@@ -269,15 +270,15 @@ mod tests {
         let lost = failed(CallFailure::Lost { reason: Reason::new("reset"), timed_out: false });
         let not_sent = failed(CallFailure::NotSent(Reason::new("refused")));
         assert_eq!(
-            lost.to_string(),
+            error_chain(&lost),
             "the call was sent but its response was lost, so the call may have taken effect: reset"
         );
-        assert_eq!(not_sent.to_string(), "Kommo was not reached, so the call had no effect: refused");
+        assert_eq!(error_chain(&not_sent), "Kommo was not reached, so the call had no effect: refused");
         assert!(lost.is_worth_retrying() && not_sent.is_worth_retrying());
         let not_allowed = failed(CallFailure::NotAllowed(HostRefusal::Scheme));
         assert!(!not_allowed.is_worth_retrying());
         assert_eq!(
-            not_allowed.to_string(),
+            error_chain(&not_allowed),
             "nothing was sent, because the account's address may not be called: its scheme is not https"
         );
         let paused = Error::Paused { left: Some(Duration::from_millis(1_500)) };

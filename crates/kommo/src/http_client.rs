@@ -13,7 +13,7 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use model::{CheckedCompletion, HostRules, Outgoing, ReturnUrl};
+use model::{CheckedCompletion, HostRules, Outgoing, ReturnUrl, error_chain};
 
 use super::outcome::{CallFailure, CallOutcome};
 use super::outgoing::{ProxyRoute, client_builder};
@@ -60,7 +60,7 @@ impl HttpClient {
             proxy: outgoing.proxy.as_ref().map(|proxy| proxy.url.host().to_owned()),
         };
         let client = client_builder(outgoing)
-            .map_err(|error| HttpClientError(error.into()))?
+            .map_err(|error| HttpClientError(error_chain(&Reason::from(error))))?
             .https_only(!rules.insecure)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(timeout)
@@ -69,7 +69,7 @@ impl HttpClient {
             .user_agent(concat!("salesbot-bridge/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(resolver))
             .build()
-            .map_err(|error| HttpClientError(error.into()))?;
+            .map_err(|error| HttpClientError(error_chain(&Reason::from(error))))?;
         Ok(Self { client, rules, route: ProxyRoute::new(outgoing).map(Arc::new) })
     }
 
@@ -199,7 +199,7 @@ impl<'a> Call<'a> {
     "cannot create the HTTP client: {0}; if certificates are missing, install the system's CA certificates, or set \
      delivery.ca_file"
 )]
-pub struct HttpClientError(Reason);
+pub struct HttpClientError(String);
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::pace::Cause;
-use model::{AccountId, RedirectUri};
+use model::{AccountId, RedirectUri, error_chain};
 
 use super::http_client::{Call, HttpClient};
 use super::lenient;
@@ -45,7 +45,7 @@ pub enum Grant<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
     /// Nothing was sent, because the host may not get a secret.
-    #[error(transparent)]
+    #[error("{}", error_chain(.0))]
     NotAllowed(Reason),
     /// The code or the refresh token no longer works.
     #[error("Kommo answered {status}: {text}")]
@@ -79,7 +79,7 @@ pub enum GrantError {
         status: u16,
     },
     /// Kommo was not reached, or has a problem.
-    #[error(transparent)]
+    #[error("{}", error_chain(.0))]
     Unavailable(Reason),
 }
 

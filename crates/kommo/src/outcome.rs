@@ -19,7 +19,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use model::HostRefusal;
+use model::{HostRefusal, error_chain};
 
 use super::problem::ApiProblem;
 use super::reason::Reason;
@@ -109,9 +109,10 @@ pub enum CallFailure {
     #[error(transparent)]
     NotSent(Reason),
     /// The call may have arrived, but its response was lost.
-    #[error("the response was lost: {reason}")]
+    #[error("the response was lost")]
     Lost {
         /// The cause.
+        #[source]
         reason: Reason,
         /// Whether the call timed out.
         timed_out: bool,
@@ -220,7 +221,7 @@ impl fmt::Display for CallOutcome {
     /// Writes one line with Kommo's text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = match self {
-            Self::NoResponse(failure) => return failure.fmt(f),
+            Self::NoResponse(failure) => return f.write_str(&error_chain(failure)),
             Self::NotKommo { status } => return f.write_str(&not_kommo(*status)),
             other => other.status().unwrap_or_default(),
         };

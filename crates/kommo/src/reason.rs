@@ -1,4 +1,4 @@
-//! The reason of a failure: a sentence with its causes.
+//! The reason of a failure: a sentence with its source errors.
 //!
 //! The text of a reqwest error contains the URL. The URL of a continue must stay out of logs, because anyone with this URL
 //! and a token of the account can answer the bot. So a [`Reason`] omits that text and begins with the source of the reqwest
@@ -11,48 +11,29 @@ use std::sync::Arc;
 
 use model::error_chain;
 
-/// The reason of a failure: a sentence with its causes, and the underlying error.
+/// The reason of a failure: a sentence, and the underlying error as its [`source`](Error::source).
 ///
-/// It contains no URL, token or body. Two reasons are equal if their texts are equal.
-///
-/// The text contains the texts of all causes, so [`source`](Error::source) is `None`: a chain of sources would repeat
-/// them. [`error`](Self::error) returns the underlying error.
+/// It contains no URL, token or body. Two reasons are equal if their texts, including their sources, are equal.
 #[derive(Clone)]
 pub struct Reason(Arc<Repr>);
 
 enum Repr {
-    Sentence { text: Cow<'static, str>, error: Option<Box<dyn Error + Send + Sync>> },
-    Error(Box<dyn Error + Send + Sync>),
+    Sentence { text: Cow<'static, str>, source: Option<Box<dyn Error + Send + Sync>> },
     Http(reqwest::Error),
 }
 
 impl Reason {
-    /// Creates a reason without an underlying error.
+    /// Creates a reason without a source.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self(Arc::new(Repr::Sentence { text: text.into(), error: None }))
+        Self(Arc::new(Repr::Sentence { text: text.into(), source: None }))
     }
 
-    /// Creates a reason from a sentence and the error that caused it. The text is both, joined by a colon.
+    /// Creates a reason with a source.
     pub fn caused_by(
         text: impl Into<Cow<'static, str>>,
-        error: impl Into<Box<dyn Error + Send + Sync>>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self(Arc::new(Repr::Sentence { text: text.into(), error: Some(error.into()) }))
-    }
-
-    /// Creates a reason whose sentence is the text of `error`.
-    pub fn of(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Arc::new(Repr::Error(error.into())))
-    }
-
-    /// The underlying error, to inspect or downcast; `None` if the sentence is the whole reason.
-    pub fn error(&self) -> Option<&(dyn Error + 'static)> {
-        match &*self.0 {
-            Repr::Sentence { error, .. } => error.as_deref().map(|error| -> &(dyn Error + 'static) { error }),
-            Repr::Error(error) => Some(&**error),
-            // Not the HTTP client's own error, whose text contains the URL.
-            Repr::Http(error) => error.source(),
-        }
+        Self(Arc::new(Repr::Sentence { text: text.into(), source: Some(source.into()) }))
     }
 }
 
@@ -63,33 +44,40 @@ impl From<reqwest::Error> for Reason {
 }
 
 impl fmt::Display for Reason {
-    /// Writes the sentence and its causes on one line.
+    /// Writes only the sentence, without the sources.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sentence = match &*self.0 {
-            Repr::Sentence { text, .. } => Some(&**text),
-            Repr::Http(error) if error.is_timeout() => Some("timed out"),
-            Repr::Error(_) | Repr::Http(_) => None,
-        };
-        match (sentence, self.error().map(error_chain)) {
-            (Some(sentence), Some(causes)) => write!(f, "{sentence}: {causes}"),
-            (Some(sentence), None) => f.write_str(sentence),
-            (None, Some(causes)) => f.write_str(&causes),
-            (None, None) => f.write_str("the request failed"),
+        match &*self.0 {
+            Repr::Sentence { text, .. } => f.write_str(text),
+            Repr::Http(error) if error.is_timeout() => f.write_str("timed out"),
+            Repr::Http(error) => match error.source() {
+                Some(source) => fmt::Display::fmt(source, f),
+                None => f.write_str("the request failed"),
+            },
         }
     }
 }
 
 impl fmt::Debug for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Reason").field(&self.to_string()).finish()
+        f.debug_tuple("Reason").field(&error_chain(self)).finish()
     }
 }
 
-impl Error for Reason {}
+impl Error for Reason {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &*self.0 {
+            Repr::Sentence { source, .. } => {
+                source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
+            }
+            Repr::Http(error) if error.is_timeout() => error.source(),
+            Repr::Http(error) => error.source()?.source(),
+        }
+    }
+}
 
 impl PartialEq for Reason {
     fn eq(&self, other: &Self) -> bool {
-        self.to_string() == other.to_string()
+        error_chain(self) == error_chain(other)
     }
 }
 
@@ -100,13 +88,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reason_keeps_its_error_and_prints_it_once() {
+    fn reason_keeps_its_source() {
         let parse = "x".parse::<u8>().unwrap_err();
         let inner = Reason::caused_by("the port is wrong", parse);
         let outer = Reason::caused_by("through a proxy", inner.clone());
-        let text = "through a proxy: the port is wrong: invalid digit found in string";
-        assert_eq!((outer.to_string(), error_chain(&outer)), (text.to_owned(), text.to_owned()));
-        assert!(inner.error().is_some_and(|error| error.is::<std::num::ParseIntError>()));
+        assert_eq!(outer.to_string(), "through a proxy");
+        assert_eq!(error_chain(&outer), "through a proxy: the port is wrong: invalid digit found in string");
+        assert!(inner.source().is_some_and(|source| source.is::<std::num::ParseIntError>()));
         assert_eq!(inner.clone(), inner);
         assert_ne!(inner, outer);
     }

@@ -46,7 +46,7 @@ pub struct BridgeProcess {
 pub enum StartError {
     /// The configuration cannot be written, or the program cannot be executed.
     #[error("cannot start the bridge: {0}")]
-    Io(io::Error),
+    Io(#[from] io::Error),
     /// The bridge exited.
     #[error("the bridge exited during startup; its last log line: {0}")]
     Ended(String),
@@ -75,7 +75,7 @@ impl<'a> Start<'a> {
     /// The bridge does not start or does not listen in time.
     pub fn run(&self) -> Result<BridgeProcess, StartError> {
         let file = self.folder.join("bridge.toml");
-        std::fs::write(&file, self.configuration()).map_err(StartError::Io)?;
+        std::fs::write(&file, self.configuration())?;
         let mut command = Command::new(self.program);
         // The environment may configure another bridge on this machine.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BRIDGE_"))
@@ -85,7 +85,7 @@ impl<'a> Start<'a> {
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.args(["serve", "--config"]).arg(&file).stdin(Stdio::null()).stdout(Stdio::null());
         let started = Instant::now();
-        let mut child = command.stderr(Stdio::piped()).spawn().map_err(StartError::Io)?;
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
         let (sender, receiver) = mpsc::channel();
         if let Some(stderr) = child.stderr.take() {
             thread::spawn(move || watch(BufReader::new(stderr), &sender));

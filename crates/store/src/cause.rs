@@ -4,13 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use model::error_chain;
-
 /// The cause of a [`StoreError`](crate::StoreError): its text, and the underlying error if there is one. Cheap to clone.
 /// Two causes are equal if their texts are equal.
 ///
-/// The text contains the texts of all causes, so [`source`](Error::source) is `None`: a chain of sources would repeat
-/// them. [`error`](Self::error) returns the underlying error.
+/// [`source`](Error::source) skips the underlying error, because the text already contains its message. So a chain of
+/// sources prints each message once. [`error`](Self::error) returns the underlying error.
 #[derive(Clone)]
 pub struct Cause(Arc<Inner>);
 
@@ -20,10 +18,10 @@ struct Inner {
 }
 
 impl Cause {
-    /// Wraps `error`, with its message and those of its causes as the text.
+    /// Wraps `error`, with its own message as the text.
     pub(crate) fn of(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let error = error.into();
-        Self::with(error_chain(&*error), error)
+        Self::with(error.to_string(), error)
     }
 
     /// Wraps `error`, with `text` in place of its message.
@@ -49,7 +47,11 @@ impl From<&str> for Cause {
     }
 }
 
-impl Error for Cause {}
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error().and_then(Error::source)
+    }
+}
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,9 +86,9 @@ mod tests {
         let error = StoreError::from(sqlx::Error::Io(full()));
         assert_eq!(error, StoreError::Database(full().to_string().into()), "causes are equal by their text");
         assert_eq!(error.to_string(), format!("the store failed: {}", full()));
-        assert_eq!(error_chain(&error), error.to_string());
-        let StoreError::Database(cause) = error else { panic!("{error}") };
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<Cause>()).unwrap();
         let kind = cause.error().and_then(|error| error.downcast_ref::<io::Error>()).unwrap().kind();
         assert_eq!(kind, io::ErrorKind::StorageFull);
+        assert!(error.to_string().contains(&cause.to_string()) && cause.source().is_none());
     }
 }

@@ -1,5 +1,4 @@
-//! The errors of the store. Each says what is wrong, where, and what to do. The text includes the causes;
-//! [`Cause::error`] returns the underlying error.
+//! The errors of the store. Each says what is wrong, where, and what to do.
 
 use std::path::Path;
 
@@ -14,13 +13,14 @@ use crate::budget::OverBudget;
 pub enum StoreError {
     /// This build cannot open `store.url`.
     #[error("store.url: {0}")]
-    Url(Cause),
+    Url(#[source] Cause),
     /// The file or its folder could not be opened.
     #[error("cannot open the store {path}: {why}")]
     Open {
         /// The database file.
         path: String,
         /// The system's error.
+        #[source]
         why: Cause,
     },
     /// `store.url` leads to something other than a store.
@@ -29,6 +29,7 @@ pub enum StoreError {
         /// The path that `store.url` names.
         path: String,
         /// What is there, and what to do.
+        #[source]
         why: Cause,
     },
     /// Another process owns the store.
@@ -66,17 +67,15 @@ pub enum StoreError {
     Full,
     /// The file cannot be written.
     #[error("the store cannot be written: {0}")]
-    ReadOnly(Cause),
+    ReadOnly(#[source] Cause),
     /// The open file is no longer at its path.
     #[error(
-        "{path} {what} while the bridge has it open, so the next start would not find what is written now; put the same \
-         file back, or stop the bridge with SIGTERM (it then writes the file back) and start it again"
+        "{what} while the bridge has it open, so the next start would not find what is written now; put the same file \
+         back, or stop the bridge with SIGTERM (it then writes the file back) and start it again"
     )]
     Moved {
-        /// The file: the database, or one of those that SQLite keeps beside it.
-        path: String,
-        /// What happened to it.
-        what: FileChange,
+        /// Which file, and what happened to it.
+        what: String,
     },
     /// Another process holds the write lock and does not release it.
     #[error(
@@ -99,6 +98,7 @@ pub enum StoreError {
         /// The id of the row.
         id: String,
         /// What is wrong with it.
+        #[source]
         why: Cause,
     },
     /// The account has used up its budget. Other accounts are not affected.
@@ -164,24 +164,10 @@ pub enum StoreError {
     #[error(
         "the file is damaged ({0}): restore a backup, or save what is readable with `.recover` in the sqlite3 shell"
     )]
-    Damaged(Cause),
+    Damaged(#[source] Cause),
     /// Any other error of the database.
     #[error("the store failed: {0}")]
-    Database(Cause),
-}
-
-/// What happened to a file of the store while the store has it open.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FileChange {
-    /// Another file has its name.
-    #[error("was replaced with another file")]
-    Replaced,
-    /// No file has its name.
-    #[error("was deleted or moved away")]
-    Gone,
-    /// The system does not say which file has its name.
-    #[error("could not be checked ({0})")]
-    Unknown(Cause),
+    Database(#[source] Cause),
 }
 
 /// One line for each id.

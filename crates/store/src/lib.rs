@@ -25,7 +25,7 @@ mod tests;
 
 pub use budget::OverBudget;
 pub use cause::Cause;
-pub use error::{FileChange, StoreError};
+pub use error::StoreError;
 pub use handles::{Accounts, Jobs, Maintenance, OAuth, Store};
 pub use lanes::{Lanes, Slot};
 pub use records::{

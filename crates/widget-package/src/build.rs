@@ -20,7 +20,7 @@ pub fn build(spec: &Spec) -> Result<Vec<u8>, BuildError> {
 /// # Errors
 /// See [`BuildError`].
 pub fn pack(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, BuildError> {
-    archive::pack(files).map_err(BuildError::Zip)
+    Ok(archive::pack(files)?)
 }
 
 /// The files of the package in order, with their names.
@@ -30,19 +30,19 @@ pub fn pack(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, BuildError> {
 pub fn files(spec: &Spec) -> Result<Vec<(String, Vec<u8>)>, BuildError> {
     let mut files = vec![
         ("manifest.json".to_owned(), json(&Manifest::new(spec))?),
-        ("script.js".to_owned(), script::script(spec).map_err(BuildError::Json)?.into_bytes()),
+        ("script.js".to_owned(), script::script(spec)?.into_bytes()),
     ];
     for locale in &spec.locales {
         files.push((format!("i18n/{locale}.json"), json(&i18n::file(spec, *locale))?));
     }
-    for (name, png) in pictures::pictures(spec).map_err(BuildError::Picture)? {
+    for (name, png) in pictures::pictures(spec)? {
         files.push((format!("images/{name}"), png));
     }
     Ok(files)
 }
 
-fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, BuildError> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(BuildError::Json)?;
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
     Ok(text)
 }
@@ -52,11 +52,11 @@ fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, BuildError> {
 pub enum BuildError {
     /// A JSON file cannot be written.
     #[error("cannot build the widget package: {0}")]
-    Json(serde_json::Error),
+    Json(#[from] serde_json::Error),
     /// A logo cannot be encoded.
     #[error("cannot build the widget package: cannot encode a logo: {0}")]
-    Picture(png::EncodingError),
+    Picture(#[from] png::EncodingError),
     /// The zip cannot be written.
     #[error("cannot build the widget package: {0}")]
-    Zip(zip::result::ZipError),
+    Zip(#[from] zip::result::ZipError),
 }

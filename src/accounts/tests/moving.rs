@@ -115,7 +115,7 @@ async fn a_renewal_accepts_no_tokens_of_another_account() {
     let stale = accounts.bearer((evil.origin.as_str(), AccountId(1))).await.unwrap();
     let refused = accounts.renewed((evil.origin.as_str(), AccountId(1)), &stale).await.unwrap_err();
     assert!(
-        matches!(&refused, NoBearer::NotRenewed { why } if why.to_string().contains("tokens of another account (2)")),
+        matches!(&refused, NoBearer::NotRenewed { why } if why.contains("tokens of another account (2)")),
         "{refused}"
     );
     let stored =

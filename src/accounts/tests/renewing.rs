@@ -67,10 +67,7 @@ async fn after_a_lost_response_the_old_refresh_token_is_retried() {
     let stale = accounts.bearer(home.origin()).await.unwrap();
     home.simulator.queue_oauth_faults([Fault::AnswerLost]);
     let lost = accounts.renewed(home.origin(), &stale).await.unwrap_err();
-    assert!(
-        matches!(&lost, NoBearer::NotRenewed { why } if why.to_string().contains("the response was lost")),
-        "{lost}"
-    );
+    assert!(matches!(&lost, NoBearer::NotRenewed { why } if why.contains("the response was lost")), "{lost}");
     // Not immediately, to spare Kommo.
     assert_eq!(accounts.renewed(home.origin(), &stale).await.unwrap_err(), lost);
     assert_eq!(home.refreshes(), 1);
@@ -177,9 +174,7 @@ async fn a_mistyped_secret_does_not_delete_any_tokens() {
     let accounts = home.accounts(&store).await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
     let refused = accounts.renewed(home.origin(), &stale).await.unwrap_err();
-    assert!(
-        matches!(&refused, NoBearer::NotRenewed { why } if why.to_string().contains("Client authentication failed"))
-    );
+    assert!(matches!(&refused, NoBearer::NotRenewed { why } if why.contains("Client authentication failed")));
     assert!(!refused.to_string().contains("mistyped"));
     home.client_secret = right;
     let accounts = home.accounts(&store).await;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::accounts::Listed;
 use crate::cli::text::when;
 use kommo::Error;
-use model::{AccountState, Timestamp, WaitCause};
+use model::{AccountState, Timestamp, WaitCause, error_chain};
 
 use super::check::Check;
 
@@ -60,7 +60,7 @@ pub(super) fn check(one: &Listed, response: &AccountResponse, now: Timestamp) ->
         }
         (AccountState::Active, Some(Err(error))) => {
             let advice = |cause: WaitCause| cause.advice_for(&one.known_as(), &called);
-            let found = format!("{error}{waiting}");
+            let found = format!("{}{waiting}", error_chain(error));
             match error {
                 // The errors' own texts contain advice too, but without the names of this account.
                 Error::NotConnected(no) => {

@@ -10,7 +10,7 @@ use url::Url;
 use crate::cli::health;
 use crate::config::Config;
 use kommo::client_builder;
-use model::{Outgoing, Timestamp, error_chain, url_below};
+use model::{Outgoing, Timestamp, url_below};
 
 use super::check::Check;
 use super::clock;
@@ -93,11 +93,13 @@ fn decide_public(url: &Url, status: u16, body: &Value) -> Check {
 }
 
 fn causes(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("no response within {} s", REACH_TIMEOUT.as_secs());
+    let mut text = String::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = if text.is_empty() { error.to_string() } else { format!("{text}: {error}") };
+        cause = error.source();
     }
-    // Without the text of the error itself, which repeats the URL.
-    std::error::Error::source(error).map(error_chain).unwrap_or_default()
+    if error.is_timeout() { format!("no response within {} s", REACH_TIMEOUT.as_secs()) } else { text }
 }
 
 #[cfg(test)]

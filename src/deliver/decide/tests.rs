@@ -154,11 +154,8 @@ fn an_account_waits_and_no_attempt_is_charged() {
         (web_page(403), Cause::Blocked),
         (status(429), Cause::TooMany),
         (AttemptOutcome::NoBearer(NoBearer::Unknown), Cause::NotConnected),
-        (
-            AttemptOutcome::NoBearer(NoBearer::NeedsAuthorization { why: Reason::new("x") }),
-            Cause::NotConnected,
-        ),
-        (AttemptOutcome::NoBearer(NoBearer::NotRenewed { why: Reason::new("x") }), Cause::NotRenewed),
+        (AttemptOutcome::NoBearer(NoBearer::NeedsAuthorization { why: "x".into() }), Cause::NotConnected),
+        (AttemptOutcome::NoBearer(NoBearer::NotRenewed { why: "x".into() }), Cause::NotRenewed),
         (AttemptOutcome::NoBearer(NoBearer::LongLived), Cause::Unauthorized),
     ] {
         let decision = case.decide(&outcome);

@@ -32,7 +32,7 @@ fn kommo_error_decides_whether_and_when_to_retry() {
     let no_text = ProblemText::default;
     let status = |status| KommoError::Status { status, said: no_text() };
     let lost = |sent| KommoError::Transport { reason: Reason::new("reset"), sent };
-    let not_renewed = || NoBearer::NotRenewed { why: Reason::new("Kommo is down") };
+    let not_renewed = || NoBearer::NotRenewed { why: "Kommo is down".to_owned() };
     let (with_backoff, after) = (Some(Retry::WithBackoff), Some(Retry::After(DELAY)));
     for (error, expected) in [
         (KommoError::Paused { left: None }, with_backoff),

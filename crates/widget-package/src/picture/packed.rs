@@ -69,13 +69,13 @@ pub(crate) enum Unreadable {
     Unsupported,
     /// It ends too early.
     #[error("{0}")]
-    Io(std::io::Error),
+    Io(#[source] std::io::Error),
     /// It is not a valid PNG.
     #[error("invalid PNG: {0}")]
-    Png(::png::DecodingError),
+    Png(#[source] ::png::DecodingError),
     /// It is not a valid JPEG.
     #[error("invalid JPEG: {0}")]
-    Jpeg(zune_jpeg::errors::DecodeErrors),
+    Jpeg(#[source] zune_jpeg::errors::DecodeErrors),
     /// Decoding takes more memory than allowed.
     #[error("decoding takes too much memory")]
     Memory,

@@ -15,8 +15,7 @@ use sqlx::SqliteConnection;
 
 use super::create;
 use super::path::with;
-use crate::sqlite::error::with_owner;
-use crate::{Cause, FileChange, StoreError};
+use crate::{Cause, StoreError};
 
 /// The store's path, and the files that were there when it was opened.
 pub(crate) struct FileIdentity {
@@ -48,7 +47,7 @@ impl FileIdentity {
     /// # Errors
     /// [`StoreError::Moved`], with instructions for the operator.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
-        let result = self.compare();
+        let result = self.compare().map_err(|what| StoreError::Moved { what });
         match &result {
             Err(error) if !self.is_logged.swap(true, Ordering::Relaxed) => {
                 tracing::error!(%error, "the bridge refuses requests")
@@ -61,17 +60,26 @@ impl FileIdentity {
         result
     }
 
-    fn compare(&self) -> Result<(), StoreError> {
+    fn compare(&self) -> Result<(), String> {
         let names = std::iter::once((&self.path, Some(&self.file)))
             .chain(self.beside.iter().map(|(path, known)| (path, known.get())));
         for (path, known) in names {
-            let what = match (fs::metadata(path), known) {
-                (Ok(there), Some(known)) if identity(&there) != *known => FileChange::Replaced,
-                (Ok(_), _) | (Err(_), None) => continue,
-                (Err(error), Some(_)) if error.kind() == ErrorKind::NotFound => FileChange::Gone,
-                (Err(error), Some(_)) => FileChange::Unknown(Cause::with(with_owner(path, &error), error)),
-            };
-            return Err(StoreError::Moved { path: path.display().to_string(), what });
+            let shown = path.display();
+            match (fs::metadata(path), known) {
+                (Ok(there), Some(known)) if identity(&there) != *known => {
+                    return Err(format!("{shown} was replaced with another file"));
+                }
+                (Ok(_), _) | (Err(_), None) => {}
+                (Err(error), Some(_)) if error.kind() == ErrorKind::NotFound => {
+                    return Err(format!("{shown} was deleted or moved away"));
+                }
+                (Err(error), Some(_)) => {
+                    return Err(format!(
+                        "{shown} could not be checked ({error}; {})",
+                        paths::ownership(path)
+                    ));
+                }
+            }
         }
         for (path, known) in &self.beside {
             if known.get().is_none()
