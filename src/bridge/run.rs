@@ -153,7 +153,6 @@ impl BridgeParts {
         let left = grace.saturating_sub(clock.elapsed() - stopped_at);
         if !within(left.max(MIN_DELIVERY_DRAIN_TIME), forced, &mut sending).await {
             sender.hand_back().await;
-            tracing::warn!("continues are still in flight; the next start sends them again");
         }
         stop_background.cancel();
         stop_admin.cancel();

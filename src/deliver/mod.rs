@@ -165,24 +165,24 @@ impl Sender {
 
     async fn drain(&self, grace: Duration) {
         self.0.runtime.drain();
-        if self.0.runtime.ended_within(grace).await {
-            return;
-        }
-        self.hand_back().await;
-        let jobs = self.0.runtime.running();
-        if jobs > 0 {
-            tracing::warn!(jobs, "continues are still in flight; the next start sends them again");
+        if !self.0.runtime.ended_within(grace).await {
+            self.hand_back().await;
         }
     }
 
     /// Hands back the deliveries that wait for a token or a permit. None of them has a call under way, so the next start
-    /// must not assume that a response was lost. Returns when the store has them, or after `HAND_BACK_TIMEOUT`.
+    /// must not assume that a response was lost. Returns when the store has them, or after `HAND_BACK_TIMEOUT`. Logs how many
+    /// continues are in flight then.
     pub async fn hand_back(&self) {
         self.0.runtime.hand_back();
         self.0.between_calls.close();
         tokio::select! {
             () = self.0.between_calls.wait() => {}
             () = self.0.parts.clock.sleep(HAND_BACK_TIMEOUT) => {}
+        }
+        let jobs = self.0.runtime.running();
+        if jobs > 0 {
+            tracing::warn!(jobs, "continues are still in flight; the next start sends them again");
         }
     }
 

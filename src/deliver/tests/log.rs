@@ -36,3 +36,22 @@ async fn each_finished_job_has_one_line_and_a_refused_completion_counts_as_a_fal
     let of_them = lines.with(&jobs[0]);
     assert_eq!(of_them.len(), 1, "an ordinary job has one line: {of_them:#?}");
 }
+
+#[tokio::test]
+async fn a_stop_logs_the_continues_in_flight_and_nothing_if_there_are_none() {
+    for (in_flight, expected) in [(false, &[][..]), (true, &["jobs=1"])] {
+        let home = Home::new().await;
+        let lines = collect(tracing::Level::WARN);
+        let sender = home.sender(7).await;
+        if in_flight {
+            home.completed(&home.bot([Fault::Hang])).await;
+            while home.simulator.calls().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+        sender.hand_back().await;
+        let logged = lines.with("still in flight");
+        assert_eq!(logged.len(), expected.len(), "{logged:?}");
+        assert!(expected.iter().all(|part| logged[0].contains(part)), "{logged:?}");
+    }
+}
