@@ -20,11 +20,15 @@ pub(crate) const SHARED: &[(&str, &[&str])] = &[
 pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("sqlite::error", &[]),
     ("sqlite::file", &["sqlite::error"]),
+    ("sqlite::read", &[]),
     ("sqlite::write", &["sqlite::file"]),
     ("sqlite::engine", &["sqlite::file", "sqlite::write"]),
     ("sqlite::jobs", &["sqlite::write", "sqlite::engine"]),
     ("sqlite::accounts", &["sqlite::write", "sqlite::engine"]),
-    ("sqlite::maintenance", &["sqlite::file", "sqlite::write", "sqlite::engine", "sqlite::jobs"]),
+    (
+        "sqlite::maintenance",
+        &["sqlite::file", "sqlite::read", "sqlite::write", "sqlite::engine", "sqlite::jobs"],
+    ),
     ("sqlite::group_commit", &["sqlite::file", "sqlite::write", "sqlite::jobs"]),
     (
         "sqlite::lifecycle",
@@ -84,9 +88,13 @@ fn room_of(module: &[String]) -> Option<(&'static str, &'static [&'static str])>
 
 /// Complaints about names of the database outside the engine.
 fn database(below_src: &str, room: &str, code: &[Token]) -> Vec<String> {
-    let names = |token: &&Token| matches!(&token.kind, Kind::Word(word) if word == "sqlx");
-    let found = code.iter().filter(|_| !room.starts_with("sqlite")).filter(names);
-    found.map(|token| format!("{below_src}:{}: `{room}` names `sqlx`", token.line)).collect()
+    let named = |token: &Token| match &token.kind {
+        Kind::Word(word) if word == "sqlx" || word == "rusqlite" => {
+            Some(format!("{below_src}:{}: `{room}` names `{word}`", token.line))
+        }
+        _ => None,
+    };
+    code.iter().filter(|_| !room.starts_with("sqlite")).filter_map(named).collect()
 }
 
 #[test]
@@ -119,6 +127,7 @@ fn an_upward_arrow_in_the_store_is_found() {
         ("sqlite/jobs/tests.rs", "use crate::Store;", None),
         ("handles/a.rs", "use crate::sqlite::jobs;", Some("`handles` names `sqlite::jobs`")),
         ("records/a.rs", "use sqlx::Row;", Some("`records` names `sqlx`")),
+        ("records/a.rs", "use rusqlite::Row;", Some("`records` names `rusqlite`")),
         ("lanes/a.rs", "use crate::records;", Some("`lanes` names `records`")),
         ("new.rs", "", Some("unknown room of the store; add it to tests/architecture/store.rs")),
     ] {

@@ -41,7 +41,8 @@ pub(crate) struct Engine {
     pub(super) file: Option<Arc<FileIdentity>>,
     /// Tells known accounts from unknown ones; unset until the bridge provides it.
     pub(super) is_known: OnceLock<IsKnown>,
-    pub(super) writer: Mutex<Option<JoinHandle<Writing>>>,
+    /// The task that completes the writer's transactions. It returns the writer's connection at the end.
+    pub(super) writer: Mutex<Option<JoinHandle<Option<Writing>>>>,
 }
 
 impl Engine {

@@ -15,22 +15,34 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolTimedOut => return Self::Timeout,
             other => return Self::Database(Cause::of(other)),
         };
-        // SQLite's extended result codes; the low byte is the primary code.
         let code: i64 = database.code().and_then(|code| code.parse().ok()).unwrap_or_default();
-        let message = database.message().to_owned();
-        match code & 0xff {
-            5 | 6 => Self::Busy,
-            8 => Self::ReadOnly(Cause::with(message, database.into_error())),
-            13 => Self::Full,
-            // SQLITE_IOERR and SQLITE_CANTOPEN: usually a file system that is full, gone or read-only.
-            10 | 14 => {
-                let text = format!("{message} (SQLite code {code})");
-                Self::ReadOnly(Cause::with(text, database.into_error()))
+        of_code(code, database.message().to_owned(), database.into_error())
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let (code, message) = match &error {
+            rusqlite::Error::SqliteFailure(code, message) => {
+                (code.extended_code, message.clone().unwrap_or_else(|| code.to_string()))
             }
-            11 => Self::Damaged(Cause::with(message, database.into_error())),
-            26 => Self::NoDatabase,
-            _ => Self::Database(Cause::with(message, database.into_error())),
-        }
+            _ => return Self::Database(Cause::of(error)),
+        };
+        of_code(code.into(), message, Box::new(error))
+    }
+}
+
+/// Returns the error for one of SQLite's extended result codes. The low byte is the primary code.
+fn of_code(code: i64, message: String, error: Box<dyn Error + Send + Sync>) -> StoreError {
+    match code & 0xff {
+        5 | 6 => StoreError::Busy,
+        8 => StoreError::ReadOnly(Cause::with(message, error)),
+        13 => StoreError::Full,
+        // SQLITE_IOERR and SQLITE_CANTOPEN: usually a file system that is full, gone or read-only.
+        10 | 14 => StoreError::ReadOnly(Cause::with(format!("{message} (SQLite code {code})"), error)),
+        11 => StoreError::Damaged(Cause::with(message, error)),
+        26 => StoreError::NoDatabase,
+        _ => StoreError::Database(Cause::with(message, error)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The SQLite engine: one file, one owner, and a group commit.
 //!
-//! Dependencies go one way. `file` and `write` are at the bottom. [`engine`] sends commands to the writer. `jobs` and
-//! `accounts` define the commands; `maintenance` issues some of its own. `group_commit` is the one task that carries
+//! Dependencies go one way. `file`, `read` and `write` are at the bottom. [`engine`] sends commands to the writer. `jobs` and
+//! `accounts` define the commands; `maintenance` issues some of its own. `group_commit` is the one thread that carries
 //! them out. `lifecycle` puts everything together, and no other module uses it.
 
 mod accounts;
@@ -12,6 +12,7 @@ mod group_commit;
 mod jobs;
 mod lifecycle;
 mod maintenance;
+mod read;
 mod write;
 
 #[cfg(any(test, feature = "testing"))]

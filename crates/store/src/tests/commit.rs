@@ -28,7 +28,7 @@ async fn a_failed_commit_answers_with_an_error_and_changes_nothing() {
 async fn the_end_of_the_writer_is_noticed() {
     let home = Home::new();
     let store = home.serve().await;
-    store.0.abort_writer();
+    store.0.abort_writer().await;
     tokio::time::timeout(COMMIT_TIMEOUT, store.ended()).await.expect("the store did not notice");
     assert_eq!(store.probe().await, Err(StoreError::Closed));
 }

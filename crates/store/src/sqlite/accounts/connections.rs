@@ -3,16 +3,13 @@
 //! Only one process renews tokens at a time: it holds a lease, and its write names the generation that it renewed. A
 //! write that names another generation changes nothing.
 
-use sqlx::{Row, SqliteConnection};
-
 use model::{AccountKey, Timestamp};
 
 use crate::sqlite::accounts::oauth_commands::{record_connected_account, settle_pending};
+use crate::sqlite::write::bind::{execute, query};
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::single_row::{Update, insert_row};
-use crate::sqlite::write::statement::Values;
+use crate::sqlite::write::insert::insert_row;
+use crate::sqlite::write::transaction::Transaction;
 use crate::{Leased, NewConnection, Renewal, Role, StoreError};
 
 /// Connects an account after an authorization: it becomes active, whatever its state was. Answers with its generation.
@@ -24,7 +21,7 @@ pub(crate) struct Connect {
 
 insert_row! {
     /// The last value, after those of the row, is the address that the account may move away from.
-    const CONNECT, fn push_connection(new: &NewConnection, now: Timestamp);
+    const CONNECT, fn bind_connection(new: &NewConnection, now: Timestamp);
     let NewConnection { key, origin, tokens, .. } = new;
     "INSERT INTO accounts" {
         "account_id" => key.account_id.0,
@@ -51,22 +48,18 @@ insert_row! {
 impl Command for Connect {
     type Answer = Option<u64>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        _: &mut PostCommit,
-    ) -> Result<Option<u64>, StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Option<u64>, StoreError> {
         let NewConnection { key, moves_from, state, .. } = &self.new;
-        let mut values = Values::default();
-        push_connection(&self.new, self.now, &mut values);
-        values.push(moves_from.as_deref());
+        let mut statement = transaction.prepare_cached(CONNECT)?;
+        let last = bind_connection(&self.new, self.now, &mut statement)?;
+        statement.raw_bind_parameter(last, moves_from.as_deref())?;
         let generation: Option<i64> =
-            sqlx::query_scalar_with(CONNECT, values.checked()?).fetch_optional(&mut *connection).await?;
+            statement.raw_query().next()?.map(|row| row.get(0)).transpose()?;
         let Some(generation) = generation else { return Ok(None) };
         // Any announced disconnection is older than this connection.
-        settle_pending(connection, key).await?;
+        settle_pending(transaction, key)?;
         if let Some(nonce) = *state {
-            record_connected_account(connection, nonce, key.account_id).await?;
+            record_connected_account(transaction, nonce, key.account_id)?;
         }
         Ok(Some(u64::try_from(generation).unwrap_or(0)))
     }
@@ -81,73 +74,52 @@ pub(crate) struct LeaseRenewal {
     pub(crate) until: Timestamp,
 }
 
+const RENEWING_UNTIL: &str = "SELECT renewing_until FROM accounts WHERE account_id = :account_id \
+     AND client_uuid = :client_uuid AND generation = :generation AND state = 'active'";
+const LEASE: &str = "UPDATE accounts SET renewing_until = :until, renewing_by = :by WHERE account_id = :account_id \
+     AND client_uuid = :client_uuid AND generation = :generation AND state = 'active'";
+const SHORTEN: &str = "UPDATE accounts SET renewing_until = :until WHERE account_id = :account_id \
+     AND client_uuid = :client_uuid AND generation = :generation";
+
 impl Command for LeaseRenewal {
     type Answer = Leased;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        _: &mut PostCommit,
-    ) -> Result<Leased, StoreError> {
-        let row = Named::new(
-            "SELECT renewing_until FROM accounts WHERE account_id = :account_id AND client_uuid = :client_uuid \
-             AND generation = :generation AND state = 'active'",
-        )
-        .value("account_id", self.key.account_id.0)
-        .value("client_uuid", &*self.key.client_uuid)
-        .value("generation", stored(self.generation))
-        .query()?
-        .fetch_optional(&mut *connection)
-        .await?;
-        let Some(row) = row else { return Ok(Leased::Changed) };
-        if let Some(until) = row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_millis)
-            && until > self.steady
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Leased, StoreError> {
+        let (account_id, client_uuid) = (self.key.account_id.0, &*self.key.client_uuid);
+        let (generation, until) = (stored(self.generation), self.until.as_millis());
+        let found: Vec<Option<i64>> = query!(transaction, RENEWING_UNTIL, {
+            "account_id" => account_id,
+            "client_uuid" => client_uuid,
+            "generation" => generation,
+        }, |row| row.get(0));
+        let Some(held) = found.first() else { return Ok(Leased::Changed) };
+        if let Some(held) = held.map(Timestamp::from_millis)
+            && held > self.steady
         {
             // A lease that was taken by our clock would end at `self.until` at the latest. So the holder used another
-            // clock, and ours might take days to reach `until`. Shorten the lease to the usual length from now.
-            if until > self.until {
-                self.keep_until(connection, self.until).await?;
+            // clock, and ours might take days to reach `held`. Shorten the lease to the usual length from now.
+            if held > self.until {
+                execute!(transaction, SHORTEN, {
+                    "until" => until,
+                    "account_id" => account_id,
+                    "client_uuid" => client_uuid,
+                    "generation" => generation,
+                });
             }
-            return Ok(Leased::Busy(until.min(self.until)));
+            return Ok(Leased::Busy(held.min(self.until)));
         }
         let by = match self.by {
             Role::Owner => "owner",
             Role::Observer => "visitor",
         };
-        Named::new(
-            "UPDATE accounts SET renewing_until = :until, renewing_by = :by WHERE account_id = :account_id \
-             AND client_uuid = :client_uuid AND generation = :generation AND state = 'active'",
-        )
-        .value("until", self.until.as_millis())
-        .value("by", by)
-        .value("account_id", self.key.account_id.0)
-        .value("client_uuid", &*self.key.client_uuid)
-        .value("generation", stored(self.generation))
-        .query()?
-        .execute(connection)
-        .await?;
+        execute!(transaction, LEASE, {
+            "until" => until,
+            "by" => by,
+            "account_id" => account_id,
+            "client_uuid" => client_uuid,
+            "generation" => generation,
+        });
         Ok(Leased::Granted)
-    }
-}
-
-impl LeaseRenewal {
-    async fn keep_until(
-        &self,
-        connection: &mut SqliteConnection,
-        until: Timestamp,
-    ) -> Result<(), StoreError> {
-        Named::new(
-            "UPDATE accounts SET renewing_until = :until WHERE account_id = :account_id \
-             AND client_uuid = :client_uuid AND generation = :generation",
-        )
-        .value("until", until.as_millis())
-        .value("account_id", self.key.account_id.0)
-        .value("client_uuid", &*self.key.client_uuid)
-        .value("generation", stored(self.generation))
-        .query()?
-        .execute(connection)
-        .await?;
-        Ok(())
     }
 }
 
@@ -159,52 +131,71 @@ pub(crate) struct EndRenewal {
     pub(crate) renewal: Renewal,
 }
 
-const OF_GENERATION: &str =
-    " WHERE account_id = ?1 AND client_uuid = ?2 AND generation = ?3 AND state = 'active'";
+/// Expands to the SQL that ends the renewal of one generation of an active account, and sets `$set`.
+macro_rules! end_renewal {
+    ($set:literal) => {
+        concat!(
+            "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL",
+            $set,
+            " WHERE account_id = :account_id AND client_uuid = :client_uuid AND generation = :generation \
+             AND state = 'active'"
+        )
+    };
+}
+
+const RENEWED: &str = end_renewal!(
+    ", generation = generation + 1, \
+     previous_origin = CASE WHEN origin <> :origin THEN origin ELSE previous_origin END, origin = :origin, \
+     key_id = :key_id, access_token = :access_token, refresh_token = :refresh_token, obtained_at = :obtained_at, \
+     expires_at = :expires_at"
+);
+const RENEWAL_FAILED: &str = end_renewal!("");
+const STOPPED: &str = end_renewal!(
+    ", generation = generation + 1, state = :state, reason = :reason, key_id = NULL, access_token = NULL, \
+     refresh_token = NULL, obtained_at = NULL, expires_at = NULL"
+);
 
 impl Command for EndRenewal {
     type Answer = Option<u64>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        _: &mut PostCommit,
-    ) -> Result<Option<u64>, StoreError> {
-        let update = |set| {
-            let key = &self.key;
-            Update::new(set).value(key.account_id.0).value(&*key.client_uuid).value(stored(self.generation))
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Option<u64>, StoreError> {
+        let (account_id, client_uuid) = (self.key.account_id.0, &*self.key.client_uuid);
+        let generation = stored(self.generation);
+        let (changed, next) = match &self.renewal {
+            Renewal::Renewed { origin, tokens } => {
+                let changed = execute!(transaction, RENEWED, {
+                    "origin" => &**origin,
+                    "key_id" => &tokens.key_id,
+                    "access_token" => &tokens.access,
+                    "refresh_token" => &tokens.refresh,
+                    "obtained_at" => tokens.obtained_at.as_millis(),
+                    "expires_at" => tokens.expires_at.as_millis(),
+                    "account_id" => account_id,
+                    "client_uuid" => client_uuid,
+                    "generation" => generation,
+                });
+                (changed, self.generation + 1)
+            }
+            Renewal::Failed => {
+                let changed = execute!(transaction, RENEWAL_FAILED, {
+                    "account_id" => account_id,
+                    "client_uuid" => client_uuid,
+                    "generation" => generation,
+                });
+                (changed, self.generation)
+            }
+            Renewal::Stopped(authorization) => {
+                let changed = execute!(transaction, STOPPED, {
+                    "state" => authorization.state().as_str(),
+                    "reason" => authorization.reason(),
+                    "account_id" => account_id,
+                    "client_uuid" => client_uuid,
+                    "generation" => generation,
+                });
+                (changed, self.generation + 1)
+            }
         };
-        let (update, next) = match &self.renewal {
-            Renewal::Renewed { origin, tokens } => (
-                update(
-                    "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, \
-                     previous_origin = CASE WHEN origin <> ?4 THEN origin ELSE previous_origin END",
-                )
-                .set("origin", &**origin)
-                .set("key_id", &tokens.key_id)
-                .set("access_token", &tokens.access)
-                .set("refresh_token", &tokens.refresh)
-                .set("obtained_at", tokens.obtained_at.as_millis())
-                .set("expires_at", tokens.expires_at.as_millis()),
-                self.generation + 1,
-            ),
-            Renewal::Failed => (
-                update("UPDATE accounts SET renewing_until = NULL, renewing_by = NULL"),
-                self.generation,
-            ),
-            Renewal::Stopped(authorization) => (
-                update("UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1")
-                    .set("state", authorization.state().as_str())
-                    .set("reason", authorization.reason())
-                    .sql(
-                        ", key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, \
-                         expires_at = NULL",
-                    ),
-                self.generation + 1,
-            ),
-        };
-        let done = update.sql(OF_GENERATION).query()?.execute(connection).await?;
-        Ok((done.rows_affected() == 1).then_some(next))
+        Ok((changed == 1).then_some(next))
     }
 }
 
@@ -218,24 +209,24 @@ pub(crate) struct Revoke {
     pub(crate) reason: String,
 }
 
+const REVOKE: &str = "INSERT INTO accounts (account_id, client_uuid, state, reason, generation) \
+     VALUES (:account_id, :client_uuid, 'revoked', :reason, 1) \
+     ON CONFLICT (account_id, client_uuid) DO UPDATE SET state = 'revoked', reason = excluded.reason, \
+     generation = generation + 1, key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, \
+     expires_at = NULL, renewing_until = NULL, renewing_by = NULL WHERE generation = :seen";
+
 impl Command for Revoke {
     type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "INSERT INTO accounts (account_id, client_uuid, state, reason, generation) VALUES (?, ?, 'revoked', ?, 1) \
-             ON CONFLICT (account_id, client_uuid) DO UPDATE SET state = 'revoked', reason = excluded.reason, \
-             generation = generation + 1, key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, \
-             expires_at = NULL, renewing_until = NULL, renewing_by = NULL WHERE generation = ?",
-        )
-        .bind(self.key.account_id.0)
-        .bind(&*self.key.client_uuid)
-        .bind(&self.reason)
-        .bind(self.seen.map(stored))
-        .execute(&mut *connection)
-        .await?;
-        settle_pending(connection, &self.key).await?;
-        Ok(done.rows_affected() == 1)
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let changed = execute!(transaction, REVOKE, {
+            "account_id" => self.key.account_id.0,
+            "client_uuid" => &*self.key.client_uuid,
+            "reason" => &self.reason,
+            "seen" => self.seen.map(stored),
+        });
+        settle_pending(transaction, &self.key)?;
+        Ok(changed == 1)
     }
 }
 
@@ -247,14 +238,11 @@ pub(crate) struct Remove {
 impl Command for Remove {
     type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
-        let done = sqlx::query("DELETE FROM accounts WHERE account_id = ? AND client_uuid = ?")
-            .bind(self.key.account_id.0)
-            .bind(&*self.key.client_uuid)
-            .execute(&mut *connection)
-            .await?;
-        settle_pending(connection, &self.key).await?;
-        Ok(done.rows_affected() == 1)
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM accounts WHERE account_id = ? AND client_uuid = ?";
+        let changed = transaction.execute(sql, (self.key.account_id.0, &*self.key.client_uuid))?;
+        settle_pending(transaction, &self.key)?;
+        Ok(changed == 1)
     }
 }
 
@@ -265,12 +253,9 @@ pub(crate) struct FreeRenewals;
 impl Command for FreeRenewals {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL WHERE renewing_by = 'owner'",
-        )
-        .execute(connection)
-        .await?;
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let sql = "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL WHERE renewing_by = 'owner'";
+        transaction.execute(sql, ())?;
         Ok(())
     }
 }

@@ -1,14 +1,13 @@
 //! The commands that change the OAuth tables apart from the accounts.
 
-use sqlx::{Row, SqliteConnection};
+use rusqlite::{Connection, OptionalExtension};
 
 use model::{AccountId, AccountKey, Timestamp};
 
+use crate::sqlite::write::bind::execute;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::single_row::insert_row;
-use crate::sqlite::write::statement::Values;
+use crate::sqlite::write::insert::insert_row;
+use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
 use crate::{CodeLimits, NewCode, Pair, SealedCode, StateUse, StoreError};
 
@@ -18,16 +17,12 @@ pub(crate) struct AddPairs(pub(crate) Vec<Pair>);
 impl Command for AddPairs {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let mut statement = transaction.prepare_cached(
+            "INSERT INTO account_origins (client_uuid, origin, account_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        )?;
         for Pair { client_uuid, origin, account_id } in &self.0 {
-            sqlx::query(
-                "INSERT INTO account_origins (client_uuid, origin, account_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            )
-            .bind(&**client_uuid)
-            .bind(&**origin)
-            .bind(account_id.0)
-            .execute(&mut *connection)
-            .await?;
+            statement.execute((&**client_uuid, &**origin, account_id.0))?;
         }
         Ok(())
     }
@@ -41,7 +36,7 @@ pub(crate) struct KeepCode {
 }
 
 insert_row! {
-    const KEEP_CODE, fn push_code(code: &NewCode, now: Moment);
+    const KEEP_CODE, fn bind_code(code: &NewCode, now: Moment);
     "INSERT INTO oauth_codes" {
         "client_uuid" => &*code.client_uuid,
         "origin" => &*code.origin,
@@ -57,30 +52,26 @@ insert_row! {
 const DROP_OF_ORIGIN: &str = "DELETE FROM oauth_codes WHERE id IN (SELECT id FROM oauth_codes WHERE client_uuid = :client_uuid AND \
      origin = :origin ORDER BY id DESC LIMIT -1 OFFSET :kept)";
 /// Deletes the oldest code of the address with the most codes, if there are more than this number in total.
-const DROP_OF_FULLEST: &str = "DELETE FROM oauth_codes WHERE (SELECT count(*) FROM oauth_codes) > ?1 AND id = ( \
+const DROP_OF_FULLEST: &str = "DELETE FROM oauth_codes WHERE (SELECT count(*) FROM oauth_codes) > :kept AND id = ( \
      SELECT min(id) FROM oauth_codes GROUP BY client_uuid, origin ORDER BY count(*) DESC, min(id) LIMIT 1)";
 
 impl Command for KeepCode {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
         let Self { code, limits, now } = self;
-        sqlx::query("DELETE FROM oauth_codes WHERE expires_at <= ? AND expires_service_at <= ?")
-            .bind(now.calendar.as_millis())
-            .bind(now.service.as_millis())
-            .execute(&mut *connection)
-            .await?;
-        let mut values = Values::default();
-        push_code(code, *now, &mut values);
-        sqlx::query_with(KEEP_CODE, values.checked()?).execute(&mut *connection).await?;
-        Named::new(DROP_OF_ORIGIN)
-            .value("client_uuid", &*code.client_uuid)
-            .value("origin", &*code.origin)
-            .value("kept", limits.per_origin)
-            .query()?
-            .execute(&mut *connection)
-            .await?;
-        sqlx::query(DROP_OF_FULLEST).bind(limits.total).execute(connection).await?;
+        let (calendar, service) = (now.calendar.as_millis(), now.service.as_millis());
+        let expired = "DELETE FROM oauth_codes WHERE expires_at <= ? AND expires_service_at <= ?";
+        transaction.execute(expired, (calendar, service))?;
+        let mut insert = transaction.prepare_cached(KEEP_CODE)?;
+        bind_code(code, *now, &mut insert)?;
+        insert.raw_execute()?;
+        execute!(transaction, DROP_OF_ORIGIN, {
+            "client_uuid" => &*code.client_uuid,
+            "origin" => &*code.origin,
+            "kept" => limits.per_origin,
+        });
+        execute!(transaction, DROP_OF_FULLEST, { "kept" => limits.total });
         Ok(())
     }
 }
@@ -93,16 +84,11 @@ pub(crate) struct TakeCode {
 impl Command for TakeCode {
     type Answer = Option<SealedCode>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        _: &mut PostCommit,
-    ) -> Result<Option<SealedCode>, StoreError> {
-        let row = sqlx::query("DELETE FROM oauth_codes WHERE id = ? RETURNING key_id, code")
-            .bind(self.id)
-            .fetch_optional(connection)
-            .await?;
-        row.map(|row| Ok(SealedCode { key_id: row.try_get(0)?, code: row.try_get(1)? })).transpose()
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Option<SealedCode>, StoreError> {
+        let sql = "DELETE FROM oauth_codes WHERE id = ? RETURNING key_id, code";
+        let mut statement = transaction.prepare_cached(sql)?;
+        let code = |row: &rusqlite::Row<'_>| Ok(SealedCode { key_id: row.get(0)?, code: row.get(1)? });
+        Ok(statement.query_one([self.id], code).optional()?)
     }
 }
 
@@ -117,56 +103,43 @@ pub(crate) struct UseState {
 impl Command for UseState {
     type Answer = StateUse;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        _: &mut PostCommit,
-    ) -> Result<StateUse, StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<StateUse, StoreError> {
         // Setting the clock back must not make a used link valid again. So a row stays for one hour, the lifetime of a
         // link, after its link has expired.
         let over = self.now.cutoff(std::time::Duration::from_secs(60 * 60));
-        sqlx::query("DELETE FROM oauth_states WHERE expires_at < ? AND expires_service_at < ?")
-            .bind(over.calendar.as_millis())
-            .bind(over.service.as_millis())
-            .execute(&mut *connection)
-            .await?;
-        let known = sqlx::query("SELECT code_hash, account_id FROM oauth_states WHERE nonce = ?")
-            .bind(&self.nonce[..])
-            .fetch_optional(&mut *connection)
-            .await?;
-        if let Some(row) = known {
-            let code_hash: &[u8] = row.try_get(0)?;
-            let account_id: Option<i64> = row.try_get(1)?;
+        let expired = "DELETE FROM oauth_states WHERE expires_at < ? AND expires_service_at < ?";
+        transaction.execute(expired, (over.calendar.as_millis(), over.service.as_millis()))?;
+        let mut known =
+            transaction.prepare_cached("SELECT code_hash, account_id FROM oauth_states WHERE nonce = ?")?;
+        let known = known.query_one([self.nonce], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let known: Option<(Vec<u8>, Option<i64>)> = known;
+        if let Some((code_hash, account_id)) = known {
             return Ok(match account_id {
                 _ if code_hash != self.code_hash => StateUse::OtherCode,
                 Some(account_id) => StateUse::Connected(AccountId(account_id)),
                 None => StateUse::Granted,
             });
         }
-        sqlx::query(
+        transaction.execute(
             "INSERT INTO oauth_states (nonce, code_hash, expires_at, expires_service_at) VALUES (?, ?, ?, ?)",
-        )
-        .bind(&self.nonce[..])
-        .bind(&self.code_hash[..])
-        .bind(self.until.as_millis())
-        .bind(self.now.service_at(self.until).as_millis())
-        .execute(connection)
-        .await?;
+            (
+                self.nonce,
+                self.code_hash,
+                self.until.as_millis(),
+                self.now.service_at(self.until).as_millis(),
+            ),
+        )?;
         Ok(StateUse::Granted)
     }
 }
 
 /// Records the account that a link connected.
-pub(crate) async fn record_connected_account(
-    connection: &mut SqliteConnection,
+pub(crate) fn record_connected_account(
+    connection: &Connection,
     nonce: [u8; 16],
     account_id: AccountId,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE oauth_states SET account_id = ? WHERE nonce = ?")
-        .bind(account_id.0)
-        .bind(&nonce[..])
-        .execute(connection)
-        .await?;
+    connection.execute("UPDATE oauth_states SET account_id = ? WHERE nonce = ?", (account_id.0, nonce))?;
     Ok(())
 }
 
@@ -180,36 +153,25 @@ pub(crate) struct NoteRevocation {
 impl Command for NoteRevocation {
     type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
-        let now = self.now.as_millis();
-        let inserted = sqlx::query(
-            "INSERT INTO revocation_calls (account_id, client_uuid, first_at, pending_at) VALUES (?, ?, ?, ?) \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(self.key.account_id.0)
-        .bind(&*self.key.client_uuid)
-        .bind(now)
-        .bind(self.pending.then_some(now))
-        .execute(&mut *connection)
-        .await?;
-        if inserted.rows_affected() == 1 {
-            return Ok(true);
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        const INSERT: &str = "INSERT INTO revocation_calls (account_id, client_uuid, first_at, pending_at) \
+             VALUES (:account_id, :client_uuid, :now, :pending_at) ON CONFLICT DO NOTHING";
+        // A call that already waits keeps its time. A later call gets a time after `first_at`, because equal times
+        // mark the first call.
+        const REPEAT: &str = "UPDATE revocation_calls SET pending_at = coalesce(pending_at, max(:now, first_at + 1)) \
+             WHERE account_id = :account_id AND client_uuid = :client_uuid";
+        let (now, account_id, client_uuid) =
+            (self.now.as_millis(), self.key.account_id.0, &*self.key.client_uuid);
+        let inserted = execute!(transaction, INSERT, {
+            "account_id" => account_id,
+            "client_uuid" => client_uuid,
+            "now" => now,
+            "pending_at" => self.pending.then_some(now),
+        });
+        if inserted == 0 && self.pending {
+            execute!(transaction, REPEAT, { "now" => now, "account_id" => account_id, "client_uuid" => client_uuid });
         }
-        if self.pending {
-            // A call that already waits keeps its time. A later call gets a time after `first_at`, because equal times
-            // mark the first call.
-            Named::new(
-                "UPDATE revocation_calls SET pending_at = coalesce(pending_at, max(:now, first_at + 1)) \
-                 WHERE account_id = :account_id AND client_uuid = :client_uuid",
-            )
-            .value("now", now)
-            .value("account_id", self.key.account_id.0)
-            .value("client_uuid", &*self.key.client_uuid)
-            .query()?
-            .execute(connection)
-            .await?;
-        }
-        Ok(false)
+        Ok(inserted == 1)
     }
 }
 
@@ -221,20 +183,14 @@ pub(crate) struct SettleRevocation {
 impl Command for SettleRevocation {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
-        settle_pending(connection, &self.key).await
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        settle_pending(transaction, &self.key)
     }
 }
 
 /// Marks the pending call of this account as settled.
-pub(crate) async fn settle_pending(
-    connection: &mut SqliteConnection,
-    key: &AccountKey,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE revocation_calls SET pending_at = NULL WHERE account_id = ? AND client_uuid = ?")
-        .bind(key.account_id.0)
-        .bind(&*key.client_uuid)
-        .execute(connection)
-        .await?;
+pub(crate) fn settle_pending(connection: &Connection, key: &AccountKey) -> Result<(), StoreError> {
+    let sql = "UPDATE revocation_calls SET pending_at = NULL WHERE account_id = ? AND client_uuid = ?";
+    connection.execute(sql, (key.account_id.0, &*key.client_uuid))?;
     Ok(())
 }

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownWaitCause};
 
 use crate::sqlite::engine::Engine;
+use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::single_row::insert_row;
-use crate::sqlite::write::statement::Values;
+use crate::sqlite::write::insert::insert_row;
+use crate::sqlite::write::transaction::Transaction;
 use crate::{Cause, StoreError, Waits};
 
 impl Engine {
@@ -79,7 +79,7 @@ fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
 }
 
 insert_row! {
-    const SET_WAIT, fn push_wait(origin: &str, wait: &AccountWait);
+    const SET_WAIT, fn bind_wait(origin: &str, wait: &AccountWait);
     "INSERT INTO account_waits" {
         "origin" => origin,
         "cause" => wait.cause.as_str(),
@@ -98,18 +98,16 @@ struct WriteWaits(Vec<(Arc<str>, Option<AccountWait>)>);
 impl Command for WriteWaits {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let mut set = transaction.prepare_cached(SET_WAIT)?;
+        let mut delete = transaction.prepare_cached("DELETE FROM account_waits WHERE origin = ?")?;
         for (origin, wait) in &self.0 {
-            let Some(wait) = wait else {
-                sqlx::query("DELETE FROM account_waits WHERE origin = ?")
-                    .bind(&**origin)
-                    .execute(&mut *connection)
-                    .await?;
-                continue;
-            };
-            let mut values = Values::default();
-            push_wait(origin, wait, &mut values);
-            sqlx::query_with(SET_WAIT, values.checked()?).execute(&mut *connection).await?;
+            if let Some(wait) = wait {
+                bind_wait(origin, wait, &mut set)?;
+                set.raw_execute()?;
+            } else {
+                delete.execute([&**origin])?;
+            }
         }
         Ok(())
     }
@@ -122,9 +120,9 @@ pub(crate) struct ForgetWaits;
 impl Command for ForgetWaits {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM account_waits").execute(&mut *connection).await?;
-        sqlx::query("DELETE FROM account_resumes").execute(connection).await?;
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        transaction.execute("DELETE FROM account_waits", ())?;
+        transaction.execute("DELETE FROM account_resumes", ())?;
         Ok(())
     }
 }
@@ -138,12 +136,9 @@ struct AskResume {
 impl Command for AskResume {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO account_resumes (origin, asked_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
-            .bind(&*self.origin)
-            .bind(self.now.as_millis())
-            .execute(connection)
-            .await?;
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let sql = "INSERT INTO account_resumes (origin, asked_at) VALUES (?, ?) ON CONFLICT DO NOTHING";
+        transaction.execute(sql, (&*self.origin, self.now.as_millis()))?;
         Ok(())
     }
 }
@@ -154,12 +149,7 @@ struct TakeResumes;
 impl Command for TakeResumes {
     type Answer = Vec<Arc<str>>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        _: &mut PostCommit,
-    ) -> Result<Self::Answer, StoreError> {
-        let rows = sqlx::query("DELETE FROM account_resumes RETURNING origin").fetch_all(connection).await?;
-        rows.iter().map(|row| Ok(row.try_get::<&str, _>(0)?.into())).collect()
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
+        Ok(query!(transaction, "DELETE FROM account_resumes RETURNING origin", {}, |row| row.get(0)))
     }
 }

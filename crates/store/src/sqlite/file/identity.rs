@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 
 use super::create;
 use super::path::with;
@@ -94,7 +94,7 @@ impl FileIdentity {
 
     /// Writes the content of the open files to the path where the next start looks, or beside it if something else is
     /// there. Does nothing if the file is in its place: closing it then checkpoints the log.
-    pub(crate) async fn write_back(&self, connection: &mut SqliteConnection) {
+    pub(crate) fn write_back(&self, connection: &Connection) {
         let target = match fs::metadata(&self.path) {
             Ok(there) if identity(&there) == self.file => return,
             Ok(_) => free_name(&self.path),
@@ -103,7 +103,7 @@ impl FileIdentity {
             Err(_) => self.path.clone(),
         };
         let shown = target.display().to_string();
-        match self.copy(connection, &target).await {
+        match self.copy(connection, &target) {
             Ok(()) => {
                 tracing::warn!(store = shown, "the store's file was gone; its content was written back")
             }
@@ -113,12 +113,12 @@ impl FileIdentity {
         }
     }
 
-    async fn copy(&self, connection: &mut SqliteConnection, target: &Path) -> Result<(), StoreError> {
+    fn copy(&self, connection: &Connection, target: &Path) -> Result<(), StoreError> {
         let failed = |error: io::Error| StoreError::Database(Cause::of(error));
         let folder = create::folder_of(target);
         create::make_folder(folder).map_err(failed)?;
         create::make(target).map_err(failed)?;
-        sqlx::query("VACUUM INTO ?").bind(target.to_string_lossy()).execute(connection).await?;
+        connection.execute("VACUUM INTO ?", [target.to_string_lossy()])?;
         File::open(target).and_then(|file| file.sync_all()).map_err(failed)?;
         create::sync_names(folder);
         Ok(())

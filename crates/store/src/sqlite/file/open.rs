@@ -1,11 +1,13 @@
 //! Opens a store: its file, its owner lock, its schema.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::OpenFlags;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
 use super::identity::FileIdentity;
 use super::path::file_of;
@@ -15,12 +17,14 @@ use crate::{Role, StoreError};
 
 /// The size of the page cache. It holds the pages that a busy minute touches: idempotency keys are random, so each one
 /// is on another page. Negative, because SQLite then counts in KiB. Memory is allocated only as needed.
-const CACHE_KIB: &str = "-16384";
+const CACHE_KIB: i64 = -16_384;
 /// How long a statement waits for another process's lock.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a burst, the log file is truncated to this length in bytes.
 const LOG_SIZE_LIMIT: i64 = 64 << 20;
 const MAX_READERS: u32 = 4;
+/// The writer has about fifty different statements.
+const MAX_PREPARED_STATEMENTS: usize = 128;
 
 /// The connections of an open store.
 pub(crate) struct Opened {
@@ -31,7 +35,7 @@ pub(crate) struct Opened {
 
 /// The connection that writes, and the resources that it needs for as long as it is open.
 pub(crate) struct Writing {
-    pub(crate) connection: SqliteConnection,
+    pub(crate) connection: rusqlite::Connection,
     /// Set only for the owner, which must notice if someone deletes or moves the file.
     pub(crate) file: Option<Arc<FileIdentity>>,
     /// The owner's lock. It is held until after the last write, so that no other process becomes the owner earlier.
@@ -39,18 +43,36 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    /// Closes the connection. It must be the last open one.
-    pub(crate) async fn close(self) {
-        let Self { mut connection, file, lock } = self;
+    /// Closes the connection. It must be the last open one. It may wait for the disk.
+    pub(crate) fn close(self) {
+        let Self { connection, file, lock } = self;
         if let Some(file) = file {
-            file.write_back(&mut connection).await;
+            file.write_back(&connection);
         }
         // The last connection to close checkpoints the log, and only this connection may write.
-        if let Err(error) = connection.close().await {
+        if let Err((_, error)) = connection.close() {
             tracing::warn!(%error, "the store was not closed cleanly; it recovers at the next start");
         }
         drop(lock);
     }
+}
+
+/// Opens the connection that writes. The file exists and has the schema.
+fn open_writing(path: &Path) -> Result<rusqlite::Connection, rusqlite::Error> {
+    // Only the writer's thread uses the connection, so SQLite needs no lock for it.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // The store acknowledges after COMMIT, so COMMIT must mean "on the disk".
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    // Checkpoints run on a separate connection, beside the commits and not inside them.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_SIZE_LIMIT, |_| Ok(()))?;
+    connection.set_prepared_statement_cache_capacity(MAX_PREPARED_STATEMENTS);
+    Ok(connection)
 }
 
 /// Opens the store at `url`, which is `sqlite:PATH`.
@@ -106,9 +128,8 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
     schema::migrate(&options, role, &path).await?;
-    let connect = async |options: SqliteConnectOptions| options.connect().await.map_err(failed);
-    let connection = connect(options.clone().pragma("cache_size", CACHE_KIB)).await?;
-    let checkpoints = connect(options.clone()).await?;
+    let connection = open_writing(&path).map_err(|error| StoreError::from(error).at(&path))?;
+    let checkpoints = options.connect().await.map_err(failed)?;
     let reading = SqlitePoolOptions::new()
         .max_connections(MAX_READERS)
         .min_connections(0)

@@ -20,7 +20,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::supersede;
 use crate::sqlite::write::known_keys::{Key, Keys};
 use crate::sqlite::write::message::{Accept, Message};
-use crate::sqlite::write::statement::rows_statement;
+use crate::sqlite::write::insert::insert_row;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
 use crate::{Accepted, StoreError};
@@ -44,13 +44,13 @@ struct NewRow<'a> {
     lease_until: Option<Timestamp>,
 }
 
-rows_statement! {
-    const JOBS, fn push_job(row: &NewRow<'_>, moment: Moment);
+insert_row! {
+    const INSERT, fn bind_job(row: &NewRow<'_>, moment: Moment);
     let NewRow { job, data, lease_until } = row;
     let request = &job.request;
     let waiting = (StateName::Queued, Some(moment.steady.as_millis()));
     let (state, due_at) = if lease_until.is_some() { (StateName::Running, None) } else { waiting };
-    "INSERT INTO jobs (" {
+    "INSERT INTO jobs" {
         "id" => job.id.as_uuid(),
         "state" => state.as_str(),
         "handler" => job.handler.as_str(),
@@ -67,17 +67,16 @@ rows_statement! {
         "lease_until" => lease_until.map(Timestamp::as_millis),
         "fence" => i64::from(lease_until.is_some()),
     }
-    ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
 }
 
 /// Finds which of `accepts` are already known.
-pub(crate) async fn find(
-    transaction: &mut Transaction<'_>,
+pub(crate) fn find(
+    transaction: &Transaction<'_>,
     accepts: &mut [Accept],
     keys: &Keys,
 ) -> Result<(), StoreError> {
     let asked: Vec<Key> = accepts.iter().map(|accept| key(&accept.job)).collect();
-    let found = keys::find(keys, transaction, &asked).await?;
+    let found = keys::find(keys, transaction, &asked)?;
     for (accept, known) in accepts.iter_mut().zip(found) {
         accept.known = known;
     }
@@ -89,7 +88,7 @@ fn key(job: &NewJob) -> Key {
 }
 
 /// Stores the new requests among `accepts` that `budgets` allow. The results are in the same order.
-pub(crate) async fn apply(
+pub(crate) fn apply(
     transaction: &mut Transaction<'_>,
     accepts: &[Accept],
     keys: &Keys,
@@ -99,12 +98,12 @@ pub(crate) async fn apply(
     let moment = transaction.moment;
     let (results, rows) = decide(accepts, budgets, lanes, moment.steady);
     let new = accepts.iter().zip(&results).filter(|(_, stored)| matches!(stored, Stored::New(_)));
-    keys::append(keys, transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job))).await?;
+    keys::append(keys, transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job)))?;
 
     let new: Vec<&NewJob> = rows.iter().map(|row| row.job).collect();
-    supersede::older(transaction, &new).await?;
-    insert(transaction, &rows).await?;
-    supersede::within(transaction, &new).await?;
+    supersede::older(transaction, &new)?;
+    insert(transaction, &rows)?;
+    supersede::within(transaction, &new)?;
     let post_commit = &mut transaction.post_commit;
     for NewRow { job, data, lease_until } in rows {
         post_commit.bytes.accepted(job.request.account_id.0, signed(data.len()));
@@ -153,9 +152,13 @@ fn decide<'a>(
     (results, rows)
 }
 
-async fn insert(transaction: &mut Transaction<'_>, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
-    let moment = transaction.moment;
-    transaction.add(&JOBS, rows, |new, row| push_job(new, moment, row)).await
+fn insert(transaction: &Transaction<'_>, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
+    let mut statement = transaction.prepare_cached(INSERT)?;
+    for row in rows {
+        bind_job(row, transaction.moment, &mut statement)?;
+        statement.raw_execute()?;
+    }
+    Ok(())
 }
 
 /// Returns the claimed job for the worker that was free. `moment` is the time of the transaction that stored it.

@@ -9,18 +9,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
-
 use model::{DeliveringJob, Timestamp};
 
 use crate::records::YOUNG;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::rows::{self, COLUMNS};
+use crate::sqlite::jobs::row::{Claimed, columns};
+use crate::sqlite::jobs::rows;
 use crate::sqlite::jobs::work_claims::{by_age, count};
+use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 use crate::{LongestDue, StoreError};
 
 pub(crate) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
@@ -33,61 +31,51 @@ pub(crate) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
      SELECT min(due_at) FROM jobs \
      WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?1 AND delivery_rank = 2)";
 
+/// Expands to the SQL that selects some due jobs of the lane `:origin`, in the order of an index.
+macro_rules! part {
+    ($which:literal by $order:literal) => {
+        concat!(
+            "SELECT * FROM (SELECT id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+             AND origin = :origin AND due_at <= :now AND ",
+            $which,
+            " ORDER BY ",
+            $order,
+            " LIMIT 0 + :limit)"
+        )
+    };
+}
+
+/// Expands to the SQL that claims at most `:limit` jobs of these parts. SQLite reads the parts of a UNION ALL one after
+/// the other, and stops at the limit.
+macro_rules! claim {
+    ($first:literal by $first_order:literal $(, $which:literal by $order:literal)+ $(,)?) => {
+        concat!(
+            "UPDATE jobs SET lease_until = :lease_until, fence = fence + 1 WHERE id IN (SELECT id FROM (",
+            part!($first by $first_order),
+            $(" UNION ALL ", part!($which by $order),)+
+            ") LIMIT 0 + :limit) RETURNING ",
+            columns!()
+        )
+    };
+}
+
 /// Claims at most `:limit` jobs of the lane `:origin` that are due at `:now`, by rank: from the highest rank if `:which`
 /// is 1, from the lowest if it is 0.
-pub(crate) fn longest_due() -> String {
-    deliver(&[
-        Part::longest_due("delivery_rank = 2 * :which"),
-        Part::longest_due("delivery_rank = 1"),
-        Part::longest_due("delivery_rank = 2 - 2 * :which"),
-    ])
-}
+pub(crate) const LONGEST_DUE: &str = claim!(
+    "delivery_rank = 2 * :which" by "due_at",
+    "delivery_rank = 1" by "due_at",
+    "delivery_rank = 2 - 2 * :which" by "due_at",
+);
 
 /// Claims at most `:limit` jobs of the lane `:origin` that are due at `:now`, and takes those received after `:which`
 /// first.
-pub(crate) fn young_first() -> String {
-    deliver(&[
-        Part::oldest("delivery_rank = 0 AND waiting_since > :which"),
-        Part::oldest("delivery_rank = 1 AND waiting_since > :which"),
-        Part::longest_due("delivery_rank = 0 AND waiting_since <= :which"),
-        Part::longest_due("delivery_rank = 1 AND waiting_since <= :which"),
-        Part::longest_due("delivery_rank = 2"),
-    ])
-}
-
-/// Some jobs of a lane, in the order of an index.
-struct Part {
-    which: &'static str,
-    order: &'static str,
-}
-
-impl Part {
-    const fn longest_due(which: &'static str) -> Self {
-        Self { which, order: "due_at" }
-    }
-
-    const fn oldest(which: &'static str) -> Self {
-        Self { which, order: "waiting_since" }
-    }
-
-    fn select(&self) -> String {
-        let Self { which, order } = self;
-        format!(
-            "SELECT * FROM (SELECT id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-             AND origin = :origin AND due_at <= :now AND {which} ORDER BY {order} LIMIT 0 + :limit)"
-        )
-    }
-}
-
-/// Joins the parts with UNION ALL: SQLite reads them one after the other, and stops at the limit.
-fn deliver(parts: &[Part]) -> String {
-    let parts: Vec<String> = parts.iter().map(Part::select).collect();
-    let select = parts.join(" UNION ALL ");
-    format!(
-        "UPDATE jobs SET lease_until = :lease_until, fence = fence + 1 \
-         WHERE id IN (SELECT id FROM ({select}) LIMIT 0 + :limit) RETURNING {COLUMNS}"
-    )
-}
+pub(crate) const YOUNG_FIRST: &str = claim!(
+    "delivery_rank = 0 AND waiting_since > :which" by "waiting_since",
+    "delivery_rank = 1 AND waiting_since > :which" by "waiting_since",
+    "delivery_rank = 0 AND waiting_since <= :which" by "due_at",
+    "delivery_rank = 1 AND waiting_since <= :which" by "due_at",
+    "delivery_rank = 2" by "due_at",
+);
 
 /// Claims due deliveries to one origin.
 pub(crate) struct ClaimDeliveries {
@@ -101,46 +89,55 @@ pub(crate) struct ClaimDeliveries {
 impl Command for ClaimDeliveries {
     type Answer = Vec<DeliveringJob>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<Self::Answer, StoreError> {
-        let mut rows = Vec::new();
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
         let LongestDue { jobs, retries_first } = self.longest_due;
+        let mut claimed = Claimed::default();
         if jobs > 0 {
-            let rank = i64::from(retries_first);
-            rows = self.claim(connection, longest_due(), jobs.min(self.limit), rank).await?;
+            claimed = self.longest_due(transaction, jobs.min(self.limit), retries_first)?;
         }
-        if rows.len() < self.limit {
-            let young = (self.now - YOUNG).as_millis();
-            rows.extend(self.claim(connection, young_first(), self.limit - rows.len(), young).await?);
+        if claimed.rows < self.limit {
+            let young = self.young_first(transaction, self.limit - claimed.rows)?;
+            claimed.jobs.extend(young.jobs);
         }
-        let next: Option<i64> =
-            sqlx::query_scalar(NEXT_DELIVERY).bind(&*self.origin).fetch_one(connection).await?;
-        post_commit.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
-        Ok(by_age(rows::readable(&rows, rows::delivering), |job| job.waiting_since))
+        let mut next = transaction.prepare_cached(NEXT_DELIVERY)?;
+        let next: Option<i64> = next.query_one([&*self.origin], |row| row.get(0))?;
+        transaction.post_commit.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
+        Ok(by_age(claimed.jobs, |job| job.waiting_since))
     }
 }
 
 impl ClaimDeliveries {
-    async fn claim(
+    fn longest_due(
         &self,
-        connection: &mut SqliteConnection,
-        sql: String,
+        transaction: &Transaction<'_>,
         limit: usize,
-        which: i64,
-    ) -> Result<Vec<SqliteRow>, StoreError> {
-        let rows = Named::new(&sql)
-            .value("lease_until", self.lease_until.as_millis())
-            .value("origin", &*self.origin)
-            .value("now", self.now.as_millis())
-            .value("limit", count(limit))
-            .value("which", which)
-            .query()?
-            .fetch_all(connection)
-            .await?;
-        Ok(rows)
+        retries_first: bool,
+    ) -> Result<Claimed<DeliveringJob>, StoreError> {
+        let mut statement = transaction.prepare_cached(LONGEST_DUE)?;
+        bind!(statement, LONGEST_DUE, {
+            "lease_until" => self.lease_until.as_millis(),
+            "origin" => &*self.origin,
+            "now" => self.now.as_millis(),
+            "limit" => count(limit),
+            "which" => retries_first,
+        });
+        rows::claimed(statement.raw_query(), rows::delivering)
+    }
+
+    fn young_first(
+        &self,
+        transaction: &Transaction<'_>,
+        limit: usize,
+    ) -> Result<Claimed<DeliveringJob>, StoreError> {
+        let mut statement = transaction.prepare_cached(YOUNG_FIRST)?;
+        bind!(statement, YOUNG_FIRST, {
+            "lease_until" => self.lease_until.as_millis(),
+            "origin" => &*self.origin,
+            "now" => self.now.as_millis(),
+            "limit" => count(limit),
+            "which" => (self.now - YOUNG).as_millis(),
+        });
+        rows::claimed(statement.raw_query(), rows::delivering)
     }
 }
 

@@ -6,15 +6,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sqlx::{Row, SqliteConnection};
+use rusqlite::Connection;
 
 use model::Timestamp;
 
 use crate::StoreError;
 use crate::sqlite::jobs::work_claims::NEXT_OVERDUE;
 use crate::sqlite::write::account_bytes;
+use crate::sqlite::write::bind::read_all;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 
 /// Selects the lanes of workers by jumping from lane to lane along the index, so the cost grows with the number of lanes
 /// and not with the number of jobs.
@@ -47,16 +48,15 @@ pub(crate) struct ReloadLanes;
 impl Command for ReloadLanes {
     type Answer = ();
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<(), StoreError> {
-        let work = lanes(connection, WORK).await?;
-        let deadline: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(&mut *connection).await?;
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let deadline: Option<i64> =
+            transaction.prepare_cached(NEXT_OVERDUE)?.query_one((), |row| row.get(0))?;
+        let (work, delivery) = (lanes(transaction, WORK)?, lanes(transaction, DELIVERY)?);
+        let bytes = account_bytes::unfinished(transaction)?;
+        let post_commit = &mut transaction.post_commit;
         post_commit.all_work(work, deadline.map(Timestamp::from_millis));
-        post_commit.all_delivery(lanes(&mut *connection, DELIVERY).await?);
-        post_commit.all_bytes(account_bytes::unfinished(connection).await?);
+        post_commit.all_delivery(delivery);
+        post_commit.all_bytes(bytes);
         Ok(())
     }
 }
@@ -71,25 +71,18 @@ pub(crate) struct ReloadLanesIfChanged {
 impl Command for ReloadLanesIfChanged {
     type Answer = Option<i64>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<Option<i64>, StoreError> {
-        let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Option<i64>, StoreError> {
+        let version: i64 = transaction.pragma_query_value(None, "data_version", |row| row.get(0))?;
         if self.seen != Some(version) {
-            ReloadLanes.apply(connection, post_commit).await?;
+            ReloadLanes.apply(transaction)?;
         }
         Ok(Some(version))
     }
 }
 
-async fn lanes(
-    connection: &mut SqliteConnection,
-    sql: &'static str,
-) -> Result<HashMap<Arc<str>, Timestamp>, StoreError> {
-    let rows = sqlx::query(sql).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get::<&str, _>(0)?.into(), Timestamp::from_millis(row.try_get(1)?))))
-        .collect()
+fn lanes(connection: &Connection, sql: &str) -> Result<HashMap<Arc<str>, Timestamp>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let lanes =
+        read_all(statement.raw_query(), |row| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?))))?;
+    Ok(lanes.into_iter().collect())
 }

@@ -13,6 +13,7 @@ pub(crate) mod outcomes;
 pub(crate) mod read;
 pub(crate) mod release;
 pub(crate) mod reports;
+pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod supersede;
 pub(crate) mod work_claims;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqlitePool};
+use sqlx::{Row, SqlitePool};
 
 use model::{Attempt, AttemptResult, JobId, JobRecord, Stage, StateName, Timestamp};
 
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::rows::{self, COLUMNS};
+use crate::sqlite::jobs::row::columns;
+use crate::sqlite::jobs::rows;
 use crate::sqlite::write::account_bytes;
 use crate::time::StoreClock;
 use crate::{Stats, StoreError};
@@ -20,8 +21,8 @@ pub(crate) async fn job(
 ) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
     // One snapshot for both queries: a job's state must match its attempts.
     let mut snapshot = pool.begin().await?;
-    let sql = format!("SELECT {COLUMNS}, data IS NULL AS bodies_dropped FROM jobs WHERE id = ?");
-    let found = sqlx::query(AssertSqlSafe(sql)).bind(id.as_uuid()).fetch_optional(&mut *snapshot).await?;
+    let sql = concat!("SELECT ", columns!(), ", data IS NULL AS bodies_dropped FROM jobs WHERE id = ?");
+    let found = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(&mut *snapshot).await?;
     let Some(row) = found else { return Ok(None) };
     // Attempts of the handler come before those of the delivery, even if the calendar was set back in between.
     let attempts = sqlx::query(

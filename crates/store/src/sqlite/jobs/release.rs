@@ -3,15 +3,13 @@
 
 use std::sync::Arc;
 
-use sqlx::SqliteConnection;
-
 use model::Timestamp;
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
+use crate::sqlite::write::bind::execute;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 
 impl Engine {
     pub(crate) async fn release_refused(&self, origin: Arc<str>) -> Result<u64, StoreError> {
@@ -33,21 +31,14 @@ pub(crate) struct Release {
 impl Command for Release {
     type Answer = u64;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<Self::Answer, StoreError> {
-        let released = Named::new(RELEASE)
-            .value("now", self.now.as_millis())
-            .value("origin", &*self.origin)
-            .query()?
-            .execute(connection)
-            .await?
-            .rows_affected();
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<u64, StoreError> {
+        let released = execute!(transaction, RELEASE, {
+            "now" => self.now.as_millis(),
+            "origin" => &*self.origin,
+        });
         if released > 0 {
-            post_commit.undelivered(&self.origin, self.now);
+            transaction.post_commit.undelivered(&self.origin, self.now);
         }
-        Ok(released)
+        Ok(released as u64)
     }
 }

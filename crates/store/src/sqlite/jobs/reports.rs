@@ -3,12 +3,7 @@
 //! Every write names the state and the fencing number of the claim that it reports on. A write for an old claim changes
 //! nothing and stores no attempt, and its caller learns this.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-use uuid::Uuid;
 
 use model::{
     AfterDelivery, AfterHandler, Attempt, DeliveringJob, Delivery, DeliveryReport, FallbackReason, Fence,
@@ -19,9 +14,9 @@ use crate::budget::signed;
 use crate::lanes::{Lanes, Slot};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::message::Message;
-use crate::sqlite::write::statement::rows_statement;
+use crate::sqlite::write::bind::bind;
+use crate::sqlite::write::insert::insert_row;
 use crate::sqlite::write::transaction::Transaction;
-use crate::time::Moment;
 use crate::{StoreError, Written};
 
 /// What the transaction does with a worker's report.
@@ -32,85 +27,24 @@ pub(crate) enum Handled {
     Stale,
 }
 
-rows_statement! {
-    pub(crate) const HANDLED, fn push_handled(report: &HandlerReport, lease_until: Option<Timestamp>, now: Timestamp);
-    let HandlerReport { job, attempt, next, error } = report;
-    let (state, due_at, prepared) = match next {
-        AfterHandler::Deliver(prepared) => (StateName::Delivering, now, Some(prepared)),
-        AfterHandler::Retry { due_at } => (StateName::Queued, *due_at, None),
-        AfterHandler::HandBack => (StateName::Queued, now, None),
-    };
-    "WITH report (" {
-        "id" => job.id.as_uuid(),
-        "fence" => job.fence.0,
-        "state" => state.as_str(),
-        "due_at" => due_at.as_millis(),
-        "lease_until" => lease_until.map(Timestamp::as_millis),
-        "next_fence" => job.fence.0 + i64::from(lease_until.is_some()),
-        "attempts" => i64::from(job.attempts) + i64::from(attempt.is_some()),
-        "completion" => completion(prepared),
-        "outcome" => outcome(prepared),
-        "fallback_reason" => fallback_reason(prepared),
-        "error" => error.as_deref(),
-    }
-    ") AS (VALUES "
-    ") UPDATE jobs SET state = report.state, due_at = report.due_at, lease_until = report.lease_until, \
-            fence = report.next_fence, handler_attempts = report.attempts, crashes = 0, \
-            completion = report.completion, outcome = report.outcome, \
-            fallback_reason = report.fallback_reason, \
-            last_error = coalesce(report.error, jobs.last_error) \
-            FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'running' \
-            RETURNING jobs.id"
-}
+pub(crate) const HANDLED: &str = "UPDATE jobs SET state = :state, due_at = :due_at, lease_until = :lease_until, \
+     fence = :next_fence, handler_attempts = :attempts, crashes = 0, completion = :completion, outcome = :outcome, \
+     fallback_reason = :fallback_reason, last_error = coalesce(:error, last_error) \
+     WHERE id = :id AND fence = :fence AND state = 'running'";
 
-rows_statement! {
-    pub(crate) const SENT, fn push_sent(report: &DeliveryReport, moment: Moment);
-    let DeliveryReport { job, attempt, next, error } = report;
-    let (state, due_at) = next_state(next, job, moment.steady);
-    let finished = due_at.is_none().then_some(moment);
-    let (delivery, prepared) = match next {
-        AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
-        AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
-        AfterDelivery::Dead { answer_lost } => (Delivery { answer_lost: *answer_lost, ..job.delivery }, None),
-        AfterDelivery::Delivered | AfterDelivery::Gone => (job.delivery, None),
-    };
-    "WITH report (" {
-        "id" => job.id.as_uuid(),
-        "fence" => job.fence.0,
-        "state" => state.as_str(),
-        "due_at" => due_at.map(Timestamp::as_millis),
-        "finished_at" => finished.map(|moment| moment.calendar.as_millis()),
-        "finished_service_at" => finished.map(|moment| moment.service.as_millis()),
-        "attempts" => i64::from(job.attempts) + i64::from(attempt.is_some()),
-        "failures" => i64::from(delivery.failures),
-        "failing_since" => delivery.failing_since.map(Timestamp::as_millis),
-        "refused_at" => delivery.refused_at.map(Timestamp::as_millis),
-        "answer_lost" => delivery.answer_lost,
-        "tried" => job.tried,
-        "completion" => completion(prepared),
-        "outcome" => outcome(prepared),
-        "fallback_reason" => fallback_reason(prepared),
-        "error" => error.as_deref(),
-    }
-    ") AS (VALUES "
-    ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
-            finished_service_at = report.finished_service_at, lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
-            failing_since = report.failing_since, refused_at = report.refused_at, \
-            answer_lost = report.answer_lost, tried = report.tried, \
-            handler_completion = CASE WHEN jobs.outcome = 'handler' AND report.outcome = 'fallback' \
-            THEN jobs.completion ELSE jobs.handler_completion END, \
-            completion = coalesce(report.completion, jobs.completion), \
-            outcome = coalesce(report.outcome, jobs.outcome), \
-            fallback_reason = iif(report.outcome IS NULL, jobs.fallback_reason, report.fallback_reason), \
-            last_error = coalesce(report.error, jobs.last_error) \
-            FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'delivering' \
-            RETURNING jobs.id, octet_length(jobs.data) + octet_length(jobs.completion) \
-            + coalesce(octet_length(jobs.handler_completion), 0)"
-}
+pub(crate) const SENT: &str = "UPDATE jobs SET state = :state, due_at = :due_at, finished_at = :finished_at, \
+     finished_service_at = :finished_service_at, lease_until = NULL, delivery_attempts = :attempts, failures = :failures, \
+     failing_since = :failing_since, refused_at = :refused_at, answer_lost = :answer_lost, tried = :tried, \
+     handler_completion = CASE WHEN outcome = 'handler' AND :outcome = 'fallback' THEN completion ELSE handler_completion END, \
+     completion = coalesce(:completion, completion), outcome = coalesce(:outcome, outcome), \
+     fallback_reason = iif(:outcome IS NULL, fallback_reason, :fallback_reason), \
+     last_error = coalesce(:error, last_error) \
+     WHERE id = :id AND fence = :fence AND state = 'delivering' \
+     RETURNING octet_length(data) + octet_length(completion) + coalesce(octet_length(handler_completion), 0)";
 
-rows_statement! {
-    const ATTEMPTS, fn push_attempt(id: JobId, attempt: &Attempt);
-    "INSERT INTO attempts (" {
+insert_row! {
+    const ATTEMPT, fn bind_attempt(id: JobId, attempt: &Attempt);
+    "INSERT INTO attempts" {
         "job_id" => id.as_uuid(),
         "stage" => attempt.stage.as_str(),
         "number" => i64::from(attempt.number),
@@ -120,51 +54,35 @@ rows_statement! {
         "status" => attempt.status.map(i64::from),
         "error" => attempt.error.as_deref(),
     }
-    ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
 }
 
-/// The charged attempts of one transaction. It stores them after it has written all reports.
-pub(crate) type Charged<'r> = Vec<(JobId, &'r Attempt)>;
-
 /// Writes the reports of workers. The results are in the same order.
-pub(crate) async fn handled<'r>(
+pub(crate) fn handled<'r>(
     transaction: &mut Transaction<'_>,
-    charged: &mut Charged<'r>,
-    reports: &[&'r HandlerReport],
+    reports: impl ExactSizeIterator<Item = &'r HandlerReport>,
     lanes: &Lanes<DeliveringJob>,
 ) -> Result<Vec<Handled>, StoreError> {
     let now = transaction.moment.steady;
-    let mut offered = lanes.offers(now);
-    let offers: Vec<(&HandlerReport, Option<Slot<DeliveringJob>>)> = reports
-        .iter()
-        .map(|report| {
-            let delivers = matches!(report.next, AfterHandler::Deliver(_));
-            let slot = delivers.then(|| offered.next(report.job.request.return_url.origin())).flatten();
-            (*report, slot)
-        })
-        .collect();
-    let written = transaction
-        .ask(&HANDLED, &offers, |(report, slot), row| {
-            let lease_until = slot.as_ref().map(|slot| now + slot.lease);
-            push_handled(report, lease_until, now, row);
-        })
-        .await?;
-    let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
-    let post_commit = &mut transaction.post_commit;
-    let mut results = Vec::with_capacity(offers.len());
-    for (report, slot) in offers {
+    let mut offers = lanes.offers(now);
+    let mut results = Vec::with_capacity(reports.len());
+    for report in reports {
         let HandlerReport { job, next, .. } = report;
-        if !written.contains(&(job.id, job.fence)) {
+        let origin = job.request.return_url.origin();
+        let slot =
+            matches!(next, AfterHandler::Deliver(_)).then(|| offers.next(origin)).flatten();
+        let lease_until = slot.as_ref().map(|slot| now + slot.lease);
+        if !write_handled(transaction, report, lease_until, now)? {
             results.push(Handled::Stale);
             continue;
         }
-        charged.extend(report.attempt.as_ref().map(|attempt| (job.id, attempt)));
+        keep(transaction, job.id, report.attempt.as_ref())?;
+        let post_commit = &mut transaction.post_commit;
         match next {
             AfterHandler::Deliver(prepared) => {
                 post_commit.bytes.grew(job.request.account_id.0, length(prepared));
                 post_commit.moved(StateName::Running, StateName::Delivering, 1);
                 if slot.is_none() {
-                    post_commit.undelivered(job.request.return_url.origin(), now);
+                    post_commit.undelivered(origin, now);
                 }
             }
             AfterHandler::Retry { due_at } => {
@@ -179,6 +97,36 @@ pub(crate) async fn handled<'r>(
         results.push(Handled::Done(slot));
     }
     Ok(results)
+}
+
+/// Returns whether the report was written: its claim was still valid.
+fn write_handled(
+    transaction: &Transaction<'_>,
+    report: &HandlerReport,
+    lease_until: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let HandlerReport { job, attempt, next, error } = report;
+    let (state, due_at, prepared) = match next {
+        AfterHandler::Deliver(prepared) => (StateName::Delivering, now, Some(prepared)),
+        AfterHandler::Retry { due_at } => (StateName::Queued, *due_at, None),
+        AfterHandler::HandBack => (StateName::Queued, now, None),
+    };
+    let mut statement = transaction.prepare_cached(HANDLED)?;
+    bind!(statement, HANDLED, {
+        "id" => job.id.as_uuid(),
+        "fence" => job.fence.0,
+        "state" => state.as_str(),
+        "due_at" => due_at.as_millis(),
+        "lease_until" => lease_until.map(Timestamp::as_millis),
+        "next_fence" => job.fence.0 + i64::from(lease_until.is_some()),
+        "attempts" => i64::from(job.attempts) + i64::from(attempt.is_some()),
+        "completion" => completion(prepared),
+        "outcome" => outcome(prepared),
+        "fallback_reason" => fallback_reason(prepared),
+        "error" => error.as_deref(),
+    });
+    Ok(statement.raw_execute()? == 1)
 }
 
 /// Returns the claimed delivery for the sender that was free when the transaction stored its completion.
@@ -205,30 +153,25 @@ pub(crate) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
 }
 
 /// Writes the reports of the sender. The results are in the same order.
-pub(crate) async fn sent<'r>(
+pub(crate) fn sent<'r>(
     transaction: &mut Transaction<'_>,
-    charged: &mut Charged<'r>,
-    reports: &[&'r DeliveryReport],
+    reports: impl ExactSizeIterator<Item = &'r DeliveryReport>,
 ) -> Result<Vec<Written>, StoreError> {
-    let moment = transaction.moment;
-    let rows = transaction.ask(&SENT, reports, |report, row| push_sent(report, moment, row)).await?;
-    let written = claims(&rows, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
-    let bytes = rows.iter().map(|row| Ok((JobId::from_uuid(row.try_get::<Uuid, _>(0)?), row.try_get(1)?)));
-    let bytes: HashMap<JobId, i64> = bytes.collect::<Result<_, sqlx::Error>>()?;
-    let post_commit = &mut transaction.post_commit;
     let mut results = Vec::with_capacity(reports.len());
-    for DeliveryReport { job, next, attempt, .. } in reports {
-        if !written.contains(&(job.id, job.fence)) {
+    for report in reports {
+        let DeliveryReport { job, next, attempt, .. } = report;
+        let (state, due_at) = next_state(next, job, transaction.moment.steady);
+        let Some(bytes) = write_sent(transaction, report, state, due_at)? else {
             results.push(Written::Stale);
             continue;
-        }
-        charged.extend(attempt.as_ref().map(|attempt| (job.id, attempt)));
-        let (state, due_at) = next_state(next, job, moment.steady);
+        };
+        keep(transaction, job.id, attempt.as_ref())?;
+        let post_commit = &mut transaction.post_commit;
         match due_at {
             Some(due_at) => post_commit.undelivered(job.return_url.origin(), due_at),
             None => {
                 post_commit.moved(StateName::Delivering, state, 1);
-                post_commit.bytes.finished(job.account_id.0, bytes.get(&job.id).copied().unwrap_or(0));
+                post_commit.bytes.finished(job.account_id.0, bytes);
             }
         }
         if let AfterDelivery::Replace { prepared, .. } = next {
@@ -241,6 +184,44 @@ pub(crate) async fn sent<'r>(
         results.push(Written::Done);
     }
     Ok(results)
+}
+
+/// Returns the bytes of the job's bodies if the report was written; `None` if its claim was no longer valid.
+fn write_sent(
+    transaction: &Transaction<'_>,
+    report: &DeliveryReport,
+    state: StateName,
+    due_at: Option<Timestamp>,
+) -> Result<Option<i64>, StoreError> {
+    let DeliveryReport { job, attempt, next, error } = report;
+    let finished = due_at.is_none().then_some(transaction.moment);
+    let (delivery, prepared) = match next {
+        AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
+        AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
+        AfterDelivery::Dead { answer_lost } => (Delivery { answer_lost: *answer_lost, ..job.delivery }, None),
+        AfterDelivery::Delivered | AfterDelivery::Gone => (job.delivery, None),
+    };
+    let mut statement = transaction.prepare_cached(SENT)?;
+    bind!(statement, SENT, {
+        "id" => job.id.as_uuid(),
+        "fence" => job.fence.0,
+        "state" => state.as_str(),
+        "due_at" => due_at.map(Timestamp::as_millis),
+        "finished_at" => finished.map(|moment| moment.calendar.as_millis()),
+        "finished_service_at" => finished.map(|moment| moment.service.as_millis()),
+        "attempts" => i64::from(job.attempts) + i64::from(attempt.is_some()),
+        "failures" => i64::from(delivery.failures),
+        "failing_since" => delivery.failing_since.map(Timestamp::as_millis),
+        "refused_at" => delivery.refused_at.map(Timestamp::as_millis),
+        "answer_lost" => delivery.answer_lost,
+        "tried" => job.tried,
+        "completion" => completion(prepared),
+        "outcome" => outcome(prepared),
+        "fallback_reason" => fallback_reason(prepared),
+        "error" => error.as_deref(),
+    });
+    let mut rows = statement.raw_query();
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
 }
 
 /// Returns the next state of a delivery, and when it is due again; `None` if the state is final.
@@ -276,26 +257,13 @@ fn fallback_reason(prepared: Option<&PreparedCompletion>) -> Option<&'static str
     prepared.and_then(|prepared| prepared.outcome.fallback_reason()).map(FallbackReason::as_str)
 }
 
-type Claim = (JobId, Fence);
-
-/// Returns the claims whose reports were written. The rows name only the jobs. If two claims of one job report in the
-/// same batch, only the later claim can have been written.
-fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<HashSet<Claim>, StoreError> {
-    let mut latest: HashMap<JobId, Fence> = HashMap::with_capacity(rows.len());
-    for (id, fence) in reported {
-        latest.entry(id).and_modify(|known| *known = fence.max(*known)).or_insert(fence);
-    }
-    let mut written = HashSet::with_capacity(rows.len());
-    for row in rows {
-        let id = JobId::from_uuid(row.try_get::<Uuid, _>(0)?);
-        written.extend(latest.get(&id).map(|fence| (id, *fence)));
-    }
-    Ok(written)
-}
-
-/// Stores the charged attempts in the history.
-pub(crate) async fn keep(transaction: &mut Transaction<'_>, charged: &Charged<'_>) -> Result<(), StoreError> {
-    transaction.add(&ATTEMPTS, charged, |(id, attempt), row| push_attempt(*id, attempt, row)).await
+/// Stores a charged attempt in the history.
+fn keep(transaction: &Transaction<'_>, id: JobId, attempt: Option<&Attempt>) -> Result<(), StoreError> {
+    let Some(attempt) = attempt else { return Ok(()) };
+    let mut statement = transaction.prepare_cached(ATTEMPT)?;
+    bind_attempt(id, attempt, &mut statement)?;
+    statement.raw_execute()?;
+    Ok(())
 }
 
 impl Engine {

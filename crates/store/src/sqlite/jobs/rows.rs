@@ -1,9 +1,9 @@
 //! Converts rows to the model. A row that this program cannot have written is an error that names the table, column and
 //! id. It never affects other rows.
 
-use sqlx::error::BoxDynError;
+use std::error::Error;
+
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row, Sqlite, Type};
 use uuid::Uuid;
 
 use model::{
@@ -12,21 +12,16 @@ use model::{
     Timestamp, UnknownFallbackReason, WidgetRequest,
 };
 
+use crate::sqlite::jobs::row::{Claimed, ClaimedRow, Columns};
 use crate::{Cause, StoreError};
-
-/// The columns that [`job`], [`running`] and [`delivering`] read.
-pub(crate) const COLUMNS: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, data, \
-     received_at, waiting_since, answer_by, due_at, lease_until, fence, crashes, handler_attempts, delivery_attempts, failures, \
-     failing_since, refused_at, answer_lost, tried, superseded_by, completion, handler_completion, outcome, fallback_reason, last_error, \
-     finished_at";
 
 /// The columns that [`summary`] reads. SQLite reads no body for them.
 pub(crate) const SUMMARY: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, received_at, due_at, \
      handler_attempts, delivery_attempts, outcome, fallback_reason, last_error, finished_at, data IS NULL AS bodies_dropped";
 
 /// Reads a job, whole or without bodies. It needs the columns of [`job`] and of [`summary`].
-pub(crate) fn record(row: &SqliteRow) -> Result<JobRecord, StoreError> {
-    if row.try_get("bodies_dropped")? {
+pub(crate) fn record(row: &dyn Columns) -> Result<JobRecord, StoreError> {
+    if JobRow::new(row)?.flag("bodies_dropped")? {
         summary(row).map(JobRecord::WithoutBodies)
     } else {
         job(row).map(JobRecord::Whole)
@@ -34,13 +29,13 @@ pub(crate) fn record(row: &SqliteRow) -> Result<JobRecord, StoreError> {
 }
 
 /// Reads a job without its bodies.
-pub(crate) fn summary(row: &SqliteRow) -> Result<JobSummary, StoreError> {
+pub(crate) fn summary(row: &dyn Columns) -> Result<JobSummary, StoreError> {
     let row = JobRow::new(row)?;
     Ok(JobSummary {
         id: row.id,
         state: row.state_name()?,
         handler: row.handler()?,
-        account_id: AccountId(row.get("account_id")?),
+        account_id: AccountId(row.integer("account_id")?),
         entity: row.entity()?,
         return_url: row.return_url()?,
         outcome: row.outcome()?,
@@ -49,13 +44,13 @@ pub(crate) fn summary(row: &SqliteRow) -> Result<JobSummary, StoreError> {
         finished_at: row.optional_time("finished_at")?,
         handler_attempts: row.number("handler_attempts")?,
         delivery_attempts: row.number("delivery_attempts")?,
-        last_error: row.get("last_error")?,
-        bodies_dropped: row.get("bodies_dropped")?,
+        last_error: row.optional_text("last_error")?.map(str::to_owned),
+        bodies_dropped: row.flag("bodies_dropped")?,
     })
 }
 
 /// Reads a whole job.
-pub(crate) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
+pub(crate) fn job(row: &dyn Columns) -> Result<Job, StoreError> {
     let row = JobRow::new(row)?;
     Ok(Job {
         id: row.id,
@@ -65,18 +60,18 @@ pub(crate) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         answer_by: row.time("answer_by")?,
         handler_attempts: row.number("handler_attempts")?,
         delivery_attempts: row.number("delivery_attempts")?,
-        last_error: row.get("last_error")?,
+        last_error: row.optional_text("last_error")?.map(str::to_owned),
         handler_completion: row.completion("handler_completion")?,
         state: row.state()?,
     })
 }
 
 /// Reads the job for a worker.
-pub(crate) fn running(row: &SqliteRow) -> Result<RunningJob, StoreError> {
+pub(crate) fn running(row: &dyn Columns) -> Result<RunningJob, StoreError> {
     let row = JobRow::new(row)?;
     Ok(RunningJob {
         id: row.id,
-        fence: Fence(row.get("fence")?),
+        fence: Fence(row.integer("fence")?),
         handler: row.handler()?,
         request: row.request()?.into(),
         received_at: row.time("received_at")?,
@@ -84,18 +79,18 @@ pub(crate) fn running(row: &SqliteRow) -> Result<RunningJob, StoreError> {
         answer_by: row.time("answer_by")?,
         attempts: row.number("handler_attempts")?,
         crashes: row.number("crashes")?,
-        last_error: row.get("last_error")?,
+        last_error: row.optional_text("last_error")?.map(str::to_owned),
     })
 }
 
 /// Reads the job for the sender.
-pub(crate) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
+pub(crate) fn delivering(row: &dyn Columns) -> Result<DeliveringJob, StoreError> {
     let row = JobRow::new(row)?;
     Ok(DeliveringJob {
         id: row.id,
-        fence: Fence(row.get("fence")?),
+        fence: Fence(row.integer("fence")?),
         handler: row.handler()?,
-        account_id: AccountId(row.get("account_id")?),
+        account_id: AccountId(row.integer("account_id")?),
         entity: row.entity()?,
         return_url: row.return_url()?,
         received_at: row.time("received_at")?,
@@ -106,28 +101,45 @@ pub(crate) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
         delivery: Delivery {
             failures: row.number("failures")?,
             failing_since: row.optional_time("failing_since")?,
-            answer_lost: row.get("answer_lost")?,
+            answer_lost: row.flag("answer_lost")?,
             refused_at: row.optional_time("refused_at")?,
         },
-        tried: row.get("tried")?,
-        superseded_by: row.get::<Option<Uuid>>("superseded_by")?.map(JobId::from_uuid),
+        tried: row.flag("tried")?,
+        superseded_by: row.optional_id("superseded_by")?,
     })
 }
 
 /// Reads the rows. Logs and skips those that cannot be read.
-pub(crate) fn readable<T>(rows: &[SqliteRow], read: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Vec<T> {
-    let report = |error: &StoreError| tracing::error!(%error, "a job cannot be read and is left unchanged");
-    rows.iter().filter_map(|row| read(row).inspect_err(report).ok()).collect()
+pub(crate) fn readable<T>(rows: &[SqliteRow], read: impl Fn(&dyn Columns) -> Result<T, StoreError>) -> Vec<T> {
+    rows.iter().filter_map(|row| unless_damaged(read(row))).collect()
+}
+
+/// Reads the rows of a claim. Logs and skips those that cannot be read.
+pub(crate) fn claimed<T>(
+    mut rows: rusqlite::Rows<'_>,
+    read: impl Fn(&dyn Columns) -> Result<T, StoreError>,
+) -> Result<Claimed<T>, StoreError> {
+    let mut claimed = Claimed::default();
+    while let Some(row) = rows.next()? {
+        claimed.rows += 1;
+        claimed.jobs.extend(unless_damaged(read(&ClaimedRow(row))));
+    }
+    Ok(claimed)
+}
+
+fn unless_damaged<T>(read: Result<T, StoreError>) -> Option<T> {
+    read.inspect_err(|error| tracing::error!(%error, "a job cannot be read and is left unchanged")).ok()
 }
 
 struct JobRow<'r> {
-    row: &'r SqliteRow,
+    row: &'r dyn Columns,
     id: JobId,
 }
 
 impl<'r> JobRow<'r> {
-    fn new(row: &'r SqliteRow) -> Result<Self, StoreError> {
-        let id = row.try_get::<Uuid, _>("id").map_err(|error| StoreError::Corrupt {
+    fn new(row: &'r dyn Columns) -> Result<Self, StoreError> {
+        let id = row.id("id").and_then(|id| id.ok_or_else(|| "NULL".into()));
+        let id = id.map_err(|error| StoreError::Corrupt {
             table: "jobs",
             column: "id",
             id: "?".into(),
@@ -136,12 +148,33 @@ impl<'r> JobRow<'r> {
         Ok(Self { row, id: JobId::from_uuid(id) })
     }
 
-    fn corrupt(&self, column: &'static str, why: impl Into<BoxDynError>) -> StoreError {
+    fn corrupt(&self, column: &'static str, why: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
         StoreError::Corrupt { table: "jobs", column, id: self.id.to_string(), why: Cause::of(why) }
     }
 
-    fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &'static str) -> Result<T, StoreError> {
-        self.row.try_get(column).map_err(|error| self.corrupt(column, error))
+    fn optional_integer(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+        self.row.integer(column).map_err(|error| self.corrupt(column, error))
+    }
+
+    fn integer(&self, column: &'static str) -> Result<i64, StoreError> {
+        self.needed(column, self.optional_integer(column)?)
+    }
+
+    fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
+        Ok(self.integer(column)? != 0)
+    }
+
+    fn optional_text(&self, column: &'static str) -> Result<Option<&'r str>, StoreError> {
+        self.row.text(column).map_err(|error| self.corrupt(column, error))
+    }
+
+    fn text(&self, column: &'static str) -> Result<&'r str, StoreError> {
+        self.needed(column, self.optional_text(column)?)
+    }
+
+    fn optional_id(&self, column: &'static str) -> Result<Option<JobId>, StoreError> {
+        let id: Option<Uuid> = self.row.id(column).map_err(|error| self.corrupt(column, error))?;
+        Ok(id.map(JobId::from_uuid))
     }
 
     fn needed<T>(&self, column: &'static str, value: Option<T>) -> Result<T, StoreError> {
@@ -149,38 +182,37 @@ impl<'r> JobRow<'r> {
     }
 
     fn number(&self, column: &'static str) -> Result<u32, StoreError> {
-        let number: i64 = self.get(column)?;
-        u32::try_from(number).map_err(|error| self.corrupt(column, error))
+        u32::try_from(self.integer(column)?).map_err(|error| self.corrupt(column, error))
     }
 
     fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
-        self.get(column).map(Timestamp::from_millis)
+        self.integer(column).map(Timestamp::from_millis)
     }
 
     fn optional_time(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.get::<Option<i64>>(column)?.map(Timestamp::from_millis))
+        Ok(self.optional_integer(column)?.map(Timestamp::from_millis))
     }
 
     fn handler(&self) -> Result<HandlerName, StoreError> {
-        self.get::<&str>("handler")?.parse().map_err(|error| self.corrupt("handler", error))
+        self.text("handler")?.parse().map_err(|error| self.corrupt("handler", error))
     }
 
     fn return_url(&self) -> Result<ReturnUrl, StoreError> {
-        self.get::<&str>("return_url")?.parse().map_err(|error| self.corrupt("return_url", error))
+        self.text("return_url")?.parse().map_err(|error| self.corrupt("return_url", error))
     }
 
     fn entity(&self) -> Result<Option<Entity>, StoreError> {
-        let kind: Option<i64> = self.get("entity_type")?;
-        let id: Option<i64> = self.get("entity_id")?;
+        let kind = self.optional_integer("entity_type")?;
+        let id = self.optional_integer("entity_id")?;
         Ok(kind.zip(id).map(|(kind, id)| Entity { kind: EntityKind::from_code(kind), id }))
     }
 
     fn outcome(&self) -> Result<Option<Outcome>, StoreError> {
-        match self.get::<Option<&str>>("outcome")? {
+        match self.optional_text("outcome")? {
             None => Ok(None),
             Some("handler") => Ok(Some(Outcome::Handler)),
             Some("fallback") => {
-                let reason = self.needed("fallback_reason", self.get::<Option<&str>>("fallback_reason")?)?;
+                let reason = self.text("fallback_reason")?;
                 let reason = reason
                     .parse()
                     .map_err(|error: UnknownFallbackReason| self.corrupt("fallback_reason", error))?;
@@ -191,13 +223,13 @@ impl<'r> JobRow<'r> {
     }
 
     fn state_name(&self) -> Result<StateName, StoreError> {
-        self.get::<&str>("state")?.parse().map_err(|error| self.corrupt("state", error))
+        self.text("state")?.parse().map_err(|error| self.corrupt("state", error))
     }
 
     fn request(&self) -> Result<WidgetRequest, StoreError> {
-        let data = serde_json::from_str(self.get("data")?).map_err(|error| self.corrupt("data", error))?;
+        let data = serde_json::from_str(self.text("data")?).map_err(|error| self.corrupt("data", error))?;
         Ok(WidgetRequest {
-            account_id: AccountId(self.get("account_id")?),
+            account_id: AccountId(self.integer("account_id")?),
             entity: self.entity()?,
             return_url: self.return_url()?,
             data,
@@ -205,7 +237,7 @@ impl<'r> JobRow<'r> {
     }
 
     fn completion(&self, column: &'static str) -> Result<Option<CheckedCompletion>, StoreError> {
-        let Some(json) = self.get::<Option<&str>>(column)? else { return Ok(None) };
+        let Some(json) = self.optional_text(column)? else { return Ok(None) };
         CheckedCompletion::from_json(json).map(Some).map_err(|error| self.corrupt(column, error))
     }
 

@@ -13,57 +13,45 @@ use std::collections::{HashMap, HashSet};
 use model::{JobId, NewJob};
 
 use crate::StoreError;
-use crate::sqlite::write::statement::{RowsStatement, Values};
+use crate::sqlite::write::bind::{bind, execute};
 use crate::sqlite::write::transaction::Transaction;
 
 /// Marks unfinished jobs with the `return_url` of a new job. It runs before the new jobs are inserted.
 ///
-/// This and [`ENDED`] are two statements, because SQLite scans all jobs if a statement joins a union.
-pub(crate) const UNFINISHED: RowsStatement = RowsStatement {
-    before: "WITH new (id, return_url) AS (VALUES ",
-    width: 2,
-    after: ") UPDATE jobs SET superseded_by = new.id FROM new WHERE jobs.return_url = new.return_url \
-            AND jobs.finished_at IS NULL AND jobs.superseded_by IS NULL",
-};
+/// This and [`ENDED`] are two statements, because each finds its jobs through its own index.
+pub(crate) const UNFINISHED: &str = "UPDATE jobs SET superseded_by = :newer WHERE return_url = :return_url \
+     AND finished_at IS NULL AND superseded_by IS NULL";
 
 /// Marks, in the same way, the dead and gone jobs, which an operator may retry.
-pub(crate) const ENDED: RowsStatement = RowsStatement {
-    before: "WITH new (id, return_url) AS (VALUES ",
-    width: 2,
-    after: ") UPDATE jobs SET superseded_by = new.id FROM new WHERE jobs.return_url = new.return_url \
-            AND jobs.state IN ('dead', 'gone') AND jobs.superseded_by IS NULL",
-};
+pub(crate) const ENDED: &str = "UPDATE jobs SET superseded_by = :newer WHERE return_url = :return_url \
+     AND state IN ('dead', 'gone') AND superseded_by IS NULL";
 
-/// Marks new jobs that a later job of the same transaction supersedes.
-pub(crate) const WITHIN: RowsStatement = RowsStatement {
-    before: "WITH older (id, newer) AS (VALUES ",
-    width: 2,
-    after: ") UPDATE jobs SET superseded_by = older.newer FROM older WHERE jobs.id = older.id",
-};
+/// Marks a new job that a later job of the same transaction supersedes.
+pub(crate) const WITHIN: &str = "UPDATE jobs SET superseded_by = :newer WHERE id = :older";
 
 /// Marks the older jobs of each `return_url` in `new`. The first new job with that URL supersedes them. The jobs of
 /// `new` are not stored yet.
-pub(crate) async fn older(transaction: &mut Transaction<'_>, new: &[&NewJob]) -> Result<(), StoreError> {
+pub(crate) fn older(transaction: &Transaction<'_>, new: &[&NewJob]) -> Result<(), StoreError> {
     let mut seen = HashSet::with_capacity(new.len());
-    let first = new.iter().copied().filter(|job| seen.insert(job.request.return_url.as_str()));
-    let first: Vec<&NewJob> = first.collect();
-    let push = |job: &&NewJob, row: &mut Values| {
-        row.push(job.id.as_uuid()).push(job.request.return_url.as_str());
-    };
-    transaction.add(&UNFINISHED, &first, push).await?;
-    transaction.add(&ENDED, &first, push).await
+    let first = new.iter().filter(|job| seen.insert(job.request.return_url.as_str()));
+    let (mut unfinished, mut ended) =
+        (transaction.prepare_cached(UNFINISHED)?, transaction.prepare_cached(ENDED)?);
+    for job in first {
+        let (newer, return_url) = (job.id.as_uuid(), job.request.return_url.as_str());
+        bind!(unfinished, UNFINISHED, { "newer" => newer, "return_url" => return_url });
+        unfinished.raw_execute()?;
+        bind!(ended, ENDED, { "newer" => newer, "return_url" => return_url });
+        ended.raw_execute()?;
+    }
+    Ok(())
 }
 
 /// Marks the jobs of `new` whose `return_url` occurs again later in `new`. The jobs are already stored.
-pub(crate) async fn within(transaction: &mut Transaction<'_>, new: &[&NewJob]) -> Result<(), StoreError> {
-    let pairs = pairs(new.iter().map(|job| (job.id, job.request.return_url.as_str())));
-    if pairs.is_empty() {
-        return Ok(());
+pub(crate) fn within(transaction: &Transaction<'_>, new: &[&NewJob]) -> Result<(), StoreError> {
+    for (older, newer) in pairs(new.iter().map(|job| (job.id, job.request.return_url.as_str()))) {
+        execute!(transaction, WITHIN, { "older" => older.as_uuid(), "newer" => newer.as_uuid() });
     }
-    let push = |(older, newer): &(JobId, JobId), row: &mut Values| {
-        row.push(older.as_uuid()).push(newer.as_uuid());
-    };
-    transaction.add(&WITHIN, &pairs, push).await
+    Ok(())
 }
 
 /// Returns each job whose URL occurs again, with the next job that has it.

@@ -6,27 +6,42 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::SqliteConnection;
-
 use model::{RunningJob, StateName, Timestamp};
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::rows::{self, COLUMNS};
+use crate::sqlite::jobs::row::columns;
+use crate::sqlite::jobs::rows;
+use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
+
+/// Expands to the SQL that claims the jobs whose ids `$select` selects.
+macro_rules! claim {
+    ($select:literal) => {
+        concat!(
+            "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = :lease_until, fence = fence + 1 \
+             WHERE id IN (",
+            $select,
+            ") RETURNING ",
+            columns!()
+        )
+    };
+}
 
 // `LIMIT 0 + :limit`: binding a bare parameter of a LIMIT makes SQLite plan the statement again, which takes as long as the
 // claim itself.
-//
-// `DUE` leaves jobs that have run out of time to answer to `OVERDUE`. Otherwise a backlog of them would hold up fresh
-// jobs.
-const DUE: &str = "SELECT id FROM jobs \
-     WHERE state = 'queued' AND handler = :handler AND due_at <= :now AND answer_by > :now ORDER BY due_at LIMIT 0 + :limit";
-pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?";
-const OVERDUE: &str = "SELECT id FROM jobs \
-     WHERE state = 'queued' AND answer_by <= :now ORDER BY answer_by LIMIT 0 + :limit";
+
+/// Claims due jobs, and leaves those that have run out of time to answer to [`OVERDUE`]. Otherwise a backlog of them
+/// would hold up fresh jobs.
+pub(crate) const DUE: &str = claim!(
+    "SELECT id FROM jobs WHERE state = 'queued' AND handler = :handler AND due_at <= :now AND answer_by > :now \
+     ORDER BY due_at LIMIT 0 + :limit"
+);
+pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = :handler";
+pub(crate) const OVERDUE: &str = claim!(
+    "SELECT id FROM jobs WHERE state = 'queued' AND answer_by <= :now ORDER BY answer_by LIMIT 0 + :limit"
+);
 pub(crate) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM jobs WHERE state = 'queued'";
 
 impl Engine {
@@ -69,46 +84,37 @@ pub(crate) enum Claimable {
 impl Command for ClaimWork {
     type Answer = Vec<RunningJob>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<Self::Answer, StoreError> {
-        let sql = self.which.claim();
-        let mut statement = Named::new(&sql)
-            .value("lease_until", self.lease_until.as_millis())
-            .value("now", self.now.as_millis())
-            .value("limit", count(self.limit));
-        if let Claimable::Due(handler) = &self.which {
-            statement = statement.value("handler", &**handler);
-        }
-        let rows = statement.query()?.fetch_all(&mut *connection).await?;
-        post_commit.moved(StateName::Queued, StateName::Running, count(rows.len()));
-        let next = match &self.which {
-            Claimable::Due(handler) => sqlx::query_scalar(NEXT_DUE).bind(&**handler),
-            Claimable::Overdue => sqlx::query_scalar(NEXT_OVERDUE),
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
+        let (now, lease_until) = (self.now.as_millis(), self.lease_until.as_millis());
+        let limit = count(self.limit);
+        let (claimed, next): (_, Option<i64>) = match &self.which {
+            Claimable::Due(handler) => {
+                let mut statement = transaction.prepare_cached(DUE)?;
+                bind!(statement, DUE, {
+                    "lease_until" => lease_until,
+                    "handler" => &**handler,
+                    "now" => now,
+                    "limit" => limit,
+                });
+                let claimed = rows::claimed(statement.raw_query(), rows::running)?;
+                let mut next = transaction.prepare_cached(NEXT_DUE)?;
+                (claimed, next.query_one([&**handler], |row| row.get(0))?)
+            }
+            Claimable::Overdue => {
+                let mut statement = transaction.prepare_cached(OVERDUE)?;
+                bind!(statement, OVERDUE, { "lease_until" => lease_until, "now" => now, "limit" => limit });
+                let claimed = rows::claimed(statement.raw_query(), rows::running)?;
+                let mut next = transaction.prepare_cached(NEXT_OVERDUE)?;
+                (claimed, next.query_one((), |row| row.get(0))?)
+            }
         };
-        let next = next.fetch_one(connection).await?;
-        let next = Option::<i64>::map(next, Timestamp::from_millis);
+        let (post_commit, next) = (&mut transaction.post_commit, next.map(Timestamp::from_millis));
+        post_commit.moved(StateName::Queued, StateName::Running, count(claimed.rows));
         match &self.which {
             Claimable::Due(handler) => post_commit.work_lane(handler, next),
             Claimable::Overdue => post_commit.work_deadline(next),
         }
-        Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
-    }
-}
-
-impl Claimable {
-    /// Returns the SQL that claims these jobs.
-    pub(crate) fn claim(&self) -> String {
-        let select = match self {
-            Self::Due(_) => DUE,
-            Self::Overdue => OVERDUE,
-        };
-        format!(
-            "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = :lease_until, fence = fence + 1 \
-             WHERE id IN ({select}) RETURNING {COLUMNS}"
-        )
+        Ok(by_age(claimed.jobs, |job| job.waiting_since))
     }
 }
 

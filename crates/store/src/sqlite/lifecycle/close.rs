@@ -16,7 +16,7 @@ impl Engine {
         let writer = lock(&self.writer).take();
         let writing = match writer {
             // A writer that panicked has nothing left to finish.
-            Some(writer) => writer.await.ok(),
+            Some(writer) => writer.await.ok().flatten(),
             None => None,
         };
         let checkpoints = lock(&self.checkpoints).take();
@@ -26,7 +26,8 @@ impl Engine {
         }
         self.reading.close().await;
         if let Some(writing) = writing {
-            writing.close().await;
+            // Checkpoints the log, which may wait for the disk.
+            let _panicked = tokio::task::spawn_blocking(|| writing.close()).await;
         }
     }
 }

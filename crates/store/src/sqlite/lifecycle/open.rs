@@ -10,12 +10,13 @@ use crate::budget::Budgets;
 use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::file::{open, path};
+use crate::sqlite::group_commit::completion;
 use crate::sqlite::group_commit::writer::Writer;
 use crate::sqlite::jobs::list;
 use crate::sqlite::maintenance::service_time;
 use crate::sqlite::write::known_keys::Keys;
 use crate::time::StoreClock;
-use crate::{Role, StoreError};
+use crate::{Cause, Role, StoreError};
 
 /// The maximum number of operations in the writer's channel. Further senders wait.
 const MAX_QUEUED_MESSAGES: usize = 4_096;
@@ -35,6 +36,7 @@ impl Engine {
         let budgets = Arc::new(Budgets::default());
         let time = Arc::new(StoreClock::new(clock.clone()));
         let (sender, receiver) = mpsc::channel(MAX_QUEUED_MESSAGES);
+        let (completion, completions) = mpsc::unbounded_channel();
         let file = opened.writing.file.clone();
         let writer = Writer {
             writing: opened.writing,
@@ -43,8 +45,10 @@ impl Engine {
             work: work.clone(),
             delivery: delivery.clone(),
             clock: time.clone(),
+            completion,
         };
-        let writer = tokio::spawn(writer.run(receiver));
+        writer.start(receiver).map_err(|error| StoreError::Database(Cause::of(error)))?;
+        let writer = tokio::spawn(completion::run(completions, file.clone()));
         let engine = Self {
             operations: Mutex::new(Some(sender)),
             reading: opened.reading,

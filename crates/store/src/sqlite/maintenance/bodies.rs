@@ -11,18 +11,18 @@
 use std::collections::HashMap;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{Row, SqlitePool};
 use uuid::Uuid;
 
 use crate::StoreError;
 use crate::budget::{low_water, signed};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
+use crate::sqlite::read::named::Named;
 use crate::sqlite::write::account_bytes::{self, body_bytes};
+use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::statement::RowsStatement;
+use crate::sqlite::write::transaction::Transaction;
 use crate::time::Cutoff;
 
 /// The maximum number of finished jobs that one scan reads.
@@ -259,12 +259,8 @@ fn first(jobs: &[Droppable], max_bytes: i64) -> usize {
     jobs.iter().take_while(fits).count().max(1).min(jobs.len())
 }
 
-pub(crate) const DROP_BODIES: RowsStatement = RowsStatement {
-    before: "WITH chosen (id) AS (VALUES ",
-    width: 1,
-    after: ") UPDATE jobs SET data = NULL, completion = NULL, handler_completion = NULL FROM chosen WHERE jobs.id = chosen.id \
-            AND jobs.state IN ('delivered', 'cancelled') AND jobs.data IS NOT NULL RETURNING jobs.id",
-};
+pub(crate) const DROP_BODIES: &str = "UPDATE jobs SET data = NULL, completion = NULL, handler_completion = NULL \
+     WHERE id = :id AND state IN ('delivered', 'cancelled') AND data IS NOT NULL";
 
 /// Drops the bodies of these jobs. Answers with the number of jobs that had bodies.
 struct DropBodies {
@@ -274,24 +270,18 @@ struct DropBodies {
 impl Command for DropBodies {
     type Answer = u64;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<u64, StoreError> {
-        let rows = DROP_BODIES
-            .run(connection, &self.jobs, |job, row| {
-                row.push(job.position.id);
-            })
-            .await?;
-        let found: HashMap<Uuid, &Droppable> = self.jobs.iter().map(|job| (job.position.id, job)).collect();
-        for row in &rows {
-            // A delivered or cancelled job does not change, so its bytes are still those that the scan found.
-            if let Some(job) = found.get(&row.try_get::<Uuid, _>(0)?) {
-                post_commit.bytes.dropped(job.account, job.bytes);
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<u64, StoreError> {
+        let mut statement = transaction.prepare_cached(DROP_BODIES)?;
+        let mut dropped = 0;
+        for job in &self.jobs {
+            bind!(statement, DROP_BODIES, { "id" => job.position.id });
+            if statement.raw_execute()? == 1 {
+                // A delivered or cancelled job does not change, so its bytes are still those that the scan found.
+                transaction.post_commit.bytes.dropped(job.account, job.bytes);
+                dropped += 1;
             }
         }
-        Ok(rows.len() as u64)
+        Ok(dropped)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use model::StateName;
@@ -12,9 +11,9 @@ use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::maintenance::chunks::{CHUNK_BYTES, CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::maintenance::keys::ForgetKeys;
 use crate::sqlite::write::account_bytes::body_bytes;
+use crate::sqlite::write::bind::{bind, execute};
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 use crate::time::{Cutoff, Moment};
 use crate::{Retention, StoreError};
 
@@ -45,42 +44,38 @@ pub(crate) struct DeleteFinished {
 impl Command for DeleteFinished {
     type Answer = Deleted;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<Deleted, StoreError> {
-        let rows = Named::new(OLDEST_FINISHED)
-            .value("before_service", self.before.service.as_millis())
-            .value("before", self.before.calendar.as_millis())
-            .value("limit", CHUNK_ROWS)
-            .query()?
-            .fetch_all(&mut *connection)
-            .await?;
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Deleted, StoreError> {
+        let mut oldest = transaction.prepare_cached(OLDEST_FINISHED)?;
+        bind!(oldest, OLDEST_FINISHED, {
+            "before_service" => self.before.service.as_millis(),
+            "before" => self.before.calendar.as_millis(),
+            "limit" => CHUNK_ROWS,
+        });
         let (mut deleted, mut total, mut last) = (Deleted::default(), 0_i64, None);
-        for row in &rows {
-            let bytes: i64 = row.try_get(5)?;
+        let mut rows = oldest.raw_query();
+        while let Some(row) = rows.next()? {
+            let bytes: i64 = row.get(5)?;
             if last.is_some() && total.saturating_add(bytes) > CHUNK_BYTES {
                 deleted.more = true;
                 break;
             }
             total = total.saturating_add(bytes);
-            last = Some((row.try_get::<i64, _>(1)?, row.try_get::<i64, _>(2)?, row.try_get::<Uuid, _>(0)?));
-            if let Ok(state) = row.try_get::<&str, _>(3)?.parse::<StateName>() {
+            last = Some((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, Uuid>(0)?));
+            let post_commit = &mut transaction.post_commit;
+            if let Ok(state) = row.get::<_, String>(3)?.parse::<StateName>() {
                 post_commit.count(state, -1);
             }
-            post_commit.bytes.dropped(row.try_get(4)?, bytes);
+            post_commit.bytes.dropped(row.get(4)?, bytes);
             deleted.jobs += 1;
         }
+        drop(rows);
         let Some((service_at, finished_at, id)) = last else { return Ok(deleted) };
-        Named::new(DELETE_FINISHED)
-            .value("last_service", service_at)
-            .value("last_finished", finished_at)
-            .value("last_id", id)
-            .value("before", self.before.calendar.as_millis())
-            .query()?
-            .execute(connection)
-            .await?;
+        execute!(transaction, DELETE_FINISHED, {
+            "last_service" => service_at,
+            "last_finished" => finished_at,
+            "last_id" => id,
+            "before" => self.before.calendar.as_millis(),
+        });
         deleted.more |= deleted.jobs == CHUNK_ROWS.unsigned_abs();
         Ok(deleted)
     }

@@ -1,15 +1,13 @@
 //! Moves idempotency keys to their final table, and deletes those of expired tokens.
 
-use sqlx::SqliteConnection;
-
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
+use crate::sqlite::write::bind::execute;
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::insert::insert_row;
 use crate::sqlite::write::known_keys::{Key, Keys, Known};
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::statement::rows_statement;
+use crate::sqlite::write::transaction::Transaction;
 use crate::time::Cutoff;
 
 /// The maximum number of keys that one transaction moves. It bounds the time for which requests wait.
@@ -18,19 +16,17 @@ const MAX_MOVED_KEYS: usize = 512;
 /// cheap.
 const MAX_DROPPED_ROWS: i64 = 4_096;
 
-rows_statement! {
-    const INSERT_MOVED, fn push_key(key: &Key, known: &Known);
+insert_row! {
+    const INSERT_MOVED, fn bind_key(key: &Key, known: &Known);
     let (account, text) = key;
-    "INSERT INTO idempotency_keys (" {
+    "INSERT INTO idempotency_keys" {
         "account_id" => *account,
         "key" => text.as_str(),
         "job_id" => known.job.as_uuid(),
         "expires_at" => known.expires_at.as_millis(),
         "expires_service_at" => known.expires_service_at.as_millis(),
     }
-    ") SELECT * FROM (VALUES "
-    ") WHERE column1 IS NOT NULL \
-            ON CONFLICT DO UPDATE SET job_id = excluded.job_id, expires_at = excluded.expires_at, \
+    " ON CONFLICT DO UPDATE SET job_id = excluded.job_id, expires_at = excluded.expires_at, \
             expires_service_at = excluded.expires_service_at"
 }
 
@@ -44,16 +40,14 @@ pub(crate) struct MoveKeys {
 impl Command for MoveKeys {
     type Answer = Option<Key>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        _: &mut PostCommit,
-    ) -> Result<Option<Key>, StoreError> {
-        let mut next = self.keys.next_to_move(self.after.as_ref(), MAX_MOVED_KEYS);
-        let last = next.last().map(|(key, _)| key.clone());
-        next.retain(|(_, known)| !known.is_over(self.now));
-        INSERT_MOVED.run(connection, &next, |(key, known), row| push_key(key, known, row)).await?;
-        Ok(last)
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Option<Key>, StoreError> {
+        let next = self.keys.next_to_move(self.after.as_ref(), MAX_MOVED_KEYS);
+        let mut statement = transaction.prepare_cached(INSERT_MOVED)?;
+        for (key, known) in next.iter().filter(|(_, known)| !known.is_over(self.now)) {
+            bind_key(key, known, &mut statement)?;
+            statement.raw_execute()?;
+        }
+        Ok(next.into_iter().next_back().map(|(key, _)| key))
     }
 }
 
@@ -62,16 +56,16 @@ pub(crate) struct DropMovedKeys {
     pub(crate) until: i64,
 }
 
-pub(crate) const DROP_MOVED: &str = "DELETE FROM recent_keys WHERE id <= min(?1, \
-     (SELECT min(id) FROM recent_keys) + ?2)";
+pub(crate) const DROP_MOVED: &str = "DELETE FROM recent_keys WHERE id <= min(:until, \
+     (SELECT min(id) FROM recent_keys) + :rows)";
 
 impl Command for DropMovedKeys {
     type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
-        sqlx::query(DROP_MOVED).bind(self.until).bind(MAX_DROPPED_ROWS).execute(&mut *connection).await?;
-        let first: Option<i64> =
-            sqlx::query_scalar("SELECT min(id) FROM recent_keys").fetch_one(connection).await?;
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<bool, StoreError> {
+        execute!(transaction, DROP_MOVED, { "until" => self.until, "rows" => MAX_DROPPED_ROWS });
+        let mut first = transaction.prepare_cached("SELECT min(id) FROM recent_keys")?;
+        let first: Option<i64> = first.query_one((), |row| row.get(0))?;
         Ok(first.is_some_and(|first| first <= self.until))
     }
 }
@@ -88,15 +82,13 @@ pub(crate) struct ForgetKeys {
 impl Command for ForgetKeys {
     type Answer = u64;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<u64, StoreError> {
-        let deleted = Named::new(FORGET_KEYS)
-            .value("service_now", self.now.service.as_millis())
-            .value("now", self.now.calendar.as_millis())
-            .value("limit", CHUNK_ROWS)
-            .query()?
-            .execute(connection)
-            .await?;
-        Ok(deleted.rows_affected())
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<u64, StoreError> {
+        let deleted = execute!(transaction, FORGET_KEYS, {
+            "service_now" => self.now.service.as_millis(),
+            "now" => self.now.calendar.as_millis(),
+            "limit" => CHUNK_ROWS,
+        });
+        Ok(deleted as u64)
     }
 }
 

@@ -1,13 +1,12 @@
 //! Frees claims with an expired lease.
 
-use sqlx::{Row, SqliteConnection};
-
 use model::{StateName, Timestamp};
 
 use crate::StoreError;
+use crate::sqlite::jobs::work_claims::count;
+use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 
 pub(crate) const FREE_RUNNING: &str = "UPDATE jobs \
      SET state = 'queued', due_at = :now, lease_until = NULL, fence = fence + 1, crashes = crashes + 1, \
@@ -30,35 +29,24 @@ pub(crate) struct FreeLeases {
 impl Command for FreeLeases {
     type Answer = u64;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<u64, StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<u64, StoreError> {
         let until = self.until.map_or(i64::MAX, Timestamp::as_millis);
         let now = self.now.as_millis();
-        let ran = Named::new(FREE_RUNNING)
-            .value("now", now)
-            .value("until", until)
-            .query()?
-            .fetch_all(&mut *connection)
-            .await?;
-        for row in &ran {
-            post_commit.queued(row.try_get(0)?, self.now, Timestamp::from_millis(row.try_get(1)?));
+        let ran: Vec<(String, i64)> = query!(transaction, FREE_RUNNING, {
+            "now" => now,
+            "until" => until,
+        }, |row| Ok((row.get(0)?, row.get(1)?)));
+        let sent: Vec<String> = query!(transaction, FREE_DELIVERING, {
+            "now" => now,
+            "until" => until,
+        }, |row| row.get(0));
+        let post_commit = &mut transaction.post_commit;
+        for (handler, answer_by) in &ran {
+            post_commit.queued(handler, self.now, Timestamp::from_millis(*answer_by));
         }
-        post_commit.moved(
-            StateName::Running,
-            StateName::Queued,
-            i64::try_from(ran.len()).unwrap_or(i64::MAX),
-        );
-        let sent = Named::new(FREE_DELIVERING)
-            .value("now", now)
-            .value("until", until)
-            .query()?
-            .fetch_all(connection)
-            .await?;
-        for row in &sent {
-            post_commit.undelivered(row.try_get(0)?, self.now);
+        post_commit.moved(StateName::Running, StateName::Queued, count(ran.len()));
+        for origin in &sent {
+            post_commit.undelivered(origin, self.now);
         }
         Ok((ran.len() + sent.len()) as u64)
     }

@@ -1,11 +1,9 @@
 //! Tests whether the store can be written, and whether the next start would find it.
 
-use sqlx::SqliteConnection;
-
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 
 /// Writes as many bytes as a large request, so that it needs the same room on the disk. It changes no job.
 pub(crate) struct Probe;
@@ -13,8 +11,8 @@ pub(crate) struct Probe;
 impl Command for Probe {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
-        sqlx::query("UPDATE probe SET filler = randomblob(65536) WHERE id = 1").execute(connection).await?;
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        transaction.execute("UPDATE probe SET filler = randomblob(65536) WHERE id = 1", ())?;
         Ok(())
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{Row, SqlitePool};
 
 use model::Timestamp;
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 use crate::time::{Moment, ServiceTime, StoreClock, between, is_jump};
 
 /// The longest time by which the stored service time can lag, for a process beside the bridge.
@@ -30,14 +30,11 @@ struct Noted {
 }
 
 impl Noted {
-    fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Self, sqlx::Error> {
-        let time = |column: &str| row.try_get::<Option<i64>, _>(column);
-        let clocks = time("steady_at")?.zip(time("calendar_at")?);
-        Ok(Self {
-            service: ServiceTime::from_millis(row.try_get("service_at")?),
-            clocks: clocks
-                .map(|(steady, calendar)| (Timestamp::from_millis(steady), Timestamp::from_millis(calendar))),
-        })
+    /// Creates it from the columns of [`SELECT`].
+    fn new(service_at: i64, steady_at: Option<i64>, calendar_at: Option<i64>) -> Self {
+        let at = Timestamp::from_millis;
+        let clocks = steady_at.map(at).zip(calendar_at.map(at));
+        Self { service: ServiceTime::from_millis(service_at), clocks }
     }
 }
 
@@ -49,14 +46,12 @@ pub(crate) struct NoteTime {
 impl Command for NoteTime {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
         let Moment { calendar, steady, service } = self.moment;
-        sqlx::query("UPDATE service SET service_at = ?, steady_at = ?, calendar_at = ?")
-            .bind(service.as_millis())
-            .bind(steady.as_millis())
-            .bind(calendar.as_millis())
-            .execute(connection)
-            .await?;
+        transaction.execute(
+            "UPDATE service SET service_at = ?, steady_at = ?, calendar_at = ?",
+            (service.as_millis(), steady.as_millis(), calendar.as_millis()),
+        )?;
         Ok(())
     }
 }
@@ -112,14 +107,11 @@ pub(crate) struct BeginService(pub(crate) Arc<StoreClock>);
 impl Command for BeginService {
     type Answer = Option<Duration>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<Self::Answer, StoreError> {
-        let noted = Noted::read(&sqlx::query(SELECT).fetch_one(&mut *connection).await?)?;
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
+        let noted = transaction
+            .query_one(SELECT, (), |row| Ok(Noted::new(row.get(0)?, row.get(1)?, row.get(2)?)))?;
         // A killed process may have finished jobs after it last stored its time.
-        let finished: Option<i64> = sqlx::query_scalar(FINISHED_LAST).fetch_one(&mut *connection).await?;
+        let finished: Option<i64> = transaction.query_one(FINISHED_LAST, (), |row| row.get(0))?;
         let served = noted.service.max(ServiceTime::from_millis(finished.unwrap_or(i64::MIN)));
         self.0.serve_from(served);
         let moment = self.0.moment();
@@ -128,9 +120,9 @@ impl Command for BeginService {
         let promised = [SHIFT_QUEUED, SHIFT_WAITING, SHIFT_LEASED, SHIFT_DEAD].map(|sql| (sql, promises));
         let budgeted = [SHIFT_FAILING, SHIFT_FAILING_LEASED].map(|sql| (sql, budgets));
         for (sql, by) in promised.into_iter().chain(budgeted).filter(|(_, by)| is_jump(*by)) {
-            sqlx::query(sql).bind(by).execute(&mut *connection).await?;
+            transaction.execute(sql, [by])?;
         }
-        NoteTime { moment }.apply(connection, post_commit).await?;
+        NoteTime { moment }.apply(transaction)?;
         Ok(Some(behind).filter(|behind| is_jump(*behind)).map(|ms| Duration::from_millis(ms.unsigned_abs())))
     }
 }
@@ -138,7 +130,8 @@ impl Command for BeginService {
 /// Sets the clocks of a process beside the bridge. It follows the owner's steady clock, and its service time is not
 /// behind the owner's.
 pub(crate) async fn follow(pool: &SqlitePool, clock: &StoreClock) -> Result<(), StoreError> {
-    let noted = Noted::read(&sqlx::query(SELECT).fetch_one(pool).await?)?;
+    let row = sqlx::query(SELECT).fetch_one(pool).await?;
+    let noted = Noted::new(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     clock.serve_from(noted.service + MAX_UNWRITTEN);
     if let Some((steady, calendar)) = noted.clocks {
         clock.follow_owner(between(steady, calendar));

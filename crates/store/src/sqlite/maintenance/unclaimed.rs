@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
 use uuid::Uuid;
 
 use model::{AccountId, StateName, Timestamp};
@@ -21,11 +21,12 @@ use model::{AccountId, StateName, Timestamp};
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
+use crate::sqlite::jobs::work_claims::count;
+use crate::sqlite::read::named::Named;
 use crate::sqlite::write::account_bytes::body_bytes;
+use crate::sqlite::write::bind::{bind, read_all};
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::statement::rows_statement;
+use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
 
 /// Selects the lanes of the sender by jumping from one to the next along the index.
@@ -41,23 +42,12 @@ pub(crate) const OLD: &str = "SELECT id, account_id FROM jobs WHERE state = 'del
      AND origin = :origin AND delivery_rank IN (0, 1, 2) AND waiting_since < :before \
      AND account_id NOT IN (SELECT value FROM json_each(:known)) LIMIT 0 + :limit";
 
-rows_statement! {
-    pub(crate) const GIVE_UP, fn push_given_up(id: Uuid, now: Moment, why: &str);
-    "WITH chosen (" {
-        "id" => id,
-        "now" => now.calendar.as_millis(),
-        "service" => now.service.as_millis(),
-        "why" => why,
-    }
-    ") AS (VALUES "
-    concat!(
-        ") UPDATE jobs SET state = 'dead', due_at = NULL, finished_at = chosen.now, \
-         finished_service_at = chosen.service, last_error = chosen.why, fence = fence + 1 \
-         FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'delivering' AND jobs.lease_until IS NULL \
-         RETURNING jobs.account_id, ",
-        body_bytes!()
-    )
-}
+pub(crate) const GIVE_UP: &str = concat!(
+    "UPDATE jobs SET state = 'dead', due_at = NULL, finished_at = :now, finished_service_at = :service_now, \
+     last_error = :why, fence = fence + 1 WHERE id = :id AND state = 'delivering' AND lease_until IS NULL \
+     RETURNING account_id, ",
+    body_bytes!()
+);
 
 /// A delivery to give up.
 #[derive(Clone, Copy, Debug)]
@@ -138,24 +128,24 @@ struct GiveUp {
 impl Command for GiveUp {
     type Answer = u64;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<u64, StoreError> {
-        let rows = GIVE_UP
-            .run(connection, &self.jobs, |job, row| {
-                push_given_up(job.id, self.now, &self.why, row);
-            })
-            .await?;
-        for row in &rows {
-            post_commit.bytes.finished(row.try_get(0)?, row.try_get(1)?);
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<u64, StoreError> {
+        let mut statement = transaction.prepare_cached(GIVE_UP)?;
+        let mut given_up: Vec<(i64, i64)> = Vec::with_capacity(self.jobs.len());
+        for job in &self.jobs {
+            bind!(statement, GIVE_UP, {
+                "now" => self.now.calendar.as_millis(),
+                "service_now" => self.now.service.as_millis(),
+                "why" => &self.why,
+                "id" => job.id,
+            });
+            given_up.extend(read_all(statement.raw_query(), |row| Ok((row.get(0)?, row.get(1)?)))?);
         }
-        post_commit.moved(
-            StateName::Delivering,
-            StateName::Dead,
-            i64::try_from(rows.len()).unwrap_or(i64::MAX),
-        );
-        Ok(rows.len() as u64)
+        drop(statement);
+        let post_commit = &mut transaction.post_commit;
+        for (account, bytes) in &given_up {
+            post_commit.bytes.finished(*account, *bytes);
+        }
+        post_commit.moved(StateName::Delivering, StateName::Dead, count(given_up.len()));
+        Ok(given_up.len() as u64)
     }
 }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sqlx::SqliteConnection;
 use tokio::sync::SemaphorePermit;
 
 use model::{JobId, StateName};
@@ -14,7 +13,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::list::MAX_CONCURRENT_LISTS;
 use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 
 impl Engine {
     pub(crate) async fn hold_lists(&self) -> SemaphorePermit<'_> {
@@ -42,9 +41,9 @@ struct RefuseCommits(Arc<AtomicBool>);
 impl Command for RefuseCommits {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
         let refuses = self.0.clone();
-        connection.lock_handle().await?.set_commit_hook(move || !refuses.load(Ordering::SeqCst));
+        transaction.commit_hook(Some(move || refuses.load(Ordering::SeqCst)))?;
         Ok(())
     }
 }
@@ -58,23 +57,16 @@ struct CopyDead {
 impl Command for CopyDead {
     type Answer = ();
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        transaction.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) \
              INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, completion, outcome, \
              received_at, waiting_since, answer_by, finished_at, finished_service_at) SELECT randomblob(16), state, handler, account_id, origin, \
              return_url || i, data, completion, outcome, received_at, waiting_since, answer_by, finished_at, \
              finished_service_at FROM jobs, n WHERE id = ?1",
-        )
-        .bind(self.id.as_uuid())
-        .bind(self.copies)
-        .execute(connection)
-        .await?;
-        post_commit.count(StateName::Dead, self.copies);
+            (self.id.as_uuid(), self.copies),
+        )?;
+        transaction.post_commit.count(StateName::Dead, self.copies);
         Ok(())
     }
 }

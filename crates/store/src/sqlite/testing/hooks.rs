@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use sqlx::{AssertSqlSafe, SqliteConnection};
 use tokio::sync::oneshot;
 
 use model::Timestamp;
@@ -19,7 +18,7 @@ use crate::sqlite::maintenance::leases::FreeLeases;
 use crate::sqlite::maintenance::schedule::Schedule;
 use crate::sqlite::write::command::{Command, Queued};
 use crate::sqlite::write::message::Message;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 use crate::time::Cutoff;
 use crate::{Retention, StoreError};
 
@@ -39,7 +38,7 @@ impl Engine {
     pub(crate) async fn hold(&self) -> oneshot::Sender<()> {
         let (reached, is_reached) = oneshot::channel();
         let (open, is_open) = oneshot::channel();
-        let gate = Gate(tokio::sync::Mutex::new(Some((reached, is_open))));
+        let gate = Gate(Mutex::new(Some((reached, is_open))));
         let (command, _) = Queued::new(gate);
         self.send(Message::Command(command)).await.unwrap();
         is_reached.await.unwrap();
@@ -72,9 +71,9 @@ impl Engine {
         }
     }
 
-    /// Ends the writer like a panic.
-    pub(crate) fn abort_writer(&self) {
-        lock(&self.writer).as_ref().unwrap().abort();
+    /// Makes the writer panic.
+    pub(crate) async fn abort_writer(&self) {
+        let _closed = self.execute(Panic).await;
     }
 
     /// Frees leases up to `until`, or all of them. Returns how many.
@@ -129,17 +128,28 @@ impl Engine {
 }
 
 /// Holds the writer inside a transaction, so that operations gather behind it.
-struct Gate(tokio::sync::Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
+struct Gate(Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
 
 impl Command for Gate {
     type Answer = ();
 
-    async fn apply(&self, _: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
-        if let Some((reached, open)) = self.0.lock().await.take() {
+    fn apply(&self, _: &mut Transaction<'_>) -> Result<(), StoreError> {
+        if let Some((reached, open)) = lock(&self.0).take() {
             let _ = reached.send(());
-            let _ = open.await;
+            let _ = open.blocking_recv();
         }
         Ok(())
+    }
+}
+
+/// See [`Engine::abort_writer`].
+struct Panic;
+
+impl Command for Panic {
+    type Answer = ();
+
+    fn apply(&self, _: &mut Transaction<'_>) -> Result<(), StoreError> {
+        panic!("a test ends the writer")
     }
 }
 
@@ -149,9 +159,8 @@ struct Sql(String);
 impl Command for Sql {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
-        sqlx::query(AssertSqlSafe(self.0.clone())).fetch_all(connection).await?;
-        Ok(())
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        Ok(transaction.execute_batch(&self.0)?)
     }
 }
 

@@ -14,13 +14,13 @@ struct CountCommits(Arc<AtomicUsize>);
 impl Command for CountCommits {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
         let commits = self.0.clone();
-        connection.lock_handle().await?.set_commit_hook(move || {
+        let count = move || {
             commits.fetch_add(1, Ordering::SeqCst);
-            true
-        });
-        Ok(())
+            false
+        };
+        Ok(transaction.commit_hook(Some(count))?)
     }
 }
 
@@ -150,13 +150,9 @@ struct Setting(&'static str);
 impl Command for Setting {
     type Answer = String;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        _: &mut PostCommit,
-    ) -> Result<String, StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<String, StoreError> {
         let sql = format!("SELECT CAST({0} AS TEXT) FROM pragma_{0}", self.0);
-        Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await?)
+        Ok(transaction.query_one(&sql, (), |row| row.get(0))?)
     }
 }
 
@@ -182,7 +178,7 @@ struct MoveAway {
 impl Command for MoveAway {
     type Answer = ();
 
-    async fn apply(&self, _: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+    fn apply(&self, _: &mut Transaction<'_>) -> Result<(), StoreError> {
         std::fs::rename(&self.from, &self.to).unwrap();
         Ok(())
     }

@@ -10,7 +10,7 @@ struct Fails(StoreError, Arc<AtomicUsize>);
 impl Command for Fails {
     type Answer = ();
 
-    async fn apply(&self, _: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+    fn apply(&self, _: &mut Transaction<'_>) -> Result<(), StoreError> {
         self.1.fetch_add(1, Ordering::SeqCst);
         Err(self.0.clone())
     }

@@ -35,7 +35,7 @@ use sqlx::{AssertSqlSafe, Connection, Execute, SqliteConnection};
 
 use super::write::command::{Command, Queued};
 use super::write::message::Message;
-use super::write::post_commit::PostCommit;
+use super::write::transaction::Transaction;
 use crate::tests::*;
 
 impl Home {

@@ -8,7 +8,7 @@ use crate::sqlite::jobs::{
     work_claims,
 };
 use crate::sqlite::maintenance::{bodies, delete, keys as moved_keys, leases, service_time, unclaimed};
-use crate::sqlite::write::named::without_names;
+use crate::sqlite::read::named::without_names;
 
 /// Returns the query plan, one line for each step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
@@ -23,73 +23,73 @@ async fn hot_statements_never_scan_and_never_sort() {
     let _store = home.serve().await;
     let mut raw = home.raw().await;
     let table = [
-        ("due", work_claims::Claimable::Due("a".into()).claim(), "jobs_queued (handler=? AND due_at<?)"),
-        ("next due", work_claims::NEXT_DUE.into(), "jobs_queued (handler=?)"),
-        ("overdue", work_claims::Claimable::Overdue.claim(), "jobs_overdue (answer_by<?)"),
+        ("due", work_claims::DUE, "jobs_queued (handler=? AND due_at<?)"),
+        ("next due", work_claims::NEXT_DUE, "jobs_queued (handler=?)"),
+        ("overdue", work_claims::OVERDUE, "jobs_overdue (answer_by<?)"),
         (
             "young",
-            delivery_claims::young_first(),
+            delivery_claims::YOUNG_FIRST,
             "jobs_young (origin=? AND delivery_rank=? AND waiting_since>?)",
         ),
         (
             "old",
-            delivery_claims::young_first(),
+            delivery_claims::YOUNG_FIRST,
             "jobs_undelivered (origin=? AND delivery_rank=? AND due_at<?)",
         ),
         (
             "longest due",
-            delivery_claims::longest_due(),
+            delivery_claims::LONGEST_DUE,
             "jobs_undelivered (origin=? AND delivery_rank=? AND due_at<?)",
         ),
         (
             "next delivery",
-            delivery_claims::NEXT_DELIVERY.into(),
+            delivery_claims::NEXT_DELIVERY,
             "jobs_undelivered (origin=? AND delivery_rank=?)",
         ),
-        ("waiting of an account", cancel::UNFINISHED.into(), "jobs_waiting (account_id=?)"),
-        ("under way of an account", cancel::UNFINISHED.into(), "jobs_leased (lease_until>?)"),
-        ("waiting of a lane", deliveries::WAITING.into(), "(origin=?)"),
-        ("handled", reports::HANDLED.text(32), "jobs USING PRIMARY KEY (id=?)"),
-        ("sent", reports::SENT.text(32), "jobs USING PRIMARY KEY (id=?)"),
-        ("release", release::RELEASE.into(), "jobs_undelivered (origin=? AND delivery_rank=? AND due_at>?)"),
-        ("known", keys::KNOWN.text(32), "known USING PRIMARY KEY (account_id=? AND key=?)"),
-        ("drop moved keys", moved_keys::DROP_MOVED.into(), "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
-        ("free running", leases::FREE_RUNNING.into(), "jobs_leased (lease_until<?)"),
-        ("free delivering", leases::FREE_DELIVERING.into(), "jobs_leased (lease_until<?)"),
-        ("oldest finished", delete::OLDEST_FINISHED.into(), "jobs_finished (finished_service_at<?)"),
-        ("delete", delete::DELETE_FINISHED.into(), "jobs_finished (finished_service_at<?)"),
-        ("window", bodies::WINDOW_END.into(), "COVERING INDEX jobs_finished (finished_service_at>?)"),
+        ("waiting of an account", cancel::UNFINISHED, "jobs_waiting (account_id=?)"),
+        ("under way of an account", cancel::UNFINISHED, "jobs_leased (lease_until>?)"),
+        ("waiting of a lane", deliveries::WAITING, "(origin=?)"),
+        ("handled", reports::HANDLED, "jobs USING PRIMARY KEY (id=?)"),
+        ("sent", reports::SENT, "jobs USING PRIMARY KEY (id=?)"),
+        ("release", release::RELEASE, "jobs_undelivered (origin=? AND delivery_rank=? AND due_at>?)"),
+        ("known", keys::KNOWN, "idempotency_keys USING PRIMARY KEY (account_id=? AND key=?)"),
+        ("drop moved keys", moved_keys::DROP_MOVED, "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
+        ("free running", leases::FREE_RUNNING, "jobs_leased (lease_until<?)"),
+        ("free delivering", leases::FREE_DELIVERING, "jobs_leased (lease_until<?)"),
+        ("oldest finished", delete::OLDEST_FINISHED, "jobs_finished (finished_service_at<?)"),
+        ("delete", delete::DELETE_FINISHED, "jobs_finished (finished_service_at<?)"),
+        ("window", bodies::WINDOW_END, "COVERING INDEX jobs_finished (finished_service_at>?)"),
         (
             "droppable",
-            bodies::DROPPABLE.into(),
+            bodies::DROPPABLE,
             "jobs_finished (finished_service_at>? AND finished_service_at<?)",
         ),
-        ("unclaimed lanes", unclaimed::LANES.into(), "(origin>?)"),
-        ("unclaimed", unclaimed::OLD.into(), "jobs_young (origin=? AND delivery_rank=? AND waiting_since<?)"),
-        ("give up", unclaimed::GIVE_UP.text(32), "jobs USING PRIMARY KEY (id=?)"),
-        ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),
-        ("first digits of an id", find::MATCHES.into(), "jobs USING PRIMARY KEY (id>? AND id<?)"),
-        ("job before", find::NEIGHBOURS.into(), "jobs USING PRIMARY KEY (id<?)"),
-        ("job behind", find::NEIGHBOURS.into(), "jobs USING PRIMARY KEY (id>?)"),
-        ("cancel", cancel::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
+        ("unclaimed lanes", unclaimed::LANES, "(origin>?)"),
+        ("unclaimed", unclaimed::OLD, "jobs_young (origin=? AND delivery_rank=? AND waiting_since<?)"),
+        ("give up", unclaimed::GIVE_UP, "jobs USING PRIMARY KEY (id=?)"),
+        ("drop bodies", bodies::DROP_BODIES, "jobs USING PRIMARY KEY (id=?)"),
+        ("first digits of an id", find::MATCHES, "jobs USING PRIMARY KEY (id>? AND id<?)"),
+        ("job before", find::NEIGHBOURS, "jobs USING PRIMARY KEY (id<?)"),
+        ("job behind", find::NEIGHBOURS, "jobs USING PRIMARY KEY (id>?)"),
+        ("cancel", cancel::CANCEL, "jobs USING PRIMARY KEY (id=?)"),
         (
             "forget",
-            moved_keys::FORGET_KEYS.into(),
+            moved_keys::FORGET_KEYS,
             "COVERING INDEX idempotency_keys_expired (expires_service_at<?)",
         ),
-        ("retry", retry::retry("", retry::ONE), "jobs USING PRIMARY KEY (id=?)"),
-        ("retry dead", retry::retry("", retry::DEAD), "jobs_dead (id>?)"),
-        ("superseded", supersede::UNFINISHED.text(32), "jobs_superseded (return_url=?)"),
-        ("superseded at its end", supersede::ENDED.text(32), "jobs_superseded_ended (return_url=?)"),
-        ("superseded at once", supersede::WITHIN.text(32), "jobs USING PRIMARY KEY (id=?)"),
-        ("work lanes", lane_reload::WORK.into(), "jobs_queued (handler>?)"),
-        ("with deliveries", deliveries::WITH_DELIVERIES.into(), "(origin=?)"),
-        ("with deliveries on their way", deliveries::WITH_DELIVERIES.into(), "jobs_leased (lease_until>?)"),
-        ("delivery lanes", lane_reload::DELIVERY.into(), "(origin>?)"),
-        ("delivery lanes", lane_reload::DELIVERY.into(), "jobs_undelivered (origin=? AND delivery_rank=?)"),
+        ("retry", retry::KEEP, "jobs USING PRIMARY KEY (id=?)"),
+        ("retry dead", retry::DEAD, "jobs_dead (id>?)"),
+        ("superseded", supersede::UNFINISHED, "jobs_superseded (return_url=?)"),
+        ("superseded at its end", supersede::ENDED, "jobs_superseded_ended (return_url=?)"),
+        ("superseded at once", supersede::WITHIN, "jobs USING PRIMARY KEY (id=?)"),
+        ("work lanes", lane_reload::WORK, "jobs_queued (handler>?)"),
+        ("with deliveries", deliveries::WITH_DELIVERIES, "(origin=?)"),
+        ("with deliveries on their way", deliveries::WITH_DELIVERIES, "jobs_leased (lease_until>?)"),
+        ("delivery lanes", lane_reload::DELIVERY, "(origin>?)"),
+        ("delivery lanes", lane_reload::DELIVERY, "jobs_undelivered (origin=? AND delivery_rank=?)"),
     ];
     for (name, sql, expected) in table {
-        let plan = plan(&mut raw, &sql).await;
+        let plan = plan(&mut raw, sql).await;
         assert!(plan.iter().any(|step| step.contains(expected)), "{name}: {plan:#?}");
         let scans = |step: &String| step.contains("SCAN jobs") || step.contains("SCAN idempotency_keys");
         assert!(!plan.iter().any(scans), "{name}: {plan:#?}");

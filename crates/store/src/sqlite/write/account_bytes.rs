@@ -2,23 +2,26 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use rusqlite::Connection;
+use sqlx::{Row, SqlitePool};
 
 use crate::StoreError;
 use crate::budget::Change;
-use crate::sqlite::write::statement::rows_statement;
+use crate::sqlite::write::bind::{bind, query};
 
-rows_statement! {
-    /// Adds changes to the table. A count does not fall below zero, so a wrong count never makes a later write fail.
-    pub(crate) const ADD_CHANGES, pub(crate) fn push_change(account: i64, change: &Change);
-    "INSERT INTO account_bytes (" {
-        "account_id" => account,
-        "unfinished" => change.unfinished,
-        "stored" => change.stored,
+/// Adds a change to the table. A count does not fall below zero, so a wrong count never makes a later write fail.
+const ADD: &str = "INSERT INTO account_bytes (account_id, unfinished, stored) VALUES (:account_id, :unfinished, :stored) \
+     ON CONFLICT (account_id) DO UPDATE SET unfinished = max(0, unfinished + excluded.unfinished), \
+     stored = max(0, stored + excluded.stored)";
+
+/// Adds the change of each account to the table.
+pub(crate) fn add(connection: &Connection, changes: &[(i64, Change)]) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(ADD)?;
+    for (account, Change { unfinished, stored, .. }) in changes {
+        bind!(statement, ADD, { "account_id" => account, "unfinished" => unfinished, "stored" => stored });
+        statement.raw_execute()?;
     }
-    ") SELECT * FROM (VALUES "
-    ") WHERE column1 IS NOT NULL ON CONFLICT (account_id) DO UPDATE SET \
-            unfinished = max(0, unfinished + excluded.unfinished), stored = max(0, stored + excluded.stored)"
+    Ok(())
 }
 
 /// Expands to the SQL for the bytes of a job's bodies. SQLite reads the lengths from the row's header, and no body.
@@ -31,10 +34,10 @@ macro_rules! body_bytes {
 pub(crate) use body_bytes;
 
 /// Returns the bytes of each account's unfinished jobs, without accounts that have none.
-pub(crate) async fn unfinished(connection: &mut SqliteConnection) -> Result<HashMap<i64, u64>, StoreError> {
-    let sql = "SELECT account_id, unfinished FROM account_bytes WHERE unfinished > 0";
-    let rows = sqlx::query(sql).fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?)))).collect()
+pub(crate) fn unfinished(connection: &Connection) -> Result<HashMap<i64, u64>, StoreError> {
+    const SELECT: &str = "SELECT account_id, unfinished FROM account_bytes WHERE unfinished > 0";
+    let bytes = query!(connection, SELECT, {}, |row| Ok((row.get(0)?, unsigned(row.get(1)?))));
+    Ok(bytes.into_iter().collect())
 }
 
 /// Returns the accounts whose jobs take more than `limit` bytes, with those bytes.

@@ -1,35 +1,24 @@
 //! Commands: the operations that the writer carries out one by one, unlike requests and reports.
 
-use std::future::Future;
-use std::pin::Pin;
-
-use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
 use crate::StoreError;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::message::{Reply, answer};
+use crate::sqlite::write::transaction::Transaction;
 
 /// A change of the store that runs inside the writer's transaction.
-pub(crate) trait Command: Send + Sync + 'static {
+pub(crate) trait Command: Send + 'static {
     /// The result that the caller gets after COMMIT.
     type Answer: Send;
 
     /// Carries out the command. This may run again if the transaction had to be rolled back.
-    fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError>;
 }
 
 /// A [`Command`] of any type, with the channel to its caller.
 pub(crate) trait QueuedCommand: Send {
     /// Carries out the command and keeps its answer.
-    fn apply<'a>(
-        &'a mut self,
-        connection: &'a mut SqliteConnection,
-        post_commit: &'a mut PostCommit,
-    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
+    fn apply(&mut self, transaction: &mut Transaction<'_>) -> Result<(), StoreError>;
 
     /// Answers the caller with the kept answer, or with the error.
     fn complete(self: Box<Self>, result: Result<(), StoreError>);
@@ -39,7 +28,7 @@ pub(crate) trait QueuedCommand: Send {
 pub(crate) struct Queued<C: Command> {
     command: C,
     answer: Option<C::Answer>,
-    reply: oneshot::Sender<Result<C::Answer, StoreError>>,
+    reply: Reply<C::Answer>,
 }
 
 impl<C: Command> Queued<C> {
@@ -52,20 +41,13 @@ impl<C: Command> Queued<C> {
 }
 
 impl<C: Command> QueuedCommand for Queued<C> {
-    fn apply<'a>(
-        &'a mut self,
-        connection: &'a mut SqliteConnection,
-        post_commit: &'a mut PostCommit,
-    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>> {
-        Box::pin(async move {
-            self.answer = Some(self.command.apply(connection, post_commit).await?);
-            Ok(())
-        })
+    fn apply(&mut self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        self.answer = Some(self.command.apply(transaction)?);
+        Ok(())
     }
 
     fn complete(self: Box<Self>, result: Result<(), StoreError>) {
-        let Self { answer, reply, .. } = *self;
-        // The caller may have gone away.
-        let _no_one_waits = reply.send(result.and_then(|()| answer.ok_or(StoreError::Closed)));
+        let Self { answer: kept, reply, .. } = *self;
+        answer(reply, result.and_then(|()| kept.ok_or(StoreError::Closed)));
     }
 }

@@ -1,98 +1,65 @@
 //! The writer's transaction while it runs.
 
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
+use std::ops::Deref;
 
-use model::StateName;
+use rusqlite::{CachedStatement, Connection};
 
 use crate::StoreError;
-use crate::budget::Change;
-use crate::sqlite::write::account_bytes::{ADD_CHANGES, push_change};
+use crate::sqlite::write::account_bytes;
+use crate::sqlite::write::bind::execute;
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::statement::{FEW_ROWS, RowsStatement, Script, Values, rows_statement};
 use crate::time::{Moment, StoreClock};
 
-/// The state shared by the steps of a transaction: the connection, the post-commit changes, and the time.
+/// A transaction, with the changes to apply after COMMIT, and its time. It dereferences to the connection. Dropping it
+/// without a COMMIT rolls it back.
 pub(crate) struct Transaction<'c> {
-    pub(crate) connection: &'c mut SqliteConnection,
+    connection: &'c Connection,
     pub(crate) post_commit: PostCommit,
-    /// When the transaction got the lock.
+    /// When the transaction got the lock. BEGIN may have waited long for another process.
     pub(crate) moment: Moment,
-    script: Script,
 }
 
+const COUNT: &str = "UPDATE job_counts SET jobs = jobs + :change WHERE state = :state";
+
 impl<'c> Transaction<'c> {
-    /// Begins a transaction. `BEGIN` runs together with the first statement.
-    ///
-    /// BEGIN and COMMIT are plain statements, not sqlx transactions. On a full disk SQLite itself rolls back. sqlx
-    /// would not notice, and would refuse every later transaction.
-    pub(crate) fn begin(connection: &'c mut SqliteConnection, clock: &StoreClock) -> Self {
-        let mut script = Script::default();
-        script.plain("BEGIN IMMEDIATE");
-        Self { connection, post_commit: PostCommit::default(), moment: clock.moment(), script }
+    /// Begins a transaction that may write at once.
+    pub(crate) fn begin(connection: &'c Connection, clock: &StoreClock) -> Result<Self, StoreError> {
+        execute!(connection, "BEGIN IMMEDIATE", {});
+        Ok(Self { connection, post_commit: PostCommit::default(), moment: clock.moment() })
     }
 
-    /// Reads the time again, because BEGIN may have waited long for another process.
-    pub(crate) fn read_clock(&mut self, clock: &StoreClock) {
-        self.moment = clock.moment();
-    }
-
-    /// Writes `items`. The result is not needed, so the statement runs together with the next one.
-    pub(crate) async fn add<T>(
-        &mut self,
-        statement: &RowsStatement,
-        items: &[T],
-        push: impl Fn(&T, &mut Values),
-    ) -> Result<(), StoreError> {
-        self.script.add(self.connection, statement, items, push).await
-    }
-
-    /// Runs all added statements, and then `statement` over `items`. Returns its rows in no particular order.
-    pub(crate) async fn ask<T>(
-        &mut self,
-        statement: &RowsStatement,
-        items: &[T],
-        push: impl Fn(&T, &mut Values),
-    ) -> Result<Vec<SqliteRow>, StoreError> {
-        self.script.ask(self.connection, statement, items, push).await
-    }
-
-    /// Runs all added statements. Returns the connection, and the changes to apply after COMMIT.
-    pub(crate) async fn open(&mut self) -> Result<(&mut SqliteConnection, &mut PostCommit), StoreError> {
-        self.script.run(self.connection).await?;
-        Ok((self.connection, &mut self.post_commit))
+    /// Prepares a statement, or finds it in the cache. It does not borrow the transaction, so the changes to apply after
+    /// COMMIT can be recorded while it runs.
+    pub(crate) fn prepare_cached(&self, sql: &str) -> Result<CachedStatement<'c>, rusqlite::Error> {
+        self.connection.prepare_cached(sql)
     }
 
     /// Updates the counts of jobs and bytes, and commits.
-    pub(crate) async fn commit(mut self) -> Result<PostCommit, StoreError> {
-        let bytes = self.post_commit.bytes.bytes();
-        let push = |(account, change): &(i64, Change), row: &mut Values| {
-            push_change(*account, change, row);
-        };
-        if bytes.len() > FEW_ROWS {
-            self.add(&ADD_CHANGES, &bytes, push).await?;
-        } else if !bytes.is_empty() {
-            self.script.add_padded(&ADD_CHANGES, &bytes, push);
+    pub(crate) fn commit(mut self) -> Result<PostCommit, StoreError> {
+        account_bytes::add(&self, &self.post_commit.bytes.bytes())?;
+        for (state, change) in self.post_commit.counts() {
+            execute!(self, COUNT, { "change" => change, "state" => state.as_str() });
         }
-        let changes: Vec<_> = self.post_commit.counts().collect();
-        if !changes.is_empty() {
-            self.script.add_padded(&COUNTS, &changes, |(state, change), row| {
-                push_count(*state, *change, row);
-            });
-        }
-        self.script.plain("COMMIT");
-        self.script.run(self.connection).await?;
-        Ok(self.post_commit)
+        execute!(self, "COMMIT", {});
+        Ok(std::mem::take(&mut self.post_commit))
     }
 }
 
-rows_statement! {
-    const COUNTS, fn push_count(state: StateName, change: i64);
-    "WITH change (" {
-        "state" => state.as_str(),
-        "jobs" => change,
+impl Deref for Transaction<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
     }
-    ") AS (VALUES "
-    ") UPDATE job_counts SET jobs = job_counts.jobs + change.jobs FROM change \
-            WHERE job_counts.state = change.state"
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        // After some errors, such as a full disk, SQLite has already rolled back.
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::warn!(%error, "a failed transaction could not be rolled back");
+        }
+    }
 }

@@ -1,17 +1,16 @@
 //! Cancels unfinished jobs, for an operator.
 
-use sqlx::SqlitePool;
-use sqlx::{Row, SqliteConnection};
-use uuid::Uuid;
+use rusqlite::OptionalExtension;
+use sqlx::{Row, SqlitePool};
 
 use model::AccountId;
 use model::{JobId, StateName};
 
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::account_bytes::body_bytes;
+use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
 use crate::{Cause, StoreError};
 
@@ -58,49 +57,40 @@ pub(crate) struct Cancel {
 impl Command for Cancel {
     type Answer = Result<(), StoreError>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<Self::Answer, StoreError> {
-        let Some(state) = state_of(connection, self.id).await? else {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
+        let Some(state) = state_of(transaction, self.id)? else {
             return Ok(Err(StoreError::NoJob(self.id)));
         };
         if state.is_finished() {
             let allowed = "only an unfinished job can be cancelled";
             return Ok(Err(StoreError::WrongState { id: self.id, state, allowed }));
         }
-        let rows = Named::new(CANCEL)
-            .value("now", self.now.calendar.as_millis())
-            .value("service_now", self.now.service.as_millis())
-            .value("why", self.why)
-            .value("id", self.id.as_uuid())
-            .value("state", state.as_str())
-            .query()?
-            .fetch_all(connection)
-            .await?;
-        for row in &rows {
-            post_commit.bytes.finished(row.try_get(0)?, row.try_get(1)?);
+        let values = query!(transaction, CANCEL, {
+            "now" => self.now.calendar.as_millis(),
+            "service_now" => self.now.service.as_millis(),
+            "why" => self.why,
+            "id" => self.id.as_uuid(),
+            "state" => state.as_str(),
+        }, |row| Ok((row.get(0)?, row.get(1)?)));
+        let post_commit = &mut transaction.post_commit;
+        for (account, bytes) in values {
+            post_commit.bytes.finished(account, bytes);
         }
         post_commit.moved(state, StateName::Cancelled, 1);
         Ok(Ok(()))
     }
 }
 
-async fn state_of(connection: &mut SqliteConnection, id: JobId) -> Result<Option<StateName>, StoreError> {
-    let row = sqlx::query("SELECT state, id FROM jobs WHERE id = ?")
-        .bind(id.as_uuid())
-        .fetch_optional(connection)
-        .await?;
-    let Some(row) = row else { return Ok(None) };
+fn state_of(transaction: &Transaction<'_>, id: JobId) -> Result<Option<StateName>, StoreError> {
+    let mut statement = transaction.prepare_cached("SELECT state FROM jobs WHERE id = ?")?;
+    let name: Option<String> = statement.query_one([id.as_uuid()], |row| row.get(0)).optional()?;
     let corrupt = |error: model::UnknownState| StoreError::Corrupt {
         table: "jobs",
         column: "state",
-        id: row.try_get::<Uuid, _>(1).unwrap_or_default().to_string(),
+        id: id.to_string(),
         why: Cause::of(error),
     };
-    let name: &str = row.try_get(0)?;
-    name.parse().map(Some).map_err(corrupt)
+    name.map(|name| name.parse().map_err(corrupt)).transpose()
 }
 
 /// The number of jobs to cancel at the same time. They share transactions, with room left for other operations.

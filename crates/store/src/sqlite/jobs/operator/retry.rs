@@ -1,17 +1,17 @@
 //! Retries jobs for an operator: which jobs are retried, what is sent, and which jobs are skipped.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use rusqlite::{OptionalExtension, Row};
 use uuid::Uuid;
 
 use model::{HandlerName, JobId, StateName, Timestamp};
 
 use crate::retry::{Found, Swap, decide};
 use crate::sqlite::engine::Engine;
+use crate::sqlite::jobs::work_claims::count;
 use crate::sqlite::write::account_bytes::body_bytes;
+use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::named::Named;
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::transaction::Transaction;
 use crate::{Cause, Resend, RetriedDead, RetryOptions, StoreError};
 
 /// The maximum number of dead jobs that one transaction retries. It bounds the time for which requests wait.
@@ -48,45 +48,52 @@ impl Engine {
     }
 }
 
-/// Moves a dead, gone or delivering job to `delivering`, due at once, with a new time budget. `:force` says whether to
-/// send the job even if it is superseded.
+/// Expands to the SQL that moves dead, gone or delivering jobs to `delivering`, due at once, with a new time budget.
+/// `$swap` changes the completion, and `$which` chooses the jobs. `:force` says whether to send a job even if it is
+/// superseded.
 ///
 /// The time of Kommo's refusal is kept. Otherwise, if Kommo refuses many jobs because of the jobs themselves, each of
 /// them would pause their account again. The time is at most now: a start does not move the time of a gone job to its
 /// own clock, and a refusal in the future would count as the newest one until then.
 ///
 /// No bot waited for a gone job, so another 404 does not mean that an earlier continue had arrived.
-pub(crate) fn retry(swap: &str, which: &str) -> String {
-    format!(
-        "UPDATE jobs SET state = 'delivering', due_at = :now, finished_at = NULL, finished_service_at = NULL, \
-         failures = 0, failing_since = NULL, fence = fence + 1, \
-         answer_lost = CASE state WHEN 'gone' THEN 0 ELSE answer_lost END, \
-         superseded_by = CASE WHEN :force THEN NULL ELSE superseded_by END{swap} WHERE {which} \
-         RETURNING origin, id, account_id, {}",
-        body_bytes!()
-    )
+macro_rules! retry {
+    ($swap:literal, $which:literal) => {
+        concat!(
+            "UPDATE jobs SET state = 'delivering', due_at = :now, finished_at = NULL, finished_service_at = NULL, \
+             failures = 0, failing_since = NULL, fence = fence + 1, \
+             answer_lost = CASE state WHEN 'gone' THEN 0 ELSE answer_lost END, \
+             superseded_by = CASE WHEN :force THEN NULL ELSE superseded_by END, ",
+            $swap,
+            " WHERE ",
+            $which,
+            " RETURNING origin, id, account_id, ",
+            body_bytes!()
+        )
+    };
 }
 
-impl Swap {
-    /// Returns the SQL that changes the completion; `:fallback` is the fallback.
-    const fn sql(self) -> &'static str {
-        match self {
-            Self::Keep => ", refused_at = min(refused_at, :now)",
-            Self::Handler => {
-                ", completion = handler_completion, outcome = 'handler', fallback_reason = NULL, \
-                 handler_completion = NULL, refused_at = NULL"
-            }
-            Self::Fallback => {
-                ", handler_completion = CASE outcome WHEN 'handler' THEN completion ELSE handler_completion END, \
-                 completion = :fallback, outcome = 'fallback', fallback_reason = 'operator', refused_at = NULL"
-            }
-        }
-    }
+/// The same for the job `:id`.
+macro_rules! retry_one {
+    ($swap:literal) => {
+        retry!($swap, "id = :id AND state IN ('dead', 'gone', 'delivering') AND lease_until IS NULL")
+    };
 }
 
-pub(crate) const ONE: &str = "id = :id AND state IN ('dead', 'gone', 'delivering') AND lease_until IS NULL";
-pub(crate) const DEAD: &str = "state = 'dead' AND id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > :after \
-     AND (:handler IS NULL OR handler = :handler) AND (:force OR superseded_by IS NULL) ORDER BY id LIMIT 0 + :limit)";
+pub(crate) const KEEP: &str = retry_one!("refused_at = min(refused_at, :now)");
+const TO_HANDLER: &str = retry_one!(
+    "completion = handler_completion, outcome = 'handler', fallback_reason = NULL, handler_completion = NULL, \
+     refused_at = NULL"
+);
+const TO_FALLBACK: &str = retry_one!(
+    "handler_completion = CASE outcome WHEN 'handler' THEN completion ELSE handler_completion END, \
+     completion = :fallback, outcome = 'fallback', fallback_reason = 'operator', refused_at = NULL"
+);
+pub(crate) const DEAD: &str = retry!(
+    "refused_at = min(refused_at, :now)",
+    "state = 'dead' AND id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > :after \
+     AND (:handler IS NULL OR handler = :handler) AND (:force OR superseded_by IS NULL) ORDER BY id LIMIT 0 + :limit)"
+);
 pub(crate) const DEAD_SUPERSEDED: &str = "SELECT count(*) FROM jobs WHERE state = 'dead' \
      AND superseded_by IS NOT NULL AND (?1 IS NULL OR handler = ?1)";
 
@@ -107,44 +114,78 @@ struct Retry {
 impl Command for Retry {
     type Answer = Result<(), StoreError>;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<Self::Answer, StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
         let Self { id, options, now } = self;
-        let row = sqlx::query(FIND).bind(id.as_uuid()).fetch_optional(&mut *connection).await?;
-        let Some(row) = row else { return Ok(Err(StoreError::NoJob(*id))) };
-        let (found, before) = (found(*id, &row)?, row.try_get::<i64, _>(6)?);
+        let mut find = transaction.prepare_cached(FIND)?;
+        let read = |row: &Row<'_>| Ok((found(*id, row), row.get::<_, i64>(6)?));
+        let Some((found, before)) = find.query_one([id.as_uuid()], read).optional()? else {
+            return Ok(Err(StoreError::NoJob(*id)));
+        };
+        drop(find);
+        let found = found?;
         let swap = match decide(*id, &found, options) {
             Ok(swap) => swap,
             Err(refused) => return Ok(Err(refused)),
         };
-        let fallback = match &options.send {
-            Resend::Fallback(completion) => Some(completion.as_json()),
-            Resend::Last | Resend::Handler => None,
-        };
-        let sql = retry(swap.sql(), ONE);
-        let mut statement = Named::new(&sql)
-            .value("now", now.as_millis())
-            .value("force", options.force)
-            .value("id", id.as_uuid());
-        if let Swap::Fallback = swap {
-            statement = statement.value("fallback", fallback);
+        let retried = self.write(transaction, swap)?;
+        let post_commit = &mut transaction.post_commit;
+        for RetriedRow { origin, account, bytes: after, .. } in retried {
+            if found.state.is_finished() {
+                post_commit.moved(found.state, StateName::Delivering, 1);
+                post_commit.bytes.revived(account, before);
+            }
+            post_commit.bytes.grew(account, after - before);
+            post_commit.undelivered(&origin, *now);
         }
-        let row = statement.query()?.fetch_one(connection).await?;
-        let (account, after): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
-        if found.state.is_finished() {
-            post_commit.moved(found.state, StateName::Delivering, 1);
-            post_commit.bytes.revived(account, before);
-        }
-        post_commit.bytes.grew(account, after - before);
-        post_commit.undelivered(row.try_get(0)?, *now);
         Ok(Ok(()))
     }
 }
 
-fn found(id: JobId, row: &SqliteRow) -> Result<Found, StoreError> {
+impl Retry {
+    fn write(&self, transaction: &Transaction<'_>, swap: Swap) -> Result<Vec<RetriedRow>, StoreError> {
+        let (id, now, force) = (self.id.as_uuid(), self.now.as_millis(), self.options.force);
+        let fallback = match &self.options.send {
+            Resend::Fallback(completion) => Some(completion.as_json()),
+            Resend::Last | Resend::Handler => None,
+        };
+        Ok(match swap {
+            Swap::Keep => {
+                query!(transaction, KEEP, { "id" => id, "now" => now, "force" => force }, RetriedRow::read)
+            }
+            Swap::Handler => {
+                query!(transaction, TO_HANDLER, { "id" => id, "now" => now, "force" => force }, RetriedRow::read)
+            }
+            Swap::Fallback => query!(
+                transaction,
+                TO_FALLBACK,
+                { "id" => id, "now" => now, "force" => force, "fallback" => fallback },
+                RetriedRow::read
+            ),
+        })
+    }
+}
+
+/// A job that is delivered again.
+struct RetriedRow {
+    origin: String,
+    id: JobId,
+    account: i64,
+    /// The bytes of its bodies.
+    bytes: i64,
+}
+
+impl RetriedRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            origin: row.get(0)?,
+            id: JobId::from_uuid(row.get(1)?),
+            account: row.get(2)?,
+            bytes: row.get(3)?,
+        })
+    }
+}
+
+fn found(id: JobId, row: &Row<'_>) -> Result<Found, StoreError> {
     let corrupt = |error: model::UnknownState| StoreError::Corrupt {
         table: "jobs",
         column: "state",
@@ -152,12 +193,12 @@ fn found(id: JobId, row: &SqliteRow) -> Result<Found, StoreError> {
         why: Cause::of(error),
     };
     Ok(Found {
-        state: row.try_get::<&str, _>(0)?.parse().map_err(corrupt)?,
-        is_leased: row.try_get(1)?,
-        tried: row.try_get(2)?,
-        superseded_by: row.try_get::<Option<Uuid>, _>(3)?.map(JobId::from_uuid),
-        is_fallback: row.try_get(4)?,
-        has_handler_completion: row.try_get(5)?,
+        state: row.get::<_, String>(0)?.parse().map_err(corrupt)?,
+        is_leased: row.get(1)?,
+        tried: row.get(2)?,
+        superseded_by: row.get::<_, Option<Uuid>>(3)?.map(JobId::from_uuid),
+        is_fallback: row.get(4)?,
+        has_handler_completion: row.get(5)?,
     })
 }
 
@@ -183,31 +224,20 @@ pub(crate) struct Retried {
 impl Command for RetryDead {
     type Answer = Retried;
 
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        post_commit: &mut PostCommit,
-    ) -> Result<Retried, StoreError> {
-        let rows = Named::new(&retry(Swap::Keep.sql(), DEAD))
-            .value("now", self.now.as_millis())
-            .value("force", self.force)
-            .value("handler", self.handler.as_ref().map(HandlerName::as_str))
-            .value("limit", self.limit)
-            .value("after", self.after.map_or(Uuid::nil(), JobId::as_uuid))
-            .query()?
-            .fetch_all(connection)
-            .await?;
-        let mut last = None;
-        for row in &rows {
-            post_commit.undelivered(row.try_get(0)?, self.now);
-            post_commit.bytes.revived(row.try_get(2)?, row.try_get(3)?);
-            last = last.max(Some(JobId::from_uuid(row.try_get(1)?)));
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Retried, StoreError> {
+        let retried = query!(transaction, DEAD, {
+            "now" => self.now.as_millis(),
+            "force" => self.force,
+            "handler" => self.handler.as_ref().map(HandlerName::as_str),
+            "limit" => self.limit,
+            "after" => self.after.map_or(Uuid::nil(), JobId::as_uuid),
+        }, RetriedRow::read);
+        let post_commit = &mut transaction.post_commit;
+        for RetriedRow { origin, account, bytes, .. } in &retried {
+            post_commit.undelivered(origin, self.now);
+            post_commit.bytes.revived(*account, *bytes);
         }
-        post_commit.moved(
-            StateName::Dead,
-            StateName::Delivering,
-            i64::try_from(rows.len()).unwrap_or(i64::MAX),
-        );
-        Ok(Retried { jobs: rows.len() as u64, last })
+        post_commit.moved(StateName::Dead, StateName::Delivering, count(retried.len()));
+        Ok(Retried { jobs: retried.len() as u64, last: retried.iter().map(|row| row.id).max() })
     }
 }

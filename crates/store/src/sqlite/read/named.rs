@@ -1,4 +1,4 @@
-//! Statements whose values have names: the SQL says `:name`, and each value is next to its name.
+//! Queries whose values have names, for reads through sqlx: the SQL says `:name`, and each value is next to its name.
 //!
 //! sqlx binds only by number, and an unbound parameter is NULL. So this module replaces the names with numbers, and
 //! refuses a statement whose names and values differ. The text of a statement is always the same, so sqlx prepares it
@@ -6,24 +6,25 @@
 
 use std::fmt::Write;
 
+use sqlx::error::BoxDynError;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, Encode, Sqlite, Type};
+use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, Type};
 
-use super::statement::Values;
-use crate::StoreError;
+use crate::{Cause, StoreError};
 
 /// A statement and the values of its names.
 pub(crate) struct Named<'s> {
     sql: &'s str,
     names: Vec<&'static str>,
-    values: Values,
+    values: SqliteArguments,
+    refused: Option<BoxDynError>,
 }
 
 impl<'s> Named<'s> {
     /// Creates a statement without values.
     pub(crate) fn new(sql: &'s str) -> Self {
-        Self { sql, names: Vec::new(), values: Values::default() }
+        Self { sql, names: Vec::new(), values: SqliteArguments::default(), refused: None }
     }
 
     /// Adds the value of `:name`.
@@ -33,7 +34,9 @@ impl<'s> Named<'s> {
         value: T,
     ) -> Self {
         self.names.push(name);
-        self.values.push(value);
+        if let Err(error) = self.values.add(value) {
+            self.refused.get_or_insert(error);
+        }
         self
     }
 
@@ -43,8 +46,11 @@ impl<'s> Named<'s> {
     /// A name has no value, or a value no name: a bug, which every test that runs the statement finds.
     pub(crate) fn query(self) -> Result<Query<'static, Sqlite, SqliteArguments>, StoreError> {
         let sql = numbered(self.sql, &self.names).map_err(|bug| StoreError::Database(bug.into()))?;
-        // The text consists of constants and numbers.
-        Ok(sqlx::query_with(AssertSqlSafe(sql), self.values.checked()?))
+        match self.refused {
+            Some(error) => Err(StoreError::Database(Cause::of(error))),
+            // The text consists of constants and numbers.
+            None => Ok(sqlx::query_with(AssertSqlSafe(sql), self.values)),
+        }
     }
 }
 

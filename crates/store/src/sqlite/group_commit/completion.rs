@@ -1,0 +1,81 @@
+//! Answers the callers of a transaction after its COMMIT, and hands jobs over to the rooms.
+//!
+//! This runs beside the writer, which is already busy with the next transaction.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::sqlite::file::identity::FileIdentity;
+use crate::sqlite::file::open::Writing;
+use crate::sqlite::group_commit::batch::Batch;
+use crate::sqlite::jobs::accept::{self, Stored};
+use crate::sqlite::jobs::reports::{self, Handled};
+use crate::sqlite::write::message::{Accept, answer};
+use crate::time::Moment;
+use crate::{Accepted, StoreError, Written};
+
+/// A message from the writer.
+pub(crate) enum Completion {
+    /// A transaction was committed.
+    Batch(Batch, Committed),
+    /// The writer has ended.
+    Ended(Writing),
+}
+
+/// The results of a transaction, in the order of its operations.
+pub(crate) struct Committed {
+    pub(crate) accepts: Vec<Stored>,
+    pub(crate) handled: Vec<Handled>,
+    pub(crate) sent: Vec<Written>,
+    /// The time of the transaction.
+    pub(crate) moment: Moment,
+}
+
+/// Completes transactions until the writer has ended. Returns its connection; `None` if it panicked. `file` is set if
+/// this process owns the store.
+pub(crate) async fn run(
+    mut completions: mpsc::UnboundedReceiver<Completion>,
+    file: Option<Arc<FileIdentity>>,
+) -> Option<Writing> {
+    while let Some(completion) = completions.recv().await {
+        match completion {
+            Completion::Batch(batch, committed) => complete(batch, committed, file.as_deref()),
+            Completion::Ended(writing) => return Some(writing),
+        }
+    }
+    None
+}
+
+fn complete(batch: Batch, committed: Committed, file: Option<&FileIdentity>) {
+    let Committed { accepts, handled, sent, moment } = committed;
+    // Checked again after the commit: the next start finds the requests only if the file is still at its path.
+    let there = file.filter(|_| !accepts.is_empty()).map_or(Ok(()), FileIdentity::check);
+    for (Accept { job, reply, .. }, stored) in batch.accepts.into_iter().zip(accepts) {
+        let accepted = match &stored {
+            Stored::New(_) => Ok(Accepted { id: job.id, duplicate: false }),
+            Stored::Duplicate(first) => Ok(Accepted { id: *first, duplicate: true }),
+            Stored::Refused(over) => Err(StoreError::OverBudget(*over)),
+        };
+        answer(reply, there.clone().and(accepted));
+        if let Stored::New(Some(slot)) = stored {
+            (slot.take)(accept::running(job, moment));
+        }
+    }
+    for ((report, reply), handled) in batch.handled.into_iter().zip(handled) {
+        let (written, slot) = match handled {
+            Handled::Done(slot) => (Written::Done, slot),
+            Handled::Stale => (Written::Stale, None),
+        };
+        if let (Some(slot), Some(job)) = (slot, reports::delivering(&report)) {
+            (slot.take)(job);
+        }
+        answer(reply, Ok(written));
+    }
+    for ((_, reply), written) in batch.sent.into_iter().zip(sent) {
+        answer(reply, Ok(written));
+    }
+    for command in batch.commands {
+        command.complete(Ok(()));
+    }
+}
