@@ -30,7 +30,7 @@ pub(crate) fn dependencies(manifest: &str) -> BTreeSet<String> {
 fn only_the_store_depends_on_a_database() -> io::Result<()> {
     for folder in crates()?.iter().map(|name| format!("crates/{name}")).chain([".".to_owned()]) {
         let found = dependencies(&manifest(&folder)?);
-        let has_database = found.contains("sqlx") || found.contains("libsqlite3-sys");
+        let has_database = ["sqlx", "rusqlite", "libsqlite3-sys"].iter().any(|name| found.contains(*name));
         assert_eq!(has_database, folder == "crates/store", "{folder} depends on {found:?}");
     }
     Ok(())
@@ -39,7 +39,7 @@ fn only_the_store_depends_on_a_database() -> io::Result<()> {
 #[test]
 fn the_model_depends_on_no_io() -> io::Result<()> {
     let found = dependencies(&manifest("crates/model")?);
-    for name in ["axum", "hyper", "hyper-util", "reqwest", "rustix", "sqlx"] {
+    for name in ["axum", "hyper", "hyper-util", "reqwest", "rusqlite", "rustix", "sqlx"] {
         assert!(!found.contains(name), "crates/model depends on {name}");
     }
     let manifest = manifest("crates/model")?;

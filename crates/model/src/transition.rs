@@ -77,3 +77,10 @@ pub enum AfterDelivery {
         delivery: Delivery,
     },
 }
+
+impl AfterDelivery {
+    /// Whether the job is finished.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Delivered | Self::Gone | Self::Dead { .. })
+    }
+}

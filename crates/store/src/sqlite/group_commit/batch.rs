@@ -14,7 +14,7 @@ use crate::{StoreError, Written};
 /// jobs that the same transaction made due.
 #[derive(Default)]
 pub(crate) struct Batch {
-    pub(crate) accepts: Vec<Accept>,
+    pub(crate) accepts: Vec<Box<Accept>>,
     pub(crate) handled: Vec<(Arc<HandlerReport>, Reply<Written>)>,
     pub(crate) sent: Vec<(Arc<DeliveryReport>, Reply<Written>)>,
     pub(crate) commands: Vec<Box<dyn QueuedCommand>>,
@@ -25,7 +25,7 @@ impl Batch {
     /// transactions.
     pub(crate) fn add(&mut self, operation: Message) -> Option<LogStep> {
         match operation {
-            Message::Accept(accept) => self.accepts.push(*accept),
+            Message::Accept(accept) => self.accepts.push(accept),
             Message::Handled(report, reply) => self.handled.push((report, reply)),
             Message::Sent(report, reply) => self.sent.push((report, reply)),
             Message::Command(command) => self.commands.push(command),
@@ -52,7 +52,7 @@ impl Batch {
 
     /// Splits the batch into batches of one operation each.
     pub(crate) fn singles(self) -> impl Iterator<Item = Self> {
-        let accepts = self.accepts.into_iter().map(|accept| Message::Accept(Box::new(accept)));
+        let accepts = self.accepts.into_iter().map(Message::Accept);
         let handled = self.handled.into_iter().map(|(report, reply)| Message::Handled(report, reply));
         let sent = self.sent.into_iter().map(|(report, reply)| Message::Sent(report, reply));
         let commands = self.commands.into_iter().map(Message::Command);

@@ -51,7 +51,8 @@ fn complete(batch: Batch, committed: Committed, file: Option<&FileIdentity>) {
     let Committed { accepts, handled, sent, moment } = committed;
     // Checked again after the commit: the next start finds the requests only if the file is still at its path.
     let there = file.filter(|_| !accepts.is_empty()).map_or(Ok(()), FileIdentity::check);
-    for (Accept { job, reply, .. }, stored) in batch.accepts.into_iter().zip(accepts) {
+    for (accept, stored) in batch.accepts.into_iter().zip(accepts) {
+        let Accept { job, reply, .. } = *accept;
         let accepted = match &stored {
             Stored::New(_) => Ok(Accepted { id: job.id, duplicate: false }),
             Stored::Duplicate(first) => Ok(Accepted { id: *first, duplicate: true }),

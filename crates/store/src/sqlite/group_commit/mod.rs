@@ -2,5 +2,6 @@
 
 pub(crate) mod batch;
 pub(crate) mod completion;
+pub(crate) mod fairness;
 pub(crate) mod queue;
 pub(crate) mod writer;

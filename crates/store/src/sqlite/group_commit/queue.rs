@@ -2,13 +2,15 @@
 //!
 //! Requests overtake all other operations, because their callers wait for an answer only until
 //! `server.ack_deadline`. A transaction takes a limited number of the other operations, because requests that arrive in
-//! the meantime wait for it to end.
+//! the meantime wait for it to end. [`Fairness`](super::fairness::Fairness) may limit the requests too, but none waits
+//! longer than [`MAX_YIELD`] for that reason.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use crate::sqlite::file::log::LogStep;
-use crate::sqlite::write::message::Message;
+use crate::sqlite::write::message::{Accept, Message};
 
 /// The maximum number of operations in the queue. Further ones wait in the channel.
 pub(crate) const MAX_QUEUED: usize = 4_096;
@@ -17,11 +19,13 @@ const MAX_ACCEPTS: usize = 512;
 /// The maximum number of other operations in one transaction. More would save little, and would delay newly arriving
 /// requests.
 const MAX_OTHERS: usize = 256;
+/// The longest time for which a request waits so that open jobs get on.
+const MAX_YIELD: Duration = Duration::from_millis(100);
 
 /// Operations in order of arrival, with a separate queue for requests.
 #[derive(Default)]
 pub(crate) struct Queue {
-    accepts: VecDeque<Message>,
+    accepts: VecDeque<Box<Accept>>,
     others: VecDeque<Message>,
 }
 
@@ -34,19 +38,30 @@ impl Queue {
         self.accepts.len() + self.others.len()
     }
 
+    /// Whether no one waits for an operation in the queue: the sender's reports only end what has already happened.
+    pub(crate) fn can_wait(&self) -> bool {
+        self.accepts.is_empty() && self.others.iter().all(|other| matches!(other, Message::Sent(..)))
+    }
+
     pub(crate) fn push(&mut self, operation: Message) {
         match operation {
-            Message::Accept(_) => self.accepts.push_back(operation),
-            _ => self.others.push_back(operation),
+            Message::Accept(accept) => self.accepts.push_back(accept),
+            other => self.others.push_back(other),
         }
     }
 
-    /// Returns the operations of the next transaction, and what the writer does with the log after it.
-    pub(crate) fn batch(&mut self) -> (Batch, Option<LogStep>) {
+    /// Returns the operations of the next transaction, and what the writer does with the log after it. Takes at most
+    /// `max_accepts` requests (`None` for no limit), and those that have waited longer than [`MAX_YIELD`].
+    pub(crate) fn batch(
+        &mut self,
+        max_accepts: Option<usize>,
+        now: Instant,
+    ) -> (Batch, Option<LogStep>) {
         let (mut batch, mut log) = (Batch::default(), None);
-        let accepts = self.accepts.drain(..self.accepts.len().min(MAX_ACCEPTS));
-        let others = self.others.drain(..self.others.len().min(MAX_OTHERS));
-        for operation in accepts.chain(others) {
+        let waited = self.accepts.partition_point(|accept| now.duration_since(accept.asked_at) > MAX_YIELD);
+        let accepts = max_accepts.map_or(self.accepts.len(), |max| max.max(waited));
+        batch.accepts.extend(self.accepts.drain(..accepts.min(self.accepts.len()).min(MAX_ACCEPTS)));
+        for operation in self.others.drain(..self.others.len().min(MAX_OTHERS)) {
             log = log.max(batch.add(operation));
         }
         (batch, log)
@@ -59,31 +74,43 @@ mod tests {
 
     use super::*;
     use crate::sqlite::accounts::waits::ForgetWaits;
-    use crate::sqlite::jobs::accept::deadline;
+    use crate::sqlite::jobs::accept;
     use crate::sqlite::write::command::Queued;
-    use crate::sqlite::write::message::Accept;
     use crate::tests::{COMMIT_TIMEOUT, Home};
 
     fn command() -> Message {
         Message::Command(Queued::new(ForgetWaits).0)
     }
 
-    fn accept() -> Message {
-        let (job, drop_after) = (Home::new().request(), deadline(COMMIT_TIMEOUT));
-        Message::Accept(Box::new(Accept { job, known: None, drop_after, reply: oneshot::channel().0 }))
+    fn accept(asked_at: Instant) -> Message {
+        let (job, drop_after) = (Home::new().request(), asked_at + COMMIT_TIMEOUT);
+        let reply = oneshot::channel().0;
+        Message::Accept(Box::new(Accept { job, known: None, asked_at, drop_after, reply }))
     }
 
     #[test]
     fn requests_precede_earlier_operations_and_a_transaction_limits_both() {
         let mut queue = Queue::default();
         (0..300).for_each(|_| queue.push(command()));
-        (0..600).for_each(|_| queue.push(accept()));
+        let now = accept::now();
+        (0..600).for_each(|_| queue.push(accept(now)));
         queue.push(Message::Log(LogStep::Restart));
         let mut sizes = Vec::new();
         while !queue.is_empty() {
-            let (batch, log) = queue.batch();
+            let (batch, log) = queue.batch(None, now);
             sizes.push((batch.accepts(), batch.len() - batch.accepts(), log));
         }
         assert_eq!(sizes, [(512, 256, None), (88, 44, Some(LogStep::Restart))]);
+    }
+
+    #[test]
+    fn limited_requests_wait_but_not_for_long() {
+        let (now, mut queue) = (accept::now(), Queue::default());
+        let asked_at = |ms| now + Duration::from_millis(ms);
+        [0, 50, 90].into_iter().for_each(|ms| queue.push(accept(asked_at(ms))));
+        assert_eq!(queue.batch(Some(1), now).0.accepts(), 1);
+        assert_eq!(queue.batch(Some(0), asked_at(150)).0.accepts(), 0);
+        assert_eq!(queue.batch(Some(0), asked_at(151)).0.accepts(), 1);
+        assert_eq!(queue.batch(Some(9), asked_at(151)).0.accepts(), 1);
     }
 }

@@ -72,7 +72,7 @@ insert_row! {
 /// Finds which of `accepts` are already known.
 pub(crate) fn find(
     transaction: &Transaction<'_>,
-    accepts: &mut [Accept],
+    accepts: &mut [Box<Accept>],
     keys: &Keys,
 ) -> Result<(), StoreError> {
     let asked: Vec<Key> = accepts.iter().map(|accept| key(&accept.job)).collect();
@@ -90,7 +90,7 @@ fn key(job: &NewJob) -> Key {
 /// Stores the new requests among `accepts` that `budgets` allow. The results are in the same order.
 pub(crate) fn apply(
     transaction: &mut Transaction<'_>,
-    accepts: &[Accept],
+    accepts: &[Box<Accept>],
     keys: &Keys,
     budgets: &Budgets,
     lanes: &Lanes<RunningJob>,
@@ -119,7 +119,7 @@ pub(crate) fn apply(
 
 /// Decides what happens to each of `accepts`. Also returns the rows of the new jobs.
 fn decide<'a>(
-    accepts: &'a [Accept],
+    accepts: &'a [Box<Accept>],
     budgets: &Budgets,
     lanes: &Lanes<RunningJob>,
     steady: Timestamp,
@@ -128,7 +128,8 @@ fn decide<'a>(
     let mut admission = budgets.admission(steady);
     let mut first: HashMap<Key, JobId> = HashMap::with_capacity(accepts.len());
     let (mut results, mut rows) = (Vec::with_capacity(accepts.len()), Vec::with_capacity(accepts.len()));
-    for Accept { job, known, .. } in accepts {
+    for accept in accepts {
+        let Accept { job, known, .. } = &**accept;
         let stored = match (known, first.entry(key(job))) {
             (Some(first), _) => Stored::Duplicate(*first),
             // The same request may occur twice in one transaction.
@@ -180,7 +181,8 @@ pub(crate) fn running(job: NewJob, moment: Moment) -> RunningJob {
 impl Engine {
     pub(crate) async fn accept(&self, job: NewJob, within: Duration) -> Result<Accepted, StoreError> {
         let (reply, answered) = oneshot::channel();
-        let accept = Accept { job, known: None, drop_after: deadline(within), reply };
+        let asked_at = now();
+        let accept = Accept { job, known: None, asked_at, drop_after: asked_at + within, reply };
         let stored = async {
             self.send(Message::Accept(Box::new(accept))).await?;
             answered.await.unwrap_or(Err(StoreError::Closed))
@@ -190,6 +192,6 @@ impl Engine {
 }
 
 #[allow(clippy::disallowed_methods, reason = "callers wait in real time, whatever the clock shows")]
-pub(crate) fn deadline(within: Duration) -> Instant {
-    Instant::now() + within
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }

@@ -11,6 +11,7 @@ use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::file::{open, path};
 use crate::sqlite::group_commit::completion;
+use crate::sqlite::group_commit::fairness::Fairness;
 use crate::sqlite::group_commit::writer::Writer;
 use crate::sqlite::jobs::list;
 use crate::sqlite::maintenance::service_time;
@@ -45,6 +46,7 @@ impl Engine {
             work: work.clone(),
             delivery: delivery.clone(),
             clock: time.clone(),
+            fairness: Fairness::default(),
             completion,
         };
         writer.start(receiver).map_err(|error| StoreError::Database(Cause::of(error)))?;

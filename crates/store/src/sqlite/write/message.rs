@@ -29,6 +29,8 @@ pub(crate) struct Accept {
     pub(crate) job: NewJob,
     /// The first job with its idempotency key, if the running transaction has found one.
     pub(crate) known: Option<JobId>,
+    /// When the request came to the writer.
+    pub(crate) asked_at: Instant,
     /// After this moment no one waits for the answer, so the writer drops the request unless its transaction has begun.
     pub(crate) drop_after: Instant,
     pub(crate) reply: oneshot::Sender<Result<Accepted, StoreError>>,
