@@ -58,6 +58,13 @@ impl Stepped {
         check(&self.threads.queue)
     }
 
+    /// Waits until no thread polls. An attempt is reported shortly before its poll is over.
+    async fn no_poll(&self) {
+        while self.threads.queue.lock().polls.iter().flatten().next().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The number of threads.
     fn count(&self) -> usize {
         self.threads.queue.lock().threads()

@@ -121,6 +121,7 @@ async fn the_watcher_sleeps_while_no_attempt_needs_it() {
     assert_eq!(stepped.after(0), NextCheck::OnPush);
     let waits = stepped.start(std::future::pending::<()>());
     let Progress::Running(waits) = waits.await.unwrap() else { panic!("it never ends") };
+    stepped.no_poll().await;
     assert_eq!(stepped.after(5), NextCheck::Soon, "an attempt was pushed");
     assert_eq!(stepped.after(5), NextCheck::OnPush, "an attempt that waits costs nothing");
     let (gate, (entered, mut seen)) = (Gate::default(), mpsc::unbounded_channel());

@@ -84,9 +84,7 @@ async fn work_that_is_never_idle_yields_its_thread_to_others() {
     let Progress::Running(busy) = busy.await.unwrap() else { panic!("it never ends") };
     assert_eq!(outcome(stepped.start(async { 7 })).await, TaskOutcome::Ended(7));
     drop(busy);
-    while stepped.threads.queue.lock().polls.iter().flatten().next().is_some() {
-        tokio::task::yield_now().await;
-    }
+    stepped.no_poll().await;
 }
 
 #[tokio::test]
