@@ -217,7 +217,7 @@ impl Queue {
         for id in added.start {
             let queue = self.clone();
             let run = move || runner::run(&queue, id);
-            // If the system has no more threads, the others continue, and the watcher tries again.
+            // If the system refuses another thread, the others continue, and the watcher tries again.
             if thread::Builder::new().name("handler".to_owned()).spawn(run).is_err() {
                 self.lock().remove_thread(id);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::queue::Queue;
 
-/// Polls attempts until the queue has no more work for this thread.
+/// Polls attempts until the queue ends this thread.
 pub(super) fn run(queue: &Arc<Queue>, id: usize) {
     // For the code that runs outside a poll, such as the destructors of a cancelled attempt.
     let _context = queue.runtime().enter();
