@@ -1,6 +1,7 @@
 //! Creates the rooms from the configuration, ready to run.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -43,7 +44,8 @@ impl BridgeParts {
     pub(super) async fn new(bridge: Bridge) -> Result<Self, Error> {
         let Bridge { config, registrations, clock, .. } = bridge;
         let registry = registry(&config, registrations)?;
-        let threads = HandlerThreads::start().map_err(Error::Threads)?;
+        let job_log = JobLog::new(clock.clone());
+        let threads = handler_threads(&job_log).map_err(Error::Threads)?;
         let kommo = kommo_stack::kommo(&config)?;
         let store = Store::open(&config.store.url, Role::Owner, clock.clone()).await?;
         store.maintenance().set_budget(config.budget.clone());
@@ -66,7 +68,6 @@ impl BridgeParts {
         let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining);
         let admin_token = config.admin.token.clone().map(SharedSecret::from);
         let secrets = Arc::new(Secrets::new(&config, &receiver.signers, &accounts, admin_token));
-        let job_log = JobLog::new(clock.clone());
         let sender = Sender::new(
             SenderParts {
                 store: store.clone(),
@@ -107,6 +108,16 @@ impl BridgeParts {
             secrets,
         })
     }
+}
+
+/// Starts the threads for handlers. The log names handlers that block them.
+fn handler_threads(job_log: &JobLog) -> io::Result<HandlerThreads> {
+    let (job_log, runtime) = (job_log.clone(), Handle::current());
+    // Threads are busy in real time, even if a test moves the bridge's clock.
+    HandlerThreads::start(Clock::system(), move |handler| {
+        let _context = runtime.enter();
+        job_log.blocked(handler);
+    })
 }
 
 /// Lets the health ask the limiter whether all accounts wait. After the pause's time, the next delivery ends it; if no

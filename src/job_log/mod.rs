@@ -30,6 +30,7 @@ struct Inner {
     finished: Mutex<Limiter<Finished>>,
     fallbacks: LogLimiter<(HandlerName, FallbackReason)>,
     retries: LogLimiter<(HandlerName, AttemptResult)>,
+    blocked: LogLimiter<HandlerName>,
 }
 
 /// One attempt of a handler, as the log shows it.
@@ -60,7 +61,20 @@ impl JobLog {
                 tracing::warn!(%handler, result, suppressed, "handler attempts failed: further lines were suppressed");
             },
         );
-        Self(Arc::new(Inner { clock, finished: Mutex::default(), fallbacks, retries }))
+        let blocked = LogLimiter::with_sum(clock.clone(), |handler, suppressed| {
+            tracing::warn!(%handler, suppressed, "handler blocked its thread: further lines were suppressed");
+        });
+        Self(Arc::new(Inner { clock, finished: Mutex::default(), fallbacks, retries, blocked }))
+    }
+
+    /// Warns that an attempt of `handler` blocks its thread, within the same limits.
+    ///
+    /// # Panics
+    /// If called outside a Tokio runtime, where nothing can wait for the end of the interval.
+    pub fn blocked(&self, handler: &HandlerName) {
+        if self.0.blocked.allows(handler.clone()) {
+            tracing::warn!(%handler, "handler blocks its thread: move blocking code to `spawn_blocking`");
+        }
     }
 
     /// Counts a fallback after the store has it, and logs a warning. Per handler and reason, only the first few are

@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use model::clock::Clock;
 use store::{Lanes, StoreError};
@@ -21,6 +23,7 @@ const MAX_UNWRITTEN_REPORTS: usize = 1_024;
 /// The tasks of one stage, and the progress of its stop.
 pub struct StageRuntime {
     clock: Clock,
+    runtime: Handle,
     tasks: TaskTracker,
     unwritten_reports: Semaphore,
     draining: CancellationToken,
@@ -28,10 +31,14 @@ pub struct StageRuntime {
 }
 
 impl StageRuntime {
-    /// Creates a stage without tasks.
+    /// Creates a stage without tasks. Its tasks run on the current Tokio runtime.
+    ///
+    /// # Panics
+    /// If called outside a Tokio runtime.
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
+            runtime: Handle::current(),
             tasks: TaskTracker::new(),
             unwritten_reports: Semaphore::new(MAX_UNWRITTEN_REPORTS),
             draining: CancellationToken::new(),
@@ -52,10 +59,15 @@ impl StageRuntime {
         Started::now(&self.clock)
     }
 
-    /// Runs the task of one job.
+    /// Runs the task of one job. May be called on any thread.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // The future of an attempt is several kilobytes. Boxed, it is not copied again on its way through the spawning.
-        self.tasks.spawn(Box::pin(task));
+        self.tasks.spawn_on(Box::pin(task), &self.runtime);
+    }
+
+    /// Counts as a running task until it is dropped, for a job whose task begins later.
+    pub fn track(&self) -> TaskTrackerToken {
+        self.tasks.token()
     }
 
     /// The number of running tasks.

@@ -110,6 +110,12 @@ const METRICS: &[Metric] = &[
         help: "Accounts that were connected by OAuth, by state.",
     },
     Metric {
+        name: "bridge_handler_threads_blocked",
+        kind: MetricKind::Gauge,
+        unit: Unit::Count,
+        help: "Handler threads that a handler has held for 20 ms or longer without a break.",
+    },
+    Metric {
         name: "bridge_connections",
         kind: MetricKind::Gauge,
         unit: Unit::Count,

@@ -1,20 +1,27 @@
-//! One attempt of a handler, from the claimed job to its report. The handler runs in its own task and on its own thread.
-//! So neither a panic nor code that blocks its thread stops the worker or the clock that limits the attempt.
+//! One attempt of a handler, from the claimed job to its report. The handler runs on the [handlers'
+//! threads](super::threads), and the rest of the attempt in a task of the bridge's runtime. So neither a panic nor code
+//! that blocks its thread stops the worker or the clock that limits the attempt.
+//!
+//! The task begins when the handler has ended, or when it turns out not to be quick. An attempt that is quick needs no
+//! timer, and its task is polled only to report.
 
-use tokio_util::sync::CancellationToken;
+use std::time::Duration;
+
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument;
 
-use crate::handler::Context;
+use crate::handler::{Context, HandlerError};
 use crate::job_log::AttemptLine;
 use crate::stage::{Started, handler_span};
-use model::{AfterHandler, Attempt, HandlerPolicy, HandlerReport, RunningJob, Stage};
+use model::{AfterHandler, Attempt, Completion, HandlerPolicy, HandlerReport, RunningJob, Stage};
 
+use super::Pool;
 use super::decide::{AttemptOutcome, Decision, DecisionContext, decide};
 use super::log::{log_outcome, log_written};
 use super::permits::Permit;
 use super::registry::{ReceivedAt, Registered};
-use super::threads::TaskOutcome;
-use super::{Inner, Pool};
+use super::threads::{Progress, RunningTask, TaskOutcome};
 
 /// Crashes in a row after which the pool no longer runs the handler for a job.
 pub(super) const CRASH_BUDGET: u32 = 3;
@@ -22,66 +29,113 @@ pub(super) const CRASH_BUDGET: u32 = 3;
 /// The maximum length of an error text, in characters. It goes into the store, the log and tables.
 const MAX_ERROR_CHARS: usize = 2_000;
 
+/// What a handler returned.
+type HandlerResult = Result<Completion, HandlerError>;
+
+/// An attempt whose handler runs.
+struct RunningAttempt {
+    pool: Pool,
+    job: RunningJob,
+    permit: Permit,
+    started: Started,
+    /// When its time is over, by the monotonic clock.
+    until: Duration,
+    /// Cancels [`Context::cancelled`] when the attempt ends in any way, so that tasks that the handler spawned notice.
+    over: DropGuard,
+    /// Lets a stop wait for the attempt before its task exists.
+    tracked: TaskTrackerToken,
+}
+
 impl Pool {
-    /// Starts an attempt on `job`.
+    /// Starts an attempt on `job`. Does little, because the store calls it between two transactions.
     pub(super) fn start(&self, job: RunningJob, permit: Permit) {
-        let pool = self.clone();
-        self.0.runtime.spawn(async move {
-            let started = pool.0.runtime.begin();
-            let outcome = match pool.0.registry.get(job.handler.as_str()) {
-                _ if pool.0.runtime.is_draining() => AttemptOutcome::Interrupted,
-                Some(registered) => pool.run_handler(registered, &job).await,
-                None => AttemptOutcome::NoHandler,
-            };
-            pool.0.runtime.write_bounded(permit, pool.clone().finish(job, outcome, started)).await;
-        });
+        let started = self.0.runtime.begin();
+        match self.may_run(&job) {
+            Ok((registered, limit)) => self.run_handler(registered, limit, job, permit, started),
+            Err(outcome) => {
+                self.0.runtime.spawn(self.clone().end(job, permit, outcome, started));
+            }
+        }
+    }
+
+    /// The handler of `job`, and how long it may take; or the outcome of the attempt if it cannot begin.
+    fn may_run(&self, job: &RunningJob) -> Result<(&Registered, Duration), AttemptOutcome> {
+        if self.0.runtime.is_draining() {
+            return Err(AttemptOutcome::Interrupted);
+        }
+        let registered = self.0.registry.get(job.handler.as_str()).ok_or(AttemptOutcome::NoHandler)?;
+        if job.crashes >= CRASH_BUDGET {
+            return Err(AttemptOutcome::Crashed(job.crashes));
+        }
+        let now = self.0.clock.steady();
+        if now >= job.answer_by {
+            return Err(AttemptOutcome::Overdue);
+        }
+        Ok((registered, registered.policy.attempt_timeout.min(job.answer_by.since(now))))
     }
 
     /// Runs the handler on `job` until it ends, its time is up, or the pool hands back.
-    async fn run_handler(&self, registered: &Registered, job: &RunningJob) -> AttemptOutcome {
-        if job.crashes >= CRASH_BUDGET {
-            return AttemptOutcome::Crashed(job.crashes);
-        }
-        let Inner { threads, clock, clients, .. } = &*self.0;
-        let now = clock.steady();
-        if now >= job.answer_by {
-            return AttemptOutcome::Overdue;
-        }
-        let kommo = clients.client_of(job.request.return_url.origin(), job.request.account_id);
-        let limit = registered.policy.attempt_timeout.min(job.answer_by.since(now));
-        // Cancelled when the attempt ends in any way, so that tasks that the handler spawned notice.
+    fn run_handler(
+        &self,
+        registered: &Registered,
+        limit: Duration,
+        job: RunningJob,
+        permit: Permit,
+        started: Started,
+    ) {
         let cancelled = CancellationToken::new();
-        let over = cancelled.clone().drop_guard();
-        let context = Context {
-            job_id: job.id,
-            attempt: job.attempts + 1,
-            deadline: clock.now() + limit,
-            remaining: limit,
-            // A child: a handler that cancels it ends only its own tasks, not the attempt.
-            cancelled: cancelled.child_token(),
-            kommo: kommo.with_patience(limit),
-        };
+        let (id, name, attempt) = (job.id, job.handler.clone(), job.attempts + 1);
         let (handler, request, received) = (registered.handler.clone(), job.request.clone(), job.received_at);
+        let (clients, deadline) = (self.0.clients.clone(), started.at + limit);
+        let running = RunningAttempt {
+            pool: self.clone(),
+            job,
+            permit,
+            started,
+            until: self.0.clock.elapsed() + limit,
+            over: cancelled.clone().drop_guard(),
+            tracked: self.0.runtime.track(),
+        };
         let work = async move {
-            let result = handler.run(&request, ReceivedAt(received), context).await;
-            // Inside the task, because formatting or dropping an error runs the author's code, which may panic.
-            result.map_err(|error| error.as_text(shortened))
+            let span = handler_span(id, &name, attempt);
+            let kommo = clients.client_of(request.return_url.origin(), request.account_id);
+            let context = Context {
+                job_id: id,
+                attempt,
+                deadline,
+                remaining: limit,
+                // A handler that cancels it ends only its own tasks, not the attempt.
+                cancelled,
+                kommo: kommo.with_patience(limit),
+            };
+            let run = async {
+                let result = handler.run(&request, ReceivedAt(received), context).await;
+                // Inside the task, because formatting or dropping an error runs the author's code, which may panic.
+                result.map_err(|error| error.as_text(shortened))
+            };
+            run.instrument(span).await
         };
-        let span = handler_span(job.id, &job.handler, job.attempts + 1);
-        let handler = threads.spawn(work.instrument(span), cancelled);
-        let outcome = tokio::select! {
+        let name = running.job.handler.clone();
+        self.0.threads.spawn(name, work, move |progress| {
+            let pool = running.pool.clone();
+            pool.0.runtime.spawn(running.end(progress));
+        });
+    }
+
+    /// Waits until the handler ends, its time is up, or the pool hands back. Then drops the handler's work.
+    async fn outcome_of(&self, handler: RunningTask<HandlerResult>, until: Duration) -> AttemptOutcome {
+        tokio::select! {
             biased;
-            finished = handler => match finished {
-                Ok(TaskOutcome::Ended(result)) => AttemptOutcome::Returned(result),
-                Ok(TaskOutcome::Panicked(message)) => AttemptOutcome::Panicked(shortened(message)),
-                // Happens only while the threads shut down.
-                Ok(TaskOutcome::Cancelled) | Err(_) => AttemptOutcome::Interrupted,
-            },
-            () = clock.sleep(limit) => AttemptOutcome::TimedOut,
+            outcome = handler => outcome.into(),
+            () = self.0.clock.sleep_until(until) => AttemptOutcome::TimedOut,
             () = self.0.runtime.handing_back().cancelled() => AttemptOutcome::Interrupted,
-        };
-        drop(over);
-        outcome
+        }
+    }
+
+    /// Reports the end of an attempt.
+    async fn end(self, job: RunningJob, permit: Permit, outcome: AttemptOutcome, started: Started) {
+        let pool = self.clone();
+        self.0.runtime.write_bounded(permit, pool.finish(job, outcome, started)).await;
     }
 
     /// Decides what follows an attempt, and reports it to the store.
@@ -121,6 +175,32 @@ impl Pool {
             let line = AttemptLine { job: id, handler: &name, attempt: number, duration, error: &why };
             self.0.job_log.fell_back(reason, line);
         }
+    }
+}
+
+impl From<TaskOutcome<HandlerResult>> for AttemptOutcome {
+    fn from(outcome: TaskOutcome<HandlerResult>) -> Self {
+        match outcome {
+            TaskOutcome::Ended(result) => Self::Returned(result),
+            TaskOutcome::Panicked(message) => Self::Panicked(shortened(message)),
+            // Happens only while the threads shut down.
+            TaskOutcome::Cancelled => Self::Interrupted,
+        }
+    }
+}
+
+impl RunningAttempt {
+    /// Waits for the end of the attempt, and reports it.
+    async fn end(self, progress: Progress<HandlerResult>) {
+        let Self { pool, job, permit, started, until, over, tracked } = self;
+        // The task itself is tracked.
+        drop(tracked);
+        let outcome = match progress {
+            Progress::Ended(outcome) => outcome.into(),
+            Progress::Running(handler) => pool.outcome_of(handler, until).await,
+        };
+        drop(over);
+        pool.end(job, permit, outcome, started).await;
     }
 }
 

@@ -63,7 +63,7 @@ impl Home {
     }
 
     fn pool_with(&self, permits: usize, registry: Registry) -> Pool {
-        let threads = HandlerThreads::start().unwrap();
+        let threads = HandlerThreads::start(Clock::system(), |_| ()).unwrap();
         let clients = ClientFactory::offline(self.clock.clock());
         Pool::new(self.store.clone(), registry, threads, clients, permits, self.clock.clock(), || 1.0)
     }
