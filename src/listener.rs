@@ -17,12 +17,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -30,6 +33,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 
 use crate::log_limiter::LogLimiter;
 use activity::Activity;
@@ -95,13 +99,24 @@ impl ListenerOptions {
     }
 }
 
-/// Serves `router` on `listener` until `shutdown`.
+/// What a listener serves: an [`axum::Router`], or a service around one.
+pub trait Routes:
+    Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Routes for S where
+    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+/// Serves `routes` on `listener` until `shutdown`.
 ///
 /// Then it stops accepting immediately, closes idle connections, lets requests in progress finish, and returns when
 /// the last connection is closed. That takes as long as these requests take, so put a timeout around it.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: impl Routes,
     options: ListenerOptions,
     shutdown: CancellationToken,
 ) {
@@ -110,14 +125,12 @@ pub async fn serve(
     http.timer(TokioTimer::new()).header_read_timeout(read_timeout).max_buf_size(MAX_HEAD_BYTES);
     let slots = Slots::new(options);
     let graceful = GracefulShutdown::new();
-    // Without per-connection state, the router is the same for every connection.
-    let router = router.with_state(());
 
     while let Some((stream, slot)) = shutdown.run_until_cancelled(next(&listener, &slots)).await {
         let activity = Arc::new(Activity::new(&slot));
         let io = TokioIo::new(StallGuard::new(observed::Stream::new(stream, activity.clone()), read_timeout));
-        let router = router.clone();
-        let service = service_fn(move |request| answer::answer(activity.clone(), router.clone(), request));
+        let routes = routes.clone();
+        let service = service_fn(move |request| answer::answer(activity.clone(), routes.clone(), request));
         let connection = graceful.watch(http.serve_connection(io, service));
         tokio::spawn(drive(connection, slot));
     }

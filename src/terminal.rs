@@ -33,28 +33,44 @@ pub enum Keep {
 /// `text` with every character that [`steers`] a terminal written as `\uXXXX`, which is also its escape in a JSON
 /// string.
 pub fn harmless(text: &str, keep: Keep) -> Cow<'_, str> {
-    if !text.chars().any(steers) {
+    let mut safe = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some((found, letter)) = first_steering(&text[at..]) {
+        let from = at + found;
+        let kept = match letter {
+            '\n' | '\t' if keep != Keep::Nothing => 1,
+            '\u{1b}' if keep == Keep::Colours => colour(&text[from..]),
+            _ => 0,
+        };
+        if kept > 0 {
+            at = from + kept;
+            continue;
+        }
+        safe.push_str(&text[copied..from]);
+        // Writing to a string cannot fail. All such characters are in the basic plane, so four digits suffice.
+        let _infallible = write!(safe, "\\u{:04x}", u32::from(letter));
+        at = from + letter.len_utf8();
+        copied = at;
+    }
+    if copied == 0 {
         return Cow::Borrowed(text);
     }
-    let mut safe = String::with_capacity(text.len() + 16);
-    let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
-        let taken = match letter {
-            '\n' | '\t' if keep != Keep::Nothing => 1,
-            '\u{1b}' if keep == Keep::Colours => colour(rest),
-            letter if steers(letter) => 0,
-            letter => letter.len_utf8(),
-        };
-        if taken == 0 {
-            // Writing to a string cannot fail. All such characters are in the basic plane, so four digits suffice.
-            let _infallible = write!(safe, "\\u{:04x}", u32::from(letter));
-            rest = &rest[letter.len_utf8()..];
-        } else {
-            safe.push_str(&rest[..taken]);
-            rest = &rest[taken..];
-        }
-    }
+    safe.push_str(&text[copied..]);
     Cow::Owned(safe)
+}
+
+/// The first character of `text` that [`steers`] a terminal, and where it begins.
+fn first_steering(text: &str) -> Option<(usize, char)> {
+    let mut at = 0;
+    loop {
+        // Every log line passes here. Most of it is printable ASCII, which needs no decoding.
+        at += text.as_bytes()[at..].iter().position(|byte| !matches!(byte, b' '..=b'~'))?;
+        let letter = text[at..].chars().next()?;
+        if steers(letter) {
+            return Some((at, letter));
+        }
+        at += letter.len_utf8();
+    }
 }
 
 /// The first `longest` characters of an untrusted text, escaped for one line of the log. A final `…` shows that the text

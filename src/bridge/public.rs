@@ -3,15 +3,17 @@
 //!
 //! Metric: the counter `bridge_unknown_paths_total{reason}`; the reason is `path` or `method`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
+use tower::{ServiceExt, service_fn};
 
+use crate::listener::Routes;
 use crate::log_limiter::LogLimiter;
 use crate::problem::{ProblemDetails, Unrouted};
 use crate::terminal;
@@ -22,24 +24,27 @@ const MAX_LOGGED_SEGMENT: usize = 32;
 const MAX_LOGGED_PATH: usize = 120;
 
 struct Public {
+    routes: Router,
     /// The path of `server.public_url`: `/bots`, or empty.
     prefix: String,
     log_limiter: LogLimiter,
 }
 
 /// Wraps `routes`, which must already have their fallbacks, for the public listener.
-pub(super) fn router(routes: Router, prefix: &str, log_limiter: LogLimiter) -> Router {
-    let public = Arc::new(Public { prefix: prefix.to_owned(), log_limiter });
-    Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(public, serve))
+///
+/// It is not a layer of a [`Router`], because a router runs its layers only after it has matched the path.
+pub(super) fn wrap(routes: Router, prefix: &str, log_limiter: LogLimiter) -> impl Routes {
+    let public = Arc::new(Public { routes, prefix: prefix.to_owned(), log_limiter });
+    service_fn(move |request| serve(public.clone(), request))
 }
 
-async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Next) -> Response {
+async fn serve(public: Arc<Public>, mut request: Request) -> Result<Response, Infallible> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     if let Some(rewritten) = rewritten(&uri, &public.prefix) {
         *request.uri_mut() = rewritten;
     }
-    let response = next.run(request).await;
-    match response.extensions().get::<Unrouted>() {
+    let response = public.routes.clone().oneshot(request).await?;
+    Ok(match response.extensions().get::<Unrouted>() {
         None => response,
         Some(Unrouted::Path) => {
             public.log_unrouted("path", &method, &uri);
@@ -54,7 +59,7 @@ async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Ne
             public.log_unrouted("method", &method, &uri);
             response
         }
-    }
+    })
 }
 
 /// `uri` with its path as the routes know it; `None` if the path stays the same.
@@ -105,24 +110,23 @@ mod tests {
     use axum::body::Body;
     use axum::routing::{get, post};
     use metrics_exporter_prometheus::PrometheusBuilder;
-    use tower::ServiceExt;
 
     use super::*;
     use crate::problem;
     use model::Timestamp;
     use model::clock::ManualClock;
 
-    fn served(prefix: &str, clock: &ManualClock) -> Router {
+    fn served(prefix: &str, clock: &ManualClock) -> impl Routes {
         test_log::prepare();
         let routes = Router::new()
             .route("/widget_request/{name}", post(async |uri: Uri| uri.to_string()))
             .route("/oauth/callback", get(async |uri: Uri| uri.to_string()));
-        router(problem::with_fallbacks(routes), prefix, LogLimiter::new("a test", clock.clock()))
+        wrap(problem::with_fallbacks(routes), prefix, LogLimiter::new("a test", clock.clock()))
     }
 
-    async fn send(router: &Router, method: &str, path: &str) -> (u16, String) {
+    async fn send(routes: &impl Routes, method: &str, path: &str) -> (u16, String) {
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-        let response = router.clone().oneshot(request).await.unwrap();
+        let response = routes.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -130,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn paths_are_served_with_and_without_the_prefix_or_a_trailing_slash() {
-        let router = served("/bots", &ManualClock::new(Timestamp::from_millis(0)));
+        let routes = served("/bots", &ManualClock::new(Timestamp::from_millis(0)));
         for (method, path, reached) in [
             ("POST", "/widget_request/echo", "/widget_request/echo"),
             ("POST", "/widget_request/echo/", "/widget_request/echo"),
@@ -139,14 +143,14 @@ mod tests {
             ("GET", "/bots/oauth/callback?code=a%20b&x", "/oauth/callback?code=a%20b&x"),
             ("GET", "/oauth/callback/?code=c", "/oauth/callback?code=c"),
         ] {
-            assert_eq!(send(&router, method, path).await, (200, reached.to_owned()), "{path}");
+            assert_eq!(send(&routes, method, path).await, (200, reached.to_owned()), "{path}");
         }
         for path in ["/other/widget_request/echo", "/widget_request", "/bots", "/", "/widget_request/a/b"] {
-            let (status, body) = send(&router, "POST", path).await;
+            let (status, body) = send(&routes, "POST", path).await;
             assert_eq!(status, 404, "{path}");
             assert!(body.contains("POST /bots/widget_request/NAME"), "{body}");
         }
-        assert_eq!(send(&router, "GET", "/bots/widget_request/echo").await.0, 405);
+        assert_eq!(send(&routes, "GET", "/bots/widget_request/echo").await.0, 405);
     }
 
     #[tokio::test]
@@ -156,7 +160,7 @@ mod tests {
         let _recording = metrics::set_default_local_recorder(&recorder);
         let log = test_log::collect(tracing::Level::INFO);
         let clock = ManualClock::new(Timestamp::from_millis(0));
-        let router = served("", &clock);
+        let routes = served("", &clock);
         let secret = "s".repeat(60);
         for (method, path) in [
             ("POST", "/hooks/widget_request/echo?token=private".to_owned()),
@@ -164,12 +168,12 @@ mod tests {
             ("GET", "/widget_request/echo?token=private".to_owned()),
             ("GET", "/".to_owned()),
         ] {
-            send(&router, method, &path).await;
+            send(&routes, method, &path).await;
         }
         for _ in 0..500 {
-            send(&router, "GET", "/wp-login.php").await;
+            send(&routes, "GET", "/wp-login.php").await;
         }
-        send(&router, "POST", "/last").await;
+        send(&routes, "POST", "/last").await;
         let text = log.text();
         for part in [
             "method=\"POST\" path=\"/hooks/widget_request/echo\"",

@@ -102,7 +102,7 @@ impl BridgeParts {
         // Drop its fallback: one listener gives one answer for unknown paths.
         let routes = receive::router(receiver).merge(oauth.reset_fallback());
         let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
-        let public = public::router(routes, prefix, LogLimiter::new("calls to unknown paths", clock.clone()));
+        let public = public::wrap(routes, prefix, LogLimiter::new("calls to unknown paths", clock.clone()));
         let mut public =
             tokio::spawn(listener::serve(listeners.public, public, options, stop_public.clone()));
 

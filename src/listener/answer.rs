@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -14,6 +13,7 @@ use http::{HeaderValue, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use tower::ServiceExt;
 
+use super::Routes;
 use super::activity::Activity;
 use super::observed::{Received, Sent};
 use crate::problem::{ProblemDetails, SendAfter};
@@ -24,7 +24,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Responds to `request`.
 pub(super) async fn answer(
     activity: Arc<Activity>,
-    router: Router,
+    routes: impl Routes,
     request: Request<Incoming>,
 ) -> Result<Response<Sent>, Infallible> {
     let options = activity.slots().options();
@@ -35,7 +35,7 @@ pub(super) async fn answer(
     let mut last = request.headers().contains_key(TRANSFER_ENCODING);
     let begins = activity.begins(share, request.body().is_end_stream());
     let request = request.map(|body| Received::new(body, activity.clone()));
-    let mut answered = if begins { ask(router, request).await } else { busy() };
+    let mut answered = if begins { ask(routes, request).await } else { busy() };
     activity.received();
     let status = answered.status();
     if proves && status.is_success() {
@@ -54,9 +54,9 @@ pub(super) async fn answer(
     Ok(answered.map(|body| Sent::new(body, activity)))
 }
 
-/// Calls the router. A panic causes a 500 instead of a dropped connection.
-async fn ask(router: Router, request: Request<Received>) -> Response {
-    let answered = AssertUnwindSafe(router.oneshot(request.map(Body::new))).catch_unwind().await;
+/// Calls the routes. A panic causes a 500 instead of a dropped connection.
+async fn ask(routes: impl Routes, request: Request<Received>) -> Response {
+    let answered = AssertUnwindSafe(routes.oneshot(request.map(Body::new))).catch_unwind().await;
     match answered {
         Ok(Ok(response)) => response,
         Err(_panic) => {

@@ -4,6 +4,7 @@ mod crowd;
 
 use std::net::SocketAddr;
 
+use axum::Router;
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};

@@ -33,11 +33,12 @@ pub fn path_below<'a>(path: &'a str, prefix: &str) -> Cow<'a, str> {
     if segments(prefix).all(|segment| after.next() == Some(segment)) {
         rest = after;
     }
-    let routed: String = rest.flat_map(|segment| ["/", segment]).collect();
-    match routed {
-        none if none.is_empty() => Cow::Borrowed("/"),
-        same if same == path => Cow::Borrowed(path),
-        other => Cow::Owned(other),
+    let length: usize = rest.clone().map(|segment| "/".len() + segment.len()).sum();
+    match length {
+        0 => Cow::Borrowed("/"),
+        // Nothing but one slash before each segment, so there is nothing to remove.
+        same if same == path.len() && path.starts_with('/') => Cow::Borrowed(path),
+        _ => Cow::Owned(rest.flat_map(|segment| ["/", segment]).collect()),
     }
 }
 

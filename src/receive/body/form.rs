@@ -8,14 +8,18 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use memchr::{memchr, memchr_iter, memchr2};
 use serde_json::Value;
 
 use super::{BodyError, MAX_DATA_DEPTH, MAX_FORM_FIELDS, RawRequest, from_text};
 
 /// Parses a form.
 pub(super) fn parse(body: &[u8]) -> Result<RawRequest, BodyError> {
-    let fields = body.split(|byte| *byte == b'&').filter(|field| !field.is_empty()).map(|field| {
-        let cut = field.iter().position(|byte| *byte == b'=');
+    let mut start = 0;
+    let ends = memchr_iter(b'&', body).chain([body.len()]);
+    let fields = ends.map(|end| &body[std::mem::replace(&mut start, end + 1)..end]);
+    let fields = fields.filter(|field| !field.is_empty()).map(|field| {
+        let cut = memchr(b'=', field);
         let (key, value) = cut.map_or((field, &[][..]), |cut| (&field[..cut], &field[cut + 1..]));
         (unescape(key), unescape(value))
     });
@@ -59,24 +63,25 @@ fn text(bytes: &[u8]) -> Result<&str, BodyError> {
 
 /// Decodes `+` and `%41`. A `%` without two hexadecimal digits stays, as in PHP.
 fn unescape(escaped: &[u8]) -> Cow<'_, [u8]> {
-    if !escaped.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+    if memchr2(b'%', b'+', escaped).is_none() {
         return Cow::Borrowed(escaped);
     }
     let mut bytes = Vec::with_capacity(escaped.len());
     let mut rest = escaped;
-    while let [first, tail @ ..] = rest {
-        let escaped = match tail {
-            [high, low, ..] if *first == b'%' => hex(*high).zip(hex(*low)),
-            _ => None,
+    while let Some(at) = memchr2(b'%', b'+', rest) {
+        bytes.extend_from_slice(&rest[..at]);
+        let (byte, length) = match rest[at..] {
+            [b'%', high, low, ..] => match hex(high).zip(hex(low)) {
+                Some((high, low)) => (high << 4 | low, 3),
+                None => (b'%', 1),
+            },
+            [b'+', ..] => (b' ', 1),
+            _ => (b'%', 1),
         };
-        if let Some((high, low)) = escaped {
-            bytes.push(high << 4 | low);
-            rest = &tail[2..];
-        } else {
-            bytes.push(if *first == b'+' { b' ' } else { *first });
-            rest = tail;
-        }
+        bytes.push(byte);
+        rest = &rest[at + length..];
     }
+    bytes.extend_from_slice(rest);
     Cow::Owned(bytes)
 }
 

@@ -26,10 +26,13 @@ impl<'a> Part<'a> {
 
 /// Returns the parts of `body`; `None` if it does not start with a boundary.
 pub(super) fn parts(body: &[u8]) -> Option<Result<Vec<Part<'_>>, BodyError>> {
+    // First, because a form is usually a single line, which may be long.
+    if !body.starts_with(b"--") {
+        return None;
+    }
     let (boundary, rest) = line(body)?;
-    let is_boundary = (3..=MAX_BOUNDARY_BYTES).contains(&boundary.len())
-        && boundary.starts_with(b"--")
-        && boundary.iter().all(u8::is_ascii_graphic);
+    let is_boundary =
+        (3..=MAX_BOUNDARY_BYTES).contains(&boundary.len()) && boundary.iter().all(u8::is_ascii_graphic);
     // A form may start with two hyphens too, but its second line does not start like this.
     let is_header = rest.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"));
     (is_boundary && is_header).then(|| read(boundary, rest))
