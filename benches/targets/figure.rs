@@ -25,12 +25,14 @@ pub struct Figure {
     pub target: Option<Target>,
     /// One value for each run.
     pub values: Vec<f64>,
+    /// Why the figure was not measured; `None` if it was.
+    pub skipped: Option<String>,
 }
 
 impl Figure {
     /// A figure without values yet.
     pub fn new(name: impl Into<String>, unit: &'static str) -> Self {
-        Self { name: name.into(), unit, target: None, values: Vec::new() }
+        Self { name: name.into(), unit, target: None, values: Vec::new(), skipped: None }
     }
 
     /// The same figure with this target.
@@ -44,6 +46,13 @@ impl Figure {
     #[must_use]
     pub fn of(mut self, values: impl IntoIterator<Item = f64>) -> Self {
         self.values.extend(values);
+        self
+    }
+
+    /// The same figure, marked as not measured because of `why`.
+    #[must_use]
+    pub fn skipped(mut self, why: impl Into<String>) -> Self {
+        self.skipped = Some(why.into());
         self
     }
 
@@ -66,10 +75,10 @@ impl Figure {
         self.values.iter().fold(bounds, |(low, high), value| (low.min(*value), high.max(*value)))
     }
 
-    /// Whether the target is met; `None` if there is no target.
+    /// Whether the target is met; `None` if there is no target, or nothing was measured.
     #[must_use]
     pub fn met(&self) -> Option<bool> {
-        self.target.map(|target| match target {
+        self.target.filter(|_| !self.values.is_empty()).map(|target| match target {
             Target::AtLeast(least) => self.median() >= least,
             Target::AtMost(most) => self.median() <= most,
             Target::Never(most) => self.spread().1 <= most,

@@ -20,6 +20,8 @@ pub struct Measured {
     pub cpu: f64,
     /// The CPU time per request of this process (generator and sink), in µs.
     pub own_cpu: f64,
+    /// The program's peak of resident memory since its start (`VmHWM`), in MiB.
+    pub peak_memory: f64,
 }
 
 /// The size and rate of a load.
@@ -67,26 +69,27 @@ impl Shape {
     /// A request was not answered with 200, or not continued exactly once.
     pub async fn run(self, rig: &Rig, program: &BridgeProcess, sinks: &[&Sink]) -> Result<Measured> {
         let batch = self.sign(rig, program, sinks, "echo");
-        let before = cpu(program)?;
+        let before = usage(program)?;
         self.send(&batch).await?;
         batch.ledger().settled(STALL_TIMEOUT).await;
-        let after = cpu(program)?;
+        let after = usage(program)?;
         let report = Report::of(batch.ledger());
         all_accepted(&report, self.requests)?;
         if !(report.missing.is_empty() && report.repeated.is_empty()) {
             let (missing, repeated) = (report.missing.len(), report.repeated.len());
             return Err(format!("{missing} requests were not continued, {repeated} more than once").into());
         }
-        let [cpu, own_cpu] =
-            [0, 1].map(|index| (after[index] - before[index]).as_secs_f64() * 1e6 / self.requests as f64);
-        Ok(Measured { report, cpu, own_cpu })
+        let [cpu, own_cpu] = [0, 1]
+            .map(|index| (after[index].cpu - before[index].cpu).as_secs_f64() * 1e6 / self.requests as f64);
+        let peak_memory = after[0].peak_memory as f64 / f64::from(1 << 20);
+        Ok(Measured { report, cpu, own_cpu, peak_memory })
     }
 }
 
-/// The CPU time so far, of the program and of this process.
-fn cpu(program: &BridgeProcess) -> Result<[Duration; 2]> {
-    let usage = |usage: Option<Usage>| usage.map(|usage| usage.cpu).ok_or("the program has ended");
-    Ok([usage(program.usage())?, usage(Usage::of(std::process::id()))?])
+/// The resources used so far, by the program and by this process.
+fn usage(program: &BridgeProcess) -> Result<[Usage; 2]> {
+    let known = |usage: Option<Usage>| usage.ok_or("the program has ended");
+    Ok([known(program.usage())?, known(Usage::of(std::process::id()))?])
 }
 
 /// Checks that every request was answered with 200.

@@ -1,4 +1,4 @@
-//! The table of targets: the results of the bridge on this machine, and those of a baseline in the same run.
+//! The table of targets: the results of the bridge on this machine, and those of two baselines in the same run.
 //!
 //! `just bench` runs all scenarios, one file each, and prints a table: the median of several runs, the smallest and the
 //! largest value, and the target. Times depend on the machine as much as on the bridge, and vary between runs. The table
@@ -13,11 +13,13 @@
 
 #[path = "../baseline/mod.rs"]
 mod baseline;
+mod fastify;
 mod figure;
 mod filler;
 mod hanging;
 mod load;
 mod machine;
+mod pairs;
 mod rig;
 mod scenarios;
 mod table;
@@ -40,7 +42,7 @@ const SCENARIO_TIMEOUT: Duration = Duration::from_secs(3_600);
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measures the bridge against its targets, and against a baseline.
+/// Measures the bridge against its targets, and against two baselines.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Run only these scenarios

@@ -6,8 +6,9 @@ use std::time::Duration;
 use ::load::{Account, BridgeProcess, Integration, Sink, Start};
 use rustix::process::{Resource, Rlimit};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
-use super::Result;
+use super::{Result, fastify};
 
 /// The environment variable that selects the program of this binary.
 const PROGRAM: &str = "TARGETS_PROGRAM";
@@ -21,6 +22,8 @@ pub enum Program {
     Hanging,
     /// A minimal bridge for comparison.
     Baseline,
+    /// A minimal bridge for comparison, in JavaScript. [`Rig::fastify`] installs it.
+    Fastify,
 }
 
 impl Program {
@@ -29,6 +32,7 @@ impl Program {
             Self::Bridge => "bridge",
             Self::Hanging => "hanging",
             Self::Baseline => "baseline",
+            Self::Fastify => "fastify",
         }
     }
 
@@ -47,6 +51,7 @@ pub struct Rig {
     quick: bool,
     /// The integration whose secret signs the tokens.
     pub integration: Integration,
+    fastify: OnceCell<std::result::Result<PathBuf, String>>,
 }
 
 impl Rig {
@@ -62,12 +67,27 @@ impl Rig {
             Some(folder) => TempDir::new_in(folder)?,
             None => TempDir::new()?,
         };
-        Ok(Self { folder, runs, quick, integration: Integration::default() })
+        Ok(Self { folder, runs, quick, integration: Integration::default(), fastify: OnceCell::new() })
     }
 
     /// The folder of the stores.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Installs the baseline in JavaScript, once, and returns its program.
+    ///
+    /// # Errors
+    /// Why it cannot be installed, as a text for the table.
+    pub async fn fastify(&self) -> std::result::Result<&Path, &str> {
+        let installed = self.fastify.get_or_init(|| async {
+            let installed = fastify::install().await;
+            if let Err(why) = &installed {
+                eprintln!("SKIPPED: the comparison with fastify: {why}");
+            }
+            installed
+        });
+        installed.await.as_deref().map_err(String::as_str)
     }
 
     /// Creates a folder for one store. Dropping it removes it.
@@ -94,7 +114,7 @@ impl Rig {
     /// Starts a program with its store in the folder `store`. `more` is additional configuration.
     ///
     /// # Errors
-    /// The program does not start or does not listen in time.
+    /// The program does not start or does not listen in time, or it is not installed.
     pub fn start(
         &self,
         program: Program,
@@ -102,15 +122,42 @@ impl Rig {
         sinks: &[&Sink],
         more: &str,
     ) -> Result<BridgeProcess> {
-        let this = std::env::current_exe()?;
-        let executable = match program {
-            Program::Bridge => Path::new(env!("CARGO_BIN_EXE_salesbot-bridge")),
-            Program::Hanging | Program::Baseline => &this,
-        };
-        let mut start = Start::new(executable, store, &self.integration, sinks);
+        self.start_with(program, store, sinks, more, &[])
+    }
+
+    /// The same as [`start`](Self::start), with settings in the environment, which take precedence.
+    ///
+    /// # Errors
+    /// The program does not start or does not listen in time, or it is not installed.
+    pub fn start_with(
+        &self,
+        program: Program,
+        store: &Path,
+        sinks: &[&Sink],
+        more: &str,
+        env: &[(&str, String)],
+    ) -> Result<BridgeProcess> {
+        let executable = self.executable(program)?;
+        let mut start = Start::new(&executable, store, &self.integration, sinks);
         more.clone_into(&mut start.more);
         start.env.push((PROGRAM.into(), program.name().into()));
+        start.env.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
         start.start_timeout = Duration::from_secs(120);
         Ok(start.run()?)
+    }
+
+    /// The file to execute for a program.
+    ///
+    /// # Errors
+    /// The program is not installed.
+    pub fn executable(&self, program: Program) -> Result<PathBuf> {
+        Ok(match program {
+            Program::Bridge => env!("CARGO_BIN_EXE_salesbot-bridge").into(),
+            Program::Hanging | Program::Baseline => std::env::current_exe()?,
+            Program::Fastify => match self.fastify.get() {
+                Some(Ok(program)) => program.clone(),
+                _ => return Err("the baseline in JavaScript is not installed".into()),
+            },
+        })
     }
 }

@@ -35,8 +35,7 @@ pub fn markdown(machine: &Machine, quick: bool, outcomes: &[Outcome]) -> String 
                 }
             }
             Err(why) => {
-                let _never =
-                    writeln!(text, "| {scenario} | **failed**: {} | | | | | |", why.replace('|', "/"));
+                let _never = writeln!(text, "| {scenario} | **failed**: {} | | | | | |", cell(why));
             }
         }
     }
@@ -51,6 +50,10 @@ fn line(scenario: &str, figure: &Figure) -> String {
         Some(Target::AtMost(most)) => format!("≤ {} {unit}", short(most)),
         Some(Target::Never(most)) => format!("never > {} {unit}", short(most)),
     };
+    if let Some(why) = &figure.skipped {
+        let why = cell(why);
+        return format!("| {scenario} | {} | {target} | – | – | 0 | **skipped**: {why} |", figure.name);
+    }
     let met = match figure.met() {
         None => "",
         Some(true) => "met",
@@ -65,6 +68,11 @@ fn line(scenario: &str, figure: &Figure) -> String {
         short(high),
         figure.values.len()
     )
+}
+
+/// A text that fits into one cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "/").replace('\n', " ")
 }
 
 /// The value with three significant digits, or as an integer if it has more.

@@ -40,7 +40,9 @@ async fn measure(rig: &Rig, name: &str, accounts: u32, stored: usize, shape: Sha
     Ok([rate, cpu])
 }
 
-async fn once(rig: &Rig, accounts: u32, stored: usize, shape: Shape) -> Result<Measured> {
+/// Measures a load of this shape on a new store with `stored` finished jobs. The requests belong to `accounts` accounts
+/// in rotation.
+pub(super) async fn once(rig: &Rig, accounts: u32, stored: usize, shape: Shape) -> Result<Measured> {
     let store = rig.store()?;
     let mut sinks = Vec::new();
     for number in 1..=accounts {

@@ -14,12 +14,13 @@ const MIB: f64 = (1 << 20) as f64;
 const WAIT_BEFORE_WATCHING: Duration = Duration::from_secs(5);
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
-    let mut cpu = Figure::new("CPU", "% of a core").target(Target::AtMost(0.5));
-    let mut memory = Figure::new("resident memory", "MiB").target(Target::AtMost(25.0));
+    let mut cpu = Figure::new("CPU", "% of a core").target(Target::AtMost(0.1));
+    let mut memory = Figure::new("resident memory", "MiB").target(Target::AtMost(20.0));
     let worked = rig.size(50_000, 1_000);
     let mut cpu_after = Figure::new(format!("CPU after {worked} jobs"), "% of a core");
-    let mut memory_after = Figure::new(format!("resident memory after {worked} jobs"), "MiB");
-    for _ in 0..rig.runs.min(3) {
+    let mut memory_after =
+        Figure::new(format!("resident memory after {worked} jobs"), "MiB").target(Target::AtMost(30.0));
+    for _ in 0..rig.runs {
         let (store, sink) = (rig.store()?, rig.sink(1).await?);
         let bridge = rig.start(Program::Bridge, store.path(), &[&sink], "")?;
         watch(rig, &bridge, &mut cpu, &mut memory).await?;

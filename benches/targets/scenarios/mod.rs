@@ -1,14 +1,17 @@
 //! The scenarios, one file each. Each produces one or more rows of the table.
 
+mod accounts;
 mod backlog;
 mod full_loop;
 mod growth;
 mod history;
 mod idle;
+mod instructions;
 mod open_loop;
 mod paused;
 mod start;
 mod stuck;
+mod unconnected;
 
 use std::pin::Pin;
 
@@ -23,7 +26,10 @@ pub const ALL: &[(&str, Run)] = &[
     ("full-loop", |rig| Box::pin(full_loop::run(rig))),
     ("open-loop", |rig| Box::pin(open_loop::run(rig))),
     ("stuck", |rig| Box::pin(stuck::run(rig))),
+    ("instructions", |rig| Box::pin(instructions::run(rig))),
     ("history", |rig| Box::pin(history::run(rig))),
+    ("accounts", |rig| Box::pin(accounts::run(rig))),
+    ("unconnected", |rig| Box::pin(unconnected::run(rig))),
     ("backlog", |rig| Box::pin(backlog::run(rig))),
     ("paused", |rig| Box::pin(paused::run(rig))),
     ("idle", |rig| Box::pin(idle::run(rig))),

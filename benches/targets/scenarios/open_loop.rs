@@ -6,14 +6,14 @@ use crate::load::Shape;
 use crate::rig::{Program, Rig};
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
-    let mut p50 = Figure::new("receipt to continue, p50", "ms").target(Target::AtMost(1.5));
-    let mut p99 = Figure::new("receipt to continue, p99", "ms").target(Target::AtMost(10.0));
+    let mut p50 = Figure::new("receipt to continue, p50", "ms").target(Target::AtMost(1.0));
+    let mut p99 = Figure::new("receipt to continue, p99", "ms").target(Target::AtMost(5.0));
     let mut answer = [
         Figure::new("acknowledgement, p50", "ms"),
         Figure::new("acknowledgement, p99", "ms"),
         Figure::new("acknowledgement, max", "ms"),
     ];
-    let mut cpu = Figure::new("CPU per job", "µs");
+    let mut cpu = Figure::new("CPU per job", "µs").target(Target::AtMost(400.0));
     for _ in 0..rig.runs {
         let (store, sink) = (rig.store()?, rig.sink(1).await?);
         let bridge = rig.start(Program::Bridge, store.path(), &[&sink], "")?;

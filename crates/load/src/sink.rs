@@ -78,7 +78,8 @@ impl Behaviour {
 pub struct Sink {
     shared: Arc<Shared>,
     behaviour: watch::Sender<Behaviour>,
-    task: tokio::task::JoinHandle<()>,
+    /// `None` if nothing listens.
+    task: Option<tokio::task::JoinHandle<()>>,
 }
 
 struct Shared {
@@ -108,18 +109,21 @@ impl Sink {
     pub async fn start_as(origin: Option<String>, listen: SocketAddr, account: Account) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            address,
-            origin: origin.unwrap_or_else(|| format!("http://{address}")),
-            authorization: format!("Bearer {}", account.access_token),
-            account,
-            expected: RwLock::default(),
-            strange: AtomicUsize::new(0),
-            refused: AtomicUsize::new(0),
-        });
+        let origin = origin.unwrap_or_else(|| format!("http://{address}"));
+        let shared = Arc::new(Shared::new(address, origin, account));
         let (behaviour, receiver) = watch::channel(Behaviour::ACCEPT);
-        let task = tokio::spawn(listen_on(listener, shared.clone(), receiver));
+        let task = Some(tokio::spawn(listen_on(listener, shared.clone(), receiver)));
         Ok(Self { shared, behaviour, task })
+    }
+
+    /// An account at `origin` whose continues cannot arrive, because nothing listens there. For requests whose account the
+    /// bridge has no token for.
+    #[must_use]
+    pub fn absent(origin: String, account: Account) -> Self {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let shared = Arc::new(Shared::new(nowhere, origin, account));
+        let (behaviour, _no_one_listens) = watch::channel(Behaviour::Down);
+        Self { shared, behaviour, task: None }
     }
 
     /// The account's `base_url`: `http://127.0.0.1:PORT`, unless started with another origin.
@@ -162,7 +166,9 @@ impl Sink {
 
 impl Drop for Sink {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
@@ -246,6 +252,18 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>, receiver: watch:
 }
 
 impl Shared {
+    fn new(address: SocketAddr, origin: String, account: Account) -> Self {
+        Self {
+            address,
+            origin,
+            authorization: format!("Bearer {}", account.access_token),
+            account,
+            expected: RwLock::default(),
+            strange: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+        }
+    }
+
     /// Records a request and writes its response to `output`. Returns the latency of the response; `None` if there is
     /// no response.
     fn handle(&self, head: &http::Head<'_>, behaviour: Behaviour, output: &mut Vec<u8>) -> Option<Duration> {

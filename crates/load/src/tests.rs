@@ -242,3 +242,20 @@ async fn requests_rotate_through_the_accounts() {
     written.dedup();
     assert_eq!(written.len(), 4);
 }
+
+#[tokio::test]
+async fn absent_account_gets_requests_at_its_origin_and_no_continues() {
+    let present = sink().await;
+    let absent = Sink::absent("http://a.example".to_owned(), Account::numbered(2));
+    let bridge = bridge(|_| LAST).await;
+    let batch = batch(&[&absent, &present], bridge, 2);
+    let mut buffer = batch::RequestBuffer::default();
+    batch.write(0, &mut buffer);
+    assert!(buffer.request.contains("&return_url=http%3A%2F%2Fa.example%2Fapi"), "{}", buffer.request);
+    // Its continue is not one of the other account's, even if it has the right bearer.
+    let mut stream = connect(&present).await;
+    let strange = continues(&batch, 0, &absent.account().access_token);
+    stream.write_all(strange.as_bytes()).await.unwrap();
+    assert_eq!(statuses(&mut stream, 1).await, [401]);
+    assert_eq!(batch.ledger().count().continues, 0);
+}

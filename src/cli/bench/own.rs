@@ -16,7 +16,10 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Outcome> {
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let program = std::env::current_exe().context("cannot find the path of this program")?;
     let integration = Integration::default();
-    let bridge = Start::new(&program, folder.path(), &integration, &[&sink]).run()?;
+    let sinks = [&sink];
+    let mut start = Start::new(&program, folder.path(), &integration, &sinks);
+    start.start_timeout = args.timeout();
+    let bridge = start.run()?;
     let batch = Batch::sign(&integration, &[&sink], &Target::echo(bridge.public()), args.requests());
 
     let before = bridge.usage();
