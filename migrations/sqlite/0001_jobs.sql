@@ -7,7 +7,8 @@
 -- follow the steady clock of the process that serves the store: the calendar at the start of that process plus elapsed
 -- time. Each start moves these columns of unfinished and dead jobs to its own clock. Rows that are deleted by age have a
 -- second time by the service time (…_service_at): the milliseconds for which bridges have served this store.
--- The CHECKs refuse the states that the types of the program refuse.
+-- The CHECKs refuse the states that the types of the program refuse. They compare one value at a time, the most frequent
+-- ones first: for `IN` with more than two values, SQLite builds a temporary table each time it writes a row.
 
 -- "SBBG" distinguishes a store of this program from any other database.
 PRAGMA application_id = 1396851271;
@@ -16,7 +17,8 @@ CREATE TABLE jobs (
     -- identity and order of receipt
     id                BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     state             TEXT    NOT NULL
-        CHECK (state IN ('queued', 'running', 'delivering', 'delivered', 'gone', 'dead', 'cancelled')),
+        CHECK (state = 'running' OR state = 'delivering' OR state = 'delivered' OR state = 'queued' OR state = 'gone'
+            OR state = 'dead' OR state = 'cancelled'),
     -- name of the handler
     handler           TEXT    NOT NULL CHECK (length(handler) BETWEEN 1 AND 64),
     -- Kommo's number of the account
@@ -65,8 +67,10 @@ CREATE TABLE jobs (
     outcome           TEXT    CHECK (outcome IN ('handler', 'fallback')),
     -- why the completion is the fallback
     fallback_reason   TEXT
-        CHECK (fallback_reason IN ('failed', 'max_attempts', 'answer_within', 'overdue', 'crashed', 'no_handler',
-            'invalid_completion', 'refused', 'operator')),
+        CHECK (fallback_reason IS NULL OR fallback_reason = 'failed' OR fallback_reason = 'max_attempts'
+            OR fallback_reason = 'answer_within' OR fallback_reason = 'overdue' OR fallback_reason = 'crashed'
+            OR fallback_reason = 'no_handler' OR fallback_reason = 'invalid_completion' OR fallback_reason = 'refused'
+            OR fallback_reason = 'operator'),
     -- the last error, for people
     last_error        TEXT,
     finished_at       INTEGER,
@@ -89,13 +93,13 @@ CREATE TABLE jobs (
     CHECK ((outcome IS 'fallback') = (fallback_reason IS NOT NULL)),
     CHECK ((failures = 0) = (failing_since IS NULL)),
     CHECK (refused_at IS NULL OR completion IS NOT NULL OR data IS NULL),
-    CHECK ((finished_at IS NOT NULL) = (state IN ('delivered', 'gone', 'dead', 'cancelled'))),
+    CHECK ((finished_at IS NULL) = (state = 'running' OR state = 'delivering' OR state = 'queued')),
     CHECK ((finished_service_at IS NOT NULL) = (finished_at IS NOT NULL)),
     CHECK ((due_at IS NOT NULL) = (state IN ('queued', 'delivering'))),
     CHECK (lease_until IS NULL OR state IN ('running', 'delivering')),
     CHECK (lease_until IS NOT NULL OR state <> 'running'),
     CHECK (outcome IS NULL OR state NOT IN ('queued', 'running')),
-    CHECK (outcome IS NOT NULL OR state NOT IN ('delivering', 'delivered', 'gone', 'dead'))
+    CHECK (outcome IS NOT NULL OR state = 'running' OR state = 'queued' OR state = 'cancelled')
 ) STRICT, WITHOUT ROWID;
 
 -- The jobs that workers claim next.
@@ -134,7 +138,9 @@ CREATE TABLE attempts (
     number      INTEGER NOT NULL CHECK (number >= 1),
     started_at  INTEGER NOT NULL,
     duration_ms INTEGER NOT NULL CHECK (duration_ms >= 0),
-    result      TEXT    NOT NULL CHECK (result IN ('ok', 'retry', 'fail', 'timeout', 'panic', 'gone')),
+    result      TEXT    NOT NULL
+        CHECK (result = 'ok' OR result = 'retry' OR result = 'fail' OR result = 'timeout' OR result = 'panic'
+            OR result = 'gone'),
     -- Kommo's HTTP status, if it answered
     status      INTEGER CHECK (status BETWEEN 100 AND 999),
     -- the error, for people

@@ -53,8 +53,7 @@ impl Command for Connect {
         let mut statement = transaction.prepare_cached(CONNECT)?;
         let last = bind_connection(&self.new, self.now, &mut statement)?;
         statement.raw_bind_parameter(last, moves_from.as_deref())?;
-        let generation: Option<i64> =
-            statement.raw_query().next()?.map(|row| row.get(0)).transpose()?;
+        let generation: Option<i64> = statement.raw_query().next()?.map(|row| row.get(0)).transpose()?;
         let Some(generation) = generation else { return Ok(None) };
         // Any announced disconnection is older than this connection.
         settle_pending(transaction, key)?;

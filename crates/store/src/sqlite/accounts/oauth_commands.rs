@@ -122,12 +122,7 @@ impl Command for UseState {
         }
         transaction.execute(
             "INSERT INTO oauth_states (nonce, code_hash, expires_at, expires_service_at) VALUES (?, ?, ?, ?)",
-            (
-                self.nonce,
-                self.code_hash,
-                self.until.as_millis(),
-                self.now.service_at(self.until).as_millis(),
-            ),
+            (self.nonce, self.code_hash, self.until.as_millis(), self.now.service_at(self.until).as_millis()),
         )?;
         Ok(StateUse::Granted)
     }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use sqlx::sqlite::SqliteRow;
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownWaitCause};
 

@@ -13,10 +13,9 @@ use std::collections::VecDeque;
 
 use model::Timestamp;
 
-/// Open young jobs up to which a transaction takes all requests.
+/// The number of open young jobs up to which a transaction takes all requests. Above it, the number of requests falls
+/// in proportion.
 const MANY_OPEN: u32 = 128;
-/// The number of requests that a transaction takes in any case.
-const MIN_ACCEPTS: usize = 16;
 /// The age in milliseconds up to which a job is young, in spans of this length.
 const SPAN: i64 = 100;
 const SPANS: usize = 10;
@@ -63,7 +62,8 @@ impl Fairness {
     /// Returns the number of requests that the next transaction may take; `None` if it may take all.
     pub(crate) fn max_accepts(&self) -> Option<usize> {
         let open: u32 = self.open.iter().map(|(_, open)| open).sum();
-        (open > MANY_OPEN && self.finished > 0).then_some(self.finished.max(MIN_ACCEPTS))
+        let share = self.finished as u64 * u64::from(MANY_OPEN) / u64::from(open.max(1));
+        (open > MANY_OPEN && self.finished > 0).then_some(usize::try_from(share).unwrap_or(usize::MAX).max(1))
     }
 }
 
@@ -86,12 +86,16 @@ mod tests {
         fairness.committed(at(0), 500, std::iter::empty());
         assert_eq!(fairness.max_accepts(), None, "nothing finishes, so waiting would not help");
         finish(&mut fairness, 5, 0, 40);
-        assert_eq!(fairness.max_accepts(), Some(40));
-        finish(&mut fairness, 10, 0, 2);
-        assert_eq!(fairness.max_accepts(), Some(20), "a transaction with few reports does not stop the requests");
-        finish(&mut fairness, 15, 0, 1);
-        assert_eq!(fairness.max_accepts(), Some(MIN_ACCEPTS));
-        finish(&mut fairness, 20, 0, 329);
+        assert_eq!(fairness.max_accepts(), Some(40 * 128 / 460), "3.6 times as many as may be open");
+        finish(&mut fairness, 10, 0, 260);
+        assert_eq!(fairness.max_accepts(), Some(260 * 128 / 200));
+        finish(&mut fairness, 15, 0, 0);
+        assert_eq!(
+            fairness.max_accepts(),
+            Some(130 * 128 / 200),
+            "a transaction without reports stops no requests"
+        );
+        finish(&mut fairness, 20, 0, 72);
         assert_eq!(fairness.max_accepts(), None, "few are open");
     }
 

@@ -52,11 +52,7 @@ impl Queue {
 
     /// Returns the operations of the next transaction, and what the writer does with the log after it. Takes at most
     /// `max_accepts` requests (`None` for no limit), and those that have waited longer than [`MAX_YIELD`].
-    pub(crate) fn batch(
-        &mut self,
-        max_accepts: Option<usize>,
-        now: Instant,
-    ) -> (Batch, Option<LogStep>) {
+    pub(crate) fn batch(&mut self, max_accepts: Option<usize>, now: Instant) -> (Batch, Option<LogStep>) {
         let (mut batch, mut log) = (Batch::default(), None);
         let waited = self.accepts.partition_point(|accept| now.duration_since(accept.asked_at) > MAX_YIELD);
         let accepts = max_accepts.map_or(self.accepts.len(), |max| max.max(waited));

@@ -13,9 +13,10 @@ use model::{
 use crate::budget::signed;
 use crate::lanes::{Lanes, Slot};
 use crate::sqlite::engine::Engine;
-use crate::sqlite::write::message::Message;
+use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::insert::insert_row;
+use crate::sqlite::write::message::Message;
 use crate::sqlite::write::transaction::Transaction;
 use crate::{StoreError, Written};
 
@@ -39,8 +40,10 @@ pub(crate) const SENT: &str = "UPDATE jobs SET state = :state, due_at = :due_at,
      completion = coalesce(:completion, completion), outcome = coalesce(:outcome, outcome), \
      fallback_reason = iif(:outcome IS NULL, fallback_reason, :fallback_reason), \
      last_error = coalesce(:error, last_error) \
-     WHERE id = :id AND fence = :fence AND state = 'delivering' \
-     RETURNING octet_length(data) + octet_length(completion) + coalesce(octet_length(handler_completion), 0)";
+     WHERE id = :id AND fence = :fence AND state = 'delivering'";
+
+/// A statement of its own, because RETURNING builds a temporary table.
+pub(crate) const BYTES: &str = concat!("SELECT ", body_bytes!(), " FROM jobs WHERE id = ?");
 
 insert_row! {
     const ATTEMPT, fn bind_attempt(id: JobId, attempt: &Attempt);
@@ -68,8 +71,7 @@ pub(crate) fn handled<'r>(
     for report in reports {
         let HandlerReport { job, next, .. } = report;
         let origin = job.request.return_url.origin();
-        let slot =
-            matches!(next, AfterHandler::Deliver(_)).then(|| offers.next(origin)).flatten();
+        let slot = matches!(next, AfterHandler::Deliver(_)).then(|| offers.next(origin)).flatten();
         let lease_until = slot.as_ref().map(|slot| now + slot.lease);
         if !write_handled(transaction, report, lease_until, now)? {
             results.push(Handled::Stale);
@@ -161,11 +163,12 @@ pub(crate) fn sent<'r>(
     for report in reports {
         let DeliveryReport { job, next, attempt, .. } = report;
         let (state, due_at) = next_state(next, job, transaction.moment.steady);
-        let Some(bytes) = write_sent(transaction, report, state, due_at)? else {
+        if !write_sent(transaction, report, state, due_at)? {
             results.push(Written::Stale);
             continue;
-        };
+        }
         keep(transaction, job.id, attempt.as_ref())?;
+        let bytes = if due_at.is_none() { bytes_of(transaction, job.id)? } else { 0 };
         let post_commit = &mut transaction.post_commit;
         match due_at {
             Some(due_at) => post_commit.undelivered(job.return_url.origin(), due_at),
@@ -186,13 +189,18 @@ pub(crate) fn sent<'r>(
     Ok(results)
 }
 
-/// Returns the bytes of the job's bodies if the report was written; `None` if its claim was no longer valid.
+/// Returns the bytes of a job's bodies.
+fn bytes_of(transaction: &Transaction<'_>, id: JobId) -> Result<i64, StoreError> {
+    Ok(transaction.prepare_cached(BYTES)?.query_one([id.as_uuid()], |row| row.get(0))?)
+}
+
+/// Returns whether the report was written: its claim was still valid.
 fn write_sent(
     transaction: &Transaction<'_>,
     report: &DeliveryReport,
     state: StateName,
     due_at: Option<Timestamp>,
-) -> Result<Option<i64>, StoreError> {
+) -> Result<bool, StoreError> {
     let DeliveryReport { job, attempt, next, error } = report;
     let finished = due_at.is_none().then_some(transaction.moment);
     let (delivery, prepared) = match next {
@@ -220,8 +228,7 @@ fn write_sent(
         "fallback_reason" => fallback_reason(prepared),
         "error" => error.as_deref(),
     });
-    let mut rows = statement.raw_query();
-    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+    Ok(statement.raw_execute()? == 1)
 }
 
 /// Returns the next state of a delivery, and when it is due again; `None` if the state is final.

@@ -110,7 +110,10 @@ pub(crate) fn delivering(row: &dyn Columns) -> Result<DeliveringJob, StoreError>
 }
 
 /// Reads the rows. Logs and skips those that cannot be read.
-pub(crate) fn readable<T>(rows: &[SqliteRow], read: impl Fn(&dyn Columns) -> Result<T, StoreError>) -> Vec<T> {
+pub(crate) fn readable<T>(
+    rows: &[SqliteRow],
+    read: impl Fn(&dyn Columns) -> Result<T, StoreError>,
+) -> Vec<T> {
     rows.iter().filter_map(|row| unless_damaged(read(row))).collect()
 }
 

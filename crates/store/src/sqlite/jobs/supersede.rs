@@ -10,38 +10,42 @@
 
 use std::collections::{HashMap, HashSet};
 
+use uuid::Uuid;
+
 use model::{JobId, NewJob};
 
 use crate::StoreError;
-use crate::sqlite::write::bind::{bind, execute};
+use crate::sqlite::write::bind::{bind, execute, read_all};
 use crate::sqlite::write::transaction::Transaction;
 
-/// Marks unfinished jobs with the `return_url` of a new job. It runs before the new jobs are inserted.
+/// Finds an unfinished job with the `return_url` of a new job. It runs before the new jobs are inserted.
 ///
-/// This and [`ENDED`] are two statements, because each finds its jobs through its own index.
-pub(crate) const UNFINISHED: &str = "UPDATE jobs SET superseded_by = :newer WHERE return_url = :return_url \
-     AND finished_at IS NULL AND superseded_by IS NULL";
+/// This and [`ENDED`] are two statements, because each finds its jobs through its own index. They find jobs and do not
+/// change them, because there is rarely one, and an UPDATE that may change several jobs builds a temporary table.
+pub(crate) const UNFINISHED: &str =
+    "SELECT id FROM jobs WHERE return_url = :return_url AND finished_at IS NULL AND superseded_by IS NULL";
 
-/// Marks, in the same way, the dead and gone jobs, which an operator may retry.
-pub(crate) const ENDED: &str = "UPDATE jobs SET superseded_by = :newer WHERE return_url = :return_url \
-     AND state IN ('dead', 'gone') AND superseded_by IS NULL";
+/// Finds, in the same way, the dead and gone jobs, which an operator may retry.
+pub(crate) const ENDED: &str = "SELECT id FROM jobs WHERE return_url = :return_url AND state IN ('dead', 'gone') AND superseded_by IS NULL";
 
-/// Marks a new job that a later job of the same transaction supersedes.
-pub(crate) const WITHIN: &str = "UPDATE jobs SET superseded_by = :newer WHERE id = :older";
+/// Marks a job that a later job supersedes.
+pub(crate) const MARK: &str = "UPDATE jobs SET superseded_by = :newer WHERE id = :older";
 
 /// Marks the older jobs of each `return_url` in `new`. The first new job with that URL supersedes them. The jobs of
 /// `new` are not stored yet.
 pub(crate) fn older(transaction: &Transaction<'_>, new: &[&NewJob]) -> Result<(), StoreError> {
     let mut seen = HashSet::with_capacity(new.len());
-    let first = new.iter().filter(|job| seen.insert(job.request.return_url.as_str()));
     let (mut unfinished, mut ended) =
         (transaction.prepare_cached(UNFINISHED)?, transaction.prepare_cached(ENDED)?);
-    for job in first {
-        let (newer, return_url) = (job.id.as_uuid(), job.request.return_url.as_str());
-        bind!(unfinished, UNFINISHED, { "newer" => newer, "return_url" => return_url });
-        unfinished.raw_execute()?;
-        bind!(ended, ENDED, { "newer" => newer, "return_url" => return_url });
-        ended.raw_execute()?;
+    for job in new.iter().filter(|job| seen.insert(job.request.return_url.as_str())) {
+        let return_url = job.request.return_url.as_str();
+        bind!(unfinished, UNFINISHED, { "return_url" => return_url });
+        let mut older: Vec<Uuid> = read_all(unfinished.raw_query(), |row| row.get(0))?;
+        bind!(ended, ENDED, { "return_url" => return_url });
+        older.extend(read_all(ended.raw_query(), |row| row.get::<_, Uuid>(0))?);
+        for older in older {
+            execute!(transaction, MARK, { "older" => older, "newer" => job.id.as_uuid() });
+        }
     }
     Ok(())
 }
@@ -49,7 +53,7 @@ pub(crate) fn older(transaction: &Transaction<'_>, new: &[&NewJob]) -> Result<()
 /// Marks the jobs of `new` whose `return_url` occurs again later in `new`. The jobs are already stored.
 pub(crate) fn within(transaction: &Transaction<'_>, new: &[&NewJob]) -> Result<(), StoreError> {
     for (older, newer) in pairs(new.iter().map(|job| (job.id, job.request.return_url.as_str()))) {
-        execute!(transaction, WITHIN, { "older" => older.as_uuid(), "newer" => newer.as_uuid() });
+        execute!(transaction, MARK, { "older" => older.as_uuid(), "newer" => newer.as_uuid() });
     }
     Ok(())
 }

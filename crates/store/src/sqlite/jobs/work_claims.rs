@@ -38,7 +38,8 @@ pub(crate) const DUE: &str = claim!(
     "SELECT id FROM jobs WHERE state = 'queued' AND handler = :handler AND due_at <= :now AND answer_by > :now \
      ORDER BY due_at LIMIT 0 + :limit"
 );
-pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = :handler";
+pub(crate) const NEXT_DUE: &str =
+    "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = :handler";
 pub(crate) const OVERDUE: &str = claim!(
     "SELECT id FROM jobs WHERE state = 'queued' AND answer_by <= :now ORDER BY answer_by LIMIT 0 + :limit"
 );

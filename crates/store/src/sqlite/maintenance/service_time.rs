@@ -108,8 +108,8 @@ impl Command for BeginService {
     type Answer = Option<Duration>;
 
     fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
-        let noted = transaction
-            .query_one(SELECT, (), |row| Ok(Noted::new(row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let noted =
+            transaction.query_one(SELECT, (), |row| Ok(Noted::new(row.get(0)?, row.get(1)?, row.get(2)?)))?;
         // A killed process may have finished jobs after it last stored its time.
         let finished: Option<i64> = transaction.query_one(FINISHED_LAST, (), |row| row.get(0))?;
         let served = noted.service.max(ServiceTime::from_millis(finished.unwrap_or(i64::MIN)));

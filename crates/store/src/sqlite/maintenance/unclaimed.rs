@@ -20,8 +20,8 @@ use model::{AccountId, StateName, Timestamp};
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::jobs::work_claims::count;
+use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::read::named::Named;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::{bind, read_all};
