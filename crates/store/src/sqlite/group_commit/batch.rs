@@ -14,6 +14,7 @@ use crate::{StoreError, Written};
 /// jobs that the same transaction made due.
 #[derive(Default)]
 pub(crate) struct Batch {
+    #[allow(clippy::vec_box, reason = "a request is large, and moves from list to list")]
     pub(crate) accepts: Vec<Box<Accept>>,
     pub(crate) handled: Vec<(Arc<HandlerReport>, Reply<Written>)>,
     pub(crate) sent: Vec<(Arc<DeliveryReport>, Reply<Written>)>,
