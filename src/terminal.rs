@@ -33,28 +33,37 @@ pub enum Keep {
 /// `text` with every character that [`steers`] a terminal written as `\uXXXX`, which is also its escape in a JSON
 /// string.
 pub fn harmless(text: &str, keep: Keep) -> Cow<'_, str> {
-    if !text.chars().any(steers) {
+    if is_plain(text, keep) {
+        return Cow::Borrowed(text);
+    }
+    let mut to_escape = text
+        .char_indices()
+        .filter(|(at, letter)| match letter {
+            '\n' | '\t' => keep == Keep::Nothing,
+            '\u{1b}' if keep == Keep::Colours => !begins_colour(&text[*at..]),
+            letter => steers(*letter),
+        })
+        .peekable();
+    if to_escape.peek().is_none() {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
-    let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
-        let taken = match letter {
-            '\n' | '\t' if keep != Keep::Nothing => 1,
-            '\u{1b}' if keep == Keep::Colours => colour(rest),
-            letter if steers(letter) => 0,
-            letter => letter.len_utf8(),
-        };
-        if taken == 0 {
-            // Writing to a string cannot fail. All such characters are in the basic plane, so four digits suffice.
-            let _infallible = write!(safe, "\\u{:04x}", u32::from(letter));
-            rest = &rest[letter.len_utf8()..];
-        } else {
-            safe.push_str(&rest[..taken]);
-            rest = &rest[taken..];
-        }
+    let mut done = 0;
+    for (at, letter) in to_escape {
+        safe.push_str(&text[done..at]);
+        // Writing to a string cannot fail. All such characters are in the basic plane, so four digits suffice.
+        let _infallible = write!(safe, "\\u{:04x}", u32::from(letter));
+        done = at + letter.len_utf8();
     }
+    safe.push_str(&text[done..]);
     Cow::Owned(safe)
+}
+
+/// Whether `text` is ASCII without any control character that must be escaped. Almost every text is, and this test is cheap:
+/// it decodes nothing, and the compiler vectorizes it.
+fn is_plain(text: &str, keep: Keep) -> bool {
+    let keeps_lines = keep != Keep::Nothing;
+    text.bytes().fold(true, |plain, byte| plain & (matches!(byte, b' '..=b'~') | (keeps_lines & (byte == b'\n'))))
 }
 
 /// The first `longest` characters of an untrusted text, escaped for one line of the log. A final `…` shows that the text
@@ -67,11 +76,10 @@ pub fn excerpt(text: &str, longest: usize) -> String {
     harmless(&kept, Keep::Nothing).into_owned()
 }
 
-/// The length of the colour sequence at the beginning of `text`; 0 if there is none.
-fn colour(text: &str) -> usize {
-    let Some(inside) = text.strip_prefix("\u{1b}[") else { return 0 };
-    let digits = inside.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
-    if inside[digits..].starts_with('m') { "\u{1b}[m".len() + digits } else { 0 }
+/// Whether `text` begins with a colour sequence.
+fn begins_colour(text: &str) -> bool {
+    let Some(inside) = text.strip_prefix("\u{1b}[") else { return false };
+    inside.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ';').starts_with('m')
 }
 
 #[cfg(test)]

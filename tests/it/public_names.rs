@@ -10,7 +10,7 @@ use std::time::Duration;
 use salesbot_bridge::bridge::{self, HandlerNameError, LogError, StoreFailure};
 use salesbot_bridge::config::{ConfigError, ConfigProblem, Sources};
 use salesbot_bridge::kommo::{
-    self, Authorities, Client, ClientOptions, HostPattern, HostPatternError, HostRefusal, HostRules,
+    self, AllowedHosts, Authorities, Client, ClientOptions, HostPattern, HostPatternError, HostRefusal, HostRules,
     HttpClientError, NoBearer, Outgoing, ProblemText, Proxy, ProxyUrl, Reason, ReturnUrl, ReturnUrlError,
     SettingField, SettingMistake, ValidationError, Widget, WidgetSettings,
 };
@@ -62,7 +62,7 @@ fn _decision<T>(result: Result<T, JsonError>) -> Result<T, HandlerError> {
     result.or_fail()
 }
 
-fn _options(options: ClientOptions) -> (Vec<HostPattern>, Option<Proxy>, Option<Authorities>) {
+fn _options(options: ClientOptions) -> (AllowedHosts, Option<Proxy>, Option<Authorities>) {
     let (HostRules { allowed, .. }, Outgoing { proxy, authorities, .. }) = (options.hosts, options.outgoing);
     (allowed, proxy, authorities)
 }
