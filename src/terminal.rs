@@ -116,6 +116,9 @@ mod tests {
             ("\u{1b}[1;38;5;9mx\u{1b}[m", Keep::Colours, "\u{1b}[1;38;5;9mx\u{1b}[m"),
             ("\u{1b}[2J\u{1b}]0;t\u{7}\u{1b}", Keep::Colours, r"\u001b[2J\u001b]0;t\u0007\u001b"),
             ("\u{1b}[32mok", Keep::Lines, r"\u001b[32mok"),
+            ("\u{1b}[3", Keep::Colours, r"\u001b[3"),
+            ("~ !\n", Keep::Lines, "~ !\n"),
+            ("\u{1f}", Keep::Lines, r"\u001f"),
         ] {
             assert_eq!(harmless(text, keep), expected, "{text:?} {keep:?}");
         }
