@@ -63,7 +63,8 @@ pub fn harmless(text: &str, keep: Keep) -> Cow<'_, str> {
 /// it decodes nothing, and the compiler vectorizes it.
 fn is_plain(text: &str, keep: Keep) -> bool {
     let keeps_lines = keep != Keep::Nothing;
-    text.bytes().fold(true, |plain, byte| plain & (matches!(byte, b' '..=b'~') | (keeps_lines & (byte == b'\n'))))
+    text.bytes()
+        .fold(true, |plain, byte| plain & (matches!(byte, b' '..=b'~') | (keeps_lines & (byte == b'\n'))))
 }
 
 /// The first `longest` characters of an untrusted text, escaped for one line of the log. A final `…` shows that the text

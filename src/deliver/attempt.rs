@@ -110,7 +110,9 @@ impl Sender {
                 // A renewal needs its own permit and could wait for the one that this attempt holds.
                 permit.release();
                 let bearer = self.unless_stopped(accounts.bearer(account_ref)).await?.map_err(no_bearer)?;
-                self.unless_stopped(permit.reacquire(patience)).await?.map_err(AttemptOutcome::NotAdmitted)?;
+                self.unless_stopped(permit.reacquire(patience))
+                    .await?
+                    .map_err(AttemptOutcome::NotAdmitted)?;
                 bearer
             }
         };

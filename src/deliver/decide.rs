@@ -105,7 +105,9 @@ pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> 
         CallOutcome::PaymentRequired { .. } => context.refused(Cause::PaymentRequired, &text()),
         CallOutcome::Forbidden { .. } => context.refused(Cause::Forbidden, &text()),
         CallOutcome::Blocked => context.refused(Cause::Blocked, &text()),
-        CallOutcome::TooManyRequests { retry_after, .. } => context.wait(Cause::TooMany, *retry_after, &text()),
+        CallOutcome::TooManyRequests { retry_after, .. } => {
+            context.wait(Cause::TooMany, *retry_after, &text())
+        }
         CallOutcome::Rejected { status: 400, problem }
             if context.prepared.completion.is_data_alone() && problem.has_code("TooFew") =>
         {

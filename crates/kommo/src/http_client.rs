@@ -84,8 +84,7 @@ impl HttpClient {
         self.rules.check(&call.url).map_err(CallFailure::NotAllowed)?;
         let max_body_bytes = call.max_body_bytes;
         let proxy = self.route.as_ref().and_then(|route| route.proxy(&call.url));
-        let response =
-            self.client.execute(request(call)?).await.map_err(|error| failure(error, proxy))?;
+        let response = self.client.execute(request(call)?).await.map_err(|error| failure(error, proxy))?;
         match proxy {
             // Kommo never answers 407, so the proxy did not forward the call.
             Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
@@ -132,8 +131,9 @@ fn request(call: Call<'_>) -> Result<Request, CallFailure> {
 
 /// The value of a header that stays out of logs and of the connection's compression table.
 fn secret_value(text: String) -> Result<HeaderValue, CallFailure> {
-    let mut value = HeaderValue::try_from(text)
-        .map_err(|error| CallFailure::NotSent(Reason::caused_by("a secret cannot be sent in a header", error)))?;
+    let mut value = HeaderValue::try_from(text).map_err(|error| {
+        CallFailure::NotSent(Reason::caused_by("a secret cannot be sent in a header", error))
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -216,7 +216,10 @@ mod tests {
     use super::*;
 
     fn rules(insecure: bool) -> HostRules {
-        HostRules { allowed: ["localhost:1".parse().unwrap(), "*.kommo.com".parse().unwrap()].into(), insecure }
+        HostRules {
+            allowed: ["localhost:1".parse().unwrap(), "*.kommo.com".parse().unwrap()].into(),
+            insecure,
+        }
     }
 
     async fn call(rules: HostRules, url: &str) -> CallOutcome {
@@ -247,6 +250,15 @@ mod tests {
             assert!(request.headers().values().any(|value| value.is_sensitive()));
             assert!(!format!("{request:?}").contains("the-secret"), "{request:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn token_that_cannot_be_a_header_is_not_sent_and_not_shown() {
+        let kommo = HttpClient::direct(rules(false), Duration::from_secs(5)).unwrap();
+        let url = "https://a.kommo.com/api/v4/salesbot/1/continue/1".parse().unwrap();
+        let outcome = kommo.continue_bot(&url, &"a-token\n".into(), &CheckedCompletion::failed()).await;
+        assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotSent(_))), "{outcome:?}");
+        assert!(!outcome.to_string().contains("a-token"), "{outcome}");
     }
 
     #[tokio::test]

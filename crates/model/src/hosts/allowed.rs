@@ -1,7 +1,7 @@
 //! The allow-list of hosts. A look-up costs the same for one entry as for thousands, because the bridge checks each request
 //! and each call.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use url::Url;
 
@@ -12,7 +12,7 @@ use super::HostPattern;
 pub struct AllowedHosts {
     patterns: Vec<HostPattern>,
     /// The ports of the entries without `*.`, by host.
-    single: HashMap<String, HashSet<Option<u16>>>,
+    single: HashMap<String, BTreeSet<Option<u16>>>,
     /// The positions of the entries with `*.`. There are few of them, so they are compared one by one.
     any_subdomain: Vec<usize>,
 }
@@ -28,10 +28,8 @@ impl AllowedHosts {
         let Some(host) = url.host_str() else { return false };
         // `Url::port` is `None` for the scheme's default port.
         let (port, written_out) = (url.port(), url.port_or_known_default());
-        let is_single = self
-            .single
-            .get(host)
-            .is_some_and(|ports| ports.contains(&port) || ports.contains(&written_out));
+        let is_single =
+            self.single.get(host).is_some_and(|ports| ports.contains(&port) || ports.contains(&written_out));
         is_single
             || self.any_subdomain.iter().map(|position| &self.patterns[*position]).any(|pattern| {
                 is_subdomain(host, &pattern.host) && (pattern.port == port || pattern.port == written_out)
