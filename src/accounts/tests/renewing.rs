@@ -41,7 +41,7 @@ async fn a_bearer_with_a_401_is_reused_only_if_there_is_no_other() {
     // During the renewal, the next caller waits for it.
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     accounts.refused().insert(key, renewed.generation);
-    assert!(!accounts.at_hand(home.origin()).is_some());
+    assert!(accounts.at_hand(home.origin()).is_none());
     assert_ne!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&renewed));
 }
 
@@ -54,7 +54,7 @@ async fn an_expiring_token_is_renewed_before_it_is_sent() {
     assert!(accounts.at_hand(home.origin()).is_some());
     assert_eq!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&first));
     home.clock.advance(Duration::from_secs(1));
-    assert!(!accounts.at_hand(home.origin()).is_some());
+    assert!(accounts.at_hand(home.origin()).is_none());
     let second = accounts.bearer(home.origin()).await.unwrap();
     assert_ne!(token(&second), token(&first));
     assert!(home.accepts(&accounts, &second).await);
