@@ -63,7 +63,8 @@ pub mod kommo {
 
     // The fields of `ClientOptions`.
     pub use model::{
-        Authorities, HostPattern, HostPatternError, HostRefusal, HostRules, Outgoing, Proxy, ProxyUrl,
+        AllowedHosts, Authorities, HostPattern, HostPatternError, HostRefusal, HostRules, Outgoing, Proxy,
+        ProxyUrl,
     };
 
     #[doc(no_inline)]

@@ -8,6 +8,7 @@ mod panics;
 mod queue;
 mod recorder;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -102,17 +103,22 @@ fn log_dropped(lines: u64) {
 
 /// Escapes terminal controls in a line of JSON. They occur only inside strings, where the escape is valid JSON.
 fn json_line(line: &[u8]) -> Vec<u8> {
-    harmless(&String::from_utf8_lossy(line), Keep::Lines).into_owned().into_bytes()
+    harmless(&as_text(line), Keep::Lines).into_owned().into_bytes()
 }
 
 /// Makes a text event one line, whatever its values contain. Keeps colours, which are ours: the formatter has escaped
 /// those in values.
 fn text_line(line: &[u8]) -> Vec<u8> {
-    let line = String::from_utf8_lossy(line);
+    let line = as_text(line);
     let line = line.strip_suffix('\n').unwrap_or(&line).replace('\n', "\\n");
     let mut line = harmless(&line, Keep::Colours).into_owned();
     line.push('\n');
     line.into_bytes()
+}
+
+/// The line as text. The formatter writes UTF-8, which this checks faster than [`String::from_utf8_lossy`].
+fn as_text(line: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
 }
 
 fn format(wanted: Option<LogFormat>, terminal: bool) -> LogFormat {

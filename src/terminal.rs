@@ -33,44 +33,38 @@ pub enum Keep {
 /// `text` with every character that [`steers`] a terminal written as `\uXXXX`, which is also its escape in a JSON
 /// string.
 pub fn harmless(text: &str, keep: Keep) -> Cow<'_, str> {
-    let mut safe = String::new();
-    let (mut copied, mut at) = (0, 0);
-    while let Some((found, letter)) = first_steering(&text[at..]) {
-        let from = at + found;
-        let kept = match letter {
-            '\n' | '\t' if keep != Keep::Nothing => 1,
-            '\u{1b}' if keep == Keep::Colours => colour(&text[from..]),
-            _ => 0,
-        };
-        if kept > 0 {
-            at = from + kept;
-            continue;
-        }
-        safe.push_str(&text[copied..from]);
-        // Writing to a string cannot fail. All such characters are in the basic plane, so four digits suffice.
-        let _infallible = write!(safe, "\\u{:04x}", u32::from(letter));
-        at = from + letter.len_utf8();
-        copied = at;
-    }
-    if copied == 0 {
+    if is_plain(text, keep) {
         return Cow::Borrowed(text);
     }
-    safe.push_str(&text[copied..]);
+    let mut to_escape = text
+        .char_indices()
+        .filter(|(at, letter)| match letter {
+            '\n' | '\t' => keep == Keep::Nothing,
+            '\u{1b}' if keep == Keep::Colours => !begins_colour(&text[*at..]),
+            letter => steers(*letter),
+        })
+        .peekable();
+    if to_escape.peek().is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    let mut done = 0;
+    for (at, letter) in to_escape {
+        safe.push_str(&text[done..at]);
+        // Writing to a string cannot fail. All such characters are in the basic plane, so four digits suffice.
+        let _infallible = write!(safe, "\\u{:04x}", u32::from(letter));
+        done = at + letter.len_utf8();
+    }
+    safe.push_str(&text[done..]);
     Cow::Owned(safe)
 }
 
-/// The first character of `text` that [`steers`] a terminal, and where it begins.
-fn first_steering(text: &str) -> Option<(usize, char)> {
-    let mut at = 0;
-    loop {
-        // Every log line passes here. Most of it is printable ASCII, which needs no decoding.
-        at += text.as_bytes()[at..].iter().position(|byte| !matches!(byte, b' '..=b'~'))?;
-        let letter = text[at..].chars().next()?;
-        if steers(letter) {
-            return Some((at, letter));
-        }
-        at += letter.len_utf8();
-    }
+/// Whether `text` is ASCII without any control character that must be escaped. Almost every text is, and this test is cheap:
+/// it decodes nothing, and the compiler vectorizes it.
+fn is_plain(text: &str, keep: Keep) -> bool {
+    let keeps_lines = keep != Keep::Nothing;
+    text.bytes()
+        .fold(true, |plain, byte| plain & (matches!(byte, b' '..=b'~') | (keeps_lines & (byte == b'\n'))))
 }
 
 /// The first `longest` characters of an untrusted text, escaped for one line of the log. A final `…` shows that the text
@@ -83,11 +77,10 @@ pub fn excerpt(text: &str, longest: usize) -> String {
     harmless(&kept, Keep::Nothing).into_owned()
 }
 
-/// The length of the colour sequence at the beginning of `text`; 0 if there is none.
-fn colour(text: &str) -> usize {
-    let Some(inside) = text.strip_prefix("\u{1b}[") else { return 0 };
-    let digits = inside.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
-    if inside[digits..].starts_with('m') { "\u{1b}[m".len() + digits } else { 0 }
+/// Whether `text` begins with a colour sequence.
+fn begins_colour(text: &str) -> bool {
+    let Some(inside) = text.strip_prefix("\u{1b}[") else { return false };
+    inside.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ';').starts_with('m')
 }
 
 #[cfg(test)]
@@ -124,6 +117,9 @@ mod tests {
             ("\u{1b}[1;38;5;9mx\u{1b}[m", Keep::Colours, "\u{1b}[1;38;5;9mx\u{1b}[m"),
             ("\u{1b}[2J\u{1b}]0;t\u{7}\u{1b}", Keep::Colours, r"\u001b[2J\u001b]0;t\u0007\u001b"),
             ("\u{1b}[32mok", Keep::Lines, r"\u001b[32mok"),
+            ("\u{1b}[3", Keep::Colours, r"\u001b[3"),
+            ("~ !\n", Keep::Lines, "~ !\n"),
+            ("\u{1f}", Keep::Lines, r"\u001f"),
         ] {
             assert_eq!(harmless(text, keep), expected, "{text:?} {keep:?}");
         }

@@ -18,7 +18,7 @@ impl Accounts {
     /// Whether the account is configured, connected, waiting for an authorization, or may have moved to this address.
     fn is_known(&self, origin: &str, account_id: AccountId) -> bool {
         let account_ref = AccountRef::from((origin, account_id));
-        self.long_lived(origin).is_some()
+        self.is_long_lived(origin)
             || self.entry(account_ref).is_some()
             || self.maybe_moved(account_ref).is_some()
     }

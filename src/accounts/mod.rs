@@ -146,15 +146,23 @@ impl Accounts {
     /// There is no usable token. The error says what an operator must do.
     pub async fn bearer<'a>(&self, account_ref: impl Into<AccountRef<'a>>) -> Result<Bearer, NoBearer> {
         let account_ref = account_ref.into();
-        if let Some(bearer) = self.long_lived(account_ref.origin) {
-            return Ok(bearer);
+        if let Some(at_hand) = self.at_hand(account_ref) {
+            return at_hand;
         }
         let Some(entry) = self.entry(account_ref) else { return self.find(account_ref).await };
-        entry.open()?;
-        if self.is_good(&entry) {
-            return entry.bearer();
-        }
         self.renew(&entry.record.key, entry.record.generation).await
+    }
+
+    /// Returns what [`bearer`](Self::bearer) returns, if that takes no renewal.
+    pub fn at_hand<'a>(&self, account_ref: impl Into<AccountRef<'a>>) -> Option<Result<Bearer, NoBearer>> {
+        let account_ref = account_ref.into();
+        if let Some(bearer) = self.long_lived(account_ref.origin) {
+            return Some(Ok(bearer));
+        }
+        match self.entry(account_ref) {
+            Some(entry) => Some(entry.bearer()).filter(|bearer| bearer.is_err() || self.is_good(&entry)),
+            None => self.maybe_moved(account_ref).is_none().then_some(Err(NoBearer::Unknown)),
+        }
     }
 
     /// Returns a new bearer token to replace `refused`, which got a 401. The tokens are renewed once, however many
@@ -179,14 +187,6 @@ impl Accounts {
         self.renew(key, refused.generation).await
     }
 
-    /// Whether a bearer token is available immediately, without a renewal.
-    pub fn is_at_hand<'a>(&self, account_ref: impl Into<AccountRef<'a>>) -> bool {
-        let account_ref = account_ref.into();
-        let good = |entry: Arc<Entry>| entry.open().is_err() || self.is_good(&entry);
-        self.long_lived(account_ref.origin).is_some()
-            || self.entry(account_ref).map_or_else(|| self.maybe_moved(account_ref).is_none(), good)
-    }
-
     /// Whether `origin` now belongs to a different account, whose pauses must not apply to this one.
     pub fn is_anothers(&self, origin: &str, account_id: AccountId) -> bool {
         let is_another =
@@ -197,7 +197,7 @@ impl Accounts {
     /// Returns the current address of the account that was at `origin`, if it has moved. Its calls are paced
     /// together, whichever address a job names.
     pub fn moved_to(&self, origin: &str) -> Option<Arc<str>> {
-        if self.long_lived(origin).is_some() {
+        if self.is_long_lived(origin) {
             return None;
         }
         self.directory().moved_to(origin).cloned()
@@ -247,6 +247,10 @@ impl Accounts {
 
     fn long_lived(&self, origin: &str) -> Option<Bearer> {
         self.0.long_lived.read().unwrap_or_else(PoisonError::into_inner).get(origin).cloned()
+    }
+
+    fn is_long_lived(&self, origin: &str) -> bool {
+        self.0.long_lived.read().unwrap_or_else(PoisonError::into_inner).contains_key(origin)
     }
 
     fn entry<'a>(&self, account_ref: impl Into<AccountRef<'a>>) -> Option<Arc<Entry>> {

@@ -219,7 +219,7 @@ impl Accounts {
     }
 
     fn must_be_authorized(&self, origin: &str) -> bool {
-        self.long_lived(origin).is_none()
+        !self.is_long_lived(origin)
             && self.entry(origin).is_some_and(|entry| {
                 entry.open().is_err() && entry.record.authorization.state() != AccountState::Revoked
             })

@@ -3,17 +3,17 @@
 use kommo::pace::Permit;
 use model::{AccountWait, DeliveringJob, whole_millis};
 
-use super::decide::Decision;
+use super::decide::{AttemptOutcome, Decision, wait_reason};
 use super::{Sender, SenderParts};
 
 impl Sender {
-    /// Updates the pace, the health and the log for the account; `wait_reason` says why it would have to wait. Returns
-    /// the decision, which a pause may change.
+    /// Updates the pace, the health and the log for the account after `outcome`. Returns the decision, which a pause may
+    /// change.
     pub(super) fn update_account(
         &self,
         job: &DeliveringJob,
         decision: Decision,
-        wait_reason: &str,
+        outcome: &AttemptOutcome,
         permit: &mut Permit,
     ) -> Decision {
         let SenderParts { health, clock, accounts, .. } = &self.0.parts;
@@ -41,7 +41,7 @@ impl Sender {
         let length = began.alone.unwrap_or(began.account);
         let wait = AccountWait {
             cause: pause.cause,
-            why: wait_reason.to_owned(),
+            why: wait_reason(outcome),
             advice: accounts.advice(pause.cause, &account),
             since: clock.now(),
             until: Some(clock.now() + length),

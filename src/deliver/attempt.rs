@@ -7,10 +7,10 @@ use crate::job_log::LastCall;
 use crate::stage::delivery_span;
 use kommo::pace::{Paused, Permit, Source};
 use kommo::{Bearer, CallFailure, CallOutcome, NoBearer, Reason};
-use model::{Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage};
+use model::{Attempt, DeliveringJob, DeliveryReport, Stage};
 
 use super::decide::blame::{self, Blame};
-use super::decide::{AttemptOutcome, Decision, DecisionContext, decide, wait_reason};
+use super::decide::{AttemptOutcome, Decision, DecisionContext, decide};
 use super::log::{JobEvent, log_outcome, log_written};
 use super::{Sender, SenderParts};
 
@@ -20,7 +20,7 @@ type BetweenCalls = Option<TaskTrackerToken>;
 impl Sender {
     /// Delivers a claimed job: one attempt and its report.
     pub(super) async fn send(self, mut job: DeliveringJob, mut permit: Permit) {
-        let SenderParts { clock, policies, random, .. } = &self.0.parts;
+        let SenderParts { clock, random, .. } = &self.0.parts;
         let started = self.0.runtime.begin();
         let mut between_calls = Some(self.0.between_calls.token());
         let outcome = match job.superseded() {
@@ -33,25 +33,23 @@ impl Sender {
         };
         job.tried |= permit.has_started();
         let (now, duration) = (clock.steady(), started.duration(clock));
-        let default_policy = HandlerPolicy::default();
         let context = DecisionContext {
             job: job.id,
             waiting_since: job.waiting_since,
             prepared: &job.prepared,
             delivery: job.delivery,
             account: permit.evidence(Source::Job(job.id)),
-            policy: policies.get(&job.handler).unwrap_or(&default_policy),
+            policy: self.policy(&job.handler),
             give_up_after: self.0.settings.give_up_after,
             now,
             jitter: random(),
         };
         let decision = decide(&outcome, context);
-        let reason = wait_reason(&outcome);
         let status = match &outcome {
             AttemptOutcome::Called(outcome) => outcome.status(),
             _ => None,
         };
-        let decision = self.update_account(&job, decision, &reason, &mut permit);
+        let decision = self.update_account(&job, decision, &outcome, &mut permit);
         log_outcome(&job, &decision, status, duration, clock);
         let Decision { next, result, error, .. } = decision;
         let attempt = result.map(|result| Attempt {
@@ -99,21 +97,25 @@ impl Sender {
     ) -> Result<CallOutcome, AttemptOutcome> {
         let (accounts, account_ref) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
-        // A renewal needs its own permit and could wait for the one that this attempt holds.
-        let at_hand = accounts.is_at_hand(account_ref);
-        if !at_hand {
-            permit.release();
-        }
-        let bearer = match self.unless_stopped(accounts.bearer(account_ref)).await? {
-            Ok(bearer) => bearer,
-            Err(NoBearer::Unknown) if accounts.is_anothers(account_ref.0, account_ref.1) => {
-                return Err(AttemptOutcome::OtherAccount);
+        let no_bearer = |none| match none {
+            NoBearer::Unknown if accounts.is_anothers(account_ref.0, account_ref.1) => {
+                AttemptOutcome::OtherAccount
             }
-            Err(none) => return Err(AttemptOutcome::NoBearer(none)),
+            none => AttemptOutcome::NoBearer(none),
         };
-        if !at_hand {
-            self.unless_stopped(permit.reacquire(patience)).await?.map_err(AttemptOutcome::NotAdmitted)?;
-        }
+        let bearer = match accounts.at_hand(account_ref) {
+            _ if self.0.runtime.handing_back().is_cancelled() => return Err(AttemptOutcome::Stopped),
+            Some(bearer) => bearer.map_err(no_bearer)?,
+            None => {
+                // A renewal needs its own permit and could wait for the one that this attempt holds.
+                permit.release();
+                let bearer = self.unless_stopped(accounts.bearer(account_ref)).await?.map_err(no_bearer)?;
+                self.unless_stopped(permit.reacquire(patience))
+                    .await?
+                    .map_err(AttemptOutcome::NotAdmitted)?;
+                bearer
+            }
+        };
         let response = self.post(job, &bearer, permit, between_calls).await?;
         let is_unauthorized = matches!(response, CallOutcome::Unauthorized { .. });
         if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, permit) {

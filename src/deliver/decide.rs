@@ -94,36 +94,39 @@ pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> 
         AttemptOutcome::OtherAccount => return context.retry_alone(&NoBearer::Unknown.to_string()),
         AttemptOutcome::Called(call) => call,
     };
-    let text = call.to_string();
+    // Written only if it is needed: most continues are accepted.
+    let text = || call.to_string();
     match call {
         // Kommo answers 202, 200 or 204. Any other success counts too: the continue must not be sent twice.
         CallOutcome::Accepted { .. } => context.end(AfterDelivery::Delivered, AttemptResult::Ok, None),
-        CallOutcome::NotFound { .. } => context.not_found(text),
+        CallOutcome::NotFound { .. } => context.not_found(text()),
         CallOutcome::NotKommo { status } => context.not_kommo(*status, call.may_have_arrived()),
-        CallOutcome::Unauthorized { .. } => context.refused(Cause::Unauthorized, &text),
-        CallOutcome::PaymentRequired { .. } => context.refused(Cause::PaymentRequired, &text),
-        CallOutcome::Forbidden { .. } => context.refused(Cause::Forbidden, &text),
-        CallOutcome::Blocked => context.refused(Cause::Blocked, &text),
-        CallOutcome::TooManyRequests { retry_after, .. } => context.wait(Cause::TooMany, *retry_after, &text),
+        CallOutcome::Unauthorized { .. } => context.refused(Cause::Unauthorized, &text()),
+        CallOutcome::PaymentRequired { .. } => context.refused(Cause::PaymentRequired, &text()),
+        CallOutcome::Forbidden { .. } => context.refused(Cause::Forbidden, &text()),
+        CallOutcome::Blocked => context.refused(Cause::Blocked, &text()),
+        CallOutcome::TooManyRequests { retry_after, .. } => {
+            context.wait(Cause::TooMany, *retry_after, &text())
+        }
         CallOutcome::Rejected { status: 400, problem }
             if context.prepared.completion.is_data_alone() && problem.has_code("TooFew") =>
         {
-            context.with_goto(text)
+            context.with_goto(text())
         }
-        CallOutcome::Rejected { .. } => context.replace_refused(text),
+        CallOutcome::Rejected { .. } => context.replace_refused(text()),
         CallOutcome::NoResponse(CallFailure::NotAllowed(refusal)) => context.retry(
             &format!("the bridge may not call this return_url: {refusal}"),
             AttemptResult::Retry,
             false,
         ),
         CallOutcome::NoResponse(CallFailure::Lost { timed_out: true, .. }) => {
-            context.retry(&text, AttemptResult::Timeout, true)
+            context.retry(&text(), AttemptResult::Timeout, true)
         }
         // Kommo never sends an unexpected status such as 405 or 413. An immediate second call would end the same way.
         CallOutcome::Redirected { .. }
         | CallOutcome::Unavailable { .. }
         | CallOutcome::Unexpected { .. }
-        | CallOutcome::NoResponse(_) => context.retry(&text, AttemptResult::Retry, call.may_have_arrived()),
+        | CallOutcome::NoResponse(_) => context.retry(&text(), AttemptResult::Retry, call.may_have_arrived()),
     }
 }
 

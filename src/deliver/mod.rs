@@ -83,6 +83,8 @@ pub struct Sender(Arc<Inner>);
 struct Inner {
     parts: SenderParts,
     settings: DeliverySettings,
+    /// The policy of a handler that the configuration no longer names.
+    default_policy: HandlerPolicy,
     /// How the continues of each lane are shared between its young jobs and the others.
     schedules: Mutex<HashMap<Arc<str>, LaneSchedule>>,
     /// How many times the sender asked the limiter for permits.
@@ -102,6 +104,7 @@ impl Sender {
         let sender = Self(Arc::new(Inner {
             parts,
             settings,
+            default_policy: HandlerPolicy::default(),
             schedules: Mutex::default(),
             #[cfg(test)]
             limiter_queries: std::sync::atomic::AtomicUsize::default(),
@@ -188,8 +191,11 @@ impl Sender {
 
     /// The completion that a bot of `handler` gets if the handler fails for good.
     pub fn fallback(&self, handler: &HandlerName) -> CheckedCompletion {
-        let policy = self.0.parts.policies.get(handler);
-        policy.map_or_else(|| HandlerPolicy::default().fallback, |policy| policy.fallback.clone())
+        self.policy(handler).fallback.clone()
+    }
+
+    fn policy(&self, handler: &HandlerName) -> &HandlerPolicy {
+        self.0.parts.policies.get(handler).unwrap_or(&self.0.default_policy)
     }
 
     /// Makes deliveries due again because the account at `origin` takes calls again: those that it refused, and those

@@ -81,7 +81,7 @@ impl Bench {
         let clock = ManualClock::new(NOW);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
         let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
-        let hosts = HostRules { allowed: vec![host.parse().unwrap()], insecure: true };
+        let hosts = HostRules { allowed: [host.parse().unwrap()].into(), insecure: true };
         let integration = OAuthIntegration {
             name: "main".into(),
             client_uuid: "id-of-main".into(),

@@ -66,7 +66,7 @@ impl Bench {
             handlers: HashMap::from([("greet".parse().unwrap(), route(None))]),
             signers: signers(),
             public_url: Some("https://bridge.example.com".parse().unwrap()),
-            hosts: HostRules { allowed: vec!["*.kommo.com".parse().unwrap()], insecure: false },
+            hosts: HostRules { allowed: ["*.kommo.com".parse().unwrap()].into(), insecure: false },
             max_body: 4096,
             read_timeout: Duration::from_secs(60),
             ack_deadline: Duration::from_secs(60),

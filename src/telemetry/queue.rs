@@ -29,7 +29,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    lines: VecDeque<Box<[u8]>>,
+    lines: VecDeque<Vec<u8>>,
     /// The total length of `lines`.
     bytes: usize,
     /// Lines dropped since the last report.
@@ -44,7 +44,7 @@ struct State {
 /// What the thread does next.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
-    Write(Box<[u8]>),
+    Write(Vec<u8>),
     /// Report this number of dropped lines.
     Report(u64),
     Wait,
@@ -69,7 +69,7 @@ impl LogQueue {
     }
 
     /// Adds a whole line, or drops it if there is no room. Never waits for the reader.
-    pub(super) fn push(&self, line: &[u8]) {
+    pub(super) fn push(&self, line: Vec<u8>) {
         let mut state = self.lock();
         if state.bytes + line.len() > self.0.max_bytes {
             state.dropped += 1;
@@ -78,7 +78,7 @@ impl LogQueue {
             return;
         }
         state.bytes += line.len();
-        state.lines.push_back(line.into());
+        state.lines.push_back(line);
         drop(state);
         self.0.changed.notify_all();
     }
@@ -213,7 +213,7 @@ impl<'a> MakeWriter<'a> for Lines {
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.queue.push(&(self.0.prepare)(line));
+        self.0.queue.push((self.0.prepare)(line));
         Ok(line.len())
     }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use salesbot_bridge::bridge::{self, HandlerNameError, LogError, StoreFailure};
 use salesbot_bridge::config::{ConfigError, ConfigProblem, Sources};
 use salesbot_bridge::kommo::{
-    self, Authorities, Client, ClientOptions, HostPattern, HostPatternError, HostRefusal, HostRules,
-    HttpClientError, NoBearer, Outgoing, ProblemText, Proxy, ProxyUrl, Reason, ReturnUrl, ReturnUrlError,
-    SettingField, SettingMistake, ValidationError, Widget, WidgetSettings,
+    self, AllowedHosts, Authorities, Client, ClientOptions, HostPattern, HostPatternError, HostRefusal,
+    HostRules, HttpClientError, NoBearer, Outgoing, ProblemText, Proxy, ProxyUrl, Reason, ReturnUrl,
+    ReturnUrlError, SettingField, SettingMistake, ValidationError, Widget, WidgetSettings,
 };
 use salesbot_bridge::{
     AccountId, BotType, CancellationToken, CheckedCompletion, Clock, Completion, CompletionError, Config,
@@ -62,9 +62,13 @@ fn _decision<T>(result: Result<T, JsonError>) -> Result<T, HandlerError> {
     result.or_fail()
 }
 
-fn _options(options: ClientOptions) -> (Vec<HostPattern>, Option<Proxy>, Option<Authorities>) {
+fn _options(options: ClientOptions) -> (AllowedHosts, Option<Proxy>, Option<Authorities>) {
     let (HostRules { allowed, .. }, Outgoing { proxy, authorities, .. }) = (options.hosts, options.outgoing);
     (allowed, proxy, authorities)
+}
+
+fn _patterns(hosts: &AllowedHosts) -> Vec<&HostPattern> {
+    hosts.iter().collect()
 }
 
 fn _proxy(proxy: Proxy) -> ProxyUrl {

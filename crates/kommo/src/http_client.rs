@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -25,6 +25,9 @@ use super::response::{MAX_BODY_BYTES, Response};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time after which the client closes an idle connection, before Kommo does.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+const ACCEPTED_TYPES: HeaderValue =
+    HeaderValue::from_static("application/hal+json, application/json, application/problem+json");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The maximum size of a list. 250 widgets with long templates are well below it.
 pub(super) const MAX_LIST_BYTES: usize = 8 << 20;
 
@@ -81,7 +84,7 @@ impl HttpClient {
         self.rules.check(&call.url).map_err(CallFailure::NotAllowed)?;
         let max_body_bytes = call.max_body_bytes;
         let proxy = self.route.as_ref().and_then(|route| route.proxy(&call.url));
-        let response = self.request(call).send().await.map_err(|error| failure(error, proxy))?;
+        let response = self.client.execute(request(call)?).await.map_err(|error| failure(error, proxy))?;
         match proxy {
             // Kommo never answers 407, so the proxy did not forward the call.
             Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
@@ -89,28 +92,6 @@ impl HttpClient {
                 Err(CallFailure::NotSent(through_proxy(proxy, reason)))
             }
             _ => Ok(Response::read(response, max_body_bytes).await),
-        }
-    }
-
-    fn request(&self, call: Call<'_>) -> RequestBuilder {
-        let mut request = self.client.request(call.method, call.url).header(ACCEPT, call.accept);
-        if let Some(bearer) = call.bearer {
-            request = request.bearer_auth(bearer.expose_secret());
-        }
-        if let Some((name, value)) = call.secret_header {
-            request = match HeaderValue::from_str(value.expose_secret()) {
-                Ok(mut value) => {
-                    // Keeps the value out of logs and of the connection's compression table.
-                    value.set_sensitive(true);
-                    request.header(name, value)
-                }
-                // An invalid header value, which makes the call fail.
-                Err(_) => request.header(name, "\n"),
-            };
-        }
-        match call.body {
-            Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
-            None => request,
         }
     }
 
@@ -124,6 +105,37 @@ impl HttpClient {
         let call = Call::post(url.url().clone(), completion.as_json().to_owned()).bearer(bearer);
         CallOutcome::of(&self.send(call).await)
     }
+}
+
+/// Builds the request of a call, without a [`RequestBuilder`](reqwest::RequestBuilder), which would parse and copy even
+/// values that are known to be valid.
+///
+/// # Errors
+/// A secret contains a character that no header can contain.
+fn request(call: Call<'_>) -> Result<Request, CallFailure> {
+    let mut request = Request::new(call.method, call.url);
+    let headers = request.headers_mut();
+    headers.insert(ACCEPT, ACCEPTED_TYPES);
+    if let Some(token) = call.bearer {
+        headers.insert(AUTHORIZATION, secret_value(format!("Bearer {}", token.expose_secret()))?);
+    }
+    if let Some((name, value)) = call.secret_header {
+        headers.insert(name, secret_value(value.expose_secret().to_owned())?);
+    }
+    if let Some(body) = call.body {
+        headers.insert(CONTENT_TYPE, JSON);
+        *request.body_mut() = Some(body.into());
+    }
+    Ok(request)
+}
+
+/// The value of a header that stays out of logs and of the connection's compression table.
+fn secret_value(text: String) -> Result<HeaderValue, CallFailure> {
+    let mut value = HeaderValue::try_from(text).map_err(|error| {
+        CallFailure::NotSent(Reason::caused_by("a secret cannot be sent in a header", error))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Returns why there is no response; `proxy` is the proxy of the call, if it used one.
@@ -146,7 +158,6 @@ fn through_proxy(proxy: &str, reason: Reason) -> Reason {
 pub struct Call<'a> {
     method: Method,
     url: Url,
-    accept: &'static str,
     bearer: Option<&'a SecretString>,
     secret_header: Option<(&'static str, &'a SecretString)>,
     body: Option<String>,
@@ -155,8 +166,7 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     fn new(method: Method, url: Url, body: Option<String>) -> Self {
-        let accept = "application/hal+json, application/json, application/problem+json";
-        Self { method, url, accept, bearer: None, secret_header: None, body, max_body_bytes: MAX_BODY_BYTES }
+        Self { method, url, bearer: None, secret_header: None, body, max_body_bytes: MAX_BODY_BYTES }
     }
 
     /// A `GET` of `url`.
@@ -206,7 +216,10 @@ mod tests {
     use super::*;
 
     fn rules(insecure: bool) -> HostRules {
-        HostRules { allowed: vec!["localhost:1".parse().unwrap(), "*.kommo.com".parse().unwrap()], insecure }
+        HostRules {
+            allowed: ["localhost:1".parse().unwrap(), "*.kommo.com".parse().unwrap()].into(),
+            insecure,
+        }
     }
 
     async fn call(rules: HostRules, url: &str) -> CallOutcome {
@@ -226,18 +239,26 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn debug_output_of_a_request_shows_no_secret() {
-        let kommo = HttpClient::direct(rules(false), Duration::from_secs(5)).unwrap();
+    #[test]
+    fn debug_output_of_a_request_shows_no_secret() {
         let secret = SecretString::from("the-secret");
         let url = || Url::parse("https://a.kommo.com/").unwrap();
         for call in
             [Call::get(url()).bearer(&secret), Call::get(url()).secret_header("x-refresh-token", &secret)]
         {
-            let request = kommo.request(call).build().unwrap();
+            let request = request(call).unwrap();
             assert!(request.headers().values().any(|value| value.is_sensitive()));
             assert!(!format!("{request:?}").contains("the-secret"), "{request:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn token_that_cannot_be_a_header_is_not_sent_and_not_shown() {
+        let kommo = HttpClient::direct(rules(false), Duration::from_secs(5)).unwrap();
+        let url = "https://a.kommo.com/api/v4/salesbot/1/continue/1".parse().unwrap();
+        let outcome = kommo.continue_bot(&url, &"a-token\n".into(), &CheckedCompletion::failed()).await;
+        assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotSent(_))), "{outcome:?}");
+        assert!(!outcome.to_string().contains("a-token"), "{outcome}");
     }
 
     #[tokio::test]

@@ -16,8 +16,9 @@ use model::Outgoing;
 /// # Errors
 /// The certificates or the proxy's address are invalid. The configuration has already checked both.
 pub fn client_builder(outgoing: &Outgoing) -> reqwest::Result<ClientBuilder> {
-    let mut builder =
-        ClientBuilder::new().redirect(redirect::Policy::none()).retry(reqwest::retry::never()).no_proxy();
+    // `never` alone would still copy each request for a retry.
+    let no_retry = reqwest::retry::never().max_retries_per_request(0);
+    let mut builder = ClientBuilder::new().redirect(redirect::Policy::none()).retry(no_retry).no_proxy();
     if let Some(proxy) = &outgoing.proxy {
         let except = proxy.except.as_deref().and_then(NoProxy::from_string);
         builder = builder.proxy(Proxy::all(proxy.url.with_credentials().clone())?.no_proxy(except));

@@ -74,7 +74,7 @@ mod tests {
     }
 
     fn rules(insecure: bool, port: u16) -> HostRules {
-        let allowed = vec![format!("changes.kommo.com:{port}").parse().unwrap()];
+        let allowed = [format!("changes.kommo.com:{port}").parse().unwrap()].into();
         HostRules { allowed, insecure }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::clock::Clock;
-use model::{HostRules, Outgoing};
+use model::{AllowedHosts, HostRules, Outgoing};
 
 use crate::credentials::LongLived;
 use crate::pace::{CallLimiter, CallLimits, Permit};
@@ -28,7 +28,9 @@ impl ClientFactory {
     /// TLS cannot be set up.
     pub fn offline(clock: Clock) -> Arc<Self> {
         let patience = Duration::from_secs(1);
-        let kommo = HttpClient::direct(HostRules { allowed: Vec::new(), insecure: false }, patience).unwrap();
+        let kommo =
+            HttpClient::direct(HostRules { allowed: AllowedHosts::default(), insecure: false }, patience)
+                .unwrap();
         let limits = CallLimits { rate_per_account: 7, rate_total: None, concurrency: 1 };
         let limiter = CallLimiter::new(limits, clock.clone());
         let credentials = Arc::new(LongLived::new("https://offline.kommo.com", "a-token".into()));

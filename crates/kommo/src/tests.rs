@@ -50,7 +50,7 @@ fn clients(
     clock: Clock,
 ) -> (Arc<ClientFactory>, Arc<Renewable>) {
     let host = simulator.base_url().strip_prefix("http://").unwrap();
-    let rules = HostRules { allowed: vec![host.parse().unwrap()], insecure: true };
+    let rules = HostRules { allowed: [host.parse().unwrap()].into(), insecure: true };
     let limits = CallLimits { rate_per_account: 7, rate_total: None, concurrency: 7 };
     let limiter = CallLimiter::new(limits, clock.clone());
     let credentials = Arc::new(Renewable {

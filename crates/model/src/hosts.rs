@@ -9,6 +9,10 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
+mod allowed;
+
+pub use allowed::AllowedHosts;
+
 /// An entry of `delivery.allowed_hosts`: `example.kommo.com`, `*.kommo.com`, `127.0.0.1:8090`, `[::1]:8090`.
 ///
 /// `*.` matches one or more labels, but not zero. Without a port, the entry matches the scheme's default port.
@@ -17,20 +21,6 @@ pub struct HostPattern {
     any_subdomain: bool,
     host: String,
     port: Option<u16>,
-}
-
-impl HostPattern {
-    fn matches(&self, url: &Url) -> bool {
-        let Some(host) = url.host_str() else { return false };
-        let host_fits = if self.any_subdomain {
-            host.strip_suffix(self.host.as_str()).and_then(|rest| rest.strip_suffix('.')).is_some_and(is_name)
-        } else {
-            host == self.host
-        };
-        // `Url::port` is `None` for the scheme's default port.
-        host_fits
-            && (self.port == url.port() || self.port.is_some() && self.port == url.port_or_known_default())
-    }
 }
 
 impl FromStr for HostPattern {
@@ -74,7 +64,7 @@ pub struct HostPatternError(String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostRules {
     /// The allow-list; at least one entry must match.
-    pub allowed: Vec<HostPattern>,
+    pub allowed: AllowedHosts,
     /// Allows `http`, IP literals and private addresses, for tests. The allow-list still applies.
     pub insecure: bool,
 }
@@ -97,7 +87,7 @@ impl HostRules {
         if !self.insecure && !matches!(url.host(), Some(Host::Domain(_))) {
             return Err(HostRefusal::IpLiteral);
         }
-        if !self.allowed.iter().any(|pattern| pattern.matches(url)) {
+        if !self.allowed.matches(url) {
             return Err(HostRefusal::NotAllowed);
         }
         Ok(())
@@ -107,13 +97,6 @@ impl HostRules {
     pub fn permits_address(&self, address: IpAddr) -> bool {
         self.insecure || is_public_address(address)
     }
-}
-
-/// Whether `labels` contains only letters, digits, `-`, `_` and dots. The host of a URL may contain other characters, but the
-/// host of an account does not.
-fn is_name(labels: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    !labels.is_empty() && labels.bytes().all(plain)
 }
 
 fn has_credentials(url: &Url) -> bool {

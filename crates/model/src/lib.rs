@@ -48,7 +48,7 @@ pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, S
 pub use error_chain::error_chain;
 pub use fair_semaphore::FairSemaphore;
 pub use fallback::{FallbackReason, UnknownFallbackReason};
-pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
+pub use hosts::{AllowedHosts, HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
 pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
 pub use job::{DeliveringJob, Delivery, Job, NewJob, RunningJob};
 pub use job_prefix::{JobPrefix, JobPrefixError};

@@ -13,7 +13,7 @@ async fn tokens_are_renewed_before_they_expire() {
     home.simulator.queue_oauth_faults([Fault::Status(503)]);
     let again = accounts.step(&store).await;
     assert_eq!((again, home.refreshes()), (Duration::from_secs(5), 1), "it waits after a failure");
-    assert!(accounts.is_at_hand(home.origin()), "the old token is still valid");
+    assert!(accounts.at_hand(home.origin()).is_some(), "the old token is still valid");
     home.clock.advance(again);
     assert_eq!(accounts.step(&store).await, Duration::from_secs(20 * 3_600));
     assert_eq!(home.refreshes(), 2);

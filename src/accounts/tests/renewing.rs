@@ -25,7 +25,7 @@ async fn a_bearer_with_a_401_is_reused_only_if_there_is_no_other() {
     let home = Home::new().await;
     let (_store, accounts) = home.connected().await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
-    assert!(accounts.is_at_hand(home.origin()) && !accounts.is_refused(home.origin(), &stale));
+    assert!(accounts.at_hand(home.origin()).is_some() && !accounts.is_refused(home.origin(), &stale));
     home.simulator.expire_access_tokens();
     home.simulator.queue_oauth_faults([Fault::Status(503)]);
     accounts.renewed(home.origin(), &stale).await.unwrap_err();
@@ -37,11 +37,11 @@ async fn a_bearer_with_a_401_is_reused_only_if_there_is_no_other() {
     home.clock.advance(Duration::from_secs(5));
     let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
     assert!(accounts.is_refused(home.origin(), &stale) && !accounts.is_refused(home.origin(), &renewed));
-    assert!(accounts.is_at_hand(home.origin()));
+    assert!(accounts.at_hand(home.origin()).is_some());
     // During the renewal, the next caller waits for it.
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     accounts.refused().insert(key, renewed.generation);
-    assert!(!accounts.is_at_hand(home.origin()));
+    assert!(accounts.at_hand(home.origin()).is_none());
     assert_ne!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&renewed));
 }
 
@@ -51,10 +51,10 @@ async fn an_expiring_token_is_renewed_before_it_is_sent() {
     let (_store, accounts) = home.connected().await;
     let first = accounts.bearer(home.origin()).await.unwrap();
     home.clock.advance(DAY - Duration::from_secs(31));
-    assert!(accounts.is_at_hand(home.origin()));
+    assert!(accounts.at_hand(home.origin()).is_some());
     assert_eq!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&first));
     home.clock.advance(Duration::from_secs(1));
-    assert!(!accounts.is_at_hand(home.origin()));
+    assert!(accounts.at_hand(home.origin()).is_none());
     let second = accounts.bearer(home.origin()).await.unwrap();
     assert_ne!(token(&second), token(&first));
     assert!(home.accepts(&accounts, &second).await);

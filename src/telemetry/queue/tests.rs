@@ -45,7 +45,7 @@ fn a_full_queue_drops_lines_and_never_blocks() {
     let (gate, gated) = gate();
     let queue = LogQueue::start(gated, 10, nothing).unwrap();
     for _ in 0..1_000 {
-        queue.push(b"12345\n");
+        queue.push(b"12345\n".to_vec());
     }
     // Nothing has been read: the thread may hold one line, and one fits into the queue.
     let dropped = queue.lock().dropped;
@@ -61,7 +61,7 @@ fn a_full_queue_drops_lines_and_never_blocks() {
 fn a_flush_does_not_outlast_its_timeout_while_the_reader_is_blocked() {
     let (gate, gated) = gate();
     let queue = LogQueue::start(gated, 100, nothing).unwrap();
-    queue.push(b"a\n");
+    queue.push(b"a\n".to_vec());
     let begun = Instant::now();
     assert!(!queue.flush(Duration::from_millis(50)));
     assert!(begun.elapsed() < TEST_TIMEOUT);
@@ -73,7 +73,7 @@ fn a_flush_does_not_outlast_its_timeout_while_the_reader_is_blocked() {
 
 #[test]
 fn lines_come_before_the_report_of_dropped_ones_until_half_the_queue_is_free() {
-    let line = |text: &str| Box::<[u8]>::from(text.as_bytes());
+    let line = |text: &str| text.as_bytes().to_vec();
     let state = |lines: &[&str], dropped, failing, closed| State {
         lines: lines.iter().map(|text| line(text)).collect(),
         bytes: lines.iter().map(|text| text.len()).sum(),
@@ -101,12 +101,12 @@ fn lines_come_before_the_report_of_dropped_ones_until_half_the_queue_is_free() {
 fn a_torn_line_does_not_run_into_the_next_and_a_closed_reader_is_harmless() {
     let (gate, gated) = gate();
     let queue = LogQueue::start(gated, 1_000, nothing).unwrap();
-    queue.push(b"torn\n");
+    queue.push(b"torn\n".to_vec());
     gate.open.send(Ok(2)).unwrap();
     gate.open.send(Err(ErrorKind::StorageFull.into())).unwrap();
-    queue.push(b"gone\n");
+    queue.push(b"gone\n".to_vec());
     gate.open.send(Err(ErrorKind::BrokenPipe.into())).unwrap();
-    queue.push(b"whole\n");
+    queue.push(b"whole\n".to_vec());
     drop(gate.open);
     assert!(queue.flush(TEST_TIMEOUT));
     let written: Vec<u8> = gate.seen.try_iter().flatten().collect();
@@ -117,7 +117,7 @@ fn a_torn_line_does_not_run_into_the_next_and_a_closed_reader_is_harmless() {
 fn a_write_that_would_block_or_is_interrupted_is_retried() {
     let (gate, gated) = gate();
     let queue = LogQueue::start(gated, 100, nothing).unwrap();
-    queue.push(b"a\n");
+    queue.push(b"a\n".to_vec());
     gate.open.send(Err(ErrorKind::WouldBlock.into())).unwrap();
     gate.open.send(Err(ErrorKind::Interrupted.into())).unwrap();
     drop(gate.open);

@@ -179,7 +179,7 @@ fn to_this_machine() -> Lookup {
 
 async fn continued(outgoing: &Outgoing, url: &str, insecure: bool) -> CallOutcome {
     let (_, host) = url.split_once("://").unwrap();
-    let rules = HostRules { allowed: vec![host.parse().unwrap()], insecure };
+    let rules = HostRules { allowed: [host.parse().unwrap()].into(), insecure };
     let kommo = HttpClient::with_lookup(to_this_machine(), outgoing, rules, Duration::from_secs(10)).unwrap();
     let url = format!("{url}/api/v4/salesbot/1/continue/1").parse().unwrap();
     kommo.continue_bot(&url, &"a-bearer".into(), &CheckedCompletion::failed()).await
@@ -281,7 +281,7 @@ async fn failure_of_the_proxy_counts_as_not_sent_and_names_the_proxy() {
 async fn allow_list_and_https_apply_through_a_proxy_too() {
     let proxy = RecordingProxy::start(None).await;
     let outgoing = Outgoing { proxy: proxy.proxy(), allow_private_addresses: true, ..Outgoing::default() };
-    let rules = HostRules { allowed: vec!["*.kommo.com".parse().unwrap()], insecure: false };
+    let rules = HostRules { allowed: ["*.kommo.com".parse().unwrap()].into(), insecure: false };
     let kommo = HttpClient::new(&outgoing, rules, Duration::from_secs(5)).unwrap();
     for url in ["https://example.org", "http://a.kommo.com", "https://127.0.0.1"] {
         let url = format!("{url}/api/v4/salesbot/1/continue/1").parse().unwrap();

@@ -8,7 +8,7 @@ use model::Timestamp;
 use super::cause::{Pause, Source};
 use super::effects::{AccountEvidence, PauseStarted, Resumed};
 use super::limiter::{CallLimiter, Paused};
-use super::state::{CallKind, Reservation};
+use super::state::{CallKind, LimiterState, Reservation};
 
 /// The progress of a [`Permit`]'s call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,18 @@ enum Stage {
     Started,
     /// Its response is recorded, or its reservation is released.
     Settled,
+}
+
+impl Stage {
+    /// Ends a call whose response, if there is one, shows nothing.
+    fn settle(&mut self, state: &mut LimiterState, account: &str, reservation: Reservation) {
+        match self {
+            Self::Reserved => state.release(account, reservation),
+            Self::Started => state.inconclusive(account, reservation),
+            Self::Settled => {}
+        }
+        *self = Self::Settled;
+    }
 }
 
 /// The right to make one call. Dropping it releases what was not used.
@@ -107,7 +119,9 @@ impl Permit {
 
     /// Releases the reservation, because the call must first wait for something else. A continue still counts as in flight.
     pub fn release(&mut self) {
-        self.settle();
+        let mut inner = self.limiter.lock();
+        self.stage.settle(&mut inner.state, &self.account, self.reservation);
+        drop(inner);
         self.limiter.notify(&self.account);
     }
 
@@ -121,24 +135,16 @@ impl Permit {
         self.stage = Stage::Reserved;
         Ok(())
     }
-
-    fn settle(&mut self) {
-        let mut inner = self.limiter.lock();
-        match self.stage {
-            Stage::Reserved => inner.state.release(&self.account, self.reservation),
-            Stage::Started => inner.state.inconclusive(&self.account, self.reservation),
-            Stage::Settled => {}
-        }
-        self.stage = Stage::Settled;
-    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.settle();
+        let mut inner = self.limiter.lock();
+        self.stage.settle(&mut inner.state, &self.account, self.reservation);
         if self.is_continue {
-            self.limiter.lock().permits.release(&self.account);
+            inner.permits.release(&self.account);
         }
+        drop(inner);
         self.limiter.notify(&self.account);
     }
 }

@@ -56,6 +56,27 @@ fn allow_list_applies_even_if_insecure() {
 }
 
 #[test]
+fn entries_for_one_host_differ_by_port_and_stay_in_order() {
+    let texts = ["a.kommo.com:8443", "*.kommo.com:9443", "a.kommo.com", "b.kommo.com:443"];
+    let rules = rules(&texts, false);
+    for (url, allowed) in [
+        ("https://a.kommo.com:8443/", true),
+        ("https://a.kommo.com/", true),
+        ("https://a.kommo.com:443/", true),
+        ("https://a.kommo.com:9443/", true),
+        ("https://a.kommo.com:7443/", false),
+        ("https://b.kommo.com/", true),
+        ("https://b.kommo.com:8443/", false),
+        ("https://c.kommo.com/", false),
+        ("https://c.kommo.com:9443/", true),
+        ("https://kommo.com:9443/", false),
+    ] {
+        assert_eq!(rules.check(&Url::parse(url).unwrap()).is_ok(), allowed, "{url}");
+    }
+    assert_eq!(rules.allowed.iter().map(ToString::to_string).collect::<Vec<_>>(), texts);
+}
+
+#[test]
 fn pattern_is_a_host_with_an_optional_port() {
     for good in ["*.kommo.com", "a.kommo.com", "127.0.0.1:8090", "[::1]:8090", "a.kommo.com:443"] {
         assert_eq!(good.parse::<HostPattern>().unwrap().to_string(), good);
