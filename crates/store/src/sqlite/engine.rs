@@ -1,5 +1,6 @@
 //! An open store as its callers see it: it sends commands to the writer, and it reads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) const REPORT_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// An open store.
 pub(crate) struct Engine {
     pub(super) operations: Mutex<Option<mpsc::Sender<Message>>>,
+    /// Whether jobs were written lately.
+    pub(super) was_used: AtomicBool,
     pub(super) reading: SqlitePool,
     pub(super) checkpoints: Mutex<Option<SqliteConnection>>,
     pub(super) keys: Arc<Keys>,
@@ -70,7 +73,15 @@ impl Engine {
 
     pub(crate) async fn send(&self, operation: Message) -> Result<(), StoreError> {
         let sender = lock(&self.operations).clone().ok_or(StoreError::Closed)?;
+        if !matches!(operation, Message::Command(_) | Message::Log(_)) {
+            self.was_used.store(true, Ordering::Relaxed);
+        }
         sender.send(operation).await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Whether jobs were written since the last call.
+    pub(super) fn take_was_used(&self) -> bool {
+        self.was_used.swap(false, Ordering::Relaxed)
     }
 
     /// Completes when the writer has ended although the store was not closed.

@@ -1,5 +1,6 @@
 //! Opens a store and starts its writer.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::{Semaphore, mpsc};
@@ -53,6 +54,7 @@ impl Engine {
         let writer = tokio::spawn(completion::run(completions, file.clone()));
         let engine = Self {
             operations: Mutex::new(Some(sender)),
+            was_used: AtomicBool::new(false),
             reading: opened.reading,
             checkpoints: Mutex::new(Some(opened.checkpoints)),
             keys,

@@ -1,6 +1,7 @@
 //! Periodic maintenance: checkpoints, leases, deletions, dropped bodies, the service time.
 
 pub(crate) mod bodies;
+mod cache;
 mod checkpoints;
 pub(crate) mod chunks;
 pub(crate) mod delete;

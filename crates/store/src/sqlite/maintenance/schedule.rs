@@ -10,6 +10,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::file::log::LogWatch;
 use crate::sqlite::jobs::lane_reload::ReloadLanesIfChanged;
 use crate::sqlite::maintenance::bodies::Walked;
+use crate::sqlite::maintenance::cache::CacheWatch;
 use crate::sqlite::maintenance::checkpoints::Checkpoints;
 use crate::sqlite::maintenance::leases::FreeLeases;
 use crate::sqlite::write::known_keys::GATHERED_KEYS;
@@ -22,6 +23,8 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// Ticks between polls of leases and lanes, the fallback for missed wake-ups.
 const POLL_TICKS: u64 = 5;
+/// Ticks between looks whether the store is idle.
+const IDLE_TICKS: u64 = 10;
 /// Ticks between deletions.
 const DELETE_TICKS: u64 = 60;
 
@@ -77,6 +80,7 @@ pub(crate) struct Schedule {
     /// The version of the file that the last poll of the lanes saw.
     seen: Option<i64>,
     log: LogWatch,
+    cache: CacheWatch,
 }
 
 impl Schedule {
@@ -92,6 +96,7 @@ impl Schedule {
             calendar: CalendarWatch::new(store.clock().clone()),
             seen: None,
             log: LogWatch::default(),
+            cache: CacheWatch::default(),
         }
     }
 
@@ -124,6 +129,9 @@ impl Schedule {
             failed.note(store.end_unclaimed(now, self.retention.jobs).await);
             let deleted = store.delete(&mut self.walked, now, self.retention).await;
             self.delete = failed.note(deleted).unwrap_or(true);
+        }
+        if self.tick.is_multiple_of(IDLE_TICKS) {
+            failed.note(store.free_idle_cache(&mut self.cache).await);
         }
         failed.log();
     }
