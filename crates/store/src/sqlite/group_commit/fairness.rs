@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_clock_that_stands_still_is_no_problem() {
+    fn jobs_of_one_moment_share_a_span() {
         let mut fairness = Fairness::default();
         for _ in 0..1_000 {
             fairness.committed(at(0), 1, std::iter::once(at(0)));

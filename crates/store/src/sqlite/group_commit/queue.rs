@@ -66,13 +66,17 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::sync::oneshot;
+
+    use model::AfterDelivery;
 
     use super::*;
     use crate::sqlite::accounts::waits::ForgetWaits;
     use crate::sqlite::jobs::accept;
     use crate::sqlite::write::command::Queued;
-    use crate::tests::{COMMIT_TIMEOUT, Home};
+    use crate::tests::{COMMIT_TIMEOUT, Home, sent};
 
     fn command() -> Message {
         Message::Command(Queued::new(ForgetWaits).0)
@@ -108,5 +112,26 @@ mod tests {
         assert_eq!(queue.batch(Some(0), asked_at(150)).0.accepts(), 0);
         assert_eq!(queue.batch(Some(0), asked_at(151)).0.accepts(), 1);
         assert_eq!(queue.batch(Some(9), asked_at(151)).0.accepts(), 1);
+    }
+
+    #[tokio::test]
+    async fn only_reports_of_the_sender_may_wait_for_company() {
+        let home = Home::new();
+        let job = home.delivering(&home.serve().await).await;
+        let report = Arc::new(sent(job, AfterDelivery::Delivered));
+        let sent = || Message::Sent(report.clone(), oneshot::channel().0);
+        for (operations, can_wait) in [
+            (vec![sent()], true),
+            (vec![sent(), sent()], true),
+            (vec![sent(), command()], false),
+            (vec![sent(), accept(accept::now())], false),
+            (vec![command()], false),
+            (vec![Message::Log(LogStep::Restart)], false),
+        ] {
+            let mut queue = Queue::default();
+            let count = operations.len();
+            operations.into_iter().for_each(|operation| queue.push(operation));
+            assert_eq!(queue.can_wait(), can_wait, "{count}");
+        }
     }
 }

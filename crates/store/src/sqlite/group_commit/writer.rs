@@ -32,7 +32,7 @@ use crate::sqlite::write::message::{Message, answer};
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::StoreClock;
 
-/// How long a report of the sender waits for another operation, to share its transaction. Nobody waits for such a report,
+/// How long a report of the sender waits for another operation, to share its transaction. No one waits for such a report,
 /// and at a thousand requests a second this saves a third of the commits. If the process dies in this time, the next one
 /// repeats the continue, as it does after a death during the commit.
 const MAX_REPORT_DELAY: Duration = Duration::from_millis(5);
@@ -78,6 +78,9 @@ impl Writer {
             {
                 queue.push(operation);
             }
+            // The callers of the last transaction often have something else to write, so let their threads run first. A lone
+            // request waits for no other thread.
+            thread::yield_now();
             while queue.len() < MAX_QUEUED
                 && let Ok(operation) = operations.try_recv()
             {
@@ -91,7 +94,7 @@ impl Writer {
                 self.checkpoint(step);
             }
         }
-        // Nobody waits for the connection if the store was dropped without being closed.
+        // No one waits for the connection if the store was dropped without being closed.
         let _no_one_waits = self.completion.send(Completion::Ended(self.writing));
     }
 
