@@ -47,7 +47,7 @@ struct RunningAttempt {
 }
 
 impl Pool {
-    /// Starts an attempt on `job`. Does little, because the store calls it between two transactions.
+    /// Starts an attempt on `job`. Does little, because the store calls it for one job of a transaction after the other.
     pub(super) fn start(&self, job: RunningJob, permit: Permit) {
         let started = self.0.runtime.begin();
         match self.may_run(&job) {

@@ -36,7 +36,7 @@ const CLAIM_RETRY_DELAY: Duration = Duration::from_secs(1);
 pub struct Slot<J> {
     /// How long the claim is valid.
     pub lease: Duration,
-    /// Takes the job. The writer calls it after COMMIT.
+    /// Takes the job. The store calls it after COMMIT.
     pub take: Box<dyn FnOnce(J) + Send + Sync>,
 }
 
