@@ -118,6 +118,20 @@ async fn many_fallbacks_are_a_few_warnings_and_a_sum_for_each_handler_and_reason
 }
 
 #[tokio::test]
+async fn a_handler_that_blocks_its_thread_is_named_in_a_few_warnings_and_a_sum() {
+    let ((jobs, clock), lines) = (log(), collect(tracing::Level::WARN));
+    let greet: HandlerName = "greet".parse().unwrap();
+    (0..500).for_each(|_| jobs.blocked(&greet));
+    let warnings = lines.with("blocks its thread");
+    assert_eq!(warnings.len(), 10, "{warnings:#?}");
+    assert!(warnings[0].contains("handler=greet"), "{}", warnings[0]);
+    tokio::task::yield_now().await;
+    clock.advance(10 * SECOND);
+    lines.wait("blocked its thread: further").await;
+    assert!(lines.with("suppressed=490")[0].contains("handler=greet"), "{}", lines.text());
+}
+
+#[tokio::test]
 async fn the_time_of_the_next_attempt_is_logged_by_the_calendar() {
     let ((jobs, clock), lines) = (log(), collect(tracing::Level::WARN));
     let due_at = clock.clock().steady() + SECOND;
