@@ -16,8 +16,9 @@ use model::Timestamp;
 /// The number of open young jobs up to which a transaction takes all requests. Above it, the number of requests falls
 /// in proportion.
 const MANY_OPEN: u32 = 128;
-/// The age in milliseconds up to which a job is young, in spans of this length.
+/// The length of a span of time in which jobs are counted together, in milliseconds.
 const SPAN: i64 = 100;
+/// The number of spans for which a job is young: one second.
 const SPANS: usize = 10;
 
 /// The young jobs that are open, by the time of their receipt.

@@ -45,7 +45,7 @@ struct NewRow<'a> {
 }
 
 insert_row! {
-    const INSERT, fn bind_job(row: &NewRow<'_>, moment: Moment);
+    pub(crate) const INSERT, fn bind_job(row: &NewRow<'_>, moment: Moment);
     let NewRow { job, data, lease_until } = row;
     let request = &job.request;
     let waiting = (StateName::Queued, Some(moment.steady.as_millis()));

@@ -25,7 +25,7 @@ pub(crate) const KNOWN: &str = "SELECT job_id FROM idempotency_keys WHERE accoun
      AND (expires_at >= :now OR expires_service_at >= :service_now)";
 
 insert_row! {
-    const APPEND, fn bind_key(key: &Key, known: &Known);
+    pub(crate) const APPEND, fn bind_key(key: &Key, known: &Known);
     let (account, text) = key;
     "INSERT INTO recent_keys" {
         "id" => known.row,

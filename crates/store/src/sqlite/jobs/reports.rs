@@ -46,7 +46,7 @@ pub(crate) const SENT: &str = "UPDATE jobs SET state = :state, due_at = :due_at,
 pub(crate) const BYTES: &str = concat!("SELECT ", body_bytes!(), " FROM jobs WHERE id = ?");
 
 insert_row! {
-    const ATTEMPT, fn bind_attempt(id: JobId, attempt: &Attempt);
+    pub(crate) const ATTEMPT, fn bind_attempt(id: JobId, attempt: &Attempt);
     "INSERT INTO attempts" {
         "job_id" => id.as_uuid(),
         "stage" => attempt.stage.as_str(),
