@@ -7,6 +7,7 @@ WORKDIR /build
 
 # The dependencies first, under empty crates: this layer is built again only when they change.
 # Each crate and target that Cargo.toml names must exist for it to be read.
+COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY crates/kommo/Cargo.toml crates/kommo/
 COPY crates/load/Cargo.toml crates/load/

@@ -38,6 +38,7 @@ mod exit;
 mod program;
 #[cfg(feature = "tools")]
 mod progress;
+mod runtime;
 mod screen;
 mod settings;
 mod table;
@@ -148,7 +149,7 @@ pub fn main(register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
 }
 
 fn execute(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime::start() {
         Ok(runtime) => runtime,
         Err(error) => {
             return exit::fail(&Failure::running(format!("cannot start the async runtime: {error}")));

@@ -206,3 +206,15 @@ async fn a_commit_is_not_acknowledged_if_the_file_was_moved_during_it() {
     let again = store.jobs().accept(request.clone(), COMMIT_TIMEOUT).await;
     assert_eq!(again, Ok(Accepted { id: request.id, duplicate: true }), "the caller repeats the request");
 }
+
+/// `.cargo/config.toml` has the flags. SQLite lists all of them but HAVE_FDATASYNC.
+#[test]
+fn sqlite_has_the_build_flags_that_make_commits_cheap() {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    let mut statement = connection.prepare("PRAGMA compile_options").unwrap();
+    let options = statement.query_map((), |row| row.get::<_, String>(0)).unwrap();
+    let options: Vec<String> = options.collect::<Result<_, _>>().unwrap();
+    let has = |option: &str| options.iter().any(|one| one == option);
+    assert!(has("DEFAULT_MEMSTATUS=0"), "{options:?}");
+    assert!(!has("ENABLE_MEMORY_MANAGEMENT") && !has("ENABLE_API_ARMOR"), "{options:?}");
+}
