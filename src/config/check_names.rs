@@ -1,6 +1,6 @@
 //! Checks the sections with names that the operator chooses: integrations, accounts, handlers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::checker::{Checker, DAY, MILLISECOND, is_origin};
 use super::raw;
@@ -91,6 +91,7 @@ pub(super) fn accounts(
     checker: &mut Checker<'_>,
 ) -> BTreeMap<String, AccountConfig> {
     let mut checked: BTreeMap<String, AccountConfig> = BTreeMap::new();
+    let mut names: HashMap<url::Origin, String> = HashMap::new();
     for (name, raw) in raw {
         let path = ["accounts", name.as_str(), "base_url"];
         let what = "the account's address, like \"https://example.kommo.com\"";
@@ -101,8 +102,7 @@ pub(super) fn accounts(
             } else if let Some(Err(refusal)) = rules.map(|rules| rules.check(url)) {
                 checker.refuse(&path, format!("must not receive a bearer token: {refusal}"));
             }
-            if let Some((twin, _)) = checked.iter().find(|(_, other)| other.base_url.origin() == url.origin())
-            {
+            if let Some(twin) = names.get(&url.origin()) {
                 checker
                     .refuse(&path, format!("accounts.{twin} has the same base_url; list each account once"));
             }
@@ -115,6 +115,7 @@ pub(super) fn accounts(
             checker.require(&path, None::<()>, what);
         }
         if let (Some(base_url), Some(access_token)) = (base_url, access_token) {
+            names.entry(base_url.origin()).or_insert_with(|| name.clone());
             checked.insert(name, AccountConfig { base_url, access_token });
         }
     }

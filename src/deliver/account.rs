@@ -3,7 +3,7 @@
 use kommo::pace::Permit;
 use model::{AccountWait, DeliveringJob, whole_millis};
 
-use super::decide::{AttemptOutcome, Decision, wait_reason};
+use super::decide::{AttemptOutcome, Decision, may_be_an_outage, wait_reason};
 use super::{Sender, SenderParts};
 
 impl Sender {
@@ -29,11 +29,17 @@ impl Sender {
             if ended.all_accounts {
                 tracing::info!(account.host = host, "deliveries of all accounts resumed");
             }
+            if let Some(outage) = ended.outage {
+                self.clone().release_failed(account.clone(), outage);
+            }
             health.account_resumes(&account);
             // The account may have waited under its earlier address.
             if *job.return_url.origin() != *account {
                 health.account_resumes(job.return_url.origin());
             }
+        }
+        if may_be_an_outage(outcome) {
+            permit.failed();
         }
         let Some(pause) = decision.pause else { return decision };
         // `None` if a pause that began after this call is in force. That pause has been logged.

@@ -130,6 +130,11 @@ pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> 
     }
 }
 
+/// Whether the attempt failed because of the network or a server, and so perhaps because of an outage of the account.
+pub(super) fn may_be_an_outage(outcome: &AttemptOutcome) -> bool {
+    matches!(outcome, AttemptOutcome::Called(call) if call.is_transient())
+}
+
 /// The reason why the account would have to wait after `outcome`, without advice.
 pub(super) fn wait_reason(outcome: &AttemptOutcome) -> String {
     match outcome {

@@ -32,7 +32,7 @@ use crate::health::Health;
 use crate::job_log::JobLog;
 use crate::stage::{StageRuntime, claim_together};
 use kommo::HttpClient;
-use kommo::pace::CallLimiter;
+use kommo::pace::{CallLimiter, Outage};
 use model::clock::Clock;
 use model::{CheckedCompletion, HandlerName, HandlerPolicy};
 use store::{Slot, Store, StoreError};
@@ -207,6 +207,20 @@ impl Sender {
             for lane in accounts.moved_from(&origin).into_iter().chain([origin]) {
                 if let Err(error) = store.jobs().release_refused(lane.clone()).await {
                     tracing::warn!(account = &*lane, %error, "could not make refused deliveries due; they are retried later");
+                }
+            }
+        });
+    }
+
+    /// Makes deliveries due because an outage of the account at `origin` has ended: those that failed only during it need
+    /// not wait for the rest of their backoff. The limiter still sets the pace.
+    fn release_failed(self, origin: Arc<str>, outage: Outage) {
+        let inner = self.0.clone();
+        inner.runtime.spawn(async move {
+            let SenderParts { store, accounts, .. } = &self.0.parts;
+            for lane in accounts.moved_from(&origin).into_iter().chain([origin]) {
+                if let Err(error) = store.jobs().release_failed(lane.clone(), outage.since).await {
+                    tracing::warn!(account = &*lane, %error, "could not make failed deliveries due; they are retried later");
                 }
             }
         });

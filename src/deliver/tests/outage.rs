@@ -67,6 +67,42 @@ async fn the_backlog_of_an_outage_goes_out_at_the_accounts_rate() {
 }
 
 #[tokio::test]
+async fn after_an_outage_only_a_job_that_fails_alone_waits_for_its_backoff() {
+    let home = Home::new().await;
+    let sender = home.sender(RATE).await;
+    // Fails although the account accepts others.
+    let alone = home.completed(&home.bot(vec![Fault::Status(503); 100])).await;
+    sender.idle().await;
+    home.completed(&home.bot([])).await;
+    sender.idle().await;
+    home.simulator.set_outage(Some(Fault::Reset));
+    let mut jobs = Vec::new();
+    for _ in 0..5 {
+        jobs.push(home.completed(&home.bot([])).await);
+        sender.idle().await;
+    }
+    for _ in 0..10 {
+        home.pass_time(&sender, Duration::from_secs(60)).await;
+    }
+    let due_in = |state: State| match state {
+        State::Delivering { due_at, .. } => due_at.since(home.clock.now()),
+        _ => Duration::ZERO,
+    };
+    for id in &jobs {
+        assert!(due_in(home.job(*id).await.state) > Duration::from_secs(50));
+    }
+    let attempts = home.job(alone).await.delivery_attempts;
+    assert!(due_in(home.job(alone).await.state) > Duration::from_secs(50));
+    home.simulator.set_outage(None);
+    // The first continue that arrives shows the end of the outage.
+    home.completed(&home.bot([])).await;
+    sender.idle().await;
+    home.deliver(&sender, &jobs).await;
+    assert!(home.clock.now().since(START) < Duration::from_secs(610), "they did not wait for their backoff");
+    assert_eq!(home.job(alone).await.delivery_attempts, attempts, "it waits alone");
+}
+
+#[tokio::test]
 async fn a_flapping_kommo_is_called_at_its_rate_and_gets_every_continue() {
     let home = Home::new().await;
     let sender = home.sender(RATE).await;

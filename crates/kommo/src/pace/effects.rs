@@ -25,6 +25,14 @@ pub struct PauseStarted {
     pub all_accounts: Option<Duration>,
 }
 
+/// A time in which no continue to an account was accepted, and at least one failed because of the network or a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// The start of the last continue that the account accepted before, by the steady clock; `None` if this process knows
+    /// of none. A job that failed before that moment has failed while the account accepted others.
+    pub since: Option<Timestamp>,
+}
+
 /// The pauses that a successful response ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resumed {
@@ -32,6 +40,8 @@ pub struct Resumed {
     pub account: bool,
     /// Whether it ended the pause of all accounts.
     pub all_accounts: bool,
+    /// The outage of the account that it ended.
+    pub outage: Option<Outage>,
     /// The accounts that started the pause of all accounts. They left the probe to others.
     pub(super) refused: Vec<Arc<str>>,
 }

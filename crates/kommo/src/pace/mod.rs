@@ -18,7 +18,7 @@ mod state;
 mod window;
 
 pub use cause::{Cause, Pause, Source};
-pub use effects::{AccountEvidence, PauseStarted, Resumed};
+pub use effects::{AccountEvidence, Outage, PauseStarted, Resumed};
 pub use limiter::{CallLimiter, CallLimits, EverybodyWaits, Paused};
 pub use permit::Permit;
 pub use state::{CallKind, Hold};

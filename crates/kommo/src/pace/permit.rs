@@ -100,6 +100,14 @@ impl Permit {
         ended
     }
 
+    /// Records that the call failed because of the network or a server, which shows nothing about the pauses.
+    pub fn failed(&mut self) {
+        if self.stage == Stage::Started {
+            self.limiter.lock().state.failed(&self.account, self.reservation);
+            self.stage = Stage::Settled;
+        }
+    }
+
     /// The evidence about the account, after it has refused this call.
     pub fn evidence(&self, source: Source) -> AccountEvidence {
         self.limiter.lock().state.evidence(&self.account, self.reservation, source)

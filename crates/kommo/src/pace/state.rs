@@ -213,10 +213,11 @@ impl LimiterState {
             self.global.continue_succeeded();
         }
         let entry = self.account(account);
-        entry.taken_at = entry.taken_at.max(continued);
+        let outage = continued.and_then(|started_at| entry.took(started_at));
         let ended = entry.breaker.succeeded(reservation.account_epoch, continued.is_some());
         let refused = self.global.succeeded(reservation.global_epoch);
-        Resumed { account: ended, all_accounts: refused.is_some(), refused: refused.unwrap_or_default() }
+        let all_accounts = refused.is_some();
+        Resumed { account: ended, all_accounts, outage, refused: refused.unwrap_or_default() }
     }
 
     /// The evidence about the account, according to a call.
@@ -237,6 +238,12 @@ impl LimiterState {
         if !reservation.is_exempt {
             self.account(account).breaker.inconclusive(reservation.account_epoch);
         }
+    }
+
+    /// Records that a continue failed because of the network or a server.
+    pub(super) fn failed(&mut self, account: &str, reservation: Reservation) {
+        self.account(account).fails = true;
+        self.inconclusive(account, reservation);
     }
 
     /// Records that the response asks to wait. Returns the pause that this starts; `None` if a later pause has already

@@ -184,6 +184,15 @@ impl Jobs<'_> {
         self.0.release_refused(origin).await
     }
 
+    /// Makes the deliveries to `origin` that began to fail after `since` due now; `None` means any time. A delivery that
+    /// Kommo refuses although it accepts others still waits. Returns how many are due earlier than before.
+    ///
+    /// # Errors
+    /// The store cannot be written. Some deliveries may already be due.
+    pub async fn release_failed(self, origin: Arc<str>, since: Option<Timestamp>) -> Result<u64, StoreError> {
+        self.0.release_failed(origin, since).await
+    }
+
     /// Returns how many deliveries wait for each origin.
     ///
     /// # Errors

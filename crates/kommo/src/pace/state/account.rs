@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::Timestamp;
 
 use super::super::breaker::{Breaker, BreakerState};
+use super::super::effects::Outage;
 use super::super::window::{WINDOW, Window};
 use super::reservation::CallKind;
 
@@ -14,6 +15,9 @@ const SENDER_BACK_AFTER_PROBE: Duration = WINDOW.saturating_mul(5);
 
 /// The time within which the sender is expected to ask again, if it got no call for another reason.
 const SENDER_BACK: Duration = WINDOW.saturating_mul(2);
+
+/// The shortest time without an accepted continue that counts as an outage.
+const MIN_OUTAGE: Duration = Duration::from_secs(5);
 
 /// The limiter's state of one account.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub(in crate::pace) struct Account {
     pub(super) asked_at: Option<Duration>,
     /// When the last continue that the account accepted started.
     pub(super) taken_at: Option<Timestamp>,
+    /// Whether a continue has failed since then because of the network or a server.
+    pub(super) fails: bool,
 }
 
 impl Account {
@@ -42,6 +48,7 @@ impl Account {
             sender_waits_until: Duration::ZERO,
             asked_at: None,
             taken_at: None,
+            fails: false,
         }
     }
 
@@ -71,6 +78,18 @@ impl Account {
     /// Records that a waiter got a call.
     pub(super) const fn granted_to_waiter(&mut self) {
         self.waiter_is_next = false;
+    }
+
+    /// Records that the account accepted a continue that started at `started_at`. Returns the outage that this ended.
+    ///
+    /// Within a short time no job gets a long backoff. So if an account accepts some continues and not others, its jobs
+    /// keep their backoff.
+    pub(super) fn took(&mut self, started_at: Timestamp) -> Option<Outage> {
+        let failed = std::mem::take(&mut self.fails);
+        let since = self.taken_at;
+        self.taken_at = since.max(Some(started_at));
+        let is_long = since.is_none_or(|since| started_at.since(since) >= MIN_OUTAGE);
+        (failed && is_long).then_some(Outage { since })
     }
 
     /// The state of the breaker for calls of this kind.

@@ -1,5 +1,6 @@
 //! The limiter's decisions as a simulation: no window contains more calls than the rate, whatever callers ask for.
 
+use super::super::effects::Outage;
 use super::super::window::WINDOW;
 use super::*;
 use model::JobId;
@@ -193,6 +194,40 @@ fn call_reserved_before_a_pause_does_not_start_in_the_pause() {
         // The reservations are free again, and the probe is a new one.
         assert_eq!(state.reserve(OTHER, 7, until).len(), if until > WINDOW { 7 } else { 5 }, "{cause:?}");
     }
+}
+
+#[test]
+fn an_accepted_continue_ends_an_outage_if_others_failed_and_none_was_accepted_for_long() {
+    let at = Timestamp::from_millis;
+    // A continue fails, and one that starts at `started_at` is accepted.
+    for (what, taken_at, fails, started_at, expected) in [
+        ("nothing failed", Some(0), false, 60_000, None),
+        ("an hour without success", Some(0), true, 3_600_000, Some(Outage { since: Some(at(0)) })),
+        ("the shortest outage", Some(0), true, 5_000, Some(Outage { since: Some(at(0)) })),
+        ("another was accepted just before", Some(0), true, 4_999, None),
+        ("no other was accepted before", None, true, 0, Some(Outage { since: None })),
+    ] {
+        let mut state = LimiterState::new(7, None);
+        let mut call = || started(&mut state, ACCOUNT, ms(0));
+        let [before, failed, after, last] = [call(), call(), call(), call()];
+        if let Some(taken_at) = taken_at {
+            state.succeeded(ACCOUNT, before, Some(at(taken_at)));
+        }
+        if fails {
+            state.failed(ACCOUNT, failed);
+        }
+        assert_eq!(state.succeeded(ACCOUNT, after, Some(at(started_at))).outage, expected, "{what}");
+        assert_eq!(state.succeeded(ACCOUNT, last, Some(at(9_000_000))).outage, None, "{what}: it has ended");
+    }
+}
+
+#[test]
+fn a_handlers_call_ends_no_outage() {
+    let mut state = LimiterState::new(7, None);
+    let failed = started(&mut state, ACCOUNT, ms(0));
+    state.failed(ACCOUNT, failed);
+    let call = started(&mut state, ACCOUNT, ms(0));
+    assert_eq!(state.succeeded(ACCOUNT, call, None).outage, None);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod operator;
 mod permissions;
 mod plans;
 mod read;
+mod release;
 mod retry;
 mod schema;
 mod stale;

@@ -45,6 +45,8 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("handled", reports::HANDLED, "jobs USING PRIMARY KEY (id=?)"),
         ("sent", reports::SENT, "jobs USING PRIMARY KEY (id=?)"),
         ("release", release::RELEASE, "jobs_undelivered (origin=? AND delivery_rank=? AND due_at>?)"),
+        ("failed", release::FAILED, "jobs_undelivered (origin=? AND delivery_rank=? AND due_at>?)"),
+        ("release one", release::RELEASE_ONE, "jobs USING PRIMARY KEY (id=?)"),
         ("known", keys::KNOWN, "idempotency_keys USING PRIMARY KEY (account_id=? AND key=?)"),
         ("drop moved keys", moved_keys::DROP_MOVED, "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
         ("free running", leases::FREE_RUNNING, "jobs_leased (lease_until<?)"),
