@@ -134,6 +134,8 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         .max_connections(MAX_READERS)
         .min_connections(0)
         .acquire_timeout(BUSY_TIMEOUT)
+        // The pool also tests each connection when it is released, and a file does not hang up.
+        .test_before_acquire(false)
         .connect_with(options.read_only(true).statement_cache_capacity(32))
         .await
         .map_err(|error| cannot_open(&path, error.to_string(), error))?;
