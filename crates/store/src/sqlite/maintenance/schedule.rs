@@ -6,7 +6,6 @@ use tokio_util::sync::CancellationToken;
 
 use model::clock::{CalendarWatch, Jump};
 
-use crate::budget::Limits;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::file::log::LogWatch;
 use crate::sqlite::jobs::lane_reload::ReloadLanesIfChanged;
@@ -64,16 +63,6 @@ impl Failed {
     }
 }
 
-/// All that the budgets of the accounts depend on. While it stays the same, no account can get beyond its budget.
-#[derive(Debug, PartialEq, Eq)]
-struct Budgeted {
-    /// The number of changes by this process.
-    changes: u64,
-    /// The version of the file, which shows changes by other processes.
-    version: Option<i64>,
-    limits: Limits,
-}
-
 /// The work of each second, and its state.
 pub(crate) struct Schedule {
     retention: Retention,
@@ -83,8 +72,8 @@ pub(crate) struct Schedule {
     /// Whether the next step has to store the current moment.
     note: bool,
     walked: Walked,
-    /// The state when all accounts were last within their budgets; `None` if the last step left more to do.
-    budgeted: Option<Budgeted>,
+    /// The number of changes when budgets were last enforced; `None` if the last step left more to do.
+    budgeted: Option<u64>,
     calendar: CalendarWatch,
     /// The version of the file that the last poll of the lanes saw.
     seen: Option<i64>,
@@ -135,10 +124,10 @@ impl Schedule {
             let seen = self.seen.filter(|_| !self.delete);
             self.seen = failed.note(store.poll(now, seen).await).flatten();
         }
-        let budgeted = Budgeted { changes, version: self.seen, limits: store.budgets.limits() };
-        if self.budgeted.as_ref() != Some(&budgeted) {
+        // The bytes of an account change with a transaction. Polls also see other processes and the room on the disk.
+        if self.budgeted != Some(changes) || self.tick.is_multiple_of(POLL_TICKS) {
             let is_done = failed.note(store.drop_beyond_budget(&mut self.walked).await).unwrap_or(false);
-            self.budgeted = Some(budgeted).filter(|_| is_done);
+            self.budgeted = Some(changes).filter(|_| is_done);
         }
         let min_keys = if self.delete { 1 } else { GATHERED_KEYS };
         failed.note(store.move_keys(now.cutoff(Duration::ZERO), min_keys).await);
