@@ -15,9 +15,12 @@ use super::{create, owner_lock, schema};
 use crate::sqlite::error::{cannot_open, with_owner};
 use crate::{Role, StoreError};
 
-/// The size of the page cache. It holds the pages that a busy minute touches: idempotency keys are random, so each one
-/// is on another page. Negative, because SQLite then counts in KiB. Memory is allocated only as needed.
-const CACHE_KIB: i64 = -16_384;
+/// The size of the writer's page cache. It holds the pages that a busy moment touches. Twice the size saves one read from
+/// the system's cache in ten jobs, and costs 15 MiB at full load. Negative, because SQLite then counts in KiB. Memory is
+/// allocated only as needed.
+const CACHE_KIB: i64 = -8_192;
+/// The size of the page cache of each other connection. Their pages are also in the cache of the system.
+const READER_CACHE_KIB: i64 = -512;
 /// How long a statement waits for another process's lock.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a burst, the log file is truncated to this length in bytes.
@@ -118,6 +121,7 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         .pragma("wal_autocheckpoint", "0")
         .pragma("journal_size_limit", LOG_SIZE_LIMIT.to_string())
         .pragma("temp_store", "memory")
+        .pragma("cache_size", READER_CACHE_KIB.to_string())
         .statement_cache_capacity(256)
         .disable_statement_logging();
     if role == Role::Owner {
