@@ -13,6 +13,7 @@ use model::{DeliveringJob, RunningJob, Timestamp};
 
 use super::file::identity::FileIdentity;
 use super::file::open::Writing;
+use super::write::changes::Changes;
 use super::write::command::{Command, Queued};
 use super::write::known_keys::Keys;
 use super::write::message::{Message, Reply};
@@ -32,6 +33,8 @@ pub(crate) struct Engine {
     pub(super) was_used: AtomicBool,
     pub(super) reading: SqlitePool,
     pub(super) checkpoints: Mutex<Option<SqliteConnection>>,
+    /// The changes by the writer.
+    pub(super) changes: Arc<Changes>,
     pub(super) keys: Arc<Keys>,
     pub(crate) budgets: Arc<Budgets>,
     /// One permit for each list that may be read at the same time.

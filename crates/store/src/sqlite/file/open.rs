@@ -15,10 +15,12 @@ use super::{create, owner_lock, schema};
 use crate::sqlite::error::{cannot_open, with_owner};
 use crate::{Role, StoreError};
 
-/// The size of the page cache. It holds the pages that most transactions touch. The others, such as those of idempotency
+/// The size of the writer's page cache. It holds the pages that most transactions touch. The others, such as those of idempotency
 /// keys, come from the system's cache, which costs less than a larger cache here: COMMIT looks at every slot of this one
 /// if a page was split. Negative, because SQLite then counts in KiB. Memory is allocated only as needed.
 const CACHE_KIB: i64 = -4_096;
+/// The size of the page cache of each other connection. Their pages are also in the cache of the system.
+const READER_CACHE_KIB: i64 = -512;
 /// How long a statement waits for another process's lock.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a burst, the log file is truncated to this length in bytes.
@@ -119,6 +121,7 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         .pragma("wal_autocheckpoint", "0")
         .pragma("journal_size_limit", LOG_SIZE_LIMIT.to_string())
         .pragma("temp_store", "memory")
+        .pragma("cache_size", READER_CACHE_KIB.to_string())
         .statement_cache_capacity(256)
         .disable_statement_logging();
     if role == Role::Owner {
@@ -135,6 +138,8 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         .max_connections(MAX_READERS)
         .min_connections(0)
         .acquire_timeout(BUSY_TIMEOUT)
+        // The pool also tests each connection when it is released, and a file does not hang up.
+        .test_before_acquire(false)
         .connect_with(options.read_only(true).statement_cache_capacity(32))
         .await
         .map_err(|error| cannot_open(&path, error.to_string(), error))?;

@@ -27,6 +27,7 @@ use crate::sqlite::group_commit::fairness::Fairness;
 use crate::sqlite::group_commit::queue::{MAX_QUEUED, Queue};
 use crate::sqlite::jobs::accept::{self, Stored};
 use crate::sqlite::jobs::reports;
+use crate::sqlite::write::changes::Changes;
 use crate::sqlite::write::known_keys::Keys;
 use crate::sqlite::write::message::{Message, answer};
 use crate::sqlite::write::transaction::Transaction;
@@ -46,6 +47,7 @@ pub(crate) struct Writer {
     pub(crate) delivery: Arc<Lanes<DeliveringJob>>,
     pub(crate) clock: Arc<StoreClock>,
     pub(crate) fairness: Fairness,
+    pub(crate) changes: Arc<Changes>,
     /// Answers the callers after COMMIT.
     pub(crate) completion: mpsc::UnboundedSender<Completion>,
 }
@@ -147,7 +149,8 @@ impl Writer {
     }
 
     fn try_transaction(&self, batch: &mut Batch) -> Result<Committed, StoreError> {
-        let Self { writing, keys, budgets, work, delivery, clock, .. } = self;
+        let Self { writing, keys, budgets, work, delivery, clock, changes, .. } = self;
+        let changed_rows = writing.connection.total_changes();
         let mut transaction = Transaction::begin(&writing.connection, clock)?;
         batch.drop_late(accept::now);
         accept::find(&transaction, &mut batch.accepts, keys)?;
@@ -162,6 +165,10 @@ impl Writer {
         // Applied before the next transaction begins, because that one looks at the keys, the budgets and the lanes.
         // Applied before claims are answered, so that a claimer that runs again sees the effect of its claim.
         transaction.commit()?.apply_after_commit(keys, budgets, work, delivery, moment.steady);
+        // Most periodic commands find nothing to change, and must not wake maintenance.
+        if writing.connection.total_changes() != changed_rows {
+            changes.report();
+        }
         Ok(Committed { accepts, handled, sent, moment })
     }
 

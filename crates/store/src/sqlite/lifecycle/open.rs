@@ -16,6 +16,7 @@ use crate::sqlite::group_commit::fairness::Fairness;
 use crate::sqlite::group_commit::writer::Writer;
 use crate::sqlite::jobs::list;
 use crate::sqlite::maintenance::service_time;
+use crate::sqlite::write::changes::Changes;
 use crate::sqlite::write::known_keys::Keys;
 use crate::time::StoreClock;
 use crate::{Cause, Role, StoreError};
@@ -35,6 +36,7 @@ impl Engine {
         let opened = open::open(url, role).await?;
         let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));
         let keys = Arc::new(Keys::default());
+        let changes = Arc::new(Changes::default());
         let budgets = Arc::new(Budgets::default());
         let time = Arc::new(StoreClock::new(clock.clone()));
         let (sender, receiver) = mpsc::channel(MAX_QUEUED_MESSAGES);
@@ -48,6 +50,7 @@ impl Engine {
             delivery: delivery.clone(),
             clock: time.clone(),
             fairness: Fairness::default(),
+            changes: changes.clone(),
             completion,
         };
         writer.start(receiver).map_err(|error| StoreError::Database(Cause::of(error)))?;
@@ -57,6 +60,7 @@ impl Engine {
             was_used: AtomicBool::new(false),
             reading: opened.reading,
             checkpoints: Mutex::new(Some(opened.checkpoints)),
+            changes,
             keys,
             budgets,
             lists: Semaphore::new(list::MAX_CONCURRENT_LISTS),

@@ -185,8 +185,8 @@ impl Engine {
     }
 
     /// Drops bodies of accounts that have more bytes than `budget.stored` or the disk allows, until they have somewhat
-    /// fewer.
-    pub(crate) async fn drop_beyond_budget(&self, walked: &mut Walked) -> Result<(), StoreError> {
+    /// fewer. Returns whether it has dropped all that it can.
+    pub(crate) async fn drop_beyond_budget(&self, walked: &mut Walked) -> Result<bool, StoreError> {
         let totals = account_bytes::totals(&self.reading).await?;
         let share = self.budgets.limits().share(totals.stored, totals.accounts);
         let above = account_bytes::above(&self.reading, share).await?;
@@ -194,7 +194,7 @@ impl Engine {
             above.into_iter().map(|(account, stored)| (account, signed(stored - low_water(share)))).collect();
         let mut bytes = 0;
         for _ in 0..SCANS_PER_TICK {
-            let Some(from) = excess.keys().map(|account| walked.of(*account)).min() else { return Ok(()) };
+            let Some(from) = excess.keys().map(|account| walked.of(*account)).min() else { return Ok(true) };
             let accounts: Vec<i64> = excess.keys().copied().collect();
             let accounts = serde_json::Value::from(accounts).to_string();
             let Scan { found, next, .. } = scan(&self.reading, from, None, Some(accounts)).await?;
@@ -210,7 +210,7 @@ impl Engine {
                 }
             }
             bytes += self.drop_bodies("budget", &chosen).await?;
-            let Some(next) = next else { return Ok(()) };
+            let Some(next) = next else { return Ok(true) };
             for account in excess.keys() {
                 let position = walked.of(*account).max(next);
                 walked.accounts.insert(*account, position);
@@ -219,7 +219,7 @@ impl Engine {
                 break;
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Drops the bodies of `jobs`, in several transactions. Returns their bytes.

@@ -10,21 +10,17 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::file::log::LogWatch;
 use crate::sqlite::jobs::lane_reload::ReloadLanesIfChanged;
 use crate::sqlite::maintenance::bodies::Walked;
-use crate::sqlite::maintenance::cache::CacheWatch;
-use crate::sqlite::maintenance::checkpoints::Checkpoints;
+use crate::sqlite::maintenance::cache::IdleWatch;
+use crate::sqlite::maintenance::checkpoints::{CheckpointTimer, Checkpoints};
 use crate::sqlite::maintenance::leases::FreeLeases;
 use crate::sqlite::write::known_keys::GATHERED_KEYS;
 use crate::time::Moment;
 use crate::{Retention, StoreError};
 
-/// The interval of checkpoints. Commits wait for the disk while a checkpoint syncs, so each one must be small.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
-/// The interval of all other work.
+/// The interval of all work except checkpoints. The log of a jump of the clock is this late at most.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// Ticks between polls of leases and lanes, the fallback for missed wake-ups.
 const POLL_TICKS: u64 = 5;
-/// Ticks between looks whether the store is idle.
-const IDLE_TICKS: u64 = 10;
 /// Ticks between deletions.
 const DELETE_TICKS: u64 = 60;
 
@@ -76,11 +72,13 @@ pub(crate) struct Schedule {
     /// Whether the next step has to store the current moment.
     note: bool,
     walked: Walked,
+    /// The number of changes when budgets were last enforced; `None` if the last step left more to do.
+    budgeted: Option<u64>,
     calendar: CalendarWatch,
     /// The version of the file that the last poll of the lanes saw.
     seen: Option<i64>,
     log: LogWatch,
-    cache: CacheWatch,
+    idle: IdleWatch,
 }
 
 impl Schedule {
@@ -93,22 +91,26 @@ impl Schedule {
             delete: false,
             note: false,
             walked: Walked::default(),
+            budgeted: None,
             calendar: CalendarWatch::new(store.clock().clone()),
             seen: None,
             log: LogWatch::default(),
-            cache: CacheWatch::default(),
+            idle: IdleWatch::default(),
         }
     }
 
     /// Does the work of the next tick.
     pub(crate) async fn step(&mut self, store: &Engine) {
         self.tick += 1;
+        // This logs a moved file even if no request and no probe arrives.
+        let _logged = store.check_file();
         if let Some(file) = &store.file {
             self.log.poll(file.path());
         }
         let jump = self.calendar.poll();
         jump.iter().for_each(log_jump);
         let now = store.moment();
+        let changes = store.changes.count();
         self.delete |= self.tick.is_multiple_of(DELETE_TICKS);
         self.note |= self.tick.is_multiple_of(DELETE_TICKS) || jump.is_some();
         // Each step handles its own failure, so that a step that keeps failing does not block the others.
@@ -122,7 +124,11 @@ impl Schedule {
             let seen = self.seen.filter(|_| !self.delete);
             self.seen = failed.note(store.poll(now, seen).await).flatten();
         }
-        failed.note(store.drop_beyond_budget(&mut self.walked).await);
+        // The bytes of an account change with a transaction. Polls also see other processes and the room on the disk.
+        if self.budgeted != Some(changes) || self.tick.is_multiple_of(POLL_TICKS) {
+            let is_done = failed.note(store.drop_beyond_budget(&mut self.walked).await).unwrap_or(false);
+            self.budgeted = Some(changes).filter(|_| is_done);
+        }
         let min_keys = if self.delete { 1 } else { GATHERED_KEYS };
         failed.note(store.move_keys(now.cutoff(Duration::ZERO), min_keys).await);
         if self.delete {
@@ -130,9 +136,10 @@ impl Schedule {
             let deleted = store.delete(&mut self.walked, now, self.retention).await;
             self.delete = failed.note(deleted).unwrap_or(true);
         }
-        if self.tick.is_multiple_of(IDLE_TICKS) {
-            failed.note(store.free_idle_cache(&mut self.cache).await);
+        if store.changes.count() != changes {
+            self.idle.maintenance_wrote();
         }
+        failed.note(store.free_idle_memory(&mut self.idle, now.cutoff(Duration::ZERO)).await);
         failed.log();
     }
 }
@@ -141,15 +148,23 @@ impl Engine {
     pub(crate) async fn maintain(&self, retention: Retention, stop: CancellationToken) {
         let Some(mut connection) = Checkpoints::take(self) else { return };
         let mut schedule = Schedule::new(self, retention);
-        let mut ticked = self.clock().elapsed();
-        while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT_INTERVAL)).await.is_some() {
-            // This logs a moved file even if no request and no probe arrives.
-            let _logged = self.check_file();
-            if let Some(connection) = &mut connection.borrowed {
-                self.checkpoint(connection).await;
+        let clock = self.clock();
+        let mut checkpoints = CheckpointTimer::new(clock.elapsed());
+        let mut tick_at = clock.elapsed() + TICK_INTERVAL;
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.changes.next(), if checkpoints.awaits_changes(clock.elapsed()) => {
+                    checkpoints.changed(clock.elapsed());
+                }
+                () = clock.sleep_until(tick_at.min(checkpoints.due_at())) => {}
             }
-            if self.clock().elapsed() - ticked >= TICK_INTERVAL {
-                ticked = self.clock().elapsed();
+            if clock.elapsed() >= checkpoints.due_at() {
+                let outcome = self.checkpoint(&mut connection).await;
+                checkpoints.ended(clock.elapsed(), outcome);
+            }
+            if clock.elapsed() >= tick_at {
+                tick_at = clock.elapsed() + TICK_INTERVAL;
                 schedule.step(self).await;
             }
         }

@@ -10,6 +10,7 @@ mod commit;
 mod corrupt;
 mod disk;
 mod hand_over;
+mod idle;
 mod jumps;
 mod keep;
 mod lanes;

@@ -3,6 +3,7 @@
 
 pub(crate) mod account_bytes;
 pub(crate) mod bind;
+pub(crate) mod changes;
 pub(crate) mod command;
 pub(crate) mod insert;
 pub(crate) mod known_keys;
