@@ -58,6 +58,19 @@ fn dependencies_of_tests_do_not_count() {
 }
 
 #[test]
+fn the_copied_example_builds_sqlite_like_the_workspace() -> io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let flags = |folder: &str| -> io::Result<Option<String>> {
+        let config = fs::read_to_string(root.join(folder).join(".cargo/config.toml"))?;
+        Ok(config.lines().find(|line| line.starts_with("LIBSQLITE3_FLAGS = ")).map(str::to_owned))
+    };
+    let ours = flags("")?;
+    assert!(ours.as_ref().is_some_and(|flags| flags.contains("HAVE_FDATASYNC")), "{ours:?}");
+    assert_eq!(flags("examples/docker")?, ours);
+    Ok(())
+}
+
+#[test]
 fn image_of_a_copied_example_gets_each_of_its_files() -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/docker");
     let list = fs::read_to_string(folder.join("Dockerfile.dockerignore"))?;

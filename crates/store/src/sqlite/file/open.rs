@@ -15,9 +15,9 @@ use super::{create, owner_lock, schema};
 use crate::sqlite::error::{cannot_open, with_owner};
 use crate::{Role, StoreError};
 
-/// The size of the writer's page cache. It holds the pages that most transactions touch. The others, such as those of idempotency
-/// keys, come from the system's cache, which costs less than a larger cache here: COMMIT looks at every slot of this one
-/// if a page was split. Negative, because SQLite then counts in KiB. Memory is allocated only as needed.
+/// The size of the writer's page cache. It holds the pages that most transactions touch. The others, such as those of
+/// idempotency keys, come from the system's cache. That costs less than a larger cache here, because COMMIT looks at every
+/// slot of this one if a page was split. Negative, because SQLite then counts in KiB. Memory is allocated only as needed.
 const CACHE_KIB: i64 = -4_096;
 /// The size of the page cache of each other connection. Their pages are also in the cache of the system.
 const READER_CACHE_KIB: i64 = -512;
