@@ -73,6 +73,14 @@ CREATE TABLE jobs (
             OR fallback_reason = 'operator'),
     -- the last error, for people
     last_error        TEXT,
+    -- the attempt of the handler that gave the completion without an error: its start and duration. It is the last one, so
+    -- its number is handler_attempts
+    handled_at        INTEGER,
+    handled_ms        INTEGER CHECK (handled_ms >= 0),
+    -- the attempt whose continue Kommo accepted without an error, in the same way, and Kommo's HTTP status
+    accepted_at       INTEGER,
+    accepted_ms       INTEGER CHECK (accepted_ms >= 0),
+    accepted_status   INTEGER CHECK (accepted_status BETWEEN 100 AND 999),
     finished_at       INTEGER,
     -- the same moment by the service time
     finished_service_at INTEGER,
@@ -99,7 +107,12 @@ CREATE TABLE jobs (
     CHECK (lease_until IS NULL OR state IN ('running', 'delivering')),
     CHECK (lease_until IS NOT NULL OR state <> 'running'),
     CHECK (outcome IS NULL OR state NOT IN ('queued', 'running')),
-    CHECK (outcome IS NOT NULL OR state = 'running' OR state = 'queued' OR state = 'cancelled')
+    CHECK (outcome IS NOT NULL OR state = 'running' OR state = 'queued' OR state = 'cancelled'),
+    CHECK ((handled_at IS NULL) = (handled_ms IS NULL)),
+    CHECK (handled_at IS NULL OR (handler_attempts > 0 AND state <> 'queued' AND state <> 'running')),
+    CHECK ((accepted_at IS NULL) = (accepted_ms IS NULL)),
+    CHECK (accepted_at IS NULL OR (delivery_attempts > 0 AND state = 'delivered')),
+    CHECK (accepted_status IS NULL OR accepted_at IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
 
 -- The jobs that workers claim next.
@@ -130,7 +143,9 @@ CREATE INDEX jobs_finished ON jobs (finished_service_at, finished_at) WHERE fini
 CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
 CREATE INDEX jobs_fallback ON jobs (id) WHERE outcome = 'fallback';
 
-CREATE TABLE attempts (
+-- The charged attempts, except for the two of each job that succeed without an error: those are in its row, because most
+-- jobs have no others. The view `attempts` shows all of them.
+CREATE TABLE other_attempts (
     job_id      BLOB    NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     -- the kind of attempt
     stage       TEXT    NOT NULL CHECK (stage IN ('handler', 'delivery')),
@@ -147,6 +162,15 @@ CREATE TABLE attempts (
     error       TEXT,
     PRIMARY KEY (job_id, stage, number)
 ) STRICT, WITHOUT ROWID;
+
+-- Every charged attempt, with the columns of other_attempts.
+CREATE VIEW attempts AS
+SELECT job_id, stage, number, started_at, duration_ms, result, status, error FROM other_attempts
+UNION ALL
+SELECT id, 'handler', handler_attempts, handled_at, handled_ms, 'ok', NULL, NULL FROM jobs WHERE handled_at IS NOT NULL
+UNION ALL
+SELECT id, 'delivery', delivery_attempts, accepted_at, accepted_ms, 'ok', accepted_status, NULL FROM jobs
+WHERE accepted_at IS NOT NULL;
 
 -- The known requests, together with recent_keys. A key matters only while its token is valid, so this table stays small
 -- however many jobs there are.

@@ -14,6 +14,9 @@ use crate::sqlite::write::account_bytes;
 use crate::time::StoreClock;
 use crate::{Stats, StoreError};
 
+pub(crate) const ATTEMPTS: &str = "SELECT stage, number, started_at, duration_ms, result, status, error FROM attempts \
+     WHERE job_id = ? ORDER BY stage DESC, number";
+
 /// Returns one job with its attempts, oldest first.
 pub(crate) async fn job(
     pool: &SqlitePool,
@@ -25,13 +28,7 @@ pub(crate) async fn job(
     let found = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(&mut *snapshot).await?;
     let Some(row) = found else { return Ok(None) };
     // Attempts of the handler come before those of the delivery, even if the calendar was set back in between.
-    let attempts = sqlx::query(
-        "SELECT stage, number, started_at, duration_ms, result, status, error FROM attempts \
-         WHERE job_id = ? ORDER BY stage DESC, number",
-    )
-    .bind(id.as_uuid())
-    .fetch_all(&mut *snapshot)
-    .await?;
+    let attempts = sqlx::query(ATTEMPTS).bind(id.as_uuid()).fetch_all(&mut *snapshot).await?;
     let attempts = attempts.iter().map(|row| attempt(id, row)).collect::<Result<_, _>>()?;
     Ok(Some((rows::record(&row)?, attempts)))
 }

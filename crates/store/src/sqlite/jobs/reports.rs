@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use model::{
-    AfterDelivery, AfterHandler, Attempt, DeliveringJob, Delivery, DeliveryReport, FallbackReason, Fence,
+    AfterDelivery, AfterHandler, Attempt, AttemptResult, DeliveringJob, Delivery, DeliveryReport, FallbackReason, Fence,
     HandlerReport, JobId, Outcome, PreparedCompletion, StateName, Timestamp,
 };
 
@@ -30,8 +30,8 @@ pub(crate) enum Handled {
 
 pub(crate) const HANDLED: &str = "UPDATE jobs SET state = :state, due_at = :due_at, lease_until = :lease_until, \
      fence = :next_fence, handler_attempts = :attempts, crashes = 0, completion = :completion, outcome = :outcome, \
-     fallback_reason = :fallback_reason, last_error = coalesce(:error, last_error) \
-     WHERE id = :id AND fence = :fence AND state = 'running'";
+     fallback_reason = :fallback_reason, last_error = coalesce(:error, last_error), handled_at = :handled_at, \
+     handled_ms = :handled_ms WHERE id = :id AND fence = :fence AND state = 'running'";
 
 pub(crate) const SENT: &str = "UPDATE jobs SET state = :state, due_at = :due_at, finished_at = :finished_at, \
      finished_service_at = :finished_service_at, lease_until = NULL, delivery_attempts = :attempts, failures = :failures, \
@@ -39,7 +39,8 @@ pub(crate) const SENT: &str = "UPDATE jobs SET state = :state, due_at = :due_at,
      handler_completion = CASE WHEN outcome = 'handler' AND :outcome = 'fallback' THEN completion ELSE handler_completion END, \
      completion = coalesce(:completion, completion), outcome = coalesce(:outcome, outcome), \
      fallback_reason = iif(:outcome IS NULL, fallback_reason, :fallback_reason), \
-     last_error = coalesce(:error, last_error) \
+     last_error = coalesce(:error, last_error), accepted_at = :accepted_at, accepted_ms = :accepted_ms, \
+     accepted_status = :accepted_status \
      WHERE id = :id AND fence = :fence AND state = 'delivering'";
 
 /// A statement of its own, because RETURNING builds a temporary table.
@@ -47,12 +48,12 @@ pub(crate) const BYTES: &str = concat!("SELECT ", body_bytes!(), " FROM jobs WHE
 
 insert_row! {
     pub(crate) const ATTEMPT, fn bind_attempt(id: JobId, attempt: &Attempt);
-    "INSERT INTO attempts" {
+    "INSERT INTO other_attempts" {
         "job_id" => id.as_uuid(),
         "stage" => attempt.stage.as_str(),
         "number" => i64::from(attempt.number),
         "started_at" => attempt.started_at.as_millis(),
-        "duration_ms" => i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
+        "duration_ms" => duration_ms(attempt),
         "result" => attempt.result.as_str(),
         "status" => attempt.status.map(i64::from),
         "error" => attempt.error.as_deref(),
@@ -77,7 +78,9 @@ pub(crate) fn handled<'r>(
             results.push(Handled::Stale);
             continue;
         }
-        keep(transaction, job.id, report.attempt.as_ref())?;
+        if success(report).is_none() {
+            keep(transaction, job.id, report.attempt.as_ref())?;
+        }
         let post_commit = &mut transaction.post_commit;
         match next {
             AfterHandler::Deliver(prepared) => {
@@ -114,6 +117,7 @@ fn write_handled(
         AfterHandler::Retry { due_at } => (StateName::Queued, *due_at, None),
         AfterHandler::HandBack => (StateName::Queued, now, None),
     };
+    let success = success(report);
     let mut statement = transaction.prepare_cached(HANDLED)?;
     bind!(statement, HANDLED, {
         "id" => job.id.as_uuid(),
@@ -127,8 +131,30 @@ fn write_handled(
         "outcome" => outcome(prepared),
         "fallback_reason" => fallback_reason(prepared),
         "error" => error.as_deref(),
+        "handled_at" => success.map(|attempt| attempt.started_at.as_millis()),
+        "handled_ms" => success.map(duration_ms),
     });
     Ok(statement.raw_execute()? == 1)
+}
+
+/// The attempt that goes into the job's row: it gave the completion without an error.
+fn success(report: &HandlerReport) -> Option<&Attempt> {
+    let gave_completion = matches!(report.next, AfterHandler::Deliver(_));
+    report.attempt.as_ref().filter(|attempt| gave_completion && is_plain_success(attempt))
+}
+
+/// The attempt that goes into the job's row: Kommo accepted its continue without an error.
+fn acceptance(report: &DeliveryReport) -> Option<&Attempt> {
+    let is_accepted = matches!(report.next, AfterDelivery::Delivered);
+    report.attempt.as_ref().filter(|attempt| is_accepted && is_plain_success(attempt))
+}
+
+fn is_plain_success(attempt: &Attempt) -> bool {
+    attempt.result == AttemptResult::Ok && attempt.error.is_none()
+}
+
+fn duration_ms(attempt: &Attempt) -> i64 {
+    i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Returns the claimed delivery for the sender that was free when the transaction stored its completion.
@@ -167,7 +193,9 @@ pub(crate) fn sent<'r>(
             results.push(Written::Stale);
             continue;
         }
-        keep(transaction, job.id, attempt.as_ref())?;
+        if acceptance(report).is_none() {
+            keep(transaction, job.id, attempt.as_ref())?;
+        }
         let bytes = if due_at.is_none() { bytes_of(transaction, job.id)? } else { 0 };
         let post_commit = &mut transaction.post_commit;
         match due_at {
@@ -209,6 +237,7 @@ fn write_sent(
         AfterDelivery::Dead { answer_lost } => (Delivery { answer_lost: *answer_lost, ..job.delivery }, None),
         AfterDelivery::Delivered | AfterDelivery::Gone => (job.delivery, None),
     };
+    let acceptance = acceptance(report);
     let mut statement = transaction.prepare_cached(SENT)?;
     bind!(statement, SENT, {
         "id" => job.id.as_uuid(),
@@ -227,6 +256,9 @@ fn write_sent(
         "outcome" => outcome(prepared),
         "fallback_reason" => fallback_reason(prepared),
         "error" => error.as_deref(),
+        "accepted_at" => acceptance.map(|attempt| attempt.started_at.as_millis()),
+        "accepted_ms" => acceptance.map(duration_ms),
+        "accepted_status" => acceptance.and_then(|attempt| attempt.status).map(i64::from),
     });
     Ok(statement.raw_execute()? == 1)
 }
@@ -264,7 +296,7 @@ fn fallback_reason(prepared: Option<&PreparedCompletion>) -> Option<&'static str
     prepared.and_then(|prepared| prepared.outcome.fallback_reason()).map(FallbackReason::as_str)
 }
 
-/// Stores a charged attempt in the history.
+/// Stores a charged attempt that does not go into the job's row.
 fn keep(transaction: &Transaction<'_>, id: JobId, attempt: Option<&Attempt>) -> Result<(), StoreError> {
     let Some(attempt) = attempt else { return Ok(()) };
     let mut statement = transaction.prepare_cached(ATTEMPT)?;

@@ -93,7 +93,7 @@ async fn a_damaged_attempt_is_named_too() {
     let id = home.waiting(&store).await;
     let mut raw = home.raw().await;
     sqlx::query("PRAGMA ignore_check_constraints = ON").execute(&mut raw).await.unwrap();
-    sqlx::query("UPDATE attempts SET result = 'maybe'").execute(&mut raw).await.unwrap();
+    sqlx::query("UPDATE other_attempts SET result = 'maybe'").execute(&mut raw).await.unwrap();
     let error = store.jobs().get(id).await.unwrap_err();
     let StoreError::Corrupt { table: "attempts", column: "result", id: job, .. } = &error else { panic!() };
     assert_eq!(job, &id.to_string());

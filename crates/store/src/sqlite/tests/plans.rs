@@ -114,6 +114,17 @@ async fn the_statements_of_each_job_build_no_temporary_tables() {
 }
 
 #[tokio::test]
+async fn the_attempts_of_a_job_are_found_by_its_id() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let plan = plan(&mut home.raw().await, read::ATTEMPTS).await;
+    for step in ["other_attempts USING PRIMARY KEY (job_id=?)", "jobs USING PRIMARY KEY (id=?)"] {
+        assert!(plan.iter().any(|line| line.contains(step)), "{step}: {plan:#?}");
+    }
+    assert!(!plan.iter().any(|line| line.starts_with("SCAN")), "{plan:#?}");
+}
+
+#[tokio::test]
 async fn a_start_reads_no_finished_jobs() {
     let home = Home::new();
     let _store = home.serve().await;

@@ -57,6 +57,19 @@ const REFUSED: &[(StateName, &str)] = &[
     (StateName::Dead, "due_at = 1"),
     (StateName::Dead, "lease_until = 1"),
     (StateName::Dead, "completion = NULL, outcome = NULL"),
+    (StateName::Queued, "handled_at = 1, handled_ms = 1, handler_attempts = 1"),
+    (StateName::Running, "handled_at = 1, handled_ms = 1, handler_attempts = 1"),
+    (StateName::Delivered, "handled_at = 1, handled_ms = 1, handler_attempts = 0"),
+    (StateName::Delivered, "handled_at = 1, handled_ms = NULL"),
+    (StateName::Delivered, "handled_at = NULL, handled_ms = 1"),
+    (StateName::Delivered, "handled_at = 1, handled_ms = -1"),
+    (StateName::Gone, "accepted_at = 1, accepted_ms = 1, delivery_attempts = 1"),
+    (StateName::Delivered, "accepted_at = 1, accepted_ms = 1, delivery_attempts = 0"),
+    (StateName::Delivered, "accepted_at = 1, accepted_ms = NULL"),
+    (StateName::Delivered, "accepted_at = NULL, accepted_ms = 1"),
+    (StateName::Delivered, "accepted_at = 1, accepted_ms = -1"),
+    (StateName::Delivered, "accepted_at = NULL, accepted_ms = NULL, accepted_status = 202"),
+    (StateName::Delivered, "accepted_at = 1, accepted_ms = 1, delivery_attempts = 1, accepted_status = 99"),
     (StateName::Cancelled, "finished_at = NULL, finished_service_at = NULL"),
     (StateName::Cancelled, "due_at = 1"),
     (StateName::Cancelled, "lease_until = 1"),
@@ -93,7 +106,7 @@ async fn every_check_of_a_job_rejects_bad_rows() {
         "status = 99",
         "status = 1000",
     ] {
-        refuses(&mut raw, format!("UPDATE attempts SET {change}")).await;
+        refuses(&mut raw, format!("UPDATE other_attempts SET {change}")).await;
     }
     refuses(&mut raw, "UPDATE job_counts SET jobs = -1".into()).await;
     refuses(&mut raw, "UPDATE recent_keys SET job_id = x'00'".into()).await;
