@@ -27,10 +27,12 @@ pub(crate) async fn job(
     let sql = concat!("SELECT ", columns!(), ", data IS NULL AS bodies_dropped FROM jobs WHERE id = ?");
     let found = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(&mut *snapshot).await?;
     let Some(row) = found else { return Ok(None) };
+    // First, because damage in this row may also show in the attempts.
+    let record = rows::record(&row)?;
     // Attempts of the handler come before those of the delivery, even if the calendar was set back in between.
     let attempts = sqlx::query(ATTEMPTS).bind(id.as_uuid()).fetch_all(&mut *snapshot).await?;
     let attempts = attempts.iter().map(|row| attempt(id, row)).collect::<Result<_, _>>()?;
-    Ok(Some((rows::record(&row)?, attempts)))
+    Ok(Some((record, attempts)))
 }
 
 fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+use rusqlite::CachedStatement;
+
 use model::{
-    AfterDelivery, AfterHandler, Attempt, AttemptResult, DeliveringJob, Delivery, DeliveryReport, FallbackReason, Fence,
-    HandlerReport, JobId, Outcome, PreparedCompletion, StateName, Timestamp,
+    AfterDelivery, AfterHandler, Attempt, AttemptResult, DeliveringJob, Delivery, DeliveryReport,
+    FallbackReason, Fence, HandlerReport, JobId, Outcome, PreparedCompletion, StateName, Timestamp,
 };
 
 use crate::budget::signed;
@@ -18,6 +20,7 @@ use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::insert::insert_row;
 use crate::sqlite::write::message::Message;
 use crate::sqlite::write::transaction::Transaction;
+use crate::time::Moment;
 use crate::{StoreError, Written};
 
 /// What the transaction does with a worker's report.
@@ -34,7 +37,8 @@ pub(crate) const HANDLED: &str = "UPDATE jobs SET state = :state, due_at = :due_
      handled_ms = :handled_ms WHERE id = :id AND fence = :fence AND state = 'running'";
 
 pub(crate) const SENT: &str = "UPDATE jobs SET state = :state, due_at = :due_at, finished_at = :finished_at, \
-     finished_service_at = :finished_service_at, lease_until = NULL, delivery_attempts = :attempts, failures = :failures, \
+     finished_service_at = :finished_service_at, lease_until = NULL, delivery_attempts = :attempts, \
+     failures = :failures, \
      failing_since = :failing_since, refused_at = :refused_at, answer_lost = :answer_lost, tried = :tried, \
      handler_completion = CASE WHEN outcome = 'handler' AND :outcome = 'fallback' THEN completion ELSE handler_completion END, \
      completion = coalesce(:completion, completion), outcome = coalesce(:outcome, outcome), \
@@ -66,15 +70,19 @@ pub(crate) fn handled<'r>(
     reports: impl ExactSizeIterator<Item = &'r HandlerReport>,
     lanes: &Lanes<DeliveringJob>,
 ) -> Result<Vec<Handled>, StoreError> {
+    if reports.len() == 0 {
+        return Ok(Vec::new());
+    }
     let now = transaction.moment.steady;
     let mut offers = lanes.offers(now);
     let mut results = Vec::with_capacity(reports.len());
+    let mut statement = transaction.prepare_cached(HANDLED)?;
     for report in reports {
         let HandlerReport { job, next, .. } = report;
         let origin = job.request.return_url.origin();
         let slot = matches!(next, AfterHandler::Deliver(_)).then(|| offers.next(origin)).flatten();
         let lease_until = slot.as_ref().map(|slot| now + slot.lease);
-        if !write_handled(transaction, report, lease_until, now)? {
+        if !write_handled(&mut statement, report, lease_until, now)? {
             results.push(Handled::Stale);
             continue;
         }
@@ -106,7 +114,7 @@ pub(crate) fn handled<'r>(
 
 /// Returns whether the report was written: its claim was still valid.
 fn write_handled(
-    transaction: &Transaction<'_>,
+    statement: &mut CachedStatement<'_>,
     report: &HandlerReport,
     lease_until: Option<Timestamp>,
     now: Timestamp,
@@ -118,7 +126,6 @@ fn write_handled(
         AfterHandler::HandBack => (StateName::Queued, now, None),
     };
     let success = success(report);
-    let mut statement = transaction.prepare_cached(HANDLED)?;
     bind!(statement, HANDLED, {
         "id" => job.id.as_uuid(),
         "fence" => job.fence.0,
@@ -185,18 +192,24 @@ pub(crate) fn sent<'r>(
     transaction: &mut Transaction<'_>,
     reports: impl ExactSizeIterator<Item = &'r DeliveryReport>,
 ) -> Result<Vec<Written>, StoreError> {
+    if reports.len() == 0 {
+        return Ok(Vec::new());
+    }
     let mut results = Vec::with_capacity(reports.len());
+    let mut statement = transaction.prepare_cached(SENT)?;
+    let mut bytes_of = transaction.prepare_cached(BYTES)?;
     for report in reports {
         let DeliveryReport { job, next, attempt, .. } = report;
         let (state, due_at) = next_state(next, job, transaction.moment.steady);
-        if !write_sent(transaction, report, state, due_at)? {
+        if !write_sent(&mut statement, report, state, due_at, transaction.moment)? {
             results.push(Written::Stale);
             continue;
         }
         if acceptance(report).is_none() {
             keep(transaction, job.id, attempt.as_ref())?;
         }
-        let bytes = if due_at.is_none() { bytes_of(transaction, job.id)? } else { 0 };
+        let bytes =
+            if due_at.is_none() { bytes_of.query_one([job.id.as_uuid()], |row| row.get(0))? } else { 0 };
         let post_commit = &mut transaction.post_commit;
         match due_at {
             Some(due_at) => post_commit.undelivered(job.return_url.origin(), due_at),
@@ -217,20 +230,16 @@ pub(crate) fn sent<'r>(
     Ok(results)
 }
 
-/// Returns the bytes of a job's bodies.
-fn bytes_of(transaction: &Transaction<'_>, id: JobId) -> Result<i64, StoreError> {
-    Ok(transaction.prepare_cached(BYTES)?.query_one([id.as_uuid()], |row| row.get(0))?)
-}
-
 /// Returns whether the report was written: its claim was still valid.
 fn write_sent(
-    transaction: &Transaction<'_>,
+    statement: &mut CachedStatement<'_>,
     report: &DeliveryReport,
     state: StateName,
     due_at: Option<Timestamp>,
+    moment: Moment,
 ) -> Result<bool, StoreError> {
     let DeliveryReport { job, attempt, next, error } = report;
-    let finished = due_at.is_none().then_some(transaction.moment);
+    let finished = due_at.is_none().then_some(moment);
     let (delivery, prepared) = match next {
         AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
         AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
@@ -238,7 +247,6 @@ fn write_sent(
         AfterDelivery::Delivered | AfterDelivery::Gone => (job.delivery, None),
     };
     let acceptance = acceptance(report);
-    let mut statement = transaction.prepare_cached(SENT)?;
     bind!(statement, SENT, {
         "id" => job.id.as_uuid(),
         "fence" => job.fence.0,

@@ -90,7 +90,7 @@ async fn a_damaged_job_is_claimed_once_and_then_stays_leased() {
 async fn a_damaged_attempt_is_named_too() {
     let home = Home::new();
     let store = home.serve().await;
-    let id = home.waiting(&store).await;
+    let id = home.dead(&store).await;
     let mut raw = home.raw().await;
     sqlx::query("PRAGMA ignore_check_constraints = ON").execute(&mut raw).await.unwrap();
     sqlx::query("UPDATE other_attempts SET result = 'maybe'").execute(&mut raw).await.unwrap();

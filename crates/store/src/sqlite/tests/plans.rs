@@ -121,7 +121,9 @@ async fn the_attempts_of_a_job_are_found_by_its_id() {
     for step in ["other_attempts USING PRIMARY KEY (job_id=?)", "jobs USING PRIMARY KEY (id=?)"] {
         assert!(plan.iter().any(|line| line.contains(step)), "{step}: {plan:#?}");
     }
-    assert!(!plan.iter().any(|line| line.starts_with("SCAN")), "{plan:#?}");
+    // The view itself is scanned: the few rows that its parts have found.
+    let scans = |line: &String| line.starts_with("SCAN") && line != "SCAN attempts";
+    assert!(!plan.iter().any(scans), "{plan:#?}");
 }
 
 #[tokio::test]
