@@ -3,6 +3,7 @@
 mod accept;
 mod accounts;
 mod ages;
+mod attempts;
 mod bodies;
 mod budget;
 mod claims;
