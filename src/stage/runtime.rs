@@ -3,11 +3,12 @@
 //! A stage stops in two steps. First it drains: it claims nothing more, and running tasks may finish. Then it hands
 //! back: it interrupts the tasks that can be interrupted, and their jobs return to the store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -20,12 +21,20 @@ use super::Started;
 /// Reports that may wait for the store without holding a permit of their stage: enough for a few transactions.
 const MAX_UNWRITTEN_REPORTS: usize = 1_024;
 
+/// Counts as a report that is not written yet, until it is dropped.
+pub struct Unwritten<P> {
+    /// Its place among the unwritten reports; `None` if there was no room.
+    _place: Option<OwnedSemaphorePermit>,
+    /// The permit of its attempt, if there was no room.
+    _permit: Option<P>,
+}
+
 /// The tasks of one stage, and the progress of its stop.
 pub struct StageRuntime {
     clock: Clock,
     runtime: Handle,
     tasks: TaskTracker,
-    unwritten_reports: Semaphore,
+    unwritten_reports: Arc<Semaphore>,
     draining: CancellationToken,
     handing_back: CancellationToken,
 }
@@ -40,7 +49,7 @@ impl StageRuntime {
             clock,
             runtime: Handle::current(),
             tasks: TaskTracker::new(),
-            unwritten_reports: Semaphore::new(MAX_UNWRITTEN_REPORTS),
+            unwritten_reports: Arc::new(Semaphore::new(MAX_UNWRITTEN_REPORTS)),
             draining: CancellationToken::new(),
             handing_back: CancellationToken::new(),
         }
@@ -75,17 +84,20 @@ impl StageRuntime {
         self.tasks.len()
     }
 
-    /// Awaits `write`, which stores a report. Releases `permit` first, because it is for the attempt and not for the
-    /// write. If [`MAX_UNWRITTEN_REPORTS`] reports already wait for a slow store, keeps `permit` until the write ends,
-    /// so that the number of unwritten reports stays bounded.
+    /// What an attempt holds while its report is written. Releases `permit` at once, because it is for the attempt and not
+    /// for the write. If [`MAX_UNWRITTEN_REPORTS`] reports already wait for a slow store, keeps `permit`, so that the number
+    /// of unwritten reports stays bounded.
+    pub fn unwritten<P>(&self, permit: P) -> Unwritten<P> {
+        let place = self.unwritten_reports.clone().try_acquire_owned().ok();
+        let permit = place.is_none().then_some(permit);
+        Unwritten { _place: place, _permit: permit }
+    }
+
+    /// Awaits `write`, which stores a report, and holds what [`unwritten`](Self::unwritten) returns for `permit`.
     pub async fn write_bounded<P, T>(&self, permit: P, write: impl Future<Output = T>) -> T {
-        let mut permit = Some(permit);
-        let unwritten = self.unwritten_reports.try_acquire().ok();
-        if unwritten.is_some() {
-            permit.take();
-        }
+        let unwritten = self.unwritten(permit);
         let written = write.await;
-        drop((unwritten, permit));
+        drop(unwritten);
         written
     }
 

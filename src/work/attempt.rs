@@ -2,8 +2,8 @@
 //! threads](super::threads), and the rest of the attempt in a task of the bridge's runtime. So neither a panic nor code
 //! that blocks its thread stops the worker or the clock that limits the attempt.
 //!
-//! The task begins when the handler has ended, or when it turns out not to be quick. An attempt that is quick needs no
-//! timer, and its task is polled only to report.
+//! The task begins when the handler turns out not to be quick. An attempt that is quick needs neither a timer nor a task:
+//! the thread that ran the handler sends the report, and the log follows when the store has written it.
 
 use std::time::Duration;
 
@@ -12,9 +12,13 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument;
 
 use crate::handler::{Context, HandlerError};
-use crate::job_log::AttemptLine;
+use crate::job_log::{AttemptLine, JobLog};
 use crate::stage::{Started, handler_span};
-use model::{AfterHandler, Attempt, Completion, HandlerPolicy, HandlerReport, RunningJob, Stage};
+use model::{
+    AfterHandler, Attempt, Completion, FallbackReason, HandlerName, HandlerPolicy, HandlerReport, JobId,
+    RunningJob, Stage,
+};
+use store::{StoreError, Written};
 
 use super::Pool;
 use super::decide::{AttemptOutcome, Decision, DecisionContext, decide};
@@ -116,10 +120,7 @@ impl Pool {
             run.instrument(span).await
         };
         let name = running.job.handler.clone();
-        self.0.threads.spawn(name, work, move |progress| {
-            let pool = running.pool.clone();
-            pool.0.runtime.spawn(running.end(progress));
-        });
+        self.0.threads.spawn(name, work, move |progress| running.report(progress));
     }
 
     /// Waits until the handler ends, its time is up, or the pool hands back. Then drops the handler's work.
@@ -132,14 +133,43 @@ impl Pool {
         }
     }
 
-    /// Reports the end of an attempt.
+    /// Decides what follows an attempt, and reports it to the store.
     async fn end(self, job: RunningJob, permit: Permit, outcome: AttemptOutcome, started: Started) {
         let pool = self.clone();
         self.0.runtime.write_bounded(permit, pool.finish(job, outcome, started)).await;
     }
 
-    /// Decides what follows an attempt, and reports it to the store.
+    /// Like [`end`](Self::end), but without a task. `tracked` counts as one.
+    fn end_now(
+        &self,
+        job: RunningJob,
+        permit: Permit,
+        outcome: AttemptOutcome,
+        started: Started,
+        tracked: TaskTrackerToken,
+    ) {
+        let (report, ended) = self.decided(job, outcome, started);
+        let (job_log, unwritten) = (self.0.job_log.clone(), self.0.runtime.unwritten(permit));
+        self.0.store.jobs().handled_then(report, move |written| {
+            ended.log(&job_log, written);
+            drop((unwritten, tracked));
+        });
+    }
+
+    /// Like [`end`](Self::end), without a permit.
     pub(super) async fn finish(self, job: RunningJob, outcome: AttemptOutcome, started: Started) {
+        let (report, ended) = self.decided(job, outcome, started);
+        let written = self.0.store.jobs().handled(report).await;
+        ended.log(&self.0.job_log, written);
+    }
+
+    /// Decides what follows an attempt, and logs its outcome.
+    fn decided(
+        &self,
+        job: RunningJob,
+        outcome: AttemptOutcome,
+        started: Started,
+    ) -> (HandlerReport, EndedAttempt) {
         let now = self.0.clock.steady();
         let duration = started.duration(&self.0.clock);
         let number = job.attempts + 1;
@@ -157,7 +187,6 @@ impl Pool {
             AfterHandler::Deliver(prepared) => prepared.outcome.fallback_reason(),
             AfterHandler::Retry { .. } | AfterHandler::HandBack => None,
         };
-        let why = error.clone().filter(|_| fallback.is_some()).unwrap_or_default();
         let attempt = result.map(|result| Attempt {
             stage: Stage::Handler,
             number,
@@ -167,13 +196,35 @@ impl Pool {
             status: None,
             error: error.clone(),
         });
-        let (id, name) = (job.id, job.handler.clone());
-        let written = self.0.store.jobs().handled(HandlerReport { job, attempt, next, error }).await;
-        if log_written(written, id, &name)
-            && let Some(reason) = fallback
+        let ended = EndedAttempt {
+            job: job.id,
+            handler: job.handler.clone(),
+            number,
+            duration,
+            fallback: fallback.map(|reason| (reason, error.clone().unwrap_or_default())),
+        };
+        (HandlerReport { job, attempt, next, error }, ended)
+    }
+}
+
+/// What the log says about an attempt once its report is written.
+struct EndedAttempt {
+    job: JobId,
+    handler: HandlerName,
+    number: u32,
+    duration: Duration,
+    /// Why the bot gets the fallback, and the error; `None` if it does not.
+    fallback: Option<(FallbackReason, String)>,
+}
+
+impl EndedAttempt {
+    fn log(self, job_log: &JobLog, written: Result<Written, StoreError>) {
+        let Self { job, handler, number: attempt, duration, fallback } = self;
+        if log_written(written, job, &handler)
+            && let Some((reason, error)) = fallback
         {
-            let line = AttemptLine { job: id, handler: &name, attempt: number, duration, error: &why };
-            self.0.job_log.fell_back(reason, line);
+            let line = AttemptLine { job, handler: &handler, attempt, duration, error: &error };
+            job_log.fell_back(reason, line);
         }
     }
 }
@@ -190,15 +241,27 @@ impl From<TaskOutcome<HandlerResult>> for AttemptOutcome {
 }
 
 impl RunningAttempt {
+    /// Ends the attempt if its handler has ended, otherwise starts the task that waits for it.
+    fn report(self, progress: Progress<HandlerResult>) {
+        match progress {
+            Progress::Ended(outcome) => {
+                let Self { pool, job, permit, started, until: _, over, tracked } = self;
+                drop(over);
+                pool.end_now(job, permit, outcome.into(), started, tracked);
+            }
+            Progress::Running(handler) => {
+                let pool = self.pool.clone();
+                pool.0.runtime.spawn(self.wait(handler));
+            }
+        }
+    }
+
     /// Waits for the end of the attempt, and reports it.
-    async fn end(self, progress: Progress<HandlerResult>) {
+    async fn wait(self, handler: RunningTask<HandlerResult>) {
         let Self { pool, job, permit, started, until, over, tracked } = self;
         // The task itself is tracked.
         drop(tracked);
-        let outcome = match progress {
-            Progress::Ended(outcome) => outcome.into(),
-            Progress::Running(handler) => pool.outcome_of(handler, until).await,
-        };
+        let outcome = pool.outcome_of(handler, until).await;
         drop(over);
         pool.end(job, permit, outcome, started).await;
     }

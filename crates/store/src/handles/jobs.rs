@@ -17,7 +17,7 @@ use crate::{
 
 /// The jobs of a store.
 #[derive(Clone, Copy)]
-pub struct Jobs<'s>(pub(super) &'s Engine);
+pub struct Jobs<'s>(pub(super) &'s Arc<Engine>);
 
 impl Jobs<'_> {
     /// Stores a request as a job, unless its idempotency key is known. When this returns, the job is on the disk.
@@ -72,6 +72,16 @@ impl Jobs<'_> {
     /// The store is closed, or damaged.
     pub async fn handled(self, report: HandlerReport) -> Result<Written, StoreError> {
         self.0.handled(report).await
+    }
+
+    /// Like [`handled`](Self::handled), but without a caller that waits: `then` gets the result. It must not block. May be
+    /// called on any thread.
+    pub fn handled_then(
+        self,
+        report: HandlerReport,
+        then: impl FnOnce(Result<Written, StoreError>) + Send + 'static,
+    ) {
+        self.0.handled_then(report, then);
     }
 
     /// Writes a report of the sender. Keeps trying while the store cannot be written, for example on a full disk.

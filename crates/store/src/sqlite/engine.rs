@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sqlx::{SqliteConnection, SqlitePool};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -29,6 +31,8 @@ pub(crate) const REPORT_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// An open store.
 pub(crate) struct Engine {
     pub(super) operations: Mutex<Option<mpsc::Sender<Message>>>,
+    /// Where the store's own tasks run.
+    pub(crate) runtime: Handle,
     /// Whether jobs were written lately.
     pub(super) was_used: AtomicBool,
     pub(super) reading: SqlitePool,
@@ -80,6 +84,18 @@ impl Engine {
             self.was_used.store(true, Ordering::Relaxed);
         }
         sender.send(operation).await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Sends a report to the writer without waiting. A report for a closed store is dropped.
+    pub(crate) fn send_soon(&self, report: Message) {
+        let Some(sender) = lock(&self.operations).clone() else { return };
+        self.was_used.store(true, Ordering::Relaxed);
+        // With a full channel, a task waits for room.
+        if let Err(TrySendError::Full(report)) = sender.try_send(report) {
+            self.runtime.spawn(async move {
+                let _dropped_if_closed = sender.send(report).await;
+            });
+        }
     }
 
     /// Whether jobs were written since the last call.

@@ -7,7 +7,7 @@ use model::{DeliveryReport, HandlerReport};
 
 use crate::sqlite::file::log::LogStep;
 use crate::sqlite::write::command::QueuedCommand;
-use crate::sqlite::write::message::{Accept, Message, Reply, answer};
+use crate::sqlite::write::message::{Accept, Message, OnWritten, Reply, answer};
 use crate::{StoreError, Written};
 
 /// Operations by kind, in the order in which a transaction carries them out. Commands come last, so that claims see the
@@ -16,7 +16,7 @@ use crate::{StoreError, Written};
 pub(crate) struct Batch {
     #[allow(clippy::vec_box, reason = "a request is large, and moves from list to list")]
     pub(crate) accepts: Vec<Box<Accept>>,
-    pub(crate) handled: Vec<(Arc<HandlerReport>, Reply<Written>)>,
+    pub(crate) handled: Vec<(Arc<HandlerReport>, OnWritten)>,
     pub(crate) sent: Vec<(Arc<DeliveryReport>, Reply<Written>)>,
     pub(crate) commands: Vec<Box<dyn QueuedCommand>>,
 }
@@ -27,7 +27,7 @@ impl Batch {
     pub(crate) fn add(&mut self, operation: Message) -> Option<LogStep> {
         match operation {
             Message::Accept(accept) => self.accepts.push(accept),
-            Message::Handled(report, reply) => self.handled.push((report, reply)),
+            Message::Handled(report, on_written) => self.handled.push((report, on_written)),
             Message::Sent(report, reply) => self.sent.push((report, reply)),
             Message::Command(command) => self.commands.push(command),
             Message::Log(step) => return Some(step),
@@ -54,7 +54,7 @@ impl Batch {
     /// Splits the batch into batches of one operation each.
     pub(crate) fn singles(self) -> impl Iterator<Item = Self> {
         let accepts = self.accepts.into_iter().map(Message::Accept);
-        let handled = self.handled.into_iter().map(|(report, reply)| Message::Handled(report, reply));
+        let handled = self.handled.into_iter().map(|(report, then)| Message::Handled(report, then));
         let sent = self.sent.into_iter().map(|(report, reply)| Message::Sent(report, reply));
         let commands = self.commands.into_iter().map(Message::Command);
         accepts.chain(handled).chain(sent).chain(commands).map(|operation| {
@@ -68,7 +68,7 @@ impl Batch {
     pub(crate) fn fail(self, error: &StoreError) {
         tracing::warn!(%error, operations = self.len(), "the transaction failed; none of its operations was written");
         self.accepts.into_iter().for_each(|accept| answer(accept.reply, Err(error.clone())));
-        self.handled.into_iter().for_each(|(_, reply)| answer(reply, Err(error.clone())));
+        self.handled.into_iter().for_each(|(_, on_written)| on_written.answer(Err(error.clone())));
         self.sent.into_iter().for_each(|(_, reply)| answer(reply, Err(error.clone())));
         self.commands.into_iter().for_each(|command| command.complete(Err(error.clone())));
     }

@@ -63,7 +63,7 @@ fn complete(batch: Batch, committed: Committed, file: Option<&FileIdentity>) {
             (slot.take)(accept::running(job, moment));
         }
     }
-    for ((report, reply), handled) in batch.handled.into_iter().zip(handled) {
+    for ((report, on_written), handled) in batch.handled.into_iter().zip(handled) {
         let (written, slot) = match handled {
             Handled::Done(slot) => (Written::Done, slot),
             Handled::Stale => (Written::Stale, None),
@@ -71,7 +71,7 @@ fn complete(batch: Batch, committed: Committed, file: Option<&FileIdentity>) {
         if let (Some(slot), Some(job)) = (slot, reports::delivering(&report)) {
             (slot.take)(job);
         }
-        answer(reply, Ok(written));
+        on_written.answer(Ok(written));
     }
     for ((_, reply), written) in batch.sent.into_iter().zip(sent) {
         answer(reply, Ok(written));

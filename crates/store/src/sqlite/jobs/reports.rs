@@ -14,11 +14,11 @@ use model::{
 
 use crate::budget::signed;
 use crate::lanes::{Lanes, Slot};
-use crate::sqlite::engine::Engine;
+use crate::sqlite::engine::{Engine, REPORT_RETRY_DELAY};
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::insert::insert_row;
-use crate::sqlite::write::message::Message;
+use crate::sqlite::write::message::{Message, OnWritten, answer};
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
 use crate::{StoreError, Written};
@@ -315,8 +315,35 @@ fn keep(transaction: &Transaction<'_>, id: JobId, attempt: Option<&Attempt>) -> 
 
 impl Engine {
     pub(crate) async fn handled(&self, report: HandlerReport) -> Result<Written, StoreError> {
+        self.handled_again(&Arc::new(report)).await
+    }
+
+    async fn handled_again(&self, report: &Arc<HandlerReport>) -> Result<Written, StoreError> {
+        let message =
+            |reply| Message::Handled(report.clone(), OnWritten::new(move |written| answer(reply, written)));
+        self.write_until_ok(message).await
+    }
+
+    /// Like [`handled`](Self::handled), but passes the result to `then`. Only a report that cannot be written at once costs
+    /// a task.
+    pub(crate) fn handled_then(
+        self: &Arc<Self>,
+        report: HandlerReport,
+        then: impl FnOnce(Result<Written, StoreError>) + Send + 'static,
+    ) {
         let report = Arc::new(report);
-        self.write_until_ok(|reply| Message::Handled(report.clone(), reply)).await
+        let (engine, again) = (self.clone(), report.clone());
+        let on_written = OnWritten::new(move |written| match written {
+            Err(error) if error.is_passing() => {
+                let runtime = engine.runtime.clone();
+                runtime.spawn(async move {
+                    engine.clock().sleep(REPORT_RETRY_DELAY).await;
+                    then(engine.handled_again(&again).await);
+                });
+            }
+            settled => then(settled),
+        });
+        self.send_soon(Message::Handled(report, on_written));
     }
 
     pub(crate) async fn sent(&self, report: DeliveryReport) -> Result<Written, StoreError> {

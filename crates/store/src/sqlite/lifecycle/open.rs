@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use model::clock::Clock;
@@ -57,6 +58,7 @@ impl Engine {
         let writer = tokio::spawn(completion::run(completions, file.clone()));
         let engine = Self {
             operations: Mutex::new(Some(sender)),
+            runtime: Handle::current(),
             was_used: AtomicBool::new(false),
             reading: opened.reading,
             checkpoints: Mutex::new(Some(opened.checkpoints)),

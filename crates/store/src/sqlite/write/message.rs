@@ -14,10 +14,36 @@ use crate::{Accepted, StoreError, Written};
 /// The channel for an answer.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
+/// A function that takes the answer to a report, instead of a caller that waits for it. It gets
+/// [`StoreError::Closed`] if the writer ends without an answer. It must not block, because others wait for their answers
+/// behind it.
+pub(crate) struct OnWritten(Option<Box<dyn FnOnce(Result<Written, StoreError>) + Send>>);
+
+impl OnWritten {
+    pub(crate) fn new(take: impl FnOnce(Result<Written, StoreError>) + Send + 'static) -> Self {
+        Self(Some(Box::new(take)))
+    }
+
+    /// Passes the answer on.
+    pub(crate) fn answer(mut self, written: Result<Written, StoreError>) {
+        if let Some(take) = self.0.take() {
+            take(written);
+        }
+    }
+}
+
+impl Drop for OnWritten {
+    fn drop(&mut self) {
+        if let Some(take) = self.0.take() {
+            take(Err(StoreError::Closed));
+        }
+    }
+}
+
 /// A message to the writer: an operation with the channel for its answer, or a step of the log.
 pub(crate) enum Message {
     Accept(Box<Accept>),
-    Handled(Arc<HandlerReport>, Reply<Written>),
+    Handled(Arc<HandlerReport>, OnWritten),
     Sent(Arc<DeliveryReport>, Reply<Written>),
     Command(Box<dyn QueuedCommand>),
     /// Restarts or truncates the log, outside of transactions.
