@@ -28,6 +28,60 @@ async fn a_completion_is_stored_and_due_at_once() {
     assert_eq!(attempts(&store, id).await, [charged]);
 }
 
+/// How many messages fit into the writer's channel.
+const CHANNEL: usize = 4_096;
+
+/// Reports like a worker that does not wait, and returns what it gets.
+pub(crate) async fn handled_then(store: &Store, report: HandlerReport) -> Result<Written, StoreError> {
+    let (then, written) = oneshot::channel();
+    store.jobs().handled_then(report, move |result| drop(then.send(result)));
+    written.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_wait_gets_the_result_too() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let deliver = || AfterHandler::Deliver(prepared("hi"));
+    let job = home.running(&store).await;
+    let id = job.id;
+    assert_eq!(handled_then(&store, handled(job, deliver())).await, Ok(Written::Done));
+    assert_eq!(state(&store, id).await, StateName::Delivering);
+    let cancelled = home.running(&store).await;
+    store.jobs().cancel(cancelled.id).await.unwrap();
+    assert_eq!(handled_then(&store, handled(cancelled, deliver())).await, Ok(Written::Stale));
+    let [left, right] = [home.running(&store).await, home.running(&store).await];
+    store.0.abort_writer().await;
+    assert_eq!(handled_then(&store, handled(left, deliver())).await, Err(StoreError::Closed));
+    store.close().await;
+    assert_eq!(handled_then(&store, handled(right, deliver())).await, Err(StoreError::Closed));
+}
+
+#[tokio::test]
+async fn reports_that_do_not_fit_into_the_writers_channel_are_written_later() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.running(&store).await;
+    let id = job.id;
+    let open = store.0.hold().await;
+    let others = store.clone();
+    let probes = async move { futures_util::future::join_all((0..CHANNEL).map(|_| others.probe())).await };
+    let probes = tokio::spawn(tokio::task::unconstrained(probes));
+    store.0.gathered(CHANNEL).await;
+    let report = handled(job, AfterHandler::Deliver(prepared("hi")));
+    let written = tokio::spawn({
+        let store = store.clone();
+        async move { handled_then(&store, report).await }
+    });
+    // The report is sent in the first poll of its task.
+    tokio::task::yield_now().await;
+    assert!(!written.is_finished());
+    open.send(()).unwrap();
+    assert_eq!(written.await.unwrap(), Ok(Written::Done));
+    assert!(probes.await.unwrap().iter().all(Result::is_ok));
+    assert_eq!(state(&store, id).await, StateName::Delivering);
+}
+
 #[tokio::test]
 async fn a_fallback_stores_its_reason() {
     let home = Home::new();

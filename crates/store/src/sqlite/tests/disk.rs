@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
+use crate::tests::handled::handled_then;
 
 /// Fails with a given error, and counts the attempts.
 struct Fails(StoreError, Arc<AtomicUsize>);
@@ -69,29 +70,33 @@ async fn a_full_disk_refuses_the_whole_batch_at_once() {
 
 #[tokio::test]
 async fn reports_are_retried_until_the_disk_has_room() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let job = home.running(&store).await;
-    let id = job.id;
-    fill(&store).await;
-    let report = handled(job, AfterHandler::Deliver(prepared(&"x".repeat(100_000))));
-    let writing = tokio::spawn({
-        let store = store.clone();
-        async move { store.jobs().handled(report).await }
-    });
-    for _ in 0..5 {
-        assert_eq!(store.jobs().accept(big(&home), COMMIT_TIMEOUT).await, Err(StoreError::Full));
-        home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
+    for waits in [true, false] {
+        let home = Home::new();
+        let store = home.serve().await;
+        let job = home.running(&store).await;
+        let id = job.id;
+        fill(&store).await;
+        let report = handled(job, AfterHandler::Deliver(prepared(&"x".repeat(100_000))));
+        let writing = tokio::spawn({
+            let store = store.clone();
+            async move {
+                if waits { store.jobs().handled(report).await } else { handled_then(&store, report).await }
+            }
+        });
+        for _ in 0..5 {
+            assert_eq!(store.jobs().accept(big(&home), COMMIT_TIMEOUT).await, Err(StoreError::Full));
+            home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
+        }
+        assert!(!writing.is_finished());
+        assert_eq!(state(&store, id).await, StateName::Running);
+        make_room(&store).await;
+        while !writing.is_finished() {
+            home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
+            store.probe().await.unwrap();
+        }
+        assert_eq!(writing.await.unwrap(), Ok(Written::Done));
+        assert_eq!(state(&store, id).await, StateName::Delivering);
     }
-    assert!(!writing.is_finished());
-    assert_eq!(state(&store, id).await, StateName::Running);
-    make_room(&store).await;
-    while !writing.is_finished() {
-        home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
-        store.probe().await.unwrap();
-    }
-    assert_eq!(writing.await.unwrap(), Ok(Written::Done));
-    assert_eq!(state(&store, id).await, StateName::Delivering);
 }
 
 #[tokio::test]
