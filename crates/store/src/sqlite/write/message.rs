@@ -14,10 +14,12 @@ use crate::{Accepted, StoreError, Written};
 /// The channel for an answer.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
+type TakeAnswer = dyn FnOnce(Result<Written, StoreError>) + Send;
+
 /// A function that takes the answer to a report, instead of a caller that waits for it. It gets
 /// [`StoreError::Closed`] if the writer ends without an answer. It must not block, because others wait for their answers
 /// behind it.
-pub(crate) struct OnWritten(Option<Box<dyn FnOnce(Result<Written, StoreError>) + Send>>);
+pub(crate) struct OnWritten(Option<Box<TakeAnswer>>);
 
 impl OnWritten {
     pub(crate) fn new(take: impl FnOnce(Result<Written, StoreError>) + Send + 'static) -> Self {
