@@ -109,8 +109,10 @@ fn is_exact(number: &str) -> bool {
         return number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
     }
     let Ok(float) = number.parse::<f64>() else { return false };
-    // `{:e}` writes the shortest text that parses to this float.
-    float.is_finite() && decimal(number) == decimal(&format!("{float:e}"))
+    // Of two shortest texts for a float, serde_json may choose another one than the standard library, and it is serde_json
+    // that writes the number again.
+    serde_json::Number::from_f64(float)
+        .is_some_and(|written| decimal(number) == decimal(&written.to_string()))
 }
 
 /// The digits of a number from the first to the last that is not 0, and the power of ten of the last one.
