@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::runtime::Handle;
+use tokio::runtime::{EnterGuard, Handle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -72,6 +72,11 @@ impl StageRuntime {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // The future of an attempt is several kilobytes. Boxed, it is not copied again on its way through the spawning.
         self.tasks.spawn_on(Box::pin(task), &self.runtime);
+    }
+
+    /// Enters the runtime of the tasks, for a thread outside of it whose code may spawn.
+    pub fn enter(&self) -> EnterGuard<'_> {
+        self.runtime.enter()
     }
 
     /// Counts as a running task until it is dropped, for a job whose task begins later.

@@ -243,14 +243,17 @@ impl From<TaskOutcome<HandlerResult>> for AttemptOutcome {
 impl RunningAttempt {
     /// Ends the attempt if its handler has ended, otherwise starts the task that waits for it.
     fn report(self, progress: Progress<HandlerResult>) {
+        let pool = self.pool.clone();
+        // For the log, which spawns a task to count the lines that it suppresses. The runtime of the handlers' threads is
+        // theirs alone.
+        let _context = pool.0.runtime.enter();
         match progress {
             Progress::Ended(outcome) => {
-                let Self { pool, job, permit, started, until: _, over, tracked } = self;
+                let Self { job, permit, started, over, tracked, .. } = self;
                 drop(over);
                 pool.end_now(job, permit, outcome.into(), started, tracked);
             }
             Progress::Running(handler) => {
-                let pool = self.pool.clone();
                 pool.0.runtime.spawn(self.wait(handler));
             }
         }
