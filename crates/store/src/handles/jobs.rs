@@ -74,8 +74,8 @@ impl Jobs<'_> {
         self.0.handled(report).await
     }
 
-    /// Like [`handled`](Self::handled), but without a caller that waits: `then` gets the result, with the same errors, once and
-    /// on any thread. It must not block, because other answers wait behind it. May be called on any thread.
+    /// Like [`handled`](Self::handled), but without a caller that waits: `then` gets the result, with the same errors, once
+    /// and on any thread. It must not block, because other answers wait behind it. May be called on any thread.
     pub fn handled_then(
         self,
         report: HandlerReport,
