@@ -68,12 +68,14 @@ pub(crate) const LONGEST_DUE: &str = claim!(
 );
 
 /// Claims at most `:limit` jobs of the lane `:origin` that are due at `:now`, and takes those received after `:which`
-/// first.
+/// first. It finds retries by the time at which they are due: in an outage, most young ones wait for their backoff, and
+/// each claim would read past all of them. A young job cannot be due for longer than it exists, so the claim reads past
+/// few old ones either.
 pub(crate) const YOUNG_FIRST: &str = claim!(
     "delivery_rank = 0 AND waiting_since > :which" by "waiting_since",
-    "delivery_rank = 1 AND waiting_since > :which" by "waiting_since",
+    "delivery_rank = 1 AND due_at > :which AND waiting_since > :which" by "due_at",
     "delivery_rank = 0 AND waiting_since <= :which" by "due_at",
-    "delivery_rank = 1 AND waiting_since <= :which" by "due_at",
+    "delivery_rank = 1 AND (due_at <= :which OR waiting_since <= :which)" by "due_at",
     "delivery_rank = 2" by "due_at",
 );
 

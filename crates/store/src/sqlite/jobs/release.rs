@@ -78,8 +78,10 @@ pub(crate) const FAILED: &str = "SELECT id, due_at, \
      WHERE state = 'delivering' AND lease_until IS NULL AND origin = :origin AND delivery_rank = 1 AND due_at > :after \
      ORDER BY due_at LIMIT 0 + :limit";
 
-pub(crate) const RELEASE_ONE: &str =
-    "UPDATE jobs SET due_at = :now WHERE id = :id AND state = 'delivering' AND lease_until IS NULL";
+/// The job is due since its request came, not since now: then jobs go out in the order of their age, and a claim that
+/// looks for young ones among those due in the last minute does not read past a whole outage.
+pub(crate) const RELEASE_ONE: &str = "UPDATE jobs SET due_at = min(waiting_since, :now) \
+     WHERE id = :id AND state = 'delivering' AND lease_until IS NULL";
 
 /// Makes failed deliveries to one origin due, among the next `limit` that are due after `after`.
 struct ReleaseFailed {

@@ -31,6 +31,11 @@ async fn hot_statements_never_scan_and_never_sort() {
             delivery_claims::YOUNG_FIRST,
             "jobs_young (origin=? AND delivery_rank=? AND waiting_since>?)",
         ),
+        (
+            "young retries",
+            delivery_claims::YOUNG_FIRST,
+            "jobs_undelivered (origin=? AND delivery_rank=? AND due_at>? AND due_at<?)",
+        ),
         ("old", delivery_claims::YOUNG_FIRST, "jobs_undelivered (origin=? AND delivery_rank=? AND due_at<?)"),
         (
             "longest due",

@@ -1,6 +1,7 @@
 //! Which failed deliveries are due when an outage ends, however many one transaction examines.
 
 use super::*;
+use crate::tests::claims::claim_deliveries;
 
 /// Adds a delivery that is due after `due` seconds, in this state.
 async fn waiting(home: &Home, store: &Store, due: u64, delivery: Delivery) -> JobId {
@@ -47,5 +48,24 @@ async fn a_delivery_that_failed_only_in_an_outage_is_due_when_it_ends() {
             assert_eq!(claimed.contains(&id), expected, "{what}, in parts of {limit}");
         }
         assert_eq!(release(ORIGIN, None).await, Ok(2), "without a known success, all but refused ones");
+    }
+}
+
+#[tokio::test]
+async fn released_deliveries_go_out_in_the_order_of_their_age_behind_young_ones() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let failed = Delivery { failures: 1, failing_since: Some(START), ..Delivery::default() };
+    let mut old = Vec::new();
+    for due in [300, 200, 100] {
+        old.push(waiting(&home, &store, due, failed.clone()).await);
+        home.pass(Duration::from_secs(1));
+    }
+    home.pass(Duration::from_secs(61));
+    let young = waiting(&home, &store, 100, failed).await;
+    assert_eq!(store.0.release_failed(ORIGIN.into(), None).await, Ok(4));
+    let expected = [[young].as_slice(), &old].concat();
+    for id in expected {
+        assert_eq!(claim_deliveries(&store, 1, LongestDue::default()).await, [id]);
     }
 }
