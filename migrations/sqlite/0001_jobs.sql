@@ -117,18 +117,15 @@ CREATE TABLE jobs (
 
 -- The jobs that workers claim next.
 CREATE INDEX jobs_queued ON jobs (handler, due_at, answer_by) WHERE state = 'queued';
--- The jobs that waited too long for a worker.
-CREATE INDEX jobs_overdue ON jobs (answer_by) WHERE state = 'queued';
--- How long the oldest queued job has waited.
-CREATE INDEX jobs_oldest ON jobs (waiting_since) WHERE state = 'queued';
+-- The jobs that waited too long for a worker. It also answers how long the oldest one has waited, which reads all of it.
+CREATE INDEX jobs_overdue ON jobs (answer_by, waiting_since) WHERE state = 'queued';
 -- The jobs that the sender claims next: by lane and rank, those due longest first.
 CREATE INDEX jobs_undelivered ON jobs (origin, delivery_rank, due_at, waiting_since)
     WHERE state = 'delivering' AND lease_until IS NULL;
--- The jobs that precede those: the young ones of each rank, oldest first.
-CREATE INDEX jobs_young ON jobs (origin, delivery_rank, waiting_since, due_at)
-    WHERE state = 'delivering' AND lease_until IS NULL;
--- An account's jobs that wait for a worker or for the sender. A job that waits for neither is never in this index.
-CREATE INDEX jobs_waiting ON jobs (account_id) WHERE due_at IS NOT NULL AND lease_until IS NULL;
+-- The young first tries precede those, the oldest first. Retries are not in this index: they are most of the work in an
+-- outage.
+CREATE INDEX jobs_young ON jobs (origin, waiting_since, due_at)
+    WHERE state = 'delivering' AND lease_until IS NULL AND delivery_rank = 0;
 -- The jobs under way: freed at start, or when a lease expires.
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE lease_until IS NOT NULL;
 -- The older jobs that a new one supersedes: the last unfinished job of each return_url. The index contains unfinished

@@ -6,8 +6,8 @@
 //! finished job is kept. This charges no attempt. An operator can connect the account and retry the job; otherwise the
 //! retention deletes it like any dead job.
 //!
-//! Maintenance scans the index of young deliveries, lane by lane, on a read-only connection. The writer then gets a few
-//! jobs at a time, and skips those that were claimed in the meantime.
+//! Maintenance scans the indexes of waiting deliveries, lane by lane, on a read-only connection. The writer then gets a
+//! few jobs at a time, and skips those that were claimed in the meantime.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,7 +39,10 @@ pub(crate) const LANES: &str = "WITH RECURSIVE lane (name) AS ( \
 
 /// Selects jobs of the lane `:origin` that have waited since before `:before`, except those of the accounts in `:known`, a JSON list.
 pub(crate) const OLD: &str = "SELECT id, account_id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-     AND origin = :origin AND delivery_rank IN (0, 1, 2) AND waiting_since < :before \
+     AND origin = :origin AND delivery_rank = 0 AND waiting_since < :before \
+     AND account_id NOT IN (SELECT value FROM json_each(:known)) \
+     UNION ALL SELECT id, account_id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = :origin AND delivery_rank > 0 AND waiting_since < :before \
      AND account_id NOT IN (SELECT value FROM json_each(:known)) LIMIT 0 + :limit";
 
 pub(crate) const GIVE_UP: &str = concat!(
