@@ -242,7 +242,7 @@ impl LimiterState {
 
     /// Records that a continue failed because of the network or a server.
     pub(super) fn failed(&mut self, account: &str, reservation: Reservation) {
-        self.account(account).fails = true;
+        self.account(account).failed();
         self.inconclusive(account, reservation);
     }
 

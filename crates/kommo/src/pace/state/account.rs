@@ -19,6 +19,12 @@ const SENDER_BACK: Duration = WINDOW.saturating_mul(2);
 /// The shortest time without an accepted continue that counts as an outage.
 const MIN_OUTAGE: Duration = Duration::from_secs(5);
 
+/// The number of failed continues in a row after which an account seems to be down.
+const MANY_FAILURES: usize = 100;
+
+/// The number of calls that start in a window while an account seems to be down.
+const OUTAGE_RATE: usize = 100;
+
 /// The limiter's state of one account.
 #[derive(Debug)]
 pub(in crate::pace) struct Account {
@@ -34,8 +40,10 @@ pub(in crate::pace) struct Account {
     pub(super) asked_at: Option<Duration>,
     /// When the last continue that the account accepted started.
     pub(super) taken_at: Option<Timestamp>,
-    /// Whether a continue has failed since then because of the network or a server.
-    pub(super) fails: bool,
+    /// How many continues have failed since then because of the network or a server.
+    failures: usize,
+    /// The number of calls that may start in a window while the account accepts continues.
+    rate: usize,
 }
 
 impl Account {
@@ -48,7 +56,8 @@ impl Account {
             sender_waits_until: Duration::ZERO,
             asked_at: None,
             taken_at: None,
-            fails: false,
+            failures: 0,
+            rate,
         }
     }
 
@@ -85,11 +94,21 @@ impl Account {
     /// Within a short time no job gets a long backoff. So if an account accepts some continues and not others, its jobs
     /// keep their backoff.
     pub(super) fn took(&mut self, started_at: Timestamp) -> Option<Outage> {
-        let failed = std::mem::take(&mut self.fails);
+        let failed = std::mem::take(&mut self.failures) > 0;
+        self.window.limit = self.rate;
         let since = self.taken_at;
         self.taken_at = since.max(Some(started_at));
         let is_long = since.is_none_or(|since| started_at.since(since) >= MIN_OUTAGE);
         (failed && is_long).then_some(Outage { since })
+    }
+
+    /// Records that a continue failed because of the network or a server. After many without an accepted one, fewer calls
+    /// start: they show as soon that the account is back, and cost the bridge and Kommo less.
+    pub(super) fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures >= MANY_FAILURES {
+            self.window.limit = self.rate.min(OUTAGE_RATE);
+        }
     }
 
     /// The state of the breaker for calls of this kind.

@@ -222,6 +222,37 @@ fn an_accepted_continue_ends_an_outage_if_others_failed_and_none_was_accepted_fo
 }
 
 #[test]
+fn fewer_calls_start_while_an_account_seems_to_be_down() {
+    let mut state = LimiterState::new(1_000, None);
+    let fail = |state: &mut LimiterState, times| {
+        for _ in 0..times {
+            let reservation = started(state, ACCOUNT, ms(0));
+            state.failed(ACCOUNT, reservation);
+        }
+    };
+    let room = |state: &mut LimiterState, now| {
+        let reservations = state.reserve(ACCOUNT, 5_000, now);
+        let room = reservations.len();
+        reservations.into_iter().for_each(|reservation| state.release(ACCOUNT, reservation));
+        room
+    };
+    fail(&mut state, 99);
+    assert_eq!(room(&mut state, ms(2_000)), 1_000, "some jobs may fail on their own");
+    fail(&mut state, 1);
+    assert_eq!(room(&mut state, ms(2_000)), 100);
+    let accepted = started(&mut state, ACCOUNT, ms(3_000));
+    state.succeeded(ACCOUNT, accepted, Some(Timestamp::from_millis(0)));
+    assert_eq!(room(&mut state, ms(5_000)), 1_000, "the account is back");
+
+    let mut slow = LimiterState::new(7, None);
+    for second in 0..100 {
+        let reservation = started(&mut slow, ACCOUNT, ms(second * 2_000));
+        slow.failed(ACCOUNT, reservation);
+    }
+    assert_eq!(room(&mut slow, ms(300_000)), 7, "never more than the rate of the account");
+}
+
+#[test]
 fn a_handlers_call_ends_no_outage() {
     let mut state = LimiterState::new(7, None);
     let failed = started(&mut state, ACCOUNT, ms(0));
