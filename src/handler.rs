@@ -7,20 +7,34 @@
 //! Each attempt runs in a span `job` with the job's id, the handler's name and the attempt, so each line that the handler
 //! logs with `tracing` contains them. Spawn a task with `.in_current_span()` to keep it in that span.
 
+mod any;
+mod callback_urls;
+pub(crate) mod completion_json;
 mod error;
+mod later;
+mod notes;
+mod undecodable;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use kommo::Client;
 use model::{AccountId, BotType, Completion, Entity, EntityKind, JobId, Timestamp};
 
-pub(crate) use error::Retry;
+pub(crate) use any::{Admission, AnyHandler, HandlerFuture, ReceivedAt};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use any::{decode_and_handle, request_with};
+pub(crate) use callback_urls::CallbackUrls;
 pub use error::{HandlerError, RetryOrFail};
+pub(crate) use error::{Next, Retry};
+pub use later::Later;
+pub(crate) use notes::Notes;
 
 /// Answers the widget requests to one name.
 ///
@@ -107,7 +121,7 @@ impl<T> fmt::Debug for Request<T> {
 }
 
 /// One attempt: its job, its time limit, and a client for calls to Kommo.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Context {
     pub(crate) job_id: JobId,
     pub(crate) attempt: u32,
@@ -115,6 +129,24 @@ pub struct Context {
     pub(crate) remaining: Duration,
     pub(crate) cancelled: CancellationToken,
     pub(crate) kommo: Client,
+    /// When the bot gets the fallback, by the calendar.
+    pub(crate) answer_by: Timestamp,
+    pub(crate) callbacks: Arc<CallbackUrls>,
+    pub(crate) notes: Notes,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { job_id, attempt, deadline, remaining, cancelled, answer_by, .. } = self;
+        f.debug_struct("Context")
+            .field("job_id", job_id)
+            .field("attempt", attempt)
+            .field("deadline", deadline)
+            .field("remaining", remaining)
+            .field("cancelled", cancelled)
+            .field("answer_by", answer_by)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Context {
@@ -149,6 +181,50 @@ impl Context {
     /// limit with the continues. A call waits no longer than the attempt lasts.
     pub const fn kommo(&self) -> &Client {
         &self.kommo
+    }
+
+    /// Adds a line to the job's time line, which `jobs show` and the API show with the attempts. A job keeps its first 100
+    /// notes, and of each note the first 500 characters. The log does not get it.
+    ///
+    /// Does not wait for the disk. A note that is written just before a crash may be lost.
+    pub fn note(&self, text: impl Into<String>) {
+        self.notes.add(self.job_id, text.into());
+    }
+
+    /// Lets the job be answered later, from anywhere. The handler passes the handle on, and returns
+    /// [`Later::pending`]. The job then awaits its answer without a worker. It survives a restart, and does not run again
+    /// after a crash. If no answer comes within `handlers.NAME.answer_within`, the bot gets the fallback.
+    ///
+    /// ```
+    /// use salesbot_bridge::prelude::*;
+    ///
+    /// # fn ask_a_colleague(_: salesbot_bridge::Later) {}
+    /// async fn handle(context: Context) -> Result<Completion, HandlerError> {
+    ///     let later = context.complete_later()?;
+    ///     ask_a_colleague(later.clone()); // who POSTs to `later.callback_url()`
+    ///     later.pending()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Neither `server.callback_url` nor `server.public_url` is set. A retry does not help.
+    pub fn complete_later(&self) -> Result<Later, HandlerError> {
+        let url = self.callback_url().ok_or_else(|| {
+            HandlerError::fail(
+                "the job cannot be answered later: set server.callback_url to the bridge's address",
+            )
+        })?;
+        Ok(Later::new(self.job_id, self.attempt, url.expose_secret().to_owned(), self.answer_by))
+    }
+
+    /// `text` without the token of the job's callback URL.
+    pub(crate) fn without_token(&self, text: &str) -> String {
+        self.callbacks.without_token(self.job_id, text)
+    }
+
+    /// The URL that takes the job's answer later; `None` if `server.callback_url` is not set.
+    pub(crate) fn callback_url(&self) -> Option<SecretString> {
+        self.callbacks.url(self.job_id)
     }
 }
 

@@ -4,6 +4,7 @@
 mod accounts;
 mod admin;
 pub mod bridge;
+mod callback;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
@@ -20,6 +21,7 @@ mod oauth;
 mod panics;
 mod problem;
 mod receive;
+mod request_body;
 mod secrets;
 mod shutdown;
 mod stage;
@@ -33,7 +35,7 @@ pub use bridge::{Bridge, Listeners};
 pub use config::Config;
 pub use shutdown::Shutdown;
 
-pub use handler::{Context, Handler, HandlerError, Request, RetryOrFail};
+pub use handler::{Context, Handler, HandlerError, Later, Request, RetryOrFail};
 pub use handlers::Echo;
 
 // The types in a request and its context.

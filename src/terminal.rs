@@ -77,6 +77,15 @@ pub fn excerpt(text: &str, longest: usize) -> String {
     harmless(&kept, Keep::Nothing).into_owned()
 }
 
+/// A part of a path for the log: like [`excerpt`], but nothing of a part that looks like a token.
+///
+/// A token is at least 16 characters long and mixes upper and lower case, as base64 does. Names and ids do not.
+pub fn path_segment(text: &str, longest: usize) -> String {
+    let has = |is: fn(&char) -> bool| text.chars().any(|letter| is(&letter));
+    let mixes = has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase);
+    if mixes && text.chars().nth(15).is_some() { "…".to_owned() } else { excerpt(text, longest) }
+}
+
 /// Whether `text` begins with a colour sequence.
 fn begins_colour(text: &str) -> bool {
     let Some(inside) = text.strip_prefix("\u{1b}[") else { return false };
@@ -86,6 +95,21 @@ fn begins_colour(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_path_that_looks_like_a_token_is_hidden() {
+        for (text, expected) in [
+            ("widget_request", "widget_request"),
+            ("Callback", "Callback"),
+            ("lead-qualification-bot", "lead-qualification-bot"),
+            ("01a22cfa-91f0-715c-bbf1-4235de81c0ff", "01a22cfa-91f0-715c-bbf1-4235de81…"),
+            ("R0-jEv7jpus8ZPxqpzuckw", "…"),
+            ("R0-jEv7jpus8ZPxqpzuckw.", "…"),
+            ("R0-jEv7jpus8ZPx", "R0-jEv7jpus8ZPx"),
+        ] {
+            assert_eq!(path_segment(text, 32), expected, "{text}");
+        }
+    }
 
     #[test]
     fn an_excerpt_is_cut_and_escaped() {

@@ -17,8 +17,8 @@ CREATE TABLE jobs (
     -- identity and order of receipt
     id                BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     state             TEXT    NOT NULL
-        CHECK (state = 'running' OR state = 'delivering' OR state = 'delivered' OR state = 'queued' OR state = 'gone'
-            OR state = 'dead' OR state = 'cancelled'),
+        CHECK (state = 'running' OR state = 'delivering' OR state = 'delivered' OR state = 'queued'
+            OR state = 'awaiting_callback' OR state = 'gone' OR state = 'dead' OR state = 'cancelled'),
     -- name of the handler
     handler           TEXT    NOT NULL CHECK (length(handler) BETWEEN 1 AND 64),
     -- Kommo's number of the account
@@ -69,7 +69,7 @@ CREATE TABLE jobs (
     fallback_reason   TEXT
         CHECK (fallback_reason IS NULL OR fallback_reason = 'failed' OR fallback_reason = 'max_attempts'
             OR fallback_reason = 'answer_within' OR fallback_reason = 'overdue' OR fallback_reason = 'crashed'
-            OR fallback_reason = 'no_handler' OR fallback_reason = 'invalid_completion' OR fallback_reason = 'refused'
+            OR fallback_reason = 'no_callback' OR fallback_reason = 'no_handler' OR fallback_reason = 'invalid_completion' OR fallback_reason = 'refused'
             OR fallback_reason = 'operator'),
     -- the last error, for people
     last_error        TEXT,
@@ -101,15 +101,17 @@ CREATE TABLE jobs (
     CHECK ((outcome IS 'fallback') = (fallback_reason IS NOT NULL)),
     CHECK ((failures = 0) = (failing_since IS NULL)),
     CHECK (refused_at IS NULL OR completion IS NOT NULL OR data IS NULL),
-    CHECK ((finished_at IS NULL) = (state = 'running' OR state = 'delivering' OR state = 'queued')),
+    CHECK ((finished_at IS NULL)
+        = (state = 'running' OR state = 'delivering' OR state = 'queued' OR state = 'awaiting_callback')),
     CHECK ((finished_service_at IS NOT NULL) = (finished_at IS NOT NULL)),
     CHECK ((due_at IS NOT NULL) = (state IN ('queued', 'delivering'))),
     CHECK (lease_until IS NULL OR state IN ('running', 'delivering')),
     CHECK (lease_until IS NOT NULL OR state <> 'running'),
-    CHECK (outcome IS NULL OR state NOT IN ('queued', 'running')),
-    CHECK (outcome IS NOT NULL OR state = 'running' OR state = 'queued' OR state = 'cancelled'),
+    CHECK (outcome IS NULL OR (state <> 'queued' AND state <> 'running' AND state <> 'awaiting_callback')),
+    CHECK (outcome IS NOT NULL OR state = 'running' OR state = 'queued' OR state = 'awaiting_callback'
+        OR state = 'cancelled'),
     CHECK ((handled_at IS NULL) = (handled_ms IS NULL)),
-    CHECK (handled_at IS NULL OR (handler_attempts > 0 AND state <> 'queued' AND state <> 'running')),
+    CHECK (handled_at IS NULL OR (handler_attempts > 0 AND outcome IS NOT NULL)),
     CHECK ((accepted_at IS NULL) = (accepted_ms IS NULL)),
     CHECK (accepted_at IS NULL OR (delivery_attempts > 0 AND state = 'delivered')),
     CHECK (accepted_status IS NULL OR accepted_at IS NOT NULL)
@@ -119,6 +121,8 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_queued ON jobs (handler, due_at, answer_by) WHERE state = 'queued';
 -- The jobs that waited too long for a worker. It also answers how long the oldest one has waited, which reads all of it.
 CREATE INDEX jobs_overdue ON jobs (answer_by, waiting_since) WHERE state = 'queued';
+-- The jobs whose handler will call back: those whose time is over next, and how many each handler has.
+CREATE INDEX jobs_awaiting ON jobs (answer_by, handler) WHERE state = 'awaiting_callback';
 -- The jobs that the sender claims next: by lane and rank, those due longest first.
 CREATE INDEX jobs_undelivered ON jobs (origin, delivery_rank, due_at, waiting_since)
     WHERE state = 'delivering' AND lease_until IS NULL;
@@ -152,7 +156,7 @@ CREATE TABLE other_attempts (
     duration_ms INTEGER NOT NULL CHECK (duration_ms >= 0),
     result      TEXT    NOT NULL
         CHECK (result = 'ok' OR result = 'retry' OR result = 'fail' OR result = 'timeout' OR result = 'panic'
-            OR result = 'gone'),
+            OR result = 'gone' OR result = 'accepted'),
     -- Kommo's HTTP status, if it answered
     status      INTEGER CHECK (status BETWEEN 100 AND 999),
     -- the error, for people
@@ -168,6 +172,26 @@ SELECT id, 'handler', handler_attempts, handled_at, handled_ms, 'ok', NULL, NULL
 UNION ALL
 SELECT id, 'delivery', delivery_attempts, accepted_at, accepted_ms, 'ok', accepted_status, NULL FROM jobs
 WHERE accepted_at IS NOT NULL;
+
+-- The notes on a job's time line: of its handler, of callbacks, and of the bridge. They may quote a customer, so they are
+-- dropped with the bodies.
+CREATE TABLE notes (
+    job_id   BLOB    NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    -- from 1; a job keeps its first notes
+    number   INTEGER NOT NULL CHECK (number BETWEEN 1 AND 100),
+    noted_at INTEGER NOT NULL,
+    note     TEXT    NOT NULL CHECK (length(note) BETWEEN 1 AND 500),
+    PRIMARY KEY (job_id, number)
+) STRICT, WITHOUT ROWID;
+
+-- The key from which the tokens of callbacks are derived. Made once, at random.
+CREATE TABLE callback_key (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    -- the key; encrypted if key_id is set
+    key    BLOB NOT NULL CHECK (key_id IS NOT NULL OR length(key) = 32),
+    -- the id of the encryption key
+    key_id TEXT
+) STRICT;
 
 -- The known requests, together with recent_keys. A key matters only while its token is valid, so this table stays small
 -- however many jobs there are.
@@ -206,7 +230,7 @@ CREATE TABLE job_counts (
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO job_counts (state, jobs)
-VALUES ('queued', 0), ('running', 0), ('delivering', 0), ('delivered', 0), ('gone', 0), ('dead', 0), ('cancelled', 0);
+VALUES ('queued', 0), ('running', 0), ('awaiting_callback', 0), ('delivering', 0), ('delivered', 0), ('gone', 0), ('dead', 0), ('cancelled', 0);
 
 -- The bytes that the bodies of each account's jobs take, updated by each transaction that changes them. So a start knows
 -- what an account may still send without reading its jobs. A row stays when its account has no jobs left. There is no

@@ -13,6 +13,7 @@
 //! - If Kommo disconnects an account, its requests are refused from then on ([`revoke`]).
 //! - Deliveries that waited for an account are sent automatically once it is connected.
 
+mod callback_key;
 #[cfg(any(test, feature = "cli"))]
 mod confirm;
 mod connect;
@@ -54,6 +55,7 @@ use kommo::{AccountRef, Bearer, BearerFuture, Credentials, NoBearer};
 use model::{AccountId, AccountKey, AccountRecord, AccountState};
 use store::StoreError;
 
+pub use callback_key::{CallbackKeyError, open_callback_key, seal_callback_key};
 #[cfg(any(test, feature = "cli"))]
 pub use confirm::Installation;
 pub use connect::Callback;

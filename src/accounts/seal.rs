@@ -105,6 +105,29 @@ impl Sealer {
         key.decrypt(&sealed.code, &code_bound_to(client_uuid, origin))
     }
 
+    /// Encrypts another secret, bound to `what` it is. Returns the id of the key, and the ciphertext. `None` if the system
+    /// provides no random bytes.
+    pub(super) fn seal_other(&self, what: &[u8], secret: &SecretString) -> Option<(String, Vec<u8>)> {
+        let key = self.keys.first()?;
+        Some((key.id.clone(), self.encrypt(key, secret, what)?))
+    }
+
+    /// Decrypts what [`seal_other`](Self::seal_other) encrypted. The flag says whether the current key did.
+    ///
+    /// # Errors
+    /// Another key encrypted it, or it is damaged.
+    pub(super) fn open_other(
+        &self,
+        what: &[u8],
+        key_id: &str,
+        sealed: &[u8],
+    ) -> Result<(SecretString, bool), Unsealable> {
+        let place = self.keys.iter().position(|key| key.id == key_id);
+        let place = place.ok_or_else(|| Unsealable::OtherKey(key_id.to_owned()))?;
+        let secret = self.keys.get(place).and_then(|key| key.decrypt(sealed, what));
+        Ok((secret.ok_or(Unsealable::Damaged)?, place == 0))
+    }
+
     fn encrypt(&self, key: &Key, secret: &SecretString, bound: &[u8]) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE_BYTES];
         // A repeated nonce would reveal the secret.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use model::{
     Attempt, AttemptResult, BotType, CheckedCompletion, FallbackReason, HandlerName, JobId, JobRecord,
-    JobSummary, Outcome, OutcomeName, ReturnUrl, Stage, StateName, Timestamp, WaitsFor,
+    JobSummary, Note, Outcome, OutcomeName, ReturnUrl, Stage, StateName, Timestamp, WaitsFor,
 };
 use store::Page;
 
@@ -101,13 +101,28 @@ pub struct JobWithAttempts<'a> {
     /// What the job waits for and what to do; null if it is finished.
     waits_for: Option<WaitsFor>,
     attempts: Vec<AttemptView<'a>>,
+    /// The notes on its time line, oldest first.
+    notes: Vec<NoteView<'a>>,
+}
+
+/// One note.
+#[derive(Clone, Debug, Serialize)]
+struct NoteView<'a> {
+    noted_at: Timestamp,
+    text: &'a str,
 }
 
 impl<'a> JobWithAttempts<'a> {
-    /// Creates the view of `job` and `attempts`, and of what it waits for.
-    pub fn new(job: &'a JobRecord, attempts: &'a [Attempt], waits_for: Option<WaitsFor>) -> Self {
+    /// Creates the view of `job`, its attempts and notes, and of what it waits for.
+    pub fn new(
+        job: &'a JobRecord,
+        attempts: &'a [Attempt],
+        notes: &'a [Note],
+        waits_for: Option<WaitsFor>,
+    ) -> Self {
         let attempts = attempts.iter().map(AttemptView::new).collect();
-        Self { job: JobView::new(job), waits_for, attempts }
+        let notes = notes.iter().map(|note| NoteView { noted_at: note.noted_at, text: &note.text }).collect();
+        Self { job: JobView::new(job), waits_for, attempts, notes }
     }
 }
 

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::handler::completion_json;
 use crate::job_log::Finished;
 use crate::problem::ProblemDetails;
 use model::{
@@ -106,6 +107,24 @@ pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
     show(&shared, id).await
 }
 
+const COMPLETE: &str = r#"Send what its handler would answer, like {"data":{"reply":"…"}}."#;
+
+/// `POST /api/v1/jobs/{id}/complete`
+pub(super) async fn complete(State(shared): State<Shared>, id: Id, request: Request) -> Answer {
+    let id = job_id(&shared, id).await?;
+    let body = read(&shared, request).await?;
+    let value = serde_json::from_slice(&body).map_err(|why| refusal::of_body(why, COMPLETE))?;
+    let completion = completion_json::checked(&value).map_err(|why| refusal::of_body(why, COMPLETE))?;
+    let store = shared.store.clone();
+    run_to_end(STORE_TIMEOUT, async move {
+        store.callbacks().complete_by_operator(id, completion).await?;
+        tracing::info!(job.id = %id, "job completed by operator");
+        Ok(())
+    })
+    .await?;
+    show(&shared, id).await
+}
+
 /// The body of `POST /api/v1/jobs/retry`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -158,8 +177,9 @@ async fn found(shared: &Shared, id: JobId) -> Result<(JobRecord, Vec<Attempt>), 
 
 async fn show(shared: &Shared, id: JobId) -> Answer {
     let (job, attempts) = found(shared, id).await?;
+    let notes = within(STORE_TIMEOUT, shared.store.callbacks().notes(id)).await?;
     let waits_for = reason_to_wait(shared, &job).await?;
-    Ok(Json(JobWithAttempts::new(&job, &attempts, waits_for)).into_response())
+    Ok(Json(JobWithAttempts::new(&job, &attempts, &notes, waits_for)).into_response())
 }
 
 async fn reason_to_wait(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, ProblemDetails> {

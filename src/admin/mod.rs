@@ -99,6 +99,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/jobs/{id}", get(jobs::one))
         .route("/api/v1/jobs/{id}/retry", post(jobs::retry))
         .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/api/v1/jobs/{id}/complete", post(jobs::complete))
         .route("/api/v1/stats", get(jobs::stats));
     with_fallbacks(routes)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -18,6 +18,7 @@ use super::{Admin, router};
 
 mod broken_store;
 mod clock;
+mod complete;
 mod lists;
 mod retries;
 mod waits;
@@ -98,12 +99,13 @@ impl Fixture {
     }
 }
 
-const PATHS: [(&str, &str); 9] = [
+const PATHS: [(&str, &str); 10] = [
     ("GET", "/metrics"),
     ("GET", "/api/v1/jobs"),
     ("GET", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001"),
     ("POST", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001/retry"),
     ("POST", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001/cancel"),
+    ("POST", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001/complete"),
     ("POST", "/api/v1/jobs/retry"),
     ("GET", "/api/v1/stats"),
     ("GET", "/"),
@@ -199,6 +201,7 @@ async fn a_job_has_exactly_the_documented_fields() {
     expected["completion"] = json!({ "data": { "reply": "hi" } });
     expected["handler_completion"] = Value::Null;
     expected["waits_for"] = Value::Null;
+    expected["notes"] = json!([]);
     expected["attempts"] =
         json!([attempt("handler", "ok", None, None), attempt("delivery", "fail", Some(400), Some(error))]);
     assert_eq!(it.get(&format!("/api/v1/jobs/{id}")).await, expected);
@@ -278,8 +281,9 @@ async fn retry_and_cancel_move_only_jobs_in_an_allowed_state() {
         }
     }
     for id in ["018bcfe5-687b-7000-8000-000000000001", "nonsense"] {
-        for (method, path) in [("GET", ""), ("POST", "/retry"), ("POST", "/cancel")] {
-            let detail = it.call(method, &format!("/api/v1/jobs/{id}{path}"), "").await.problem(404);
+        for (method, path) in [("GET", ""), ("POST", "/retry"), ("POST", "/cancel"), ("POST", "/complete")] {
+            let body = if path == "/complete" { "{}" } else { "" };
+            let detail = it.call(method, &format!("/api/v1/jobs/{id}{path}"), body).await.problem(404);
             assert!(detail.contains(id), "{detail}");
         }
     }
@@ -291,7 +295,9 @@ async fn retry_and_cancel_move_only_jobs_in_an_allowed_state() {
 #[tokio::test]
 async fn a_path_that_is_not_text_matches_no_job() {
     let it = Fixture::new(None).await;
-    for (method, path) in [("GET", "%ff"), ("POST", "%ff/retry"), ("POST", "%ff/cancel")] {
+    for (method, path) in
+        [("GET", "%ff"), ("POST", "%ff/retry"), ("POST", "%ff/cancel"), ("POST", "%ff/complete")]
+    {
         it.call(method, &format!("/api/v1/jobs/{path}"), "").await.problem(404);
     }
 }
@@ -357,7 +363,7 @@ async fn stats_and_metrics_agree() {
     assert_eq!(
         it.get("/api/v1/stats").await,
         json!({
-            "jobs": { "queued": 1, "running": 0, "delivering": 0, "delivered": 0, "gone": 0, "dead": 1,
+            "jobs": { "queued": 1, "running": 0, "awaiting_callback": 0, "delivering": 0, "delivered": 0, "gone": 0, "dead": 1,
                       "cancelled": 0 },
             "oldest_queued_seconds": 2.5,
             "accounts_waiting": [{ "account": "a1.kommo.com", "why": "Kommo answered 401; authorize it" }],

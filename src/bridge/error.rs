@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::accounts::CallbackKeyError;
 use crate::config::ConfigError;
+use crate::handlers::HttpHandlerError;
 use crate::telemetry::LogError;
 use kommo::HttpClientError;
 use model::HandlerNameError;
@@ -53,9 +55,20 @@ pub enum Error {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(StoreFailure),
+    /// The key from which the tokens of callbacks are derived cannot be read.
+    #[error(transparent)]
+    CallbackKey(CallbackKeyFailure),
     /// The HTTP client cannot be created.
     #[error(transparent)]
     Client(#[from] HttpClientError),
+    /// The HTTP client of a handler cannot be created.
+    #[error("handlers.{name}: {source}")]
+    HttpHandler {
+        /// The handler's name.
+        name: String,
+        /// Why not.
+        source: HttpHandlerError,
+    },
     /// A listener cannot be opened.
     #[error("{key}: cannot listen on {address}: {source}")]
     Listen {
@@ -90,7 +103,16 @@ impl From<StoreError> for Error {
     }
 }
 
+/// Why the key of callbacks cannot be read. The text says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct CallbackKeyFailure(CallbackKeyError);
+
 impl Error {
+    pub(super) const fn of_callback_key(error: CallbackKeyError) -> Self {
+        Self::CallbackKey(CallbackKeyFailure(error))
+    }
+
     /// The exit status of the process: 2 for an error of usage or configuration, including a store that another process
     /// serves; 1 for a failure at run time.
     pub const fn exit_status(&self) -> u8 {
@@ -101,6 +123,9 @@ impl Error {
             | Self::HandlerTwice(_)
             | Self::NoSuchHandler { .. }
             | Self::NoHandlers(_)
+            | Self::CallbackKey(CallbackKeyFailure(
+                CallbackKeyError::NoKey(_) | CallbackKeyError::OtherKey(_),
+            ))
             | Self::Store(StoreFailure(
                 StoreError::Url(_)
                 | StoreError::NotAStore { .. }

@@ -80,12 +80,10 @@ impl KommoStack {
             redirect_uri: known.redirect_uri.clone(),
             install_without_link: known.install_without_link,
         });
-        let current = config.store.encryption_key.as_ref().and_then(key);
-        let previous = config.store.previous_encryption_key.as_ref().and_then(key);
         Accounts::open(accounts::AccountsParts {
             long_lived: long_lived.collect(),
             integrations: integrations.collect(),
-            keys: current.map(|current| EncryptionKeys { current, previous }),
+            keys: encryption_keys(config),
             store,
             hosts: config.delivery.hosts.clone(),
             kommo,
@@ -119,12 +117,19 @@ impl KommoStack {
     }
 }
 
+/// The keys that encrypt secrets in the store.
+pub(super) fn encryption_keys(config: &Config) -> Option<EncryptionKeys> {
+    let current = config.store.encryption_key.as_ref().and_then(key)?;
+    let previous = config.store.previous_encryption_key.as_ref().and_then(key);
+    Some(EncryptionKeys { current, previous })
+}
+
 /// Decodes a key. The configuration has already validated it.
 fn key(text: &SecretString) -> Option<Arc<[u8; 32]>> {
     let bytes = BASE64_STANDARD.decode(text.expose_secret().trim()).ok()?;
     Some(Arc::new(bytes.try_into().ok()?))
 }
 
-fn secret_random(bytes: &mut [u8]) -> bool {
+pub(super) fn secret_random(bytes: &mut [u8]) -> bool {
     getrandom::fill(bytes).is_ok()
 }

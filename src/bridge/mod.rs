@@ -15,8 +15,10 @@
 //! }
 //! ```
 
+mod callback_urls;
 mod dumps;
 mod error;
+mod http_handlers;
 pub(crate) mod kommo_stack;
 mod listeners;
 pub(crate) mod open_files;
@@ -37,8 +39,9 @@ use crate::work::Registry;
 use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
 
+pub use crate::handlers::HttpHandlerError;
 pub use crate::telemetry::LogError;
-pub use error::{Error, StoreFailure};
+pub use error::{CallbackKeyFailure, Error, StoreFailure};
 pub use listeners::Listeners;
 pub use model::HandlerNameError;
 pub(crate) use start_log::ProgramVersion;
@@ -89,6 +92,14 @@ impl Bridge {
         self
     }
 
+    /// Lets handlers call back at this address, unless the configuration names another one.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn callbacks_at(mut self, public: std::net::SocketAddr) -> Self {
+        let url = || format!("http://{public}").parse().ok();
+        self.config.server.callback_url = self.config.server.callback_url.or_else(url);
+        self
+    }
+
     /// Names the program in the log.
     #[cfg(feature = "cli")]
     pub(crate) fn program(self, program: ProgramVersion) -> Self {
@@ -112,7 +123,7 @@ impl Bridge {
     /// # Errors
     /// They do not match. [`serve`](Self::serve) would fail with the same error.
     pub fn check(self) -> Result<(), Error> {
-        parts::registry(&self.config, self.registrations).map(drop)
+        parts::registry(&self.config, self.registrations, None).map(drop)
     }
 
     /// Runs on the configured addresses until SIGTERM or SIGINT, and logs to stderr, panics included. If the program has

@@ -10,17 +10,21 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::Accounts;
 use crate::config::{self, BUILT_IN_KINDS, Config};
 use crate::deliver::{DeliverySettings, Sender, SenderParts};
+use crate::handler::CallbackUrls;
 use crate::handlers::Echo;
 use crate::health::{EverybodyWaits, Health};
 use crate::job_log::JobLog;
 use crate::receive::{Receiver, Route, TokenSigner};
 use crate::secrets::SharedSecret;
-use crate::work::{HandlerThreads, Pool, Registry};
+use crate::telemetry;
+use crate::work::{HandlerThreads, HandlerTools, Pool, Registry};
 use kommo::pace::CallLimiter;
 use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
 use store::{Role, Store};
 
+use super::callback_urls::callback_urls;
+use super::http_handlers::HttpHandlers;
 use super::kommo_stack::{self, KommoStack};
 use super::secrets::Secrets;
 use super::{Bridge, Error, Registration};
@@ -33,6 +37,7 @@ pub(super) struct BridgeParts {
     pub(super) job_log: JobLog,
     pub(super) store: Store,
     pub(super) pool: Pool,
+    pub(super) callbacks: Arc<CallbackUrls>,
     pub(super) sender: Sender,
     pub(super) accounts: Accounts,
     pub(super) receiver: Receiver,
@@ -43,7 +48,10 @@ pub(super) struct BridgeParts {
 impl BridgeParts {
     pub(super) async fn new(bridge: Bridge) -> Result<Self, Error> {
         let Bridge { config, registrations, clock, .. } = bridge;
-        let registry = registry(&config, registrations)?;
+        // Before the first part sets its metrics to 0, so that a scrape shows them.
+        let _installed = telemetry::recorder();
+        let http = HttpHandlers::new(&config, clock.clone(), Handle::current());
+        let registry = registry(&config, registrations, Some(&http))?;
         let job_log = JobLog::new(clock.clone());
         let threads = handler_threads(&job_log).map_err(Error::Threads)?;
         let kommo = kommo_stack::kommo(&config)?;
@@ -67,7 +75,8 @@ impl BridgeParts {
         let draining = CancellationToken::new();
         let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining);
         let admin_token = config.admin.token.clone().map(SharedSecret::from);
-        let secrets = Arc::new(Secrets::new(&config, &receiver.signers, &accounts, admin_token));
+        let secrets = Secrets::new(&config, &receiver.signers, &accounts, admin_token, http.into_secrets());
+        let secrets = Arc::new(secrets);
         let sender = Sender::new(
             SenderParts {
                 store: store.clone(),
@@ -85,11 +94,11 @@ impl BridgeParts {
                 give_up_after: config.delivery.give_up_after,
             },
         );
+        let callbacks = Arc::new(callback_urls(&config, &store).await?);
         let pool = Pool::new(
             store.clone(),
             registry,
-            threads,
-            clients,
+            HandlerTools { threads, clients, callbacks: callbacks.clone() },
             config.workers.concurrency,
             clock.clone(),
             fastrand::f64,
@@ -101,6 +110,7 @@ impl BridgeParts {
             job_log,
             store,
             pool,
+            callbacks,
             sender,
             accounts,
             receiver,
@@ -133,9 +143,11 @@ fn watch_all_accounts(health: &Health, limiter: &Arc<CallLimiter>, store: &Store
     });
 }
 
+/// Registers all handlers. Without `http`, handlers over HTTP are only names, which is enough to check the configuration.
 pub(super) fn registry(
     config: &Config,
     registrations: Vec<(String, Registration)>,
+    http: Option<&HttpHandlers>,
 ) -> Result<Registry, Error> {
     let mut registry = Registry::default();
     for (name, register) in registrations {
@@ -148,7 +160,7 @@ pub(super) fn registry(
     }
     for (name, handler) in &config.handlers {
         match handler.kind.as_deref() {
-            Some(kind) => built_in(&mut registry, kind, name, handler)?,
+            Some(kind) => built_in(&mut registry, kind, name, handler, http)?,
             None if registry.get(name.as_str()).is_some() => {}
             None => return Err(no_such_handler(name, handler)),
         }
@@ -164,9 +176,11 @@ fn built_in(
     kind: &str,
     name: &HandlerName,
     handler: &config::HandlerConfig,
+    http: Option<&HttpHandlers>,
 ) -> Result<(), Error> {
-    match kind {
-        "echo" => registry.add(name.clone(), Echo, handler.policy.clone()),
+    match (kind, http) {
+        ("http", Some(http)) => http.register(registry, name, handler)?,
+        ("echo", _) | ("http", None) => registry.add(name.clone(), Echo, handler.policy.clone()),
         _ => return Err(no_such_handler(name, handler)),
     }
     Ok(())
@@ -229,7 +243,7 @@ mod tests {
         for kind in BUILT_IN_KINDS {
             let mut registry = Registry::default();
             let name: HandlerName = "name".parse().unwrap();
-            built_in(&mut registry, kind, &name, &config::HandlerConfig::default()).unwrap();
+            built_in(&mut registry, kind, &name, &config::HandlerConfig::default(), None).unwrap();
             assert!(registry.get("name").is_some(), "{kind}");
         }
     }

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
+use crate::callback::{self, Callbacks};
 use crate::health::Health;
 use crate::listener::{self, ConnectionLimits, ListenerOptions};
 use crate::log_limiter::LogLimiter;
@@ -45,6 +46,7 @@ impl BridgeParts {
             job_log,
             store,
             pool,
+            callbacks,
             sender,
             accounts,
             receiver,
@@ -99,8 +101,17 @@ impl BridgeParts {
         let options = public_options(limits, log_limiter, &health);
         let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
         let oauth = oauth::router(oauth);
-        // Drop its fallback: one listener gives one answer for unknown paths.
-        let routes = receive::router(receiver).merge(oauth.reset_fallback());
+        let callbacks = callback::router(Callbacks {
+            urls: callbacks,
+            pool: pool.clone(),
+            store: store.clone(),
+            max_body: config.server.max_body,
+            read_timeout,
+            clock: clock.clone(),
+        });
+        // Drop their fallbacks: one listener gives one answer for unknown paths.
+        let routes =
+            receive::router(receiver).merge(oauth.reset_fallback()).merge(callbacks.reset_fallback());
         let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
         let public = public::wrap(routes, prefix, LogLimiter::new("calls to unknown paths", clock.clone()));
         let mut public =

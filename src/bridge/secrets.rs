@@ -2,14 +2,17 @@
 //!
 //! If a file cannot be used, the old secret stays in force. The log names the keys that changed, never their values.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
 
 use crate::accounts::Accounts;
 use crate::config::{Config, SecretFile, SecretFileError};
+use crate::handlers::HttpSecrets;
 use crate::receive;
 use crate::secrets::SharedSecret;
+use model::HandlerName;
 
 /// The secret files of the configuration, and the parts that use their secrets.
 pub(super) struct Secrets {
@@ -18,6 +21,8 @@ pub(super) struct Secrets {
     signers: Vec<(String, receive::TokenSigner)>,
     accounts: Accounts,
     admin_token: Option<SharedSecret>,
+    /// The secrets of HTTP handlers, by the handler's name.
+    handlers: HashMap<HandlerName, HttpSecrets>,
 }
 
 /// The use of a secret, which its key determines.
@@ -27,6 +32,11 @@ enum SecretUse<'a> {
     PreviousClientSecret(&'a str),
     AccessToken(&'a str),
     AdminToken,
+    /// `secret`, `previous_secret` or `auth` of an HTTP handler.
+    Handler {
+        name: &'a str,
+        key: &'a str,
+    },
     /// Read only at the start: data in use is encrypted with it.
     Start,
 }
@@ -41,6 +51,7 @@ impl<'a> SecretUse<'a> {
                 Self::PreviousClientSecret(name)
             }
             ("accounts", [name, key]) if key == "access_token" => Self::AccessToken(name),
+            ("handlers", [name, key]) if key != "proxy" => Self::Handler { name, key },
             _ => Self::Start,
         }
     }
@@ -63,6 +74,7 @@ impl Secrets {
         signers: &[receive::TokenSigner],
         accounts: &Accounts,
         admin_token: Option<SharedSecret>,
+        handlers: HashMap<HandlerName, HttpSecrets>,
     ) -> Self {
         let names = config.integrations.keys().cloned();
         Self {
@@ -70,6 +82,7 @@ impl Secrets {
             signers: names.zip(signers.iter().cloned()).collect(),
             accounts: accounts.clone(),
             admin_token,
+            handlers,
         }
     }
 
@@ -106,6 +119,9 @@ impl Secrets {
                 SecretUse::Start => None,
                 SecretUse::AdminToken => {
                     self.admin_token.as_ref().map(|token| token.exchange(secret.clone()))
+                }
+                SecretUse::Handler { name, key } => {
+                    self.handlers.get(name).and_then(|secrets| secrets.exchange(key, secret.clone()))
                 }
                 SecretUse::AccessToken(name) => self.accounts.exchange_token(name, secret.clone()),
                 SecretUse::ClientSecret(name) => self.integration(name).map(|(known, signer)| {
@@ -172,6 +188,10 @@ mod tests {
             (&["integrations", "main", "client_secret"], SecretUse::ClientSecret("main")),
             (&["integrations", "a.b", "previous_client_secret"], SecretUse::PreviousClientSecret("a.b")),
             (&["accounts", "main", "access_token"], SecretUse::AccessToken("main")),
+            (&["handlers", "a", "secret"], SecretUse::Handler { name: "a", key: "secret" }),
+            (&["handlers", "a", "previous_secret"], SecretUse::Handler { name: "a", key: "previous_secret" }),
+            (&["handlers", "a", "auth"], SecretUse::Handler { name: "a", key: "auth" }),
+            (&["handlers", "a", "proxy"], SecretUse::Start),
             (&["store", "encryption_key"], SecretUse::Start),
             (&["store", "previous_encryption_key"], SecretUse::Start),
             (&["integrations", "main", "other"], SecretUse::Start),

@@ -63,6 +63,7 @@ Columns:
   ID          The job's id; a terminal shows a prefix that no other id has
   STATE       queued      waits for a worker
               running     its handler runs
+              awaiting_callback  its handler accepted it, and will call back
               delivering  its answer is being sent, or waits to be sent
               delivered   Kommo accepted the answer
               gone        no bot waits for the answer any longer
@@ -93,10 +94,32 @@ Examples:
   salesbot-bridge jobs retry 018bcfe5-687b --send fallback
   salesbot-bridge jobs retry --dead --handler greet";
 
+pub(super) const JOBS_COMPLETE: &str = "\
+Examples:
+  salesbot-bridge jobs complete 018bcfe5-687b --data '{\"status\": \"success\", \"reply\": \"Hi Ann\"}'
+  salesbot-bridge jobs complete 018bcfe5-687b --data '{}' --json";
+
 pub(super) const JOBS_CANCEL: &str = "\
 Examples:
   salesbot-bridge jobs cancel 018bcfe5-687b
   salesbot-bridge jobs cancel 018bcfe5-687b 018bcfe5-6902 --json";
+
+pub(super) const HANDLERS: &str = "\
+Examples:
+  salesbot-bridge handlers list
+  salesbot-bridge handlers test assistant";
+
+pub(super) const HANDLERS_LIST: &str = "\
+Examples:
+  salesbot-bridge handlers list
+  salesbot-bridge handlers list --json";
+
+pub(super) const HANDLERS_TEST: &str = "\
+The request has the type `ping`. With another preset than `bridge`, it is the usual one.
+
+Examples:
+  salesbot-bridge handlers test assistant
+  salesbot-bridge handlers test assistant --data '{\"message\": \"Hi\"}' --json";
 
 pub(super) const WIDGETS: &str = "\
 Examples:
@@ -198,6 +221,7 @@ mod tests {
         "Ask",
         "Cancel",
         "Check",
+        "Complete",
         "Connect",
         "Install",
         "List",
@@ -208,6 +232,7 @@ mod tests {
         "Resume",
         "Retry",
         "Run",
+        "Send",
         "Show",
         "Uninstall",
         "Write",

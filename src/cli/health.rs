@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::bail;
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -80,6 +81,16 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, listen.port())
+}
+
+/// The metrics of the running bridge, as Prometheus text; `None` if it does not run or does not show them.
+pub(super) async fn metrics(config: &Config) -> Option<String> {
+    let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build().ok()?;
+    let mut request = client.get(format!("http://{}/metrics", reachable(config.admin.listen)));
+    if let Some(token) = &config.admin.token {
+        request = request.bearer_auth(token.expose_secret());
+    }
+    request.send().await.ok()?.error_for_status().ok()?.text().await.ok()
 }
 
 async fn ask(address: SocketAddr) -> std::io::Result<String> {

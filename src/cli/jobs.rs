@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
 use crate::config::{Config, HandlerConfig};
+use crate::handler::completion_json;
 use model::clock::Clock;
 use model::{
     AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobPrefix, JobRecord, JobSummary,
@@ -66,6 +67,15 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Complete a job in place of its handler
+    #[command(after_help = examples::JOBS_COMPLETE)]
+    Complete {
+        /// The job's id, or a prefix of at least 4 digits that no other id has
+        id: JobPrefix,
+        /// The answer as JSON: the data, or an object with `data` and `execute_handlers`
+        #[arg(long, value_name = "JSON", value_parser = answer)]
+        data: CheckedCompletion,
+    },
     /// Cancel unfinished jobs; their bots are not continued
     #[command(after_help = examples::JOBS_CANCEL)]
     Cancel {
@@ -86,7 +96,8 @@ enum Send {
 
 #[derive(Debug, clap::Args)]
 struct List {
-    /// List only jobs in this state: queued, running, delivering, delivered, gone, dead or cancelled
+    /// List only jobs in this state: queued, running, awaiting_callback, delivering, delivered, gone, dead or
+    /// cancelled
     #[arg(long)]
     state: Option<StateName>,
     /// List only jobs of this handler
@@ -113,6 +124,11 @@ struct List {
 
 fn cursor(text: &str) -> Result<JobId, String> {
     text.parse().map_err(|_| "expected a whole job id of 32 hex digits".to_owned())
+}
+
+fn answer(text: &str) -> Result<CheckedCompletion, String> {
+    let value = serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"))?;
+    completion_json::checked(&value)
 }
 
 /// Runs the command. Prints the result to stdout, as one JSON object if `json` is set.
@@ -170,6 +186,7 @@ impl<W: Write> Session<'_, W> {
             Command::Retry { ids, send, force, .. } => {
                 self.change_each(&ids, Change::Retry { send, force }).await
             }
+            Command::Complete { id, data } => self.complete(id, data).await,
             Command::Cancel { ids } => self.change_each(&ids, Change::Cancel).await,
         }
     }
@@ -232,8 +249,10 @@ impl<W: Write> Session<'_, W> {
         let id = self.store.jobs().find(id).await?;
         let (job, attempts) = self.store.jobs().get(id).await?.ok_or(StoreError::NoJob(id))?;
         let waits_for = self.waits_for(&job).await?;
-        let text = text::job(&job, &attempts, waits_for.as_ref(), self.clock.now(), self.screen);
-        self.print(json!(JobWithAttempts::new(&job, &attempts, waits_for)), || text)
+        let notes = self.store.callbacks().notes(id).await?;
+        let history = (attempts.as_slice(), notes.as_slice());
+        let text = text::job(&job, history, waits_for.as_ref(), self.clock.now(), self.screen);
+        self.print(json!(JobWithAttempts::new(&job, &attempts, &notes, waits_for)), || text)
     }
 
     async fn waits_for(&self, job: &JobRecord) -> Result<Option<WaitsFor>, StoreError> {
@@ -247,6 +266,13 @@ impl<W: Write> Session<'_, W> {
             all_accounts: waits.all_accounts.as_ref(),
         };
         Ok(waits_for(job, &context))
+    }
+
+    async fn complete(&mut self, id: JobPrefix, completion: CheckedCompletion) -> anyhow::Result<()> {
+        let id = self.store.jobs().find(id).await?;
+        self.store.callbacks().complete_by_operator(id, completion).await?;
+        let job = self.job(id).await?;
+        self.print(json!(JobView::new(&job)), || text::changed(std::slice::from_ref(&job)))
     }
 
     async fn retry_dead(&mut self, handler: Option<HandlerName>, force: bool) -> anyhow::Result<()> {

@@ -5,8 +5,8 @@
 use anstyle::{AnsiColor, Style};
 
 use model::{
-    Attempt, AttemptResult, JobId, JobRecord, JobSummary, Outcome, PreparedCompletion, StateName, Timestamp,
-    WaitsFor,
+    Attempt, AttemptResult, JobId, JobRecord, JobSummary, Note, Outcome, PreparedCompletion, StateName,
+    Timestamp, WaitsFor,
 };
 use store::RetriedDead;
 
@@ -72,7 +72,7 @@ pub(super) fn more(next: JobId, stopped: bool) -> String {
 fn style(state: StateName) -> Style {
     match state {
         StateName::Queued => colour(AnsiColor::Blue),
-        StateName::Running | StateName::Delivering => colour(AnsiColor::Cyan),
+        StateName::Running | StateName::AwaitingCallback | StateName::Delivering => colour(AnsiColor::Cyan),
         StateName::Delivered => colour(AnsiColor::Green),
         StateName::Gone => colour(AnsiColor::Yellow),
         StateName::Dead => colour(AnsiColor::Red),
@@ -98,7 +98,7 @@ fn error(job: &JobSummary) -> String {
 /// One job with its attempts and the reason it waits.
 pub(super) fn job(
     record: &JobRecord,
-    attempts: &[Attempt],
+    (attempts, notes): (&[Attempt], &[Note]),
     waits_for: Option<&WaitsFor>,
     now: Timestamp,
     screen: Screen,
@@ -135,7 +135,22 @@ pub(super) fn job(
         }
     };
     let head: String = lines.iter().map(line).collect();
-    if attempts.is_empty() { head } else { format!("{head}\n{}\n", history(attempts, screen)) }
+    let mut text = head;
+    if !attempts.is_empty() {
+        text.push_str(&format!("\n{}\n", history(attempts, screen)));
+    }
+    if !notes.is_empty() {
+        text.push_str(&format!("\n{}\n", noted(notes, screen)));
+    }
+    text
+}
+
+fn noted(notes: &[Note], screen: Screen) -> String {
+    let mut table = Table::new([Column::new("NOTED"), Column::new("NOTE").below()]);
+    for note in notes {
+        table.row([note.noted_at.to_string().into(), clean(&note.text).into()]);
+    }
+    table.render(screen)
 }
 
 /// A name and its value, broken between words if it is wider than `width`.
@@ -147,7 +162,7 @@ fn field(name: &str, value: &str, width: Option<usize>) -> String {
 
 fn waited_for(waits_for: &WaitsFor, now: Timestamp) -> String {
     let next = match waits_for.cause {
-        "handler" | "no_handler" => "fallback",
+        "handler" | "no_handler" | "callback" => "fallback",
         _ => "next try",
     };
     let since = waits_for.since.map(|since| format!("for {}", span(now.since(since))));
@@ -191,7 +206,7 @@ fn history(attempts: &[Attempt], screen: Screen) -> String {
     ]);
     for attempt in attempts {
         let result = match attempt.result {
-            AttemptResult::Ok => colour(AnsiColor::Green),
+            AttemptResult::Ok | AttemptResult::Accepted => colour(AnsiColor::Green),
             AttemptResult::Retry | AttemptResult::Gone => colour(AnsiColor::Yellow),
             _ => colour(AnsiColor::Red),
         };

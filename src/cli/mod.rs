@@ -16,6 +16,7 @@ mod config;
 mod demo;
 mod doctor;
 mod examples;
+mod handlers;
 mod health;
 mod jobs;
 mod jobs_text;
@@ -99,9 +100,12 @@ enum Command {
     /// Check or show the configuration, or print its schema
     #[command(subcommand, after_help = examples::CONFIG)]
     Config(config::Command),
-    /// List, show, retry or cancel jobs
+    /// List, show, retry, complete or cancel jobs
     #[command(after_help = examples::JOBS)]
     Jobs(jobs::Args),
+    /// List the handlers, or test one at a URL
+    #[command(subcommand, after_help = examples::HANDLERS)]
+    Handlers(handlers::Command),
     /// List, show, install or uninstall the widgets of an account
     #[command(after_help = examples::WIDGETS)]
     Widgets(widgets::Args),
@@ -191,6 +195,11 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
             let config = Config::load(&sources()?).map_err(Error::from)?;
             let handlers = register(Bridge::new(config.clone())).handler_names();
             Ok(jobs::run(args, &config, handlers, json).await?)
+        }
+        Command::Handlers(command) => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            let registered = register(Bridge::new(config.clone())).handler_names();
+            handlers::run(command, &config, registered, json).await
         }
         Command::Widgets(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;

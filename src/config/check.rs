@@ -18,7 +18,7 @@ use super::sections::{
 use super::source::Sources;
 use super::tree::Node;
 use super::values::{Size, Text};
-use super::{check_names, check_outgoing};
+use super::{check_handlers, check_names, check_outgoing};
 use model::{Budget, HostRules, is_path_prefix, path_prefix};
 
 const ENCRYPTION_KEY: [&str; 2] = ["store", "encryption_key"];
@@ -54,7 +54,8 @@ pub(super) fn config(raw: Raw, sources: &Sources, tree: &Node, problems: &mut Pr
     }
     let rules = delivery.as_ref().map(|delivery| &delivery.hosts);
     let accounts = check_names::accounts(raw.accounts, rules, &mut checker);
-    let handlers = check_names::handlers(raw.handlers, &known, &mut checker);
+    let has_callback_url = server.as_ref().is_none_or(|server| server.callback_url.is_some());
+    let handlers = check_handlers::handlers(raw.handlers, &known, has_callback_url, sources, &mut checker);
     let workers = workers(raw.workers, &mut checker);
     let log = log(raw.log, &mut checker);
     Some(Config {
@@ -99,6 +100,10 @@ fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<ServerConfig> {
     if let Some(why) = public_url.as_ref().and_then(wrong_public_url) {
         checker.refuse(&["server", "public_url"], why);
     }
+    let callback_url = raw.callback_url.map(|Text(url)| url);
+    if let Some(why) = callback_url.as_ref().and_then(wrong_callback_url) {
+        checker.refuse(&["server", "callback_url"], why);
+    }
     let body_path = &["server", "max_body"];
     let max_body = checker.require(body_path, raw.max_body, "a size").map(|Text(Size(bytes))| bytes);
     if max_body.is_some_and(|bytes| !BODY_SIZES.contains(&bytes)) {
@@ -109,6 +114,7 @@ fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<ServerConfig> {
     let read_timeout = checker.span(&["server", "read_timeout"], raw.read_timeout, MILLISECOND..=5 * MINUTE);
     Some(ServerConfig {
         listen: listen?.0,
+        callback_url: callback_url.or_else(|| public_url.clone()),
         public_url,
         max_body: max_body?,
         ack_deadline: ack_deadline?,
@@ -232,6 +238,13 @@ fn log(raw: raw::Log, checker: &mut Checker<'_>) -> Option<LogConfig> {
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let same_address = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && same_address
+}
+
+/// Returns why this URL cannot precede `/callback/JOB/TOKEN`; `None` if it can.
+fn wrong_callback_url(url: &Url) -> Option<&'static str> {
+    (url.query().is_some() || !is_path_prefix(path_prefix(url))).then_some(
+        "must be the part before /callback/…, like \"https://example.com/bots\" or \"http://127.0.0.1:8080\"",
+    )
 }
 
 /// Returns why this URL cannot precede `/widget_request/NAME` in the address that Kommo calls; `None` if it can.

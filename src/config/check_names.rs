@@ -1,15 +1,14 @@
-//! Checks the sections with names that the operator chooses: integrations, accounts, handlers.
+//! Checks the sections with names that the operator chooses: integrations and accounts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use super::checker::{Checker, DAY, MILLISECOND, is_origin};
+use super::checker::{Checker, is_origin};
 use super::raw;
 use super::secret::Kind;
 use super::secret_text::is_uuid;
-use super::sections::{AccountConfig, HandlerConfig, IntegrationConfig};
-use super::tree::Origin;
+use super::sections::{AccountConfig, IntegrationConfig};
 use super::values::Text;
-use model::{HandlerName, HandlerPolicy, HostRules};
+use model::HostRules;
 
 pub(super) fn integrations(
     raw: BTreeMap<String, raw::Integration>,
@@ -120,55 +119,4 @@ pub(super) fn accounts(
         }
     }
     checked
-}
-
-/// `known` contains the names of all integrations.
-pub(super) fn handlers(
-    raw: BTreeMap<String, raw::Handler>,
-    known: &BTreeSet<String>,
-    checker: &mut Checker<'_>,
-) -> BTreeMap<HandlerName, HandlerConfig> {
-    let mut checked = BTreeMap::new();
-    for (name, raw) in raw {
-        let key = |key| ["handlers", name.as_str(), key];
-        let legal: Option<HandlerName> = match name.parse() {
-            Ok(legal) => Some(legal),
-            Err(error) => {
-                checker.refuse(&["handlers", &name], format!("{error}"));
-                None
-            }
-        };
-        let max_attempts = checker.require(&key("max_attempts"), raw.max_attempts, "a whole number");
-        let attempt_timeout = checker.span(&key("attempt_timeout"), raw.attempt_timeout, MILLISECOND..=DAY);
-        let answer_within = checker.span(&key("answer_within"), raw.answer_within, MILLISECOND..=30 * DAY);
-        let fallback = checker.require(&key("fallback"), raw.fallback, "the body of a continue");
-        if let Some(why) = raw.integrations.as_ref().and_then(|names| wrong_integrations(names, known)) {
-            checker.refuse(&key("integrations"), why);
-        }
-        let integrations = raw.integrations.map(BTreeSet::from_iter);
-        if let (Some(legal), Some(max_attempts), Some(attempt_timeout), Some(answer_within), Some(fallback)) =
-            (legal, max_attempts, attempt_timeout, answer_within, fallback)
-        {
-            let policy =
-                HandlerPolicy { max_attempts, attempt_timeout, answer_within, fallback, goto: raw.goto };
-            let place = match checker.tree.nearest_origin(&["handlers", &name]) {
-                Origin::BuiltIn => None,
-                written => Some(written.to_string()),
-            };
-            checked.insert(legal, HandlerConfig { kind: raw.kind, policy, integrations, place });
-        }
-    }
-    checked
-}
-
-/// Returns why a handler cannot be limited to these integrations; `None` if it can. The reason repeats no entry,
-/// which may be a misplaced secret.
-fn wrong_integrations(names: &[String], known: &BTreeSet<String>) -> Option<String> {
-    let all: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-    let expected = format!("expected names of [integrations.NAME]: {}", all.join(", "));
-    if names.is_empty() {
-        return Some(format!("must have at least one entry (remove the key to allow all); {expected}"));
-    }
-    let unknown = names.iter().position(|name| !known.contains(name))?;
-    Some(format!("entry {} is an unknown integration; {expected}", unknown + 1))
 }

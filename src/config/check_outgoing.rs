@@ -1,4 +1,5 @@
-//! How calls to Kommo leave this machine: `delivery.proxy`, `delivery.ca_file`, `delivery.allow_private_addresses`.
+//! How calls leave this machine: `delivery.proxy`, `delivery.ca_file`, `delivery.allow_private_addresses`, and the same keys
+//! of a handler.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -13,7 +14,6 @@ const FROM_ENVIRONMENT: &str = "env";
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 /// The variables that list hosts to call without the proxy.
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
-const PROXY: [&str; 2] = ["delivery", "proxy"];
 
 /// How calls leave, and the variable that names a proxy which is not used.
 pub(super) struct Checked {
@@ -48,15 +48,8 @@ pub(super) fn outgoing(
 ) -> Option<Checked> {
     let Written { proxy, proxy_file, ca_file, allow_private_addresses } = written;
     let given = proxy.is_some() || proxy_file.is_some();
-    let text = checker.secret(&PROXY, proxy, proxy_file, secret::Kind::Proxy);
-    let proxy = text.and_then(|text| match read(text.expose_secret(), sources) {
-        Ok(proxy) => proxy,
-        Err(why) => {
-            checker.refuse(&PROXY, why);
-            None
-        }
-    });
-    let authorities = ca_file.and_then(|file| authorities(&file, checker));
+    let proxy = self::proxy(&["delivery", "proxy"], proxy, proxy_file, sources, checker);
+    let authorities = ca_file.and_then(|file| authorities(&["delivery", "ca_file"], &file, checker));
     let path = ["delivery", "allow_private_addresses"];
     let private = checker.require(&path, allow_private_addresses, "true or false")?;
     let named = PROXIES.into_iter().find(|name| sources.variable(name).is_some());
@@ -64,6 +57,24 @@ pub(super) fn outgoing(
         outgoing: Outgoing { proxy, authorities, allow_private_addresses: private || insecure },
         ignored_proxy: named.filter(|_| !given).map(str::to_owned),
     })
+}
+
+/// The proxy of the key at `path`; `None` if there is none, or it is refused.
+pub(super) fn proxy(
+    path: &[&str],
+    value: Option<SecretString>,
+    file: Option<String>,
+    sources: &Sources,
+    checker: &mut Checker<'_>,
+) -> Option<Proxy> {
+    let text = checker.secret(path, value, file, secret::Kind::Proxy)?;
+    match read(text.expose_secret(), sources) {
+        Ok(proxy) => proxy,
+        Err(why) => {
+            checker.refuse(path, why);
+            None
+        }
+    }
 }
 
 /// Returns the proxy that `text` names; `None` if it selects the environment's and the environment names none.
@@ -94,12 +105,12 @@ fn read(text: &str, sources: &Sources) -> Result<Option<Proxy>, String> {
     Ok(Some(Proxy { url, except, variable: Some(variable.to_owned()) }))
 }
 
-fn authorities(written: &str, checker: &mut Checker<'_>) -> Option<Authorities> {
-    let path = ["delivery", "ca_file"];
-    let origin = checker.tree.nearest_origin(&path);
+/// The certificates in the file that the key at `path` names; `None` if it is refused.
+pub(super) fn authorities(path: &[&str], written: &str, checker: &mut Checker<'_>) -> Option<Authorities> {
+    let origin = checker.tree.nearest_origin(path);
     let read = paths::literal(written).map_err(|why| why.to_string()).and_then(|_| {
         let file = paths::absolute(&secret::absolute(written, origin));
         ca_file::read(&file).map(|certificates| Authorities { file, certificates })
     });
-    read.map_err(|why| checker.refuse(&path, why)).ok()
+    read.map_err(|why| checker.refuse(path, why)).ok()
 }

@@ -6,18 +6,23 @@ use std::path::Path;
 use serde_json::Value as Json;
 
 use super::error::{ConfigError, ConfigProblem};
+use super::http_handler::{Mode, Preset};
 use super::problem::Problems;
 use super::raw::Raw;
 use super::schema::Schema;
 use super::sections::Config;
 use super::source::{Sources, nothing_read};
-use super::tree::{GIVEN_TEXT, Node, Origin};
+use super::tree::{Content, GIVEN_TEXT, Node, Origin};
 use super::values::Span;
 use super::{check, environment};
 use model::HandlerPolicy;
 
 /// The defaults, with comments.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// The defaults of `concurrency` and `max_awaiting` of a handler over HTTP.
+const HTTP_CONCURRENCY: i64 = 64;
+const HTTP_MAX_AWAITING: i64 = 10_000;
 
 /// A valid configuration, with the place where each value was written.
 pub struct Effective {
@@ -129,8 +134,18 @@ fn add_policies(tree: &mut Node) {
         ("answer_within", Some(text(Span(policy.answer_within)))),
         ("fallback", toml::Value::try_from(&policy.fallback).ok()),
     ];
+    let over_http = [
+        ("preset", Some(toml::Value::from(Preset::default().as_str()))),
+        ("mode", Some(toml::Value::from(Mode::default().as_str()))),
+        ("concurrency", Some(toml::Value::from(HTTP_CONCURRENCY))),
+        ("max_awaiting", Some(toml::Value::from(HTTP_MAX_AWAITING))),
+    ];
     for handler in handlers.values_mut().filter_map(Node::entries_mut) {
-        for (key, value) in &standard {
+        let is_http = handler.get("kind").is_some_and(
+            |kind| matches!(&kind.content, Content::Leaf(toml::Value::String(kind)) if kind == "http"),
+        );
+        let own = if is_http { &over_http[..] } else { &[] };
+        for (key, value) in standard.iter().chain(own) {
             if let Some(value) = value {
                 let node = || Node::from_value(value.clone(), &Origin::BuiltIn);
                 handler.entry((*key).to_owned()).or_insert_with(node);

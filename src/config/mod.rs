@@ -10,12 +10,16 @@
 
 mod ca_file;
 mod check;
+mod check_handlers;
+mod check_http_handler;
 mod check_names;
 mod check_outgoing;
 mod checker;
 mod environment;
 mod error;
 mod given;
+mod handler_address;
+mod http_handler;
 mod load;
 mod problem;
 mod raw;
@@ -34,12 +38,14 @@ pub use error::{ConfigError, ConfigProblem};
 pub use sections::Config;
 pub use source::Sources;
 
+pub(crate) use handler_address::AddressRefusal;
+pub(crate) use http_handler::{HttpHandlerConfig, Mode, Preset};
 pub(crate) use secret::{SecretFile, SecretFileError};
 pub(crate) use sections::{DeliveryConfig, HandlerConfig, LogConfig, LogFormat};
 pub(crate) use source::nothing_read;
 
 /// The allowed values of `handlers.NAME.kind`.
-pub(crate) const BUILT_IN_KINDS: &[&str] = &["echo"];
+pub(crate) const BUILT_IN_KINDS: &[&str] = &["echo", "http"];
 
 #[cfg(test)]
 mod tests;

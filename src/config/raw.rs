@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
+use super::http_handler::{Mode, Preset};
 use super::sections::LogFormat;
 use super::values::{Size, Span, Text};
 use model::{CheckedCompletion, HostPattern, RedirectUri, RequestRate, Step};
@@ -52,6 +53,9 @@ pub(super) struct Server {
     /// and host. May contain a path: requests are served with and without it. Must be https, unless the address is
     /// loopback or `delivery.insecure` is set.
     pub(super) public_url: Option<Text<Url>>,
+    /// The URL, without `/callback/…`, at which handlers answer later. May be loopback for a handler on this machine.
+    /// Default: `public_url`.
+    pub(super) callback_url: Option<Text<Url>>,
     /// Larger bodies get 413. From 1KiB to 64MiB.
     pub(super) max_body: Option<Text<Size>>,
     /// If the job is not on disk within this time, the caller gets 503. Kommo waits 2s. From 1ms to 1m.
@@ -177,6 +181,46 @@ pub(super) struct Handler {
     pub(super) goto: Option<Step>,
     /// Integrations whose tokens may call this handler, by their names in `[integrations.NAME]`. Default: all.
     pub(super) integrations: Option<Vec<String>>,
+    /// With `kind = "http"`: the URL that gets the requests. http is only for loopback and private addresses.
+    pub(super) url: Option<Text<Url>>,
+    /// With `kind = "http"`: signs the requests, as Standard Webhooks defines it. `whsec_` followed by 24 to 64 bytes in
+    /// base64. Required unless `auth` is set.
+    #[schemars(schema_with = "secret")]
+    pub(super) secret: Option<SecretString>,
+    /// The path of a file that contains `secret`.
+    pub(super) secret_file: Option<String>,
+    /// With `kind = "http"`: the previous secret. While it is set, each request has the signatures of both.
+    #[schemars(schema_with = "secret")]
+    pub(super) previous_secret: Option<SecretString>,
+    /// The path of a file that contains `previous_secret`.
+    pub(super) previous_secret_file: Option<String>,
+    /// With `kind = "http"`: the value of the header `Authorization`, for a tool that cannot verify signatures. Without
+    /// `secret`, requests are not signed.
+    #[schemars(schema_with = "secret")]
+    pub(super) auth: Option<SecretString>,
+    /// The path of a file that contains `auth`.
+    pub(super) auth_file: Option<String>,
+    /// With `kind = "http"`: the tool whose requests and responses these are. Default: bridge.
+    #[schemars(schema_with = "preset")]
+    pub(super) preset: Option<Preset>,
+    /// With `kind = "http"`: whether answers come with the response (`sync`), later by a callback (`async`), or as the
+    /// response says (`auto`). Default: auto.
+    #[schemars(schema_with = "mode")]
+    pub(super) mode: Option<Mode>,
+    /// With `kind = "http"`: maximum number of calls in flight. Does not count towards `workers.concurrency`. Default: 64.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) concurrency: Option<u32>,
+    /// With `kind = "http"`: maximum number of jobs that wait for a callback; beyond it, the response 202 counts as a retry.
+    /// Default: 10000.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(super) max_awaiting: Option<u32>,
+    /// With `kind = "http"`: the proxy for calls to this handler, in the form of `delivery.proxy`. Default: none.
+    #[schemars(schema_with = "secret")]
+    pub(super) proxy: Option<SecretString>,
+    /// The path of a file that contains `proxy`.
+    pub(super) proxy_file: Option<String>,
+    /// With `kind = "http"`: the path of a PEM file of CA certificates to trust in addition to the system's.
+    pub(super) ca_file: Option<String>,
 }
 
 /// The pool that runs handlers.
@@ -245,6 +289,14 @@ fn secret(_: &mut SchemaGenerator) -> Schema {
 
 fn kind(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": super::BUILT_IN_KINDS })
+}
+
+fn preset(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": Preset::NAMES })
+}
+
+fn mode(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": Mode::NAMES })
 }
 
 fn log_format(_: &mut SchemaGenerator) -> Schema {

@@ -23,6 +23,10 @@ pub(super) enum Kind {
     EncryptionKey,
     /// `delivery.proxy`: a URL, or `env`.
     Proxy,
+    /// `handlers.NAME.secret`: `whsec_` and 24 to 64 bytes in base64.
+    WebhookSecret,
+    /// `handlers.NAME.auth`: the value of a header, which may contain a scheme and spaces.
+    Authorization,
 }
 
 /// The placeholders of `config/default.toml` and the README, which must not be used as secrets.
@@ -32,17 +36,19 @@ const PLACEHOLDERS: &[&str] = &[
     "the-secret-key",
     "the-previous-secret-key",
     "the-long-lived-token",
+    "whsec_24-to-64-bytes-in-base64",
+    "bearer the-key-of-the-tool",
     "changeme",
     "change-me",
 ];
 
 /// Returns what is wrong with a secret of `kind` under a key that ends in `name`; `None` if nothing is.
 pub(super) fn refusal(text: &str, kind: Kind, name: &str) -> Option<String> {
-    stray_text(text, name).or_else(|| stray_character(text)).or_else(|| wrong_form(text, kind))
+    stray_text(text, kind, name).or_else(|| stray_character(text, kind)).or_else(|| wrong_form(text, kind))
 }
 
 /// Detects text around the secret, or in place of it.
-fn stray_text(text: &str, name: &str) -> Option<String> {
+fn stray_text(text: &str, kind: Kind, name: &str) -> Option<String> {
     if text.trim().is_empty() {
         return Some("must not be empty".to_owned());
     }
@@ -55,7 +61,10 @@ fn stray_text(text: &str, name: &str) -> Option<String> {
     let start = |prefix: &str| {
         text.trim_start().get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix))
     };
-    if start("Authorization:") || start("Bearer ") {
+    if kind == Kind::Authorization && start("Authorization:") {
+        return Some("begins with `Authorization:`: remove that; the bridge adds it".to_owned());
+    }
+    if kind != Kind::Authorization && (start("Authorization:") || start("Bearer ")) {
         return Some("begins with `Authorization:` or `Bearer `: remove that; the bridge adds it".to_owned());
     }
     let behind = text.trim_start().get(name.len()..).filter(|_| start(name)).map(str::trim_start);
@@ -80,9 +89,13 @@ const QUOTES: &[(char, char)] = &[
     ('\u{ab}', '\u{bb}'),
 ];
 
-/// Finds the first character that no secret contains.
-fn stray_character(text: &str) -> Option<String> {
-    let (at, found) = text.chars().enumerate().find(|(_, found)| !found.is_ascii_graphic())?;
+/// Finds the first character that no secret contains. Only the value of a header may contain spaces, between its parts.
+fn stray_character(text: &str, kind: Kind) -> Option<String> {
+    let end = text.trim_end_matches(' ').chars().count();
+    let may_be_inside =
+        |at: usize, found: char| kind == Kind::Authorization && found == ' ' && 0 < at && at < end;
+    let is_stray = |(at, found): &(usize, char)| !found.is_ascii_graphic() && !may_be_inside(*at, *found);
+    let (at, found) = text.chars().enumerate().find(is_stray)?;
     let what = match found {
         '\n' | '\r' => "a line break".to_owned(),
         ' ' | '\t' => "a space".to_owned(),
@@ -102,7 +115,14 @@ fn stray_character(text: &str) -> Option<String> {
 /// Detects a value that belongs to another key, or a secret in the wrong form.
 fn wrong_form(text: &str, kind: Kind) -> Option<String> {
     let wrong = match kind {
-        Kind::AdminToken => return None,
+        Kind::AdminToken | Kind::Authorization => return None,
+        Kind::WebhookSecret => {
+            let key = text.strip_prefix("whsec_").and_then(|key| BASE64_STANDARD.decode(key).ok());
+            return (!key.is_some_and(|key| (24..=64).contains(&key.len()))).then(|| {
+                "must be `whsec_` followed by 24 to 64 bytes in base64; create it with `echo whsec_$(openssl rand -base64 32)`"
+                    .to_owned()
+            });
+        }
         Kind::Proxy => {
             let is_proxy = text == "env" || ProxyUrl::read(text).is_some();
             return (!is_proxy).then(|| format!("must be {}", ProxyUrl::ALLOWED));
@@ -195,6 +215,13 @@ mod tests {
             ("{\"access_token\":\"x\"}", Kind::AccessToken, "is JSON"),
             ("c2hvcnQ=", Kind::EncryptionKey, "32 bytes in base64"),
             (&KEY[..43], Kind::EncryptionKey, "32 bytes in base64"),
+            (KEY, Kind::WebhookSecret, "whsec_"),
+            ("whsec_c2hvcnQ=", Kind::WebhookSecret, "24 to 64 bytes"),
+            ("whsec_%%%", Kind::WebhookSecret, "24 to 64 bytes"),
+            ("Authorization: Bearer hidden", Kind::Authorization, "remove that"),
+            (" Bearer hidden", Kind::Authorization, "begins with a space"),
+            ("Bearer hidden ", Kind::Authorization, "ends with a space"),
+            ("Bearer\thidden", Kind::Authorization, "contains, as character 7, a space"),
         ] {
             let why = refusal(text, kind, "x").unwrap_or_default();
             assert!(why.contains(part), "{text}: {why}");
@@ -207,6 +234,10 @@ mod tests {
             ("a=b$c{d}'e", Kind::AdminToken),
             (KEY, Kind::EncryptionKey),
             ("http://user:password@proxy:3128", Kind::Proxy),
+            ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Kind::WebhookSecret),
+            ("Bearer app-1", Kind::Authorization),
+            ("Basic dXNlcjpwYXNzd29yZA==", Kind::Authorization),
+            ("only-a-key", Kind::Authorization),
         ] {
             assert_eq!(refusal(text, kind, "x"), None, "{text}");
         }
@@ -220,16 +251,17 @@ mod tests {
                 .split_once(" = ")
                 .map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned()))
         };
-        let secrets = ["token", "encryption_key", "client_secret", "access_token"];
+        let secrets = ["token", "encryption_key", "client_secret", "access_token", "secret", "auth"];
         let examples: Vec<(String, String)> = defaults
             .lines()
             .filter(|line| line.starts_with('#'))
             .filter_map(named)
             .filter(|(key, _)| secrets.iter().any(|secret| key.trim_start_matches("previous_") == *secret))
             .collect();
-        assert_eq!(examples.len(), 6, "{examples:?}");
+        assert_eq!(examples.len(), 9, "{examples:?}");
         for (key, value) in examples {
-            let why = refusal(&value, Kind::AdminToken, &key).unwrap_or_default();
+            let kind = if key == "auth" { Kind::Authorization } else { Kind::AdminToken };
+            let why = refusal(&value, kind, &key).unwrap_or_default();
             assert!(why.contains("placeholder"), "{key} = {value}: {why}");
         }
     }

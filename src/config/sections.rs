@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
+use super::http_handler::HttpHandlerConfig;
 use super::secret::SecretFile;
 use model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri};
 
@@ -50,6 +51,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// If set, a token's `aud` must have the same scheme and host.
     pub public_url: Option<Url>,
+    /// The base of callback URLs: `callback_url`, or else `public_url`.
+    pub callback_url: Option<Url>,
     /// The largest body, in bytes; larger ones get 413.
     pub max_body: usize,
     /// The time within which a job must be stored; otherwise the caller gets 503.
@@ -116,6 +119,8 @@ pub struct HandlerConfig {
     pub kind: Option<String>,
     /// How its jobs are attempted.
     pub policy: HandlerPolicy,
+    /// Where it is, if its kind is `http`.
+    pub http: Option<HttpHandlerConfig>,
     /// The names of the integrations whose tokens may call it; `None` for all.
     pub integrations: Option<BTreeSet<String>>,
     /// Where it was written, `FILE:LINE` or `environment variable NAME`.

@@ -194,14 +194,15 @@ impl DecisionContext<'_> {
     }
 
     /// Within seconds of the request, a 404 may mean that the bot is not waiting yet. Then the job is retried soon, and
-    /// nothing is charged. The job still ends with its time budget.
+    /// nothing is charged. The job still ends with its time budget. Such a 404 is not a failure, so the end of an outage
+    /// does not make the job due earlier.
     fn early(&self, text: &str) -> Option<Decision> {
         let due_at = early::retry_at(self.waiting_since, self.now)?;
         let over = |since| due_at.since(since) >= self.give_up_after;
         if self.delivery.failing_since.is_some_and(over) {
             return None;
         }
-        let next = AfterDelivery::Retry { due_at, delivery: self.delivery };
+        let next = AfterDelivery::Retry { due_at, delivery: self.waiting() };
         Some(Decision { next, ..self.wait_in_turn(&format!("{text}; the bot may not be waiting yet")) })
     }
 

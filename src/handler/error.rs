@@ -23,8 +23,19 @@ use model::error_chain;
 /// The bridge logs the text of the error and its causes, and keeps it as the job's last error. Put nothing confidential
 /// into it.
 pub struct HandlerError {
-    retry: Option<Retry>,
+    next: Next,
     source: Box<dyn Error + Send + Sync>,
+}
+
+/// What follows an attempt that returns no completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Another attempt.
+    Retry(Retry),
+    /// The fallback.
+    Fail,
+    /// The answer comes later, by a callback.
+    AwaitCallback,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +51,7 @@ impl HandlerError {
     /// whichever is longer. After `max_attempts`, or if `answer_within` leaves no time for another attempt, the bot gets the
     /// fallback.
     pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { retry: Some(Retry::WithBackoff), source: error.into() }
+        Self { next: Next::Retry(Retry::WithBackoff), source: error.into() }
     }
 
     /// A retry may help, but not before `delay` has passed: for a backend that says when to retry.
@@ -48,24 +59,29 @@ impl HandlerError {
     /// If `delay` is longer than the time that the job has left, the last attempt begins one second before `answer_within`
     /// is over, because the customer waits until then anyway. Use [`fail`](Self::fail) if that attempt cannot succeed.
     pub fn retry_after(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { retry: Some(Retry::After(delay)), source: error.into() }
+        Self { next: Next::Retry(Retry::After(delay)), source: error.into() }
     }
 
     /// A retry cannot help: the bot gets the fallback now.
     pub fn fail(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { retry: None, source: error.into() }
+        Self { next: Next::Fail, source: error.into() }
+    }
+
+    /// There is no completion yet: the answer comes later, by a callback.
+    pub(crate) fn await_callback() -> Self {
+        Self { next: Next::AwaitCallback, source: "the answer comes later, by a callback".into() }
     }
 
     /// Whether another attempt may help.
     pub const fn is_retryable(&self) -> bool {
-        self.retry.is_some()
+        matches!(self.next, Next::Retry(_))
     }
 
     /// The delay of [`retry_after`](Self::retry_after); `None` for the other two.
     pub const fn retry_delay(&self) -> Option<Duration> {
-        match self.retry {
-            Some(Retry::After(delay)) => Some(delay),
-            Some(Retry::WithBackoff) | None => None,
+        match self.next {
+            Next::Retry(Retry::After(delay)) => Some(delay),
+            Next::Retry(Retry::WithBackoff) | Next::Fail | Next::AwaitCallback => None,
         }
     }
 
@@ -76,11 +92,11 @@ impl HandlerError {
 
     /// The same decision, with the text that `write` returns in place of the error and its causes.
     pub(crate) fn as_text(&self, write: impl FnOnce(String) -> String) -> Self {
-        Self { retry: self.retry, source: write(self.to_string()).into() }
+        Self { next: self.next, source: write(self.to_string()).into() }
     }
 
-    pub(crate) const fn when_to_retry(&self) -> Option<Retry> {
-        self.retry
+    pub(crate) const fn next(&self) -> Next {
+        self.next
     }
 }
 
@@ -94,10 +110,11 @@ impl fmt::Display for HandlerError {
 impl fmt::Debug for HandlerError {
     /// Writes the decision and the text, because a test that unwraps the error prints this form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.retry {
-            None => write!(f, "fail: {self}"),
-            Some(Retry::WithBackoff) => write!(f, "retry: {self}"),
-            Some(Retry::After(delay)) => write!(f, "retry after {delay:?}: {self}"),
+        match self.next {
+            Next::Fail => write!(f, "fail: {self}"),
+            Next::Retry(Retry::WithBackoff) => write!(f, "retry: {self}"),
+            Next::Retry(Retry::After(delay)) => write!(f, "retry after {delay:?}: {self}"),
+            Next::AwaitCallback => write!(f, "{self}"),
         }
     }
 }

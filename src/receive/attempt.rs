@@ -11,11 +11,11 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use serde::Serialize;
 
+use crate::request_body::read;
 use model::{HandlerName, JobId, NewJob, WidgetRequest};
 use store::Accepted;
 
 use super::body::RawRequest;
-use super::body::read::read;
 use super::decide::{Refusal, Rejection};
 use super::faulty_value::FaultyValue;
 use super::token::Unverified;

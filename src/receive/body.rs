@@ -16,7 +16,6 @@
 
 mod form;
 mod multipart;
-pub(super) mod read;
 
 use std::fmt;
 

@@ -15,6 +15,7 @@ use super::faulty_value::FaultyValue;
 use super::return_url::ReturnUrlRefusal;
 use super::token::{InvalidToken, TokenError};
 use crate::problem::ProblemDetails;
+use crate::request_body::ReadError;
 use model::AccountId;
 use store::{OverBudget, StoreError};
 
@@ -71,6 +72,16 @@ pub(super) enum Rejection {
     /// The store did not accept it.
     #[error("the request could not be stored in time; send the same request again")]
     Store(#[source] StoreError),
+}
+
+impl From<ReadError> for Rejection {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::TooLarge { limit } => Self::TooLarge { limit },
+            ReadError::Slow => Self::Slow,
+            ReadError::Broken => Self::Broken,
+        }
+    }
 }
 
 impl From<StoreError> for Rejection {

@@ -59,6 +59,24 @@ const METRICS: &[Metric] = &[
         help: "Runs of a handler, by handler and outcome.",
     },
     Metric {
+        name: "bridge_http_handler_calls_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Calls to the URL of a handler, by handler and outcome.",
+    },
+    Metric {
+        name: "bridge_http_handler_breaker_open",
+        kind: MetricKind::Gauge,
+        unit: Unit::Count,
+        help: "1 while the jobs of a handler wait because its URL cannot be reached, by handler.",
+    },
+    Metric {
+        name: "bridge_acknowledgements_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Responses with which a tool only acknowledged a request, by handler.",
+    },
+    Metric {
         name: "bridge_fallbacks_total",
         kind: MetricKind::Counter,
         unit: Unit::Count,
@@ -143,6 +161,12 @@ const METRICS: &[Metric] = &[
         help: "Log lines that were dropped because stderr did not take them.",
     },
     Metric {
+        name: "bridge_callbacks_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Answers and notes that handlers sent later, by result.",
+    },
+    Metric {
         name: "bridge_ack_seconds",
         // 1.8 is the default of server.ack_deadline, 2 what Kommo allows.
         kind: MetricKind::Histogram(&[
@@ -150,6 +174,15 @@ const METRICS: &[Metric] = &[
         ]),
         unit: Unit::Seconds,
         help: "From a widget_request's head to its 200.",
+    },
+    Metric {
+        name: "bridge_http_handler_seconds",
+        // 30 is the default of handlers.NAME.attempt_timeout, 50 that of answer_within.
+        kind: MetricKind::Histogram(&[
+            0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 50.0,
+        ]),
+        unit: Unit::Seconds,
+        help: "One call to the URL of a handler, until the end of its response, by handler.",
     },
     Metric {
         name: "bridge_receipt_to_continue_seconds",

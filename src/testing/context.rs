@@ -1,10 +1,11 @@
 //! Builds the context of an attempt.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::handler::Context;
+use crate::handler::{CallbackUrls, Context, Notes};
 use model::clock::Clock;
 use model::{HandlerPolicy, JobId, Timestamp};
 use simulator::Simulator;
@@ -114,6 +115,9 @@ impl TestContext {
             remaining: time_limit,
             cancelled: CancellationToken::new(),
             kommo: client.with_patience(time_limit),
+            answer_by: deadline,
+            callbacks: Arc::new(CallbackUrls::new("http://callback.invalid".parse().ok(), [0; 32])),
+            notes: Notes::new(|_, _| {}),
         }
     }
 }

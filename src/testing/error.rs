@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::handler::{HandlerError, Retry};
+use crate::handler::{HandlerError, Next, Retry};
 
 /// Assertions on a [`HandlerError`]: whether another attempt follows.
 ///
@@ -34,6 +34,13 @@ pub trait AssertError {
     /// If it is another kind of error; the message has the error.
     #[track_caller]
     fn assert_fail(&self) -> &Self;
+
+    /// Asserts that the handler answers later: see [`Context::complete_later`](crate::Context::complete_later).
+    ///
+    /// # Panics
+    /// If it is another kind of error; the message has the error.
+    #[track_caller]
+    fn assert_pending(&self) -> &Self;
 }
 
 impl AssertError for HandlerError {
@@ -51,14 +58,20 @@ impl AssertError for HandlerError {
     fn assert_fail(&self) -> &Self {
         assert_kind(self, "a failure without a retry")
     }
+
+    #[track_caller]
+    fn assert_pending(&self) -> &Self {
+        assert_kind(self, "a callback that comes later")
+    }
 }
 
 #[track_caller]
 fn assert_kind<'e>(error: &'e HandlerError, expected: &str) -> &'e HandlerError {
-    let found = match error.when_to_retry() {
-        Some(Retry::WithBackoff) => "a retry with backoff".to_owned(),
-        Some(Retry::After(delay)) => retry_after(delay),
-        None => "a failure without a retry".to_owned(),
+    let found = match error.next() {
+        Next::Retry(Retry::WithBackoff) => "a retry with backoff".to_owned(),
+        Next::Retry(Retry::After(delay)) => retry_after(delay),
+        Next::Fail => "a failure without a retry".to_owned(),
+        Next::AwaitCallback => "a callback that comes later".to_owned(),
     };
     assert!(found == expected, "expected {expected}, found {found}: {error}");
     error

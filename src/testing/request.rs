@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use crate::handler::Request;
-use crate::work::{ReceivedAt, request_with};
+use crate::handler::{ReceivedAt, Request, request_with};
 use model::{AccountId, BotType, Entity, EntityKind, ReturnUrl, Timestamp, WidgetRequest};
 
 /// 2026-01-01T00:00:00Z.

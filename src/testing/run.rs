@@ -1,7 +1,6 @@
 //! Makes one attempt of a handler.
 
-use crate::handler::{Context, Handler, HandlerError};
-use crate::work::decode_and_handle;
+use crate::handler::{Context, Handler, HandlerError, decode_and_handle};
 use model::Completion;
 use tokio::time::Instant;
 

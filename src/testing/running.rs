@@ -163,8 +163,10 @@ async fn run(bridge: Bridge, shutdown: Shutdown, opened: oneshot::Sender<(Socket
     };
     let address =
         |listener: &tokio::net::TcpListener| listener.local_addr().expect("a listener has an address");
+    let (public, admin) = (address(&listeners.public), address(&listeners.admin));
     // A test that has failed no longer receives it.
-    let _unheard = opened.send((address(&listeners.public), address(&listeners.admin)));
+    let _unheard = opened.send((public, admin));
+    let bridge = bridge.callbacks_at(public);
     if let Err(error) = bridge.run(listeners, shutdown).await {
         return failed(&error);
     }

@@ -11,12 +11,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument;
 
-use crate::handler::{Context, HandlerError};
+use crate::handler::{Context, HandlerError, ReceivedAt};
 use crate::job_log::{AttemptLine, JobLog};
 use crate::stage::{Started, handler_span};
 use model::{
     AfterHandler, Attempt, Completion, FallbackReason, HandlerName, HandlerPolicy, HandlerReport, JobId,
-    RunningJob, Stage,
+    RunningJob, Stage, StateName,
 };
 use store::{StoreError, Written};
 
@@ -24,7 +24,7 @@ use super::Pool;
 use super::decide::{AttemptOutcome, Decision, DecisionContext, decide};
 use super::log::{log_outcome, log_written};
 use super::permits::Permit;
-use super::registry::{ReceivedAt, Registered};
+use super::registry::Registered;
 use super::threads::{Progress, RunningTask, TaskOutcome};
 
 /// Crashes in a row after which the pool no longer runs the handler for a job.
@@ -91,6 +91,8 @@ impl Pool {
         let (id, name, attempt) = (job.id, job.handler.clone(), job.attempts + 1);
         let (handler, request, received) = (registered.handler.clone(), job.request.clone(), job.received_at);
         let (clients, deadline) = (self.0.clients.clone(), started.at + limit);
+        let answer_by = started.at + job.answer_by.since(self.0.clock.steady());
+        let (callbacks, notes) = (self.0.callbacks.clone(), self.0.notes.clone());
         let running = RunningAttempt {
             pool: self.clone(),
             job,
@@ -111,6 +113,9 @@ impl Pool {
                 // A handler that cancels it ends only its own tasks, not the attempt.
                 cancelled,
                 kommo: kommo.with_patience(limit),
+                answer_by,
+                callbacks,
+                notes,
             };
             let run = async {
                 let result = handler.run(&request, ReceivedAt(received), context).await;
@@ -136,7 +141,10 @@ impl Pool {
     /// Decides what follows an attempt, and reports it to the store.
     async fn end(self, job: RunningJob, permit: Permit, outcome: AttemptOutcome, started: Started) {
         let pool = self.clone();
-        self.0.runtime.write_bounded(permit, pool.finish(job, outcome, started)).await;
+        let finish = async move {
+            let _state = pool.finish(job, outcome, started).await;
+        };
+        self.0.runtime.write_bounded(permit, finish).await;
     }
 
     /// Like [`end`](Self::end), but without a task. `tracked` counts as one.
@@ -156,11 +164,18 @@ impl Pool {
         });
     }
 
-    /// Like [`end`](Self::end), without a permit.
-    pub(super) async fn finish(self, job: RunningJob, outcome: AttemptOutcome, started: Started) {
+    /// Like [`end`](Self::end), without a permit. Returns the job's next state.
+    pub(super) async fn finish(
+        self,
+        job: RunningJob,
+        outcome: AttemptOutcome,
+        started: Started,
+    ) -> StateName {
         let (report, ended) = self.decided(job, outcome, started);
+        let state = report.next.state();
         let written = self.0.store.jobs().handled(report).await;
         ended.log(&self.0.job_log, written);
+        state
     }
 
     /// Decides what follows an attempt, and logs its outcome.
@@ -172,20 +187,32 @@ impl Pool {
     ) -> (HandlerReport, EndedAttempt) {
         let now = self.0.clock.steady();
         let duration = started.duration(&self.0.clock);
-        let number = job.attempts + 1;
+        let number = job.attempts + u32::from(outcome.is_new_attempt());
         let fallback = HandlerPolicy::default();
-        let policy =
-            self.0.registry.get(job.handler.as_str()).map_or(&fallback, |registered| &registered.policy);
+        let registered = self.0.registry.get(job.handler.as_str());
+        let policy = registered.map_or(&fallback, |registered| &registered.policy);
+        let max_awaiting = registered.and_then(|registered| registered.handler.max_awaiting());
+        let many_awaiting = max_awaiting.is_some_and(|max| {
+            usize::try_from(self.0.store.callbacks().awaiting(job.handler.as_str()))
+                .is_ok_and(|jobs| jobs >= max)
+        });
         let jitter = (self.0.random)();
         let decision = decide(
             outcome,
-            DecisionContext { policy, attempts: number, now, answer_by: job.answer_by, jitter },
+            DecisionContext {
+                policy,
+                attempts: number,
+                now,
+                answer_by: job.answer_by,
+                jitter,
+                many_awaiting,
+            },
         );
         log_outcome(&self.0.job_log, &job, number, &decision, duration);
         let Decision { next, result, error, .. } = decision;
         let fallback = match &next {
             AfterHandler::Deliver(prepared) => prepared.outcome.fallback_reason(),
-            AfterHandler::Retry { .. } | AfterHandler::HandBack => None,
+            AfterHandler::Retry { .. } | AfterHandler::AwaitCallback | AfterHandler::HandBack => None,
         };
         let attempt = result.map(|result| Attempt {
             stage: Stage::Handler,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::handler::{HandlerError, Retry};
+use crate::handler::{HandlerError, Next, Retry};
 use model::{
     AfterHandler, AttemptResult, CheckedCompletion, Completion, FallbackReason, HandlerPolicy, Outcome,
     PreparedCompletion, Timestamp, next_attempt,
@@ -23,8 +23,19 @@ pub(super) enum AttemptOutcome {
     Overdue,
     /// The process died this many times in a row while the job ran.
     Crashed(u32),
+    /// The handler accepted the job, and reported by a callback that it failed.
+    CalledBack(HandlerError),
+    /// The handler accepted the job, and did not call back in time.
+    NotCalledBack,
     /// No handler of that name is registered.
     NoHandler,
+}
+
+impl AttemptOutcome {
+    /// Whether it is the outcome of an attempt that is not charged yet, and not of one that the handler accepted before.
+    pub(super) const fn is_new_attempt(&self) -> bool {
+        !matches!(self, Self::CalledBack(_) | Self::NotCalledBack)
+    }
 }
 
 /// The input of the decision, besides the outcome.
@@ -38,6 +49,8 @@ pub(super) struct DecisionContext<'a> {
     pub(super) answer_by: Timestamp,
     /// Uniformly distributed between 0 and 1.
     pub(super) jitter: f64,
+    /// Whether as many jobs await a callback of the handler as `handlers.NAME.max_awaiting` allows.
+    pub(super) many_awaiting: bool,
 }
 
 /// What follows the attempt.
@@ -71,10 +84,13 @@ pub(super) fn decide(outcome: AttemptOutcome, context: DecisionContext<'_>) -> D
                 ),
             }
         }
-        AttemptOutcome::Returned(Err(error)) => match error.when_to_retry() {
-            None => context.fall_back(Some(AttemptResult::Fail), FallbackReason::Failed, error.to_string()),
-            Some(Retry::WithBackoff) => context.retry(AttemptResult::Retry, context.backoff(), error.to_string()),
-            Some(Retry::After(delay)) => context.retry(AttemptResult::Retry, delay, error.to_string()),
+        AttemptOutcome::Returned(Err(error)) => match error.next() {
+            Next::Fail => context.fall_back(Some(AttemptResult::Fail), FallbackReason::Failed, error.to_string()),
+            Next::Retry(Retry::WithBackoff) => {
+                context.retry(AttemptResult::Retry, context.backoff(), error.to_string())
+            }
+            Next::Retry(Retry::After(delay)) => context.retry(AttemptResult::Retry, delay, error.to_string()),
+            Next::AwaitCallback => context.await_callback(),
         },
         AttemptOutcome::Panicked(message) => {
             context.retry(AttemptResult::Panic, context.backoff(), format!("the handler panicked: {message}"))
@@ -89,13 +105,24 @@ pub(super) fn decide(outcome: AttemptOutcome, context: DecisionContext<'_>) -> D
         AttemptOutcome::Overdue => context.fall_back(
             None,
             FallbackReason::Overdue,
-            "no worker was free within handlers.NAME.answer_within: raise workers.concurrency, or find out what is slow"
+            "no attempt could begin within handlers.NAME.answer_within: no worker was free (raise workers.concurrency or \
+             handlers.NAME.concurrency, or find out what is slow), or the handler's URL could not be reached"
                 .to_owned(),
         ),
         AttemptOutcome::Crashed(times) => context.fall_back(
             None,
             FallbackReason::Crashed,
             format!("the process died {times} times in a row while the handler ran; the handler is not run again for this job"),
+        ),
+        // The attempt was charged when the handler accepted the job.
+        AttemptOutcome::CalledBack(error) => {
+            let decision = decide(AttemptOutcome::Returned(Err(error)), context);
+            Decision { result: None, ..decision }
+        }
+        AttemptOutcome::NotCalledBack => context.fall_back(
+            None,
+            FallbackReason::NoCallback,
+            "the handler accepted the job, but did not call back within handlers.NAME.answer_within".to_owned(),
         ),
         AttemptOutcome::NoHandler => {
             context.fall_back(None, FallbackReason::NoHandler, "no handler of that name is registered".to_owned())
@@ -125,6 +152,20 @@ impl DecisionContext<'_> {
             next: AfterHandler::Retry { due_at },
             result: Some(result),
             error: Some(error),
+            empty_values: Vec::new(),
+        }
+    }
+
+    fn await_callback(&self) -> Decision {
+        if self.many_awaiting {
+            let error =
+                "the handler accepted the job, but handlers.NAME.max_awaiting jobs already await a callback";
+            return self.retry(AttemptResult::Retry, self.backoff(), error.to_owned());
+        }
+        Decision {
+            next: AfterHandler::AwaitCallback,
+            result: Some(AttemptResult::Accepted),
+            error: None,
             empty_values: Vec::new(),
         }
     }

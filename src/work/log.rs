@@ -34,6 +34,9 @@ pub(super) fn log_outcome(
             let line = AttemptLine { job: id, handler, attempt, duration, error };
             jobs.retries(result, *due_at, line);
         }
+        (AfterHandler::AwaitCallback, _) => {
+            tracing::debug!(job.id = %id, %handler, attempt, "handler accepted the job, and will call back");
+        }
         (AfterHandler::HandBack, _) => {
             tracing::info!(job.id = %id, %handler, attempt, "job handed back to the queue");
         }

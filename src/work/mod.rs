@@ -13,25 +13,24 @@ mod log;
 mod permits;
 mod registry;
 mod threads;
-mod undecodable;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::handler::{CallbackUrls, HandlerError, Notes};
 use crate::job_log::JobLog;
 use crate::stage::{LEASE_MARGIN, StageRuntime, claim_together};
 use kommo::ClientFactory;
-use model::FairSemaphore;
 use model::clock::Clock;
-use store::{Slot, Store, StoreError};
+use model::{JobId, RunningJob, StateName};
+use store::{AwaitingClaim, Slot, Store, StoreError};
 
 use decide::AttemptOutcome;
+use permits::Permits;
 
 pub use registry::Registry;
-#[cfg(any(test, feature = "testing"))]
-pub use registry::{ReceivedAt, decode_and_handle, request_with};
 pub use threads::HandlerThreads;
 
 /// How long a stop waits for jobs to be handed back, which takes one commit.
@@ -43,6 +42,27 @@ const MAX_OVERDUE_PER_CLAIM: usize = 256;
 #[derive(Clone)]
 pub struct Pool(Arc<Inner>);
 
+/// What handlers use.
+pub struct HandlerTools {
+    /// Where handlers run.
+    pub threads: HandlerThreads,
+    /// Their clients for calls to Kommo.
+    pub clients: Arc<ClientFactory>,
+    /// The URLs at which they may answer later.
+    pub callbacks: Arc<CallbackUrls>,
+}
+
+/// What became of an error that a handler reported by a callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalledBack {
+    /// The wait is over; the job is in this state.
+    Ended(StateName),
+    /// The attempt still runs, so the job may await a callback soon. Nothing changed.
+    NotYet,
+    /// The job, in this state, awaits no callback, or not of this attempt. Nothing changed.
+    NotAwaiting(StateName),
+}
+
 struct Inner {
     store: Store,
     registry: Registry,
@@ -51,7 +71,9 @@ struct Inner {
     job_log: JobLog,
     clock: Clock,
     random: fn() -> f64,
-    semaphore: Mutex<FairSemaphore>,
+    callbacks: Arc<CallbackUrls>,
+    notes: Notes,
+    permits: Mutex<Permits>,
     /// The lane of the last claim.
     last_claimed: Mutex<Arc<str>>,
     runtime: StageRuntime,
@@ -59,19 +81,21 @@ struct Inner {
 
 impl Pool {
     /// Creates a pool with `concurrency` permits and registers it with the store, which hands jobs over from then on.
-    /// Handlers run on `threads` and call their accounts through `clients`. `random` is uniformly distributed between 0
-    /// and 1.
+    /// `random` is uniformly distributed between 0 and 1.
     pub fn new(
         store: Store,
         registry: Registry,
-        threads: HandlerThreads,
-        clients: Arc<ClientFactory>,
+        tools: HandlerTools,
         concurrency: usize,
         clock: Clock,
         random: fn() -> f64,
     ) -> Self {
-        let names = registry.iter().map(|(name, _)| Arc::from(name.as_str()));
-        let semaphore = Mutex::new(FairSemaphore::among_known(concurrency, names));
+        let HandlerTools { threads, clients, callbacks } = tools;
+        let permits = Mutex::new(Permits::new(concurrency, &registry));
+        let notes = {
+            let store = store.clone();
+            Notes::new(move |job, text| store.callbacks().note_soon(job, text))
+        };
         let runtime = StageRuntime::new(clock.clone());
         let pool = Self(Arc::new(Inner {
             store,
@@ -81,14 +105,16 @@ impl Pool {
             job_log: JobLog::new(clock.clone()),
             clock,
             random,
-            semaphore,
+            callbacks,
+            notes,
+            permits,
             last_claimed: Mutex::new(Arc::from("")),
             runtime,
         }));
         let taker = Arc::downgrade(&pool.0);
         pool.0.store.work().hand_over_to(Box::new(move |name| {
             let pool = Self(taker.upgrade()?);
-            let permit = pool.permits(name, 1).pop()?;
+            let permit = pool.permits(name, pool.admitted(name).ok()?.min(1)).pop()?;
             Some(Slot { lease: pool.lease(name), take: Box::new(move |job| pool.start(job, permit)) })
         }));
         pool
@@ -108,23 +134,46 @@ impl Pool {
     pub async fn step(&self) -> Result<Option<Duration>, StoreError> {
         let (store, now) = (&self.0.store, self.0.clock.steady());
         if store.work().deadline().is_some_and(|deadline| deadline <= now) {
-            for job in store.jobs().claim_overdue(MAX_OVERDUE_PER_CLAIM, LEASE_MARGIN).await? {
+            let overdue = store.jobs().claim_overdue(MAX_OVERDUE_PER_CLAIM, LEASE_MARGIN).await?;
+            for job in overdue.awaiting {
+                self.spawn_finish(job, AttemptOutcome::NotCalledBack);
+            }
+            for job in overdue.queued {
                 let known = self.0.registry.get(job.handler.as_str()).is_some();
                 let outcome = if known { AttemptOutcome::Overdue } else { AttemptOutcome::NoHandler };
-                self.0.runtime.spawn(self.clone().finish(job, outcome, self.0.runtime.begin()));
+                self.spawn_finish(job, outcome);
             }
         }
         // Jobs whose name has no handler wait until they are overdue and get their fallback.
         let due = self.rotated(store.work().due(now));
         let due = due.into_iter().filter(|name| self.0.registry.get(name).is_some());
-        claim_together(due.map(|name| self.claim(name))).await?;
+        let (mut claims, mut held) = (Vec::new(), None);
+        for name in due {
+            match self.admitted(&name) {
+                Ok(most) => claims.push(self.claim(name, most)),
+                Err(wait) => held = held.into_iter().chain([wait]).min(),
+            }
+        }
+        claim_together(claims).await?;
         let now = self.0.clock.steady();
         let next = store.work().next_due(now).into_iter().chain(store.work().deadline()).min();
-        Ok(next.map(|next| next.since(now)))
+        Ok(next.map(|next| next.since(now)).into_iter().chain(held).min())
     }
 
-    async fn claim(&self, name: Arc<str>) -> Result<(), StoreError> {
-        let mut permits = self.permits(&name, usize::MAX);
+    fn spawn_finish(&self, job: RunningJob, outcome: AttemptOutcome) {
+        let (pool, started) = (self.clone(), self.0.runtime.begin());
+        self.0.runtime.spawn(async move {
+            let _state = pool.finish(job, outcome, started).await;
+        });
+    }
+
+    /// How many attempts of the handler `name` may begin now, apart from its permits; or the time until one may.
+    fn admitted(&self, name: &str) -> Result<usize, Duration> {
+        self.0.registry.get(name).map_or(Ok(usize::MAX), |known| permits::admitted(&*known.handler))
+    }
+
+    async fn claim(&self, name: Arc<str>, most: usize) -> Result<(), StoreError> {
+        let mut permits = self.permits(&name, most);
         if permits.is_empty() {
             return Ok(());
         }
@@ -146,6 +195,28 @@ impl Pool {
         let next = lanes.partition_point(|lane| *lane <= *last);
         lanes.rotate_left(next);
         lanes
+    }
+
+    /// Ends a job that awaits a callback: its handler reports an error, perhaps only if `attempt` is its last attempt. The
+    /// job is retried, or gets its fallback, as after an attempt.
+    ///
+    /// # Errors
+    /// There is no such job, or the store cannot be written.
+    pub async fn called_back(
+        &self,
+        id: JobId,
+        attempt: Option<u32>,
+        error: HandlerError,
+    ) -> Result<CalledBack, StoreError> {
+        let claimed = self.0.store.callbacks().claim_awaiting(id, attempt, LEASE_MARGIN).await?;
+        Ok(match claimed {
+            AwaitingClaim::NotYet => CalledBack::NotYet,
+            AwaitingClaim::NotAwaiting(state) => CalledBack::NotAwaiting(state),
+            AwaitingClaim::Claimed(job) => {
+                let outcome = AttemptOutcome::CalledBack(error);
+                CalledBack::Ended(self.clone().finish(*job, outcome, self.0.runtime.begin()).await)
+            }
+        })
     }
 
     /// Waits until no attempt runs.

@@ -1,15 +1,69 @@
-//! The permits of the pool: they limit how many handlers run at once, and are shared fairly between names.
+//! The permits of the pool: they limit how many handlers run at once. Handlers without a limit of their own share
+//! `workers.concurrency` fairly.
 
+use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use crate::handler::{Admission, AnyHandler};
 use model::FairSemaphore;
 
-use super::Pool;
+use super::{Pool, Registry};
 
 /// Allows one handler to run. Dropping the permit returns it and wakes the pool.
 pub(super) struct Permit {
     pub(super) pool: Pool,
     pub(super) name: Arc<str>,
+}
+
+/// All permits of a pool.
+pub(super) struct Permits {
+    shared: FairSemaphore,
+    /// The free permits of each handler that has a limit of its own.
+    own: HashMap<Arc<str>, usize>,
+}
+
+impl Permits {
+    /// Creates `shared` permits for all handlers without a limit of their own.
+    pub(super) fn new(shared: usize, registry: &Registry) -> Self {
+        let mut own = HashMap::new();
+        let mut sharing = Vec::new();
+        for (name, _) in registry.iter() {
+            let limit = registry.get(name.as_str()).and_then(|known| known.handler.own_concurrency());
+            let name: Arc<str> = name.as_str().into();
+            match limit {
+                Some(limit) => drop(own.insert(name, limit)),
+                None => sharing.push(name),
+            }
+        }
+        Self { shared: FairSemaphore::among_known(shared, sharing), own }
+    }
+
+    fn try_acquire(&mut self, name: &str, wanted: usize) -> usize {
+        match self.own.get_mut(name) {
+            Some(free) => {
+                let got = wanted.min(*free);
+                *free -= got;
+                got
+            }
+            None => self.shared.try_acquire(name, wanted),
+        }
+    }
+
+    fn release(&mut self, name: &str) {
+        match self.own.get_mut(name) {
+            Some(free) => *free += 1,
+            None => self.shared.release(name),
+        }
+    }
+}
+
+/// How many attempts of a handler may begin now, apart from its permits.
+pub(super) fn admitted(handler: &dyn AnyHandler) -> Result<usize, std::time::Duration> {
+    match handler.admission() {
+        Admission::All => Ok(usize::MAX),
+        Admission::Probe => Ok(1),
+        Admission::After(wait) => Err(wait),
+    }
 }
 
 impl Pool {
@@ -18,18 +72,18 @@ impl Pool {
         if self.0.runtime.is_draining() {
             return Vec::new();
         }
-        let got = self.semaphore().try_acquire(name, wanted);
+        let got = self.lock().try_acquire(name, wanted);
         (0..got).map(|_| Permit { pool: self.clone(), name: name.into() }).collect()
     }
 
-    fn semaphore(&self) -> MutexGuard<'_, FairSemaphore> {
-        self.0.semaphore.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Permits> {
+        self.0.permits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.pool.semaphore().release(&self.name);
+        self.pool.lock().release(&self.name);
         self.pool.0.store.work().wake_if_waiting();
     }
 }

@@ -1,6 +1,7 @@
 //! Tests the pool step by step, with a real store and a manual clock.
 
 mod clock;
+mod limits;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
@@ -65,7 +66,9 @@ impl Home {
     fn pool_with(&self, permits: usize, registry: Registry) -> Pool {
         let threads = HandlerThreads::start(Clock::system(), |_| ()).unwrap();
         let clients = ClientFactory::offline(self.clock.clock());
-        Pool::new(self.store.clone(), registry, threads, clients, permits, self.clock.clock(), || 1.0)
+        let callbacks = Arc::new(CallbackUrls::new(None, [7; 32]));
+        let tools = HandlerTools { threads, clients, callbacks };
+        Pool::new(self.store.clone(), registry, tools, permits, self.clock.clock(), || 1.0)
     }
 
     async fn accept(&self, handler: &str, data: Value) -> JobId {

@@ -9,6 +9,7 @@ use crate::tokens::{Kind, Token, tokens};
 pub(crate) const SHARED: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("records", &[]),
+    ("awaiting", &[]),
     ("budget", &[]),
     ("cause", &[]),
     ("error", &["budget", "cause"]),
@@ -48,7 +49,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// The exports of the crate root that come from `handles`. Its other exports are shared.
-const HANDLES: [&str; 5] = ["Store", "Jobs", "Accounts", "OAuth", "Maintenance"];
+const HANDLES: [&str; 6] = ["Store", "Callbacks", "Jobs", "Accounts", "OAuth", "Maintenance"];
 
 /// All complaints about a file of the store; `below_src` is its path below `crates/store/src/`.
 pub(crate) fn store_file(below_src: &str, text: &str) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::env;
 
 use simulator::{Fault, Options, Plan, Simulator};
 
-use crate::rig::plan::{BotPlan, Generation};
+use crate::rig::plan::{BotHandler, BotPlan, Generation, HttpAnswer};
 use crate::rig::report::{Doubles, Report};
 use crate::rig::{self, account, wal};
 
@@ -34,6 +34,16 @@ fn the_same_seed_gives_the_same_plan() {
     assert_ne!(Generation::new(7, 30), Generation::new(9, 30));
 }
 
+#[test]
+fn a_plan_has_every_answer_of_a_handler_over_http() {
+    let lives = Generation::new(7, 30).lives;
+    for answer in HttpAnswer::ALL {
+        let bots = lives.iter().flat_map(|life| &life.bots);
+        assert!(bots.into_iter().any(|bot| bot.handler == BotHandler::Http(answer)), "{answer:?}");
+        assert_eq!(HttpAnswer::named(answer.name()), Some(answer));
+    }
+}
+
 #[tokio::test]
 async fn repeated_continues_are_counted_by_their_cause() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
@@ -44,7 +54,14 @@ async fn repeated_continues_are_counted_by_their_cause() {
         post.body(r#"{"data":{"status":"success"}}"#).send().await.unwrap();
     }
     let (bot_report, calls) = (bot.report(), simulator.calls());
-    let plan = |faults| BotPlan { work: false, ms: 0, fails: 0, faults, persists: false, repeats: false };
+    let plan = |faults| BotPlan {
+        handler: BotHandler::Echo,
+        ms: 0,
+        fails: 0,
+        faults,
+        persists: false,
+        repeats: false,
+    };
     let doubles = |faults, in_flight| account::doubles(&plan(faults), &bot_report, &calls, in_flight);
     assert_eq!(doubles(vec![], 0), Doubles { unexplained: 2, ..Doubles::default() });
     assert_eq!(doubles(vec![], 2), Doubles { crash: 2, ..Doubles::default() });

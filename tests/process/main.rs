@@ -30,10 +30,13 @@ mod disk_gone;
 mod doctor;
 mod filling;
 mod home;
+mod http_examples;
 mod job_span;
 mod jobs;
 mod lines;
 mod long_log;
+#[cfg(target_os = "linux")]
+mod many_awaiting;
 mod oauth_secrets;
 mod one_owner;
 mod open_files;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::TEST_TIMEOUT;
 use crate::process::{Ended, Process};
+use crate::rig::life::UNFINISHED;
 
 /// A bridge that has logged that it is ready. Dropping it kills it.
 pub struct Serve {
@@ -68,7 +69,7 @@ impl Serve {
         loop {
             let (_, stats) = self.get("/api/v1/stats").await;
             let jobs = &stats["jobs"];
-            let finished = ["queued", "running", "delivering"].iter().all(|state| jobs[*state] == 0);
+            let finished = UNFINISHED.iter().all(|state| jobs[*state] == 0);
             if finished || jobs["delivered"].as_u64().is_some_and(|delivered| delivered >= least) {
                 return;
             }

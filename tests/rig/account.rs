@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use simulator::{BotReport, Call};
 
 use super::REQUEST_TIMEOUT;
-use super::life::{Lived, Rig};
+use super::life::{Lived, Rig, UNFINISHED};
 use super::load::AskedBot;
 use super::plan::BotPlan;
 use super::report::{Doubles, Report};
+use super::service::Heard;
 use super::store_files::path_of;
 
 /// For this long after a request, the bridge takes a 404 to mean that the bot is not waiting yet.
@@ -39,16 +40,19 @@ pub fn report(seed: u64, rig: &Rig<'_>, lived: &[Lived], last: &Lived) -> Report
         }
     }
     report.jobs = last.snapshot.jobs.len();
-    report.unfinished = ["queued", "running", "delivering"]
-        .iter()
-        .map(|state| last.snapshot.states.get(*state).copied().unwrap_or(0))
-        .sum();
+    let heard = rig.service.heard();
+    report.callbacks = heard.callbacks;
+    report.wrong(&heard.wrong);
+    report.unfinished =
+        UNFINISHED.iter().map(|state| last.snapshot.states.get(*state).copied().unwrap_or(0)).sum();
     for (number, asked) in rig.asked.iter().enumerate() {
         let path = path_of(&asked.bot.return_url()).to_owned();
         let stored = jobs.get(&*path).map(Vec::as_slice).unwrap_or_default();
         let in_flight = lived.iter().filter(|life| life.snapshot.in_flight.contains(&path)).count();
         let calls = calls.get(&asked.bot.id()).map(Vec::as_slice).unwrap_or_default();
         count_bot(&mut report, number, asked, stored, calls, in_flight);
+        let wrong = against_callbacks(&heard, number, asked);
+        report.wrong.extend(wrong.map(|what| format!("bot {number}: {what}")));
     }
     report
 }
@@ -79,10 +83,9 @@ fn count_bot(
         }
     }
     match continued_with(asked) {
-        Some(data) if data == json!({ "status": "fail" }) => report.fallbacks += 1,
-        // Jobs of the older version have no data.
-        Some(data) if data["n"].is_null() || data["n"].as_str() == Some(&*number.to_string()) => {}
-        Some(data) => wrong(format!("was continued with {data}")),
+        Some(data) if is_fallback(&data) => report.fallbacks += 1,
+        Some(data) if without_success(data.clone()) == asked.plan.data(number) => {}
+        Some(data) => wrong(format!("was continued with {data}, but sent {}", asked.plan.data(number))),
         None => {}
     }
     if bot_report.continued > bot_report.waits {
@@ -109,8 +112,35 @@ fn count_bot(
     report.doubles.add(&doubles);
 }
 
-fn continued_with(asked: &AskedBot) -> Option<serde_json::Value> {
+fn continued_with(asked: &AskedBot) -> Option<Value> {
     asked.bot.continues().pop().map(|with| with.data)
+}
+
+fn is_fallback(data: &Value) -> bool {
+    *data == json!({ "status": "fail" })
+}
+
+/// The data without the status that [`salesbot_bridge::prelude::Completion::success`] adds.
+fn without_success(mut data: Value) -> Value {
+    if data["status"] == "success"
+        && let Some(object) = data.as_object_mut()
+    {
+        object.remove("status");
+    }
+    data
+}
+
+/// What is wrong about the answers that the service got to its callbacks for this bot. A 200 means that the completion is
+/// stored, so it is what the bot gets. A 410 means that the bot gets, or has got, the fallback.
+fn against_callbacks(heard: &Heard, number: usize, asked: &AskedBot) -> Option<String> {
+    let data = continued_with(asked)?;
+    if heard.completed.contains(&number) && is_fallback(&data) {
+        return Some(
+            "got the fallback, although the bridge answered 200 to the callback with its data".to_owned(),
+        );
+    }
+    (heard.too_late.contains(&number) && !is_fallback(&data))
+        .then(|| format!("got {data}, although the bridge answered 410 to its callback"))
 }
 
 /// Counts the continues after the one that the bot accepted, by reason. The bot no longer waits, so each got a 404.

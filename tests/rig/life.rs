@@ -15,12 +15,17 @@ use crate::serve::{Serve, ready};
 
 use super::load::{self, AskedBot};
 use super::old_store;
-use super::plan::{BotPlan, End, Life, Program};
+use super::plan::{BotHandler, BotPlan, End, Life, Program};
+use super::service::Service;
 use super::store_files::{self, StoreSnapshot};
+
+/// The states of a job that is not finished.
+pub const UNFINISHED: [&str; 4] = ["queued", "running", "awaiting_callback", "delivering"];
 
 /// The state that the lives of a generation share.
 pub struct Rig<'a> {
     pub simulator: &'a Simulator,
+    pub service: &'a Service,
     pub home: &'a Home,
     pub asked: Vec<AskedBot>,
     seed: u64,
@@ -37,8 +42,8 @@ pub struct Lived {
 }
 
 impl<'a> Rig<'a> {
-    pub fn new(simulator: &'a Simulator, home: &'a Home, seed: u64) -> Self {
-        Self { simulator, home, asked: Vec::new(), seed }
+    pub fn new(simulator: &'a Simulator, service: &'a Service, home: &'a Home, seed: u64) -> Self {
+        Self { simulator, service, home, asked: Vec::new(), seed }
     }
 
     /// Creates a store of the first version, with acknowledged jobs.
@@ -46,7 +51,8 @@ impl<'a> Rig<'a> {
         let bots: Vec<_> = (0..jobs).map(|_| self.simulator.bot(Plan::default())).collect();
         let account_id = self.simulator.options().account_id;
         let ids = old_store::make(&self.home.path("bridge.db"), account_id, &bots).await;
-        let plan = BotPlan { work: true, ms: 0, fails: 0, faults: vec![], persists: false, repeats: false };
+        let handler = BotHandler::Old;
+        let plan = BotPlan { handler, ms: 0, fails: 0, faults: vec![], persists: false, repeats: false };
         for (bot, id) in bots.into_iter().zip(ids) {
             let mut asked = AskedBot::new(bot, plan.clone());
             asked.jobs.push(id);
@@ -69,6 +75,7 @@ impl<'a> Rig<'a> {
             End::Load { answers, then } => {
                 let serve = Serve::of(process);
                 let ready_after = Some(started.elapsed());
+                self.service.bridge_is_at(Some(serve.public));
                 let numbers = self.callers(life.program, life.bots);
                 let (url, reached, killed) = (serve.url(""), Notify::new(), AtomicBool::new(false));
                 let calls = load::call(
@@ -79,11 +86,13 @@ impl<'a> Rig<'a> {
                     &reached,
                     &killed,
                 );
-                let process = serve.process;
+                let (process, service) = (serve.process, self.service);
                 let kill = async {
                     reached.notified().await;
                     pass(then).await;
                     killed.store(true, Ordering::Relaxed);
+                    // The port may soon belong to another process.
+                    service.bridge_is_at(None);
                     process.kill();
                 };
                 let ((), cut_off) = tokio::join!(kill, calls);
@@ -99,6 +108,7 @@ impl<'a> Rig<'a> {
         let started = Instant::now();
         let serve = Serve::start(self.command(Program::Own));
         let ready_after = Some(started.elapsed());
+        self.service.bridge_is_at(Some(serve.public));
         let mut cut_off = 0;
         loop {
             let numbers = self.callers(Program::Own, Vec::new());
@@ -110,20 +120,22 @@ impl<'a> Rig<'a> {
             cut_off += load::call(&mut self.asked, &numbers, url, usize::MAX, &never, &killed).await;
         }
         let stuck = self.wait_until_finished(&serve).await;
+        let unanswered = self.service.answered().await;
+        self.service.bridge_is_at(None);
         serve.stop();
         let mut snapshot = store_files::read(&self.home.path("bridge.db"), true).await;
-        snapshot.wrong.extend(stuck);
+        snapshot.wrong.extend(stuck.into_iter().chain(unanswered));
         Lived { ready_after, cut_off, snapshot }
     }
 
-    /// Waits until every job is finished. If no job changes any longer, returns the statistics, queued jobs and log of
-    /// the bridge. On a slow machine jobs take longer, but still change.
+    /// Waits until every job is finished. If no job changes any longer, returns the statistics, some jobs and the log
+    /// of the bridge. On a slow machine jobs take longer, but still change.
     async fn wait_until_finished(&self, serve: &Serve) -> Option<String> {
         let (mut before, mut moved) = (Value::Null, Instant::now());
         loop {
             let (_, stats) = serve.get("/api/v1/stats").await;
             let jobs = &stats["jobs"];
-            if ["queued", "running", "delivering"].iter().all(|state| jobs[*state] == 0) {
+            if UNFINISHED.iter().all(|state| jobs[*state] == 0) {
                 return None;
             }
             if *jobs != before {
@@ -131,8 +143,9 @@ impl<'a> Rig<'a> {
             }
             if moved.elapsed() > TEST_TIMEOUT {
                 let (_, queued) = serve.get("/api/v1/jobs?state=queued&limit=3").await;
+                let (_, awaiting) = serve.get("/api/v1/jobs?state=awaiting_callback&limit=3").await;
                 let log = serve.process.err.so_far();
-                return Some(format!("no job changes any longer: {stats}\n{queued}\n{log}"));
+                return Some(format!("no job changes any longer: {stats}\n{queued}\n{awaiting}\n{log}"));
             }
         }
     }
@@ -152,7 +165,7 @@ impl<'a> Rig<'a> {
     /// decides.
     fn callers(&mut self, which: Program, new: Vec<BotPlan>) -> Vec<usize> {
         let old = self.asked.iter().enumerate().filter(|(_, asked)| asked.calls_again());
-        let old = old.filter(|(_, asked)| which == Program::Own || !asked.plan.work);
+        let old = old.filter(|(_, asked)| asked.plan.runs_on(which));
         let mut numbers: Vec<usize> = old.map(|(number, _)| number).collect();
         for plan in new {
             let number = self.asked.len();

@@ -6,6 +6,9 @@
 //! recovers the original files. The last life is not killed: it drains the store, and then acknowledged = continued
 //! must hold exactly.
 //!
+//! One handler is a service over HTTP in this process, which outlives the kills. It repeats each callback until a life of
+//! the bridge has answered it, and its record must agree with what the bots got.
+//!
 //! The seed decides kills, loads and faults, so the same seed gives the same plan. It does not decide how long things
 //! take on the machine: a second run kills at the same point of the plan, but not at the same instruction.
 //!
@@ -18,6 +21,7 @@ pub mod load;
 pub mod old_store;
 pub mod plan;
 pub mod report;
+pub mod service;
 pub mod store_files;
 pub mod wal;
 
@@ -30,6 +34,7 @@ use crate::home::Home;
 use life::{Lived, Rig};
 use plan::{Birth, Generation};
 use report::Report;
+use service::Service;
 
 /// The latency of Kommo's responses, so that kills find continues in flight.
 const LATENCY: Duration = Duration::from_millis(20);
@@ -49,11 +54,13 @@ const OWN: &str = r#"handlers.work = { answer_within = "10m", max_attempts = 5 }
 pub async fn play(seed: u64, kills: usize) -> Report {
     let Generation { birth, lives, .. } = Generation::new(seed, kills);
     let simulator = Simulator::start(Options { latency: LATENCY, ..Options::default() }).await.unwrap();
-    let home = Home::new(&simulator, CONFIG);
+    let service = Service::start().await;
+    let config = format!("{CONFIG}{}", service.config());
+    let home = Home::new(&simulator, &config);
     std::fs::rename(home.config(), home.path("plain.toml")).unwrap();
-    home.configure(&simulator, &home.path("bridge.db"), &format!("{CONFIG}{OWN}"));
+    home.configure(&simulator, &home.path("bridge.db"), &format!("{config}{OWN}"));
 
-    let mut rig = Rig::new(&simulator, &home, seed);
+    let mut rig = Rig::new(&simulator, &service, &home, seed);
     if let Birth::Old { jobs } = birth {
         rig.inherit(jobs).await;
     }

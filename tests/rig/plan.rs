@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use simulator::{Fault, Plan};
 
 /// The plan of one store.
@@ -50,15 +50,74 @@ pub enum End {
 /// One bot: its request, and the faults of its continues.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BotPlan {
-    /// Calls `work`, otherwise `echo`. The plain program only has `echo`.
-    pub work: bool,
+    pub handler: BotHandler,
+    /// How long the handler works. A callback with a completion comes after [`CALLBACK_DELAY`] times as much.
     pub ms: u64,
+    /// How many attempts fail first.
     pub fails: u32,
     pub faults: Vec<Fault>,
     /// Calls again in a later life if it got no 200.
     pub persists: bool,
     /// Calls again in a later life even after a 200, as Kommo was seen to do.
     pub repeats: bool,
+}
+
+/// The handler that a bot calls. Only [`Program::Own`] has `Work` and `Old`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BotHandler {
+    Echo,
+    /// [`super::handlers::Work`].
+    Work,
+    /// The same under the name that the jobs of the first version have. No bot calls it.
+    Old,
+    /// [`super::service`], over HTTP.
+    Http(HttpAnswer),
+}
+
+/// How much longer a callback takes than an answer, so that kills find jobs that await one.
+pub const CALLBACK_DELAY: u32 = 25;
+
+/// How the service answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpAnswer {
+    /// In the response, at once.
+    AtOnce,
+    /// In the response, after `ms`.
+    Slow,
+    /// 202, and a callback later.
+    Later,
+    /// A callback, and then 202.
+    Overtaking,
+    /// 500 for the first `fails` attempts, and then as `AtOnce`.
+    FailingFirst,
+    /// 202 and a callback with an error, for the first `fails` attempts, and then as `Later`.
+    ErrorFirst,
+}
+
+impl HttpAnswer {
+    pub const ALL: [Self; 6] =
+        [Self::AtOnce, Self::Slow, Self::Later, Self::Overtaking, Self::FailingFirst, Self::ErrorFirst];
+
+    /// The name in the bot's data, from which the service learns what to do.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AtOnce => "at_once",
+            Self::Slow => "slow",
+            Self::Later => "later",
+            Self::Overtaking => "overtaking",
+            Self::FailingFirst => "failing_first",
+            Self::ErrorFirst => "error_first",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|answer| answer.name() == name)
+    }
+
+    /// Whether its first attempts fail. No other is ever tried again.
+    pub const fn has_failures(self) -> bool {
+        matches!(self, Self::FailingFirst | Self::ErrorFirst)
+    }
 }
 
 /// The number of lives at the beginning that are killed while the store is created or migrated.
@@ -105,10 +164,19 @@ fn bot(random: &mut fastrand::Rng, program: Program) -> BotPlan {
         260..262 => vec![Fault::TooManyRequests { header: Some(1), body: None }],
         _ => Vec::new(),
     };
+    let handler = match random.u8(0..6) {
+        0..3 => BotHandler::Http(HttpAnswer::ALL[random.usize(..HttpAnswer::ALL.len())]),
+        3 => BotHandler::Echo,
+        _ if program == Program::Plain => BotHandler::Echo,
+        _ => BotHandler::Work,
+    };
     BotPlan {
-        work: program == Program::Own && random.u8(0..3) > 0,
+        handler,
         ms: random.u64(0..60),
-        fails: random.u32(0..12).saturating_sub(9),
+        fails: match handler {
+            BotHandler::Http(answer) if answer.has_failures() => random.u32(1..=2),
+            _ => random.u32(0..12).saturating_sub(9),
+        },
         faults,
         persists: random.u8(0..10) < 7,
         repeats: random.u8(0..20) == 0,
@@ -116,14 +184,35 @@ fn bot(random: &mut fastrand::Rng, program: Program) -> BotPlan {
 }
 
 impl BotPlan {
-    pub fn handler(&self) -> &'static str {
-        if self.work { "work" } else { "echo" }
+    /// The handler's name.
+    pub const fn handler(&self) -> &'static str {
+        match self.handler {
+            BotHandler::Echo => "echo",
+            BotHandler::Work => "work",
+            BotHandler::Old => "old",
+            BotHandler::Http(_) => "url",
+        }
     }
 
-    /// The plan for the simulator. `number` comes back in the continue.
-    pub fn plan(&self, number: usize) -> Plan {
+    /// Whether `program` has the handler.
+    pub fn runs_on(&self, program: Program) -> bool {
+        program == Program::Own || matches!(self.handler, BotHandler::Echo | BotHandler::Http(_))
+    }
+
+    /// What bot `number` sends, and what its handler returns. Jobs of the first version have no data.
+    pub fn data(&self, number: usize) -> Value {
         let Self { ms, fails, .. } = self;
-        let data = json!({ "n": number.to_string(), "ms": ms.to_string(), "fails": fails.to_string() });
-        Plan::with_data(data).faults(self.faults.clone())
+        let mut data = json!({ "n": number.to_string(), "ms": ms.to_string(), "fails": fails.to_string() });
+        match self.handler {
+            BotHandler::Echo | BotHandler::Work => {}
+            BotHandler::Old => data = json!({}),
+            BotHandler::Http(answer) => data["answer"] = json!(answer.name()),
+        }
+        data
+    }
+
+    /// The plan of bot `number` for the simulator.
+    pub fn plan(&self, number: usize) -> Plan {
+        Plan::with_data(self.data(number)).faults(self.faults.clone())
     }
 }

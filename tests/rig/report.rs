@@ -35,6 +35,7 @@ pub struct Report {
     /// Bots that got the fallback.
     pub fallbacks: usize,
     pub doubles: Doubles,
+    pub callbacks: Callbacks,
     /// The longest time from the start of a process to its `ready`, in milliseconds.
     pub longest_start_ms: u128,
     /// Violations. Empty if everything is correct.
@@ -56,6 +57,8 @@ pub struct Phases {
     pub accept: usize,
     /// A handler was running.
     pub handler: usize,
+    /// A job waited for its callback.
+    pub callback: usize,
     /// A continue was in flight.
     pub delivery: usize,
     /// A transaction was being written to the write-ahead log.
@@ -63,7 +66,25 @@ pub struct Phases {
     /// The sum of unfinished jobs over all kills, by state.
     pub queued_jobs: u64,
     pub running_jobs: u64,
+    pub awaiting_jobs: u64,
     pub delivering_jobs: u64,
+}
+
+/// The callbacks of the service, by the answer that ended their repetition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Callbacks {
+    /// Completions that the bridge accepted.
+    pub accepted: usize,
+    /// Completions of jobs that already had one.
+    pub repeated: usize,
+    /// Completions of jobs that had got the fallback.
+    pub too_late: usize,
+    /// Errors that ended an attempt.
+    pub errors: usize,
+    /// Errors of attempts that were over.
+    pub old_errors: usize,
+    /// Calls that a kill cut off, or that were answered 503. The service repeated them.
+    pub unanswered: usize,
 }
 
 /// Continues after the one that the bot accepted, by reason.
@@ -112,10 +133,12 @@ impl Report {
         let jobs = |state| snapshot.states.get(state).copied().unwrap_or(0);
         phases.accept += usize::from(life.cut_off > 0);
         phases.handler += usize::from(life.ready_after.is_some() && jobs("running") > 0);
+        phases.callback += usize::from(jobs("awaiting_callback") > 0);
         phases.delivery += usize::from(life.ready_after.is_some() && !snapshot.in_flight.is_empty());
         phases.commit += usize::from(snapshot.in_commit);
         phases.queued_jobs += jobs("queued");
         phases.running_jobs += jobs("running");
+        phases.awaiting_jobs += jobs("awaiting_callback");
         phases.delivering_jobs += jobs("delivering");
     }
 
@@ -153,6 +176,7 @@ impl Report {
         self.repeated += other.repeated;
         self.fallbacks += other.fallbacks;
         self.doubles.add(&other.doubles);
+        self.callbacks.add(&other.callbacks);
         self.phases.add(&other.phases);
         self.longest_start_ms = self.longest_start_ms.max(other.longest_start_ms);
         self.wrong.extend(other.wrong.into_iter().map(|what| format!("seed {}: {what}", other.seed)));
@@ -169,6 +193,17 @@ impl Doubles {
     }
 }
 
+impl Callbacks {
+    fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.repeated += other.repeated;
+        self.too_late += other.too_late;
+        self.errors += other.errors;
+        self.old_errors += other.old_errors;
+        self.unanswered += other.unanswered;
+    }
+}
+
 impl Phases {
     fn add(&mut self, other: &Self) {
         self.making += other.making;
@@ -177,17 +212,19 @@ impl Phases {
         self.serving += other.serving;
         self.accept += other.accept;
         self.handler += other.handler;
+        self.callback += other.callback;
         self.delivery += other.delivery;
         self.commit += other.commit;
         self.queued_jobs += other.queued_jobs;
         self.running_jobs += other.running_jobs;
+        self.awaiting_jobs += other.awaiting_jobs;
         self.delivering_jobs += other.delivering_jobs;
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self { phases, doubles, .. }, generations) = (self, self.generations.max(1));
+        let (Self { phases, doubles, callbacks, .. }, generations) = (self, self.generations.max(1));
         writeln!(f, "{} kills in {generations} generations, from seed {}", self.kills, self.seed)?;
         writeln!(
             f,
@@ -196,13 +233,14 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  of these with waiting callers {}, running handlers {}, continues in flight {}, a half-written commit {}",
-            phases.accept, phases.handler, phases.delivery, phases.commit
+            "  of these with waiting callers {}, running handlers {}, awaited callbacks {}, continues in flight {}, \
+             a half-written commit {}",
+            phases.accept, phases.handler, phases.callback, phases.delivery, phases.commit
         )?;
         writeln!(
             f,
-            "  unfinished jobs at kills: {} queued, {} running, {} delivering",
-            phases.queued_jobs, phases.running_jobs, phases.delivering_jobs
+            "  unfinished jobs at kills: {} queued, {} running, {} awaiting a callback, {} delivering",
+            phases.queued_jobs, phases.running_jobs, phases.awaiting_jobs, phases.delivering_jobs
         )?;
         writeln!(
             f,
@@ -223,6 +261,16 @@ impl fmt::Display for Report {
             f,
             "second continues: {} killed in flight, {} with a lost response, {} with a late response, {} after an early 404, {} unexplained",
             doubles.crash, doubles.answer_lost, doubles.late, doubles.early, doubles.unexplained
+        )?;
+        writeln!(
+            f,
+            "callbacks: {} accepted, {} repeated, {} too late; errors {} accepted, {} of older attempts; {} unanswered",
+            callbacks.accepted,
+            callbacks.repeated,
+            callbacks.too_late,
+            callbacks.errors,
+            callbacks.old_errors,
+            callbacks.unanswered
         )?;
         write!(f, "longest start: {} ms", self.longest_start_ms)?;
         for wrong in &self.wrong {

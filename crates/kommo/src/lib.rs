@@ -98,6 +98,7 @@ pub use oauth::{AccountAddress, Grant, GrantError, OAuthApp};
 pub use outcome::{CallFailure, CallOutcome, classify};
 pub use outgoing::client_builder;
 pub use problem::ApiProblem;
+pub use resolver::{Lookup, system_lookup};
 pub use response::{BodyEnd, Response};
 pub use token_claims::{TokenClaims, token_claims};
 pub use token_response::GrantedTokens;

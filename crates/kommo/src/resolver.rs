@@ -13,10 +13,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use model::HostRules;
 
 /// Looks up the addresses of a name.
-pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
 /// The system's lookup.
-pub(super) fn system_lookup() -> Lookup {
+pub fn system_lookup() -> Lookup {
     Arc::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }))
 }
 

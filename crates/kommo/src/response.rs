@@ -50,8 +50,8 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// Reads up to `max_body_bytes` of the body, or up to [`MAX_BODY_BYTES`] of an error's body.
-    pub(super) async fn read(mut response: reqwest::Response, max_body_bytes: usize) -> Self {
+    /// Reads up to `max_body_bytes` of the body, or up to 64 KiB of an error's body.
+    pub async fn read(mut response: reqwest::Response, max_body_bytes: usize) -> Self {
         let status = response.status().as_u16();
         let is_success = response.status().is_success();
         let max = if is_success { max_body_bytes } else { max_body_bytes.min(MAX_BODY_BYTES) };

@@ -42,11 +42,14 @@ pub enum AttemptResult {
     Panic,
     /// Kommo reported that no bot is waiting.
     Gone,
+    /// The handler accepted the job, and answers later by a callback.
+    Accepted,
 }
 
 impl AttemptResult {
     /// All results.
-    pub const ALL: [Self; 6] = [Self::Ok, Self::Retry, Self::Fail, Self::Timeout, Self::Panic, Self::Gone];
+    pub const ALL: [Self; 7] =
+        [Self::Ok, Self::Retry, Self::Fail, Self::Timeout, Self::Panic, Self::Gone, Self::Accepted];
 
     /// The name as text.
     pub const fn as_str(self) -> &'static str {
@@ -57,6 +60,7 @@ impl AttemptResult {
             Self::Timeout => "timeout",
             Self::Panic => "panic",
             Self::Gone => "gone",
+            Self::Accepted => "accepted",
         }
     }
 }

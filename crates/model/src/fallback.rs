@@ -19,6 +19,8 @@ pub enum FallbackReason {
     Overdue,
     /// The process ended several times in a row while the handler ran.
     Crashed,
+    /// The handler accepted the job, but no callback came within `handlers.NAME.answer_within`.
+    NoCallback,
     /// No handler of that name is registered.
     NoHandler,
     /// The handler returned a completion that Kommo would refuse.
@@ -31,12 +33,13 @@ pub enum FallbackReason {
 
 impl FallbackReason {
     /// All reasons.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Failed,
         Self::MaxAttempts,
         Self::AnswerWithin,
         Self::Overdue,
         Self::Crashed,
+        Self::NoCallback,
         Self::NoHandler,
         Self::InvalidCompletion,
         Self::Refused,
@@ -51,6 +54,7 @@ impl FallbackReason {
             Self::AnswerWithin => "answer_within",
             Self::Overdue => "overdue",
             Self::Crashed => "crashed",
+            Self::NoCallback => "no_callback",
             Self::NoHandler => "no_handler",
             Self::InvalidCompletion => "invalid_completion",
             Self::Refused => "refused",
@@ -66,6 +70,7 @@ impl FallbackReason {
             Self::AnswerWithin => "attempts failed, and there was no time for another one",
             Self::Overdue => "no worker was free in time",
             Self::Crashed => "the process crashed while the handler ran",
+            Self::NoCallback => "the handler accepted the job, but did not call back in time",
             Self::NoHandler => "no handler of that name is registered",
             Self::InvalidCompletion => "the handler returned a completion that Kommo would refuse",
             Self::Refused => "Kommo refused the handler's completion",
@@ -93,6 +98,7 @@ impl FallbackReason {
             Self::Crashed => {
                 "find out why the process ended: read the log before its last start, and check its memory limit"
             }
+            Self::NoCallback => "find out why the handler did not call back; `jobs show` has its notes",
             Self::NoHandler => "register the handler again, or remove its block from the bots",
             Self::InvalidCompletion | Self::Refused => {
                 "read `last_error` of such a job, then fix the completion that the handler returns"
@@ -111,8 +117,8 @@ impl fmt::Display for FallbackReason {
 /// The text is not the name of a reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown fallback reason `{0}` (expected one of: failed, max_attempts, answer_within, overdue, crashed, no_handler, \
-     invalid_completion, refused, operator)"
+    "unknown fallback reason `{0}` (expected one of: failed, max_attempts, answer_within, overdue, crashed, \
+     no_callback, no_handler, invalid_completion, refused, operator)"
 )]
 pub struct UnknownFallbackReason(pub String);
 

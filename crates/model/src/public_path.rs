@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use url::Url;
 
 /// The first segments of the bridge's own paths. A prefix that contains one is a full address that was entered by mistake.
-const OWN: [&str; 2] = ["widget_request", "oauth"];
+const OWN: [&str; 3] = ["widget_request", "oauth", "callback"];
 
 /// The path of a public URL without its trailing slash: `/bots`; empty if there is no path.
 pub fn path_prefix(public_url: &Url) -> &str {

@@ -1,9 +1,9 @@
 //! The states of a job, with their data.
 //!
 //! ```text
-//! queued ──▶ running ──▶ delivering ──▶ delivered
-//!   ▲           │            │  ▲  └───▶ gone ──(an operator)──▶ delivering
-//!   └─ retry ───┘            └──┘ retry └─▶ dead ──(an operator)──▶ delivering
+//! queued ──▶ running ──────────────▶ delivering ──▶ delivered
+//!   ▲           │  └▶ awaiting_callback ──▲ │  ▲  └───▶ gone ──(an operator)──▶ delivering
+//!   └─ retry ───┘                           └──┘ retry └─▶ dead ──(an operator)──▶ delivering
 //!                  any unfinished ──(an operator)──▶ cancelled
 //! ```
 
@@ -16,12 +16,14 @@ use super::{CheckedCompletion, FallbackReason, Timestamp};
 
 /// The name of a [`State`], as the API and the store write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum StateName {
     /// See [`State::Queued`].
     Queued,
     /// See [`State::Running`].
     Running,
+    /// See [`State::AwaitingCallback`].
+    AwaitingCallback,
     /// See [`State::Delivering`].
     Delivering,
     /// See [`State::Delivered`].
@@ -36,9 +38,10 @@ pub enum StateName {
 
 impl StateName {
     /// All states, in the order of a job's life.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Queued,
         Self::Running,
+        Self::AwaitingCallback,
         Self::Delivering,
         Self::Delivered,
         Self::Gone,
@@ -51,6 +54,7 @@ impl StateName {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
+            Self::AwaitingCallback => "awaiting_callback",
             Self::Delivering => "delivering",
             Self::Delivered => "delivered",
             Self::Gone => "gone",
@@ -82,7 +86,8 @@ impl FromStr for StateName {
 /// The text is not the name of a state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown state `{0}` (expected one of: queued, running, delivering, delivered, gone, dead, cancelled)"
+    "unknown state `{0}` (expected one of: queued, running, awaiting_callback, delivering, delivered, gone, dead, \
+     cancelled)"
 )]
 pub struct UnknownState(pub String);
 
@@ -171,6 +176,10 @@ pub enum State {
         /// The end of the lease; the claim is void after it.
         lease_until: Timestamp,
     },
+    /// The handler accepted the job, and answers later by a callback. The job needs no worker, and a restart does not run
+    /// its handler again. In: the worker's report. Out: a callback; after `answer_by`, a worker's claim for the fallback.
+    /// Lasts until one of these.
+    AwaitingCallback,
     /// The completion is stored, and its continue is due or in flight. In: the worker's report, or an operator's retry.
     /// Out: the sender's report. Lasts until Kommo responds or `delivery.give_up_after` has passed.
     Delivering {
@@ -216,7 +225,7 @@ impl State {
     /// The completion; `None` before there is one.
     pub const fn prepared(&self) -> Option<&PreparedCompletion> {
         match self {
-            Self::Queued { .. } | Self::Running { .. } => None,
+            Self::Queued { .. } | Self::Running { .. } | Self::AwaitingCallback => None,
             Self::Delivering { prepared, .. }
             | Self::Delivered { prepared, .. }
             | Self::Gone { prepared, .. }
@@ -230,6 +239,7 @@ impl State {
         match self {
             Self::Queued { .. } => StateName::Queued,
             Self::Running { .. } => StateName::Running,
+            Self::AwaitingCallback => StateName::AwaitingCallback,
             Self::Delivering { .. } => StateName::Delivering,
             Self::Delivered { .. } => StateName::Delivered,
             Self::Gone { .. } => StateName::Gone,

@@ -39,7 +39,7 @@ impl From<&Job> for JobSummary {
     fn from(job: &Job) -> Self {
         let (due_at, finished_at) = match job.state {
             State::Queued { due_at } | State::Delivering { due_at, .. } => (Some(due_at), None),
-            State::Running { .. } => (None, None),
+            State::Running { .. } | State::AwaitingCallback => (None, None),
             State::Delivered { finished_at, .. }
             | State::Gone { finished_at, .. }
             | State::Dead { finished_at, .. }

@@ -2,11 +2,13 @@
 //!
 //! They are displayed and serialized as RFC 3339 in UTC (`2026-01-31T12:00:00.123Z`), for people and the API.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment, in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +72,16 @@ impl Serialize for Timestamp {
     }
 }
 
+impl<'de> Deserialize<'de> for Timestamp {
+    /// Reads RFC 3339, as it is written.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let moment: jiff::Timestamp =
+            text.parse().map_err(|_| D::Error::custom("expected a moment like 2026-01-01T00:00:00Z"))?;
+        Ok(Self(moment.as_millisecond()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +100,13 @@ mod tests {
         assert_eq!(Timestamp::from_millis(5).since(Timestamp::from_millis(9)), Duration::ZERO);
         assert_eq!(Timestamp::from_millis(9).since(Timestamp::from_millis(5)), Duration::from_millis(4));
         assert_eq!(Timestamp::from_millis(9) - Duration::from_millis(4), Timestamp::from_millis(5));
+    }
+
+    #[test]
+    fn a_timestamp_is_read_as_it_is_written() {
+        let moment = Timestamp::from_millis(1_796_000_000_123);
+        let json = serde_json::to_string(&moment).unwrap();
+        assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), moment);
+        assert!(serde_json::from_str::<Timestamp>("\"yesterday\"").is_err());
     }
 }

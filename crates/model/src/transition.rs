@@ -1,6 +1,6 @@
 //! The transitions of a claimed job. A report consumes the claim, so a claim is reported only once.
 
-use super::{Attempt, DeliveringJob, Delivery, PreparedCompletion, RunningJob, Timestamp};
+use super::{Attempt, DeliveringJob, Delivery, PreparedCompletion, RunningJob, StateName, Timestamp};
 
 /// A worker's report on the job that it claimed.
 #[derive(Debug, PartialEq)]
@@ -25,8 +25,21 @@ pub enum AfterHandler {
         /// The earliest moment for a claim.
         due_at: Timestamp,
     },
+    /// `running → awaiting_callback`: the handler accepted the job and answers later.
+    AwaitCallback,
     /// `running → queued`: the bridge stops. No attempt is charged, and the job is due at once.
     HandBack,
+}
+
+impl AfterHandler {
+    /// The state that follows.
+    pub const fn state(&self) -> StateName {
+        match self {
+            Self::Deliver(_) => StateName::Delivering,
+            Self::Retry { .. } | Self::HandBack => StateName::Queued,
+            Self::AwaitCallback => StateName::AwaitingCallback,
+        }
+    }
 }
 
 /// The sender's report on the job that it claimed.

@@ -23,7 +23,7 @@ pub struct WaitContext<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WaitsFor {
     /// The cause, for programs: a [`WaitCause`](super::WaitCause) if the account waits, otherwise one of `bridge`,
-    /// `worker`, `no_handler`, `handler`, `handler_retry`, `all_accounts`, `turn`, `response` and `delivery_retry`.
+    /// `worker`, `no_handler`, `handler`, `callback`, `handler_retry`, `all_accounts`, `turn`, `response` and `delivery_retry`.
     pub cause: &'static str,
     /// The reason, for people.
     pub why: String,
@@ -70,6 +70,14 @@ pub fn waits_for(job: &Job, context: &WaitContext<'_>) -> Option<WaitsFor> {
             )
             .until(job.answer_by),
         ),
+        State::AwaitingCallback => Some(
+            WaitsFor::new(
+                "callback",
+                format!("handler `{}` accepted it and will call back", job.handler),
+                "no action needed: without a callback in time, the bot gets the fallback; `jobs complete` answers it now",
+            )
+            .until(job.answer_by),
+        ),
         State::Delivering { lease_until: Some(_), .. } => Some(WaitsFor::new(
             "response",
             "its continue is in flight, or waits for a new token for its account",
@@ -106,8 +114,8 @@ fn queued(job: &Job, due_at: Timestamp, context: &WaitContext<'_>) -> WaitsFor {
         .until(due_at);
     }
     let advice = format!(
-        "no action needed if it takes only seconds; otherwise raise workers.concurrency or make handler `{handler}` faster; \
-         without an answer in time, the bot gets the fallback"
+        "no action needed if it takes only seconds; otherwise raise workers.concurrency or make handler `{handler}` faster; if \
+         it is at a URL, `doctor` says whether it can be reached; without an answer in time, the bot gets the fallback"
     );
     WaitsFor::new("worker", "it waits for a free worker", advice).since(due_at)
 }

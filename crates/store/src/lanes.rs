@@ -208,6 +208,19 @@ impl<J> Lanes<J> {
         }
     }
 
+    /// Adds a job that runs out of time to answer at `deadline`, although no lane has it.
+    pub(crate) fn add_deadline(&self, deadline: Timestamp) {
+        let mut waiting = self.lock();
+        let is_earlier = waiting.deadline.is_none_or(|earliest| deadline < earliest);
+        if is_earlier {
+            waiting.deadline = Some(deadline);
+        }
+        drop(waiting);
+        if is_earlier {
+            self.wake();
+        }
+    }
+
     /// Sets the earliest due time of `lane`; `None` if no job waits there.
     pub(crate) fn set(&self, lane: &str, due: Option<Timestamp>) {
         self.lock().queue.set(lane, due);

@@ -9,6 +9,7 @@
 //! contains the database engine. The other modules suit any engine: records, budgets, lanes, clocks. [`mod@file`]
 //! inspects a store's file without opening it.
 
+mod awaiting;
 mod budget;
 mod cause;
 mod error;
@@ -26,11 +27,11 @@ mod tests;
 pub use budget::OverBudget;
 pub use cause::Cause;
 pub use error::StoreError;
-pub use handles::{Accounts, Jobs, Maintenance, OAuth, Store};
+pub use handles::{Accounts, Callbacks, Jobs, Maintenance, OAuth, Store};
 pub use lanes::{Lanes, Slot};
 pub use records::{
-    Accepted, CodeLimits, FallbackCount, JobFilter, KeptCode, Leased, LongestDue, NewCode, NewConnection,
-    Page, Pair, PendingRevocation, RecentOutcomes, Renewal, Retention, Role, SealedCode, StateUse, Stats,
-    Waits, Written,
+    Accepted, AwaitingClaim, CodeLimits, Completed, FallbackCount, JobFilter, KeptCode, Leased, LongestDue,
+    NewCode, NewConnection, Overdue, Page, Pair, PendingRevocation, RecentOutcomes, Renewal, Retention, Role,
+    SealedCode, StateUse, Stats, StoredKey, Waits, Written,
 };
 pub use retry::{Resend, RetriedDead, RetryOptions};

@@ -110,7 +110,11 @@ impl Moment {
                 *due_at = self.shown(*due_at);
                 *lease_until = lease_until.map(|until| self.shown(until));
             }
-            State::Delivered { .. } | State::Gone { .. } | State::Dead { .. } | State::Cancelled { .. } => {}
+            State::AwaitingCallback
+            | State::Delivered { .. }
+            | State::Gone { .. }
+            | State::Dead { .. }
+            | State::Cancelled { .. } => {}
         }
         job
     }

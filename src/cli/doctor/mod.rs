@@ -10,6 +10,7 @@ mod clock;
 mod configuration;
 mod fallbacks;
 mod files;
+mod handlers;
 mod outgoing;
 mod permissions;
 mod reach;
@@ -103,6 +104,7 @@ async fn run_checks(loaded: &Effective) -> Vec<Check> {
             ));
         }
     }
+    checks.extend(handlers::checks(config).await);
     checks.push(reach::admin(config).await);
     if let (Some(url), Some(client)) = (&config.server.public_url, reach::client(&config.delivery.outgoing)) {
         checks.push(reach::public(&client, url).await);

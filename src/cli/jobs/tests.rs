@@ -65,6 +65,7 @@ fn wrong_usage_is_refused_before_the_store_is_opened() {
         vec!["retry", id, "--force", "--send", "handler"],
         vec!["cancel", id],
         vec!["cancel", "018b"],
+        vec!["complete", "018b", "--data", r#"{"reply": "Hi"}"#],
     ] {
         assert!(parse(&good).is_ok(), "{good:?}");
     }
@@ -75,6 +76,9 @@ fn wrong_usage_is_refused_before_the_store_is_opened() {
         vec!["retry", id, "--send", "both"],
         vec!["retry", "--dead", "--send", "handler"],
         vec!["cancel"],
+        vec!["complete", id],
+        vec!["complete", id, "--data", "{"],
+        vec!["complete", id, "--data", "[]"],
         vec!["list", "--outcome", "ok"],
         vec!["show", "nonsense"],
         vec!["show", "018"],
@@ -108,6 +112,25 @@ async fn list_and_show_print_text_and_json() {
     let (_, error) = run(&jobs, false, &["show", missing]).await;
     let error = error.unwrap();
     assert!(error.starts_with(&format!("there is no job {missing}: `jobs list --q`")), "{error}");
+}
+
+#[tokio::test]
+async fn a_job_is_completed_and_its_notes_are_shown() {
+    let jobs = Jobs::new().await;
+    let id = jobs.make("echo", StateName::AwaitingCallback).await;
+    jobs.store.callbacks().note(id, "asked\u{1b}[31m Ann").await.unwrap();
+    let (text, _) = run(&jobs, false, &["show", &id.to_string()]).await;
+    for word in ["awaiting_callback", "handler `echo` accepted it", "accepted", "asked", "fallback in"] {
+        assert!(text.contains(word), "{word} in\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "text from outside cannot control the terminal");
+    let complete = ["complete", &id.to_string(), "--data", r#"{"reply": "Hi"}"#];
+    assert_eq!(run(&jobs, false, &complete).await, (format!("{id} is now delivering\n"), None));
+    let shown = run_json(&jobs, &["show", &id.to_string()]).await;
+    assert_eq!(shown["completion"], json!({ "data": { "reply": "Hi" } }));
+    assert_eq!(shown["notes"][1]["text"], "an operator gave the completion");
+    let (_, error) = run(&jobs, false, &complete).await;
+    assert!(error.unwrap().contains("only a job that has no completion yet can be completed"));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::config::load::DEFAULTS;
+use crate::config::{Mode, Preset};
 use model::{Budget, HandlerPolicy};
 
 /// Returns all (section, key) pairs of the schema.
@@ -61,6 +62,20 @@ fn a_handler_without_keys_gets_the_standard_policy() {
 }
 
 #[test]
+fn a_handler_over_http_gets_the_documented_defaults() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let text =
+        format!("[handlers.a]\nkind = \"http\"\nurl = \"http://127.0.0.1:1/\"\nsecret = \"{secret}\"\n");
+    let config = load_with(&text).unwrap();
+    let http = config.handlers["a"].http.as_ref().unwrap();
+    assert_eq!((http.preset, http.mode), (Preset::Bridge, Mode::Auto));
+    assert_eq!((http.concurrency, http.max_awaiting), (64, 10_000));
+    assert!(http.secret.is_some() && http.previous_secret.is_none() && http.auth.is_none());
+    assert!(http.outgoing.proxy.is_none() && http.outgoing.authorities.is_none());
+    assert!(load_with("[handlers.a]\nkind = \"echo\"\n").unwrap().handlers["a"].http.is_none());
+}
+
+#[test]
 fn the_defaults_list_every_key_of_the_schema_in_its_section() {
     let mut present = Vec::new();
     let mut section = "";
@@ -85,7 +100,8 @@ fn with_examples() -> String {
     let text = lines.collect::<Vec<_>>().join("\n").replace("32-BYTES-IN-BASE64", key);
     // The examples of secrets are refused as placeholders.
     let secrets = ["a-long-random-text", "the-previous-secret-key", "the-secret-key", "the-long-lived-token"];
-    secrets.iter().fold(text, |text, secret| text.replace(&format!("\"{secret}\""), "\"s3cret\""))
+    let text = secrets.iter().fold(text, |text, secret| text.replace(&format!("\"{secret}\""), "\"s3cret\""));
+    text.replace("24-to-64-bytes-in-base64", key).replace("Bearer the-key-of-the-tool", "Bearer s3cret")
 }
 
 #[test]
@@ -96,6 +112,9 @@ fn the_examples_are_valid_and_show_the_handlers_defaults() {
     let example = &config.handlers["example"].policy;
     let goto = example.goto;
     assert_eq!(*example, HandlerPolicy { goto, ..HandlerPolicy::default() });
+    let assistant = config.handlers["assistant"].http.as_ref().unwrap();
+    assert_eq!((assistant.concurrency, assistant.max_awaiting), (64, 10_000));
+    assert_eq!((assistant.preset, assistant.mode), (Preset::Bridge, Mode::Auto));
     assert!(goto.is_some() && config.delivery.rate_total.is_some() && config.admin.token.is_some());
 }
 

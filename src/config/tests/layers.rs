@@ -7,12 +7,13 @@ use secrecy::ExposeSecret;
 use super::*;
 use model::Step;
 
-type Reads = fn(&Config) -> String;
+pub(super) type Reads = fn(&Config) -> String;
 
 /// Each key except the secrets' files, as a variable, and its value afterwards.
 const VARIABLES: &[(&str, &str, Reads, &str)] = &[
     ("SERVER__LISTEN", "0.0.0.0:1", |c| c.server.listen.to_string(), "0.0.0.0:1"),
     ("SERVER__PUBLIC_URL", "https://b.example", |c| format!("{:?}", c.server.public_url), "b.example"),
+    ("SERVER__CALLBACK_URL", "http://127.0.0.1:9", |c| format!("{:?}", c.server.callback_url), "Some(9)"),
     ("SERVER__MAX_BODY", "1MiB", |c| c.server.max_body.to_string(), "1048576"),
     ("SERVER__ACK_DEADLINE", "1s", |c| format!("{:?}", c.server.ack_deadline), "1s"),
     ("SERVER__MAX_CONNECTIONS", "9", |c| c.server.max_connections.to_string(), "9"),
@@ -149,11 +150,16 @@ const ACCOUNT: &str = "[accounts.one]\nbase_url = \"https://one.kommo.com\"\nacc
 /// Required by a redirect_uri.
 const KEY: &str = "[store]\nencryption_key = \"QUJDRDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjA=\"\n";
 
+fn all_variables() -> impl Iterator<Item = &'static (&'static str, &'static str, Reads, &'static str)> {
+    VARIABLES.iter().chain(http_handlers::VARIABLES)
+}
+
 #[test]
 fn every_key_can_be_set_from_the_environment() {
-    let folder = Folder::with(&format!("{MINIMAL}{KEY}{ACCOUNT}[handlers.greet]\n"));
+    let text = format!("{MINIMAL}{KEY}{ACCOUNT}[handlers.greet]\n{}", http_handlers::TOOL);
+    let folder = Folder::with(&text);
     let before = folder.load(&[]).unwrap();
-    for (key, text, reads, wanted) in VARIABLES {
+    for (key, text, reads, wanted) in all_variables() {
         let config =
             folder.load(&[(&format!("BRIDGE_{key}"), text)]).unwrap_or_else(|e| panic!("{key}: {e}"));
         let found = reads(&config);
@@ -176,7 +182,7 @@ fn the_table_of_variables_covers_every_key() {
         .map(|(section, key)| (section.to_uppercase(), key.to_uppercase()))
         .filter(|(section, key)| {
             let fits = |name: &str| name.starts_with(section) && name.ends_with(&format!("__{key}"));
-            !VARIABLES.iter().any(|(name, ..)| fits(name))
+            !all_variables().any(|(name, ..)| fits(name))
         })
         .map(|(section, key)| format!("{section}__{key}"))
         .collect();

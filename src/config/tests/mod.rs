@@ -2,6 +2,7 @@
 
 mod defaults;
 mod given;
+mod http_handlers;
 mod layers;
 mod refusals;
 mod secrets;

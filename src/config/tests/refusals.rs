@@ -16,7 +16,7 @@ const FILES: &[(&str, &[&str])] = &[
         "[server]\nlisen = \"x\"",
         &[
             "bridge.toml:5: server.lisen: unknown key (did you mean `listen`?)",
-            "; allowed in [server]: `ack_deadline`, `listen`, `max_body`, `max_connections`, `public_url`, `read_timeout`",
+            "; allowed in [server]: `ack_deadline`, `callback_url`, `listen`, `max_body`, `max_connections`, `public_url`, `read_timeout`",
         ],
     ),
     (
@@ -48,6 +48,14 @@ const FILES: &[(&str, &[&str])] = &[
         &["server.public_url: must be the part before /widget_request/NAME"],
     ),
     ("[server]\npublic_url = \"https://a.example/?a=b\"", &["server.public_url: must not have a query"]),
+    (
+        "[server]\ncallback_url = \"https://a.example/?a=b\"",
+        &["server.callback_url: must be the part before /callback/"],
+    ),
+    (
+        "[server]\ncallback_url = \"http://a.example/callback/x\"",
+        &["server.callback_url: must be the part before /callback/"],
+    ),
     ("[server]\npublic_url = \"ftp://a.example\"", &["server.public_url: must be a URL like"]),
     (
         "[server]\nlisten = \"127.0.0.1:9090\"",
@@ -156,7 +164,7 @@ const FILES: &[(&str, &[&str])] = &[
         &["bridge.toml:6: accounts.b.base_url: accounts.a has the same"],
     ),
     ("[handlers.\"a b\"]", &["bridge.toml:4: handlers.\"a b\": a handler's name is 1 to 64 ASCII letters"]),
-    ("[handlers.a]\nkind = \"parrot\"", &["bridge.toml:5: handlers.a.kind: must be one of `echo`"]),
+    ("[handlers.a]\nkind = \"parrot\"", &["bridge.toml:5: handlers.a.kind: must be one of `echo`, `http`"]),
     ("[handlers.a]\nmax_attempts = 0", &["handlers.a.max_attempts: must be a whole number from 1 to 1000"]),
     (
         "[handlers.a]\nattempt_timeout = \"0s\"",

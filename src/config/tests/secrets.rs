@@ -17,6 +17,52 @@ const SECRETS: &[(&str, &str)] = &[
     ("[accounts.a]\nbase_url = \"https://a.kommo.com\"", "access_token"),
 ];
 
+/// A valid secret of a handler over HTTP.
+const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[test]
+fn the_secrets_of_a_handler_can_come_from_files() {
+    let folder = Folder::with(&format!(
+        "{MINIMAL}[handlers.a]\nkind = \"http\"\nurl = \"https://a.example/\"\nsecret_file = \"new\"\n\
+         previous_secret_file = \"old\"\nauth_file = \"auth\"\n"
+    ));
+    folder.write("new", &format!("{WEBHOOK_SECRET}\n"));
+    folder.write("old", WEBHOOK_SECRET);
+    folder.write("auth", "Bearer app-1\n");
+    let config = folder.load(&[]).unwrap();
+    let http = config.handlers["a"].http.as_ref().unwrap();
+    let exposed =
+        |secret: &Option<secrecy::SecretString>| secret.as_ref().unwrap().expose_secret().to_owned();
+    assert_eq!(
+        (exposed(&http.secret), exposed(&http.previous_secret)),
+        (WEBHOOK_SECRET.into(), WEBHOOK_SECRET.into())
+    );
+    assert_eq!(exposed(&http.auth), "Bearer app-1");
+    let keys: Vec<String> = config.secret_files.iter().map(|file| file.key()).collect();
+    assert_eq!(keys, ["handlers.a.secret", "handlers.a.previous_secret", "handlers.a.auth"]);
+    folder.write("new", "whsec_hidden");
+    let refusal = folder.refusal(&[]);
+    assert!(
+        refusal.contains("handlers.a.secret_file: new must be `whsec_`") && !refusal.contains("hidden"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn the_secrets_of_a_handler_are_masked() {
+    let shown = effective(
+        &format!(
+            "{MINIMAL}[handlers.a]\nkind = \"http\"\nurl = \"https://a.example/\"\nsecret = \"{WEBHOOK_SECRET}\"\n\
+             previous_secret = \"{WEBHOOK_SECRET}\"\nauth = \"Bearer hidden\"\nproxy = \"http://u:hidden@p:1\"\n"
+        ),
+        &[],
+    );
+    for text in [shown.show(), shown.show_json().to_string(), format!("{shown:?}")] {
+        assert!(!text.contains("MfKQ9r8") && !text.contains("hidden"), "{text}");
+    }
+    assert!(shown.show().contains("preset = \"bridge\""), "{}", shown.show());
+}
+
 const VALUE: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 fn exposed(config: &Config, key: &str) -> String {

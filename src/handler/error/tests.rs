@@ -33,7 +33,7 @@ fn kommo_error_decides_whether_and_when_to_retry() {
     let status = |status| KommoError::Status { status, said: no_text() };
     let lost = |sent| KommoError::Transport { reason: Reason::new("reset"), sent };
     let not_renewed = || NoBearer::NotRenewed { why: "Kommo is down".to_owned() };
-    let (with_backoff, after) = (Some(Retry::WithBackoff), Some(Retry::After(DELAY)));
+    let (with_backoff, after) = (Next::Retry(Retry::WithBackoff), Next::Retry(Retry::After(DELAY)));
     for (error, expected) in [
         (KommoError::Paused { left: None }, with_backoff),
         (KommoError::Paused { left: Some(DELAY) }, after),
@@ -43,25 +43,28 @@ fn kommo_error_decides_whether_and_when_to_retry() {
         (lost(true), with_backoff),
         (status(302), with_backoff),
         (status(408), with_backoff),
-        (status(409), None),
+        (status(409), Next::Fail),
         (status(500), with_backoff),
         (status(503), with_backoff),
         (KommoError::NotConnected(not_renewed()), with_backoff),
-        (KommoError::NotConnected(NoBearer::Unknown), None),
+        (KommoError::NotConnected(NoBearer::Unknown), Next::Fail),
         (KommoError::Unauthorized(not_renewed()), with_backoff),
-        (KommoError::Unauthorized(NoBearer::LongLived), None),
-        (KommoError::PaymentRequired(no_text()), None),
-        (KommoError::Forbidden(no_text()), None),
-        (KommoError::Blocked, None),
-        (KommoError::NotFound(no_text()), None),
-        (KommoError::Invalid { status: 422, said: no_text(), errors: Vec::new() }, None),
-        (KommoError::Unexpected { expected: "a lead".to_owned(), why: "it has no id".to_owned() }, None),
-        (KommoError::Refused(Reason::new("not a path")), None),
-        (KommoError::Settings { code: "a_widget".to_owned(), mistakes: Vec::new() }, None),
+        (KommoError::Unauthorized(NoBearer::LongLived), Next::Fail),
+        (KommoError::PaymentRequired(no_text()), Next::Fail),
+        (KommoError::Forbidden(no_text()), Next::Fail),
+        (KommoError::Blocked, Next::Fail),
+        (KommoError::NotFound(no_text()), Next::Fail),
+        (KommoError::Invalid { status: 422, said: no_text(), errors: Vec::new() }, Next::Fail),
+        (
+            KommoError::Unexpected { expected: "a lead".to_owned(), why: "it has no id".to_owned() },
+            Next::Fail,
+        ),
+        (KommoError::Refused(Reason::new("not a path")), Next::Fail),
+        (KommoError::Settings { code: "a_widget".to_owned(), mistakes: Vec::new() }, Next::Fail),
     ] {
         let handler_error = HandlerError::from(error.clone());
-        assert_eq!(handler_error.when_to_retry(), expected, "{error:?}");
-        assert_eq!(handler_error.is_retryable(), expected.is_some(), "{error:?}");
+        assert_eq!(handler_error.next(), expected, "{error:?}");
+        assert_eq!(handler_error.is_retryable(), expected != Next::Fail, "{error:?}");
         assert_eq!(handler_error.retry_delay(), (expected == after).then_some(DELAY), "{error:?}");
         assert_eq!(handler_error.cause().downcast_ref(), Some(&error), "the source is kept");
         assert_eq!(handler_error.to_string(), error_chain(&error));
@@ -82,15 +85,15 @@ fn question_mark_converts_an_error_of_kommo() {
 #[test]
 fn author_decides_at_each_question_mark() {
     type Decide = fn(Result<u8, Outer>) -> Result<u8, HandlerError>;
-    let table: [(Decide, Option<Retry>); 3] = [
-        (Result::or_retry, Some(Retry::WithBackoff)),
-        (|result| result.or_retry_after(DELAY), Some(Retry::After(DELAY))),
-        (Result::or_fail, None),
+    let table: [(Decide, Next); 3] = [
+        (Result::or_retry, Next::Retry(Retry::WithBackoff)),
+        (|result| result.or_retry_after(DELAY), Next::Retry(Retry::After(DELAY))),
+        (Result::or_fail, Next::Fail),
     ];
     for (decide, expected) in table {
         assert_eq!(decide(Ok(1)).unwrap(), 1);
         let error = decide(Err(outer())).unwrap_err();
-        assert_eq!(error.when_to_retry(), expected);
+        assert_eq!(error.next(), expected);
         assert_eq!(error.cause().downcast_ref(), Some(&outer()), "the source is kept");
     }
 }

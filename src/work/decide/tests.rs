@@ -16,7 +16,14 @@ fn decided(outcome: AttemptOutcome, attempts: u32, time_left: Duration) -> Decis
     let policy = policy();
     decide(
         outcome,
-        DecisionContext { policy: &policy, attempts, now: NOW, answer_by: NOW + time_left, jitter: 0.5 },
+        DecisionContext {
+            policy: &policy,
+            attempts,
+            now: NOW,
+            answer_by: NOW + time_left,
+            jitter: 0.5,
+            many_awaiting: false,
+        },
     )
 }
 
@@ -132,4 +139,43 @@ fn every_final_failure_leads_to_the_fallback() {
 fn a_stop_charges_nothing() {
     let decision = decided(AttemptOutcome::Interrupted, 1, PLENTY);
     assert_eq!((decision.next, decision.error), (AfterHandler::HandBack, None));
+}
+
+#[test]
+fn a_job_that_the_handler_accepted_awaits_its_callback_unless_too_many_do() {
+    let accepted = || AttemptOutcome::Returned(Err(HandlerError::await_callback()));
+    let decision = decided(accepted(), 1, PLENTY);
+    assert_eq!((decision.next, decision.error), (AfterHandler::AwaitCallback, None));
+    assert_eq!(decision.result, Some(AttemptResult::Accepted));
+    let policy = policy();
+    let context = DecisionContext {
+        policy: &policy,
+        attempts: 1,
+        now: NOW,
+        answer_by: NOW + PLENTY,
+        jitter: 0.5,
+        many_awaiting: true,
+    };
+    let decision = decide(accepted(), context);
+    assert!(matches!(decision.next, AfterHandler::Retry { .. }), "{decision:?}");
+    assert_eq!(decision.result, Some(AttemptResult::Retry));
+    assert!(decision.error.unwrap().contains("handlers.NAME.max_awaiting"));
+}
+
+#[test]
+fn an_error_of_a_callback_is_not_charged_again() {
+    let called_back = |error| decided(AttemptOutcome::CalledBack(error), 1, PLENTY);
+    let failed = called_back(HandlerError::fail("no stock"));
+    assert_eq!((fallback(&failed), failed.result), (Some(FallbackReason::Failed), None));
+    assert_eq!(failed.error.as_deref(), Some("no stock"));
+    let retried = called_back(HandlerError::retry("busy"));
+    assert!(matches!(retried.next, AfterHandler::Retry { .. }), "{retried:?}");
+    assert_eq!(retried.result, None);
+}
+
+#[test]
+fn without_a_callback_in_time_the_bot_gets_the_fallback() {
+    let decision = decided(AttemptOutcome::NotCalledBack, 1, Duration::ZERO);
+    assert_eq!((fallback(&decision), decision.result), (Some(FallbackReason::NoCallback), None));
+    assert!(decision.error.unwrap().contains("did not call back within handlers.NAME.answer_within"));
 }

@@ -11,8 +11,8 @@ use model::{
 
 use crate::sqlite::engine::Engine;
 use crate::{
-    Accepted, JobFilter, LongestDue, Page, RecentOutcomes, RetriedDead, RetryOptions, Stats, StoreError,
-    Written,
+    Accepted, JobFilter, LongestDue, Overdue, Page, RecentOutcomes, RetriedDead, RetryOptions, Stats,
+    StoreError, Written,
 };
 
 /// The jobs of a store.
@@ -43,11 +43,12 @@ impl Jobs<'_> {
         self.0.claim_work(handler, limit, lease).await
     }
 
-    /// Claims up to `limit` overdue jobs, of any handler. An overdue job is queued and has run out of time to answer.
+    /// Claims overdue jobs, of any handler: up to `limit` that are queued, and as many that await a callback. An overdue
+    /// job has run out of time to answer.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn claim_overdue(self, limit: usize, lease: Duration) -> Result<Vec<RunningJob>, StoreError> {
+    pub async fn claim_overdue(self, limit: usize, lease: Duration) -> Result<Overdue, StoreError> {
         self.0.claim_overdue(limit, lease).await
     }
 

@@ -1,6 +1,7 @@
 //! The public interface of the store: the store itself, and a borrowed handle for each subject.
 
 mod accounts;
+mod callbacks;
 mod jobs;
 mod maintenance;
 mod oauth;
@@ -9,6 +10,7 @@ mod store;
 mod testing;
 
 pub use accounts::Accounts;
+pub use callbacks::Callbacks;
 pub use jobs::Jobs;
 pub use maintenance::Maintenance;
 pub use oauth::OAuth;

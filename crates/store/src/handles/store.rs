@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::clock::Clock;
 use model::{DeliveringJob, RunningJob};
 
-use super::{Accounts, Jobs, Maintenance, OAuth};
+use super::{Accounts, Callbacks, Jobs, Maintenance, OAuth};
 use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
 use crate::{Role, StoreError};
@@ -35,6 +35,11 @@ impl Store {
     /// Returns the handle for jobs.
     pub fn jobs(&self) -> Jobs<'_> {
         Jobs(&self.0)
+    }
+
+    /// Returns the handle for callbacks and notes.
+    pub fn callbacks(&self) -> Callbacks<'_> {
+        Callbacks(&self.0)
     }
 
     /// Returns the handle for connected accounts.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{JobId, StateName, Timestamp};
+use model::{JobId, RunningJob, StateName, Timestamp};
 
 /// The result of accepting a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,54 @@ pub enum Written {
     Done,
     /// The claim is no longer valid: someone else has claimed the job, or it was cancelled. Nothing changed.
     Stale,
+}
+
+/// Claimed jobs that have run out of time to answer.
+#[derive(Debug, Default, PartialEq)]
+pub struct Overdue {
+    /// Those that no worker took in time.
+    pub queued: Vec<RunningJob>,
+    /// Those whose handler accepted them, and has not called back in time.
+    pub awaiting: Vec<RunningJob>,
+}
+
+/// Who gives a completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Callback,
+    Operator,
+}
+
+/// What became of a completion that came by a callback, or from an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// The job has it now.
+    Accepted,
+    /// The job has the handler's completion already; nothing changed.
+    Before(StateName),
+    /// The job ended without the handler's completion, or will: it is cancelled, has the fallback, or its time to answer
+    /// is over.
+    TooLate(StateName),
+}
+
+/// What became of a claim of a job that awaits a callback.
+#[derive(Debug, PartialEq)]
+pub enum AwaitingClaim {
+    /// It is claimed.
+    Claimed(Box<RunningJob>),
+    /// The attempt still runs, so the job may await a callback soon. Nothing changed.
+    NotYet,
+    /// The job awaits no callback, or not of this attempt. Nothing changed.
+    NotAwaiting(StateName),
+}
+
+/// The key from which the tokens of callbacks are derived, as the store keeps it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    /// The key, encrypted if `key_id` is set.
+    pub key: Vec<u8>,
+    /// The id of the key that encrypts it.
+    pub key_id: Option<String>,
 }
 
 /// A job is young if it was received within this time.

@@ -10,8 +10,8 @@ mod outcomes;
 mod role;
 
 pub use accounts::{Leased, NewConnection, Renewal, Waits};
-pub(crate) use jobs::YOUNG;
-pub use jobs::{Accepted, LongestDue, Stats, Written};
+pub use jobs::{Accepted, AwaitingClaim, Completed, LongestDue, Overdue, Stats, StoredKey, Written};
+pub(crate) use jobs::{By, YOUNG};
 pub use listing::{JobFilter, Page};
 pub use log::{LogState, MAX_LOG_BYTES};
 pub(crate) use maintenance::IsKnown;

@@ -19,6 +19,7 @@ use super::write::changes::Changes;
 use super::write::command::{Command, Queued};
 use super::write::known_keys::Keys;
 use super::write::message::{Message, Reply};
+use crate::awaiting::Awaiting;
 use crate::budget::Budgets;
 use crate::lanes::Lanes;
 use crate::records::IsKnown;
@@ -41,6 +42,7 @@ pub(crate) struct Engine {
     pub(super) changes: Arc<Changes>,
     pub(super) keys: Arc<Keys>,
     pub(crate) budgets: Arc<Budgets>,
+    pub(crate) awaiting: Arc<Awaiting>,
     /// One permit for each list that may be read at the same time.
     pub(super) lists: Semaphore,
     pub(crate) work: Arc<Lanes<RunningJob>>,

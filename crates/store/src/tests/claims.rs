@@ -105,12 +105,12 @@ async fn overdue_jobs_of_any_handler_are_claimed_whether_due_or_not() {
     let fresh = NewJob { answer_by: home.now() + Duration::from_secs(900), ..home.request() };
     let fresh = accept(&store, fresh).await;
 
-    assert_eq!(store.jobs().claim_overdue(9, LEASE).await.unwrap(), []);
+    assert_eq!(store.jobs().claim_overdue(9, LEASE).await.unwrap().queued, []);
     home.pass(Duration::from_secs(49));
     let ids = |jobs: Vec<RunningJob>| jobs.into_iter().map(|job| job.id).collect::<Vec<_>>();
-    assert_eq!(ids(store.jobs().claim_overdue(1, LEASE).await.unwrap()), [waits_for_retry]);
+    assert_eq!(ids(store.jobs().claim_overdue(1, LEASE).await.unwrap().queued), [waits_for_retry]);
     home.pass(Duration::from_secs(1));
-    assert_eq!(ids(store.jobs().claim_overdue(9, LEASE).await.unwrap()), [removed]);
+    assert_eq!(ids(store.jobs().claim_overdue(9, LEASE).await.unwrap().queued), [removed]);
     assert_eq!(state(&store, fresh).await, StateName::Queued);
 }
 
@@ -122,7 +122,7 @@ async fn overdue_jobs_do_not_delay_jobs_that_can_still_be_answered() {
     home.pass(Duration::from_secs(50));
     let fresh = home.queued(&store).await;
     assert_eq!(claim(&store, "greet", 9).await, [fresh]);
-    let claimed = store.jobs().claim_overdue(9, LEASE).await.unwrap();
+    let claimed = store.jobs().claim_overdue(9, LEASE).await.unwrap().queued;
     assert_eq!(claimed.into_iter().map(|job| job.id).collect::<Vec<_>>(), overdue);
 }
 

@@ -66,7 +66,7 @@ async fn setting_the_clock_does_not_change_when_waiting_jobs_are_due() {
         let (waiting, queued) = (home.waiting(&store).await, home.queued(&store).await);
         home.clock.set(set);
         assert_eq!(
-            store.jobs().claim_overdue(9, LEASE).await.unwrap().len(),
+            store.jobs().claim_overdue(9, LEASE).await.unwrap().queued.len(),
             0,
             "its time to answer has not ended"
         );
@@ -170,7 +170,7 @@ async fn downtime_counts_as_waiting_but_not_in_the_time_budget() {
     store.close().await;
     home.restart(home.now() + HOUR);
     let store = home.serve().await;
-    assert_eq!(store.jobs().claim_overdue(9, LEASE).await.unwrap().len(), 1);
+    assert_eq!(store.jobs().claim_overdue(9, LEASE).await.unwrap().queued.len(), 1);
     let [job] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!(job.waiting_since, START);
     assert_eq!(job.delivery.failing_since, Some(START + HOUR), "it has been failing for 5 s");

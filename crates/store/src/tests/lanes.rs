@@ -64,7 +64,7 @@ async fn the_deadline_is_that_of_the_longest_waiting_job() {
     home.queued(&store).await;
     assert_eq!(store.work().deadline(), Some(first));
     home.pass(Duration::from_secs(40));
-    assert_eq!(store.jobs().claim_overdue(9, LEASE).await.unwrap().len(), 1);
+    assert_eq!(store.jobs().claim_overdue(9, LEASE).await.unwrap().queued.len(), 1);
     assert_eq!(store.work().deadline(), Some(first + Duration::from_secs(10)));
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod accounts;
 pub(crate) mod ages;
 pub(crate) mod bodies;
 pub(crate) mod budget;
+pub(crate) mod callbacks;
 pub(crate) mod claims;
 pub(crate) mod commit;
 pub(crate) mod free;

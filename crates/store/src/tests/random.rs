@@ -10,6 +10,7 @@
 
 mod check;
 mod known;
+mod later;
 mod life;
 mod model;
 mod process;

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use model::{DeliveringJob, RunningJob};
 
 use crate::StoreError;
+use crate::awaiting::Awaiting;
 use crate::budget::Budgets;
 use crate::lanes::Lanes;
 use crate::sqlite::file::log::LogStep;
@@ -43,6 +44,7 @@ pub(crate) struct Writer {
     pub(crate) writing: Writing,
     pub(crate) keys: Arc<Keys>,
     pub(crate) budgets: Arc<Budgets>,
+    pub(crate) awaiting: Arc<Awaiting>,
     pub(crate) work: Arc<Lanes<RunningJob>>,
     pub(crate) delivery: Arc<Lanes<DeliveringJob>>,
     pub(crate) clock: Arc<StoreClock>,
@@ -149,7 +151,7 @@ impl Writer {
     }
 
     fn try_transaction(&self, batch: &mut Batch) -> Result<Committed, StoreError> {
-        let Self { writing, keys, budgets, work, delivery, clock, changes, .. } = self;
+        let Self { writing, keys, budgets, awaiting, work, delivery, clock, changes, .. } = self;
         let changed_rows = writing.connection.total_changes();
         let mut transaction = Transaction::begin(&writing.connection, clock)?;
         batch.drop_late(accept::now);
@@ -164,7 +166,8 @@ impl Writer {
         let moment = transaction.moment;
         // Applied before the next transaction begins, because that one looks at the keys, the budgets and the lanes.
         // Applied before claims are answered, so that a claimer that runs again sees the effect of its claim.
-        transaction.commit()?.apply_after_commit(keys, budgets, work, delivery, moment.steady);
+        let post_commit = transaction.commit()?;
+        post_commit.apply_after_commit(keys, budgets, work, delivery, awaiting, moment.steady);
         // Most periodic commands find nothing to change, and must not wake maintenance.
         if writing.connection.total_changes() != changed_rows {
             changes.report();

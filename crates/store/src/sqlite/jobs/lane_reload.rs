@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use model::Timestamp;
 
 use crate::StoreError;
+use crate::sqlite::jobs::callbacks;
 use crate::sqlite::jobs::work_claims::NEXT_OVERDUE;
 use crate::sqlite::write::account_bytes;
 use crate::sqlite::write::bind::read_all;
@@ -53,10 +54,12 @@ impl Command for ReloadLanes {
             transaction.prepare_cached(NEXT_OVERDUE)?.query_one((), |row| row.get(0))?;
         let (work, delivery) = (lanes(transaction, WORK)?, lanes(transaction, DELIVERY)?);
         let bytes = account_bytes::unfinished(transaction)?;
+        let awaiting = callbacks::awaiting(transaction)?;
         let post_commit = &mut transaction.post_commit;
         post_commit.all_work(work, deadline.map(Timestamp::from_millis));
         post_commit.all_delivery(delivery);
         post_commit.all_bytes(bytes);
+        post_commit.all_awaiting(awaiting);
         Ok(())
     }
 }

@@ -34,6 +34,7 @@ impl Source {
             StateName::Running => {
                 Self::Indexes(&[("jobs_leased", "lease_until IS NOT NULL AND state = 'running'")])
             }
+            StateName::AwaitingCallback => Self::Indexes(&[("jobs_awaiting", "state = 'awaiting_callback'")]),
             StateName::Delivering => Self::Indexes(&[
                 ("jobs_undelivered", "state = 'delivering' AND lease_until IS NULL"),
                 ("jobs_leased", "lease_until IS NOT NULL AND state = 'delivering'"),

@@ -1,6 +1,8 @@
 //! The table of jobs: requests, claims, reports, operator actions, and lists.
 
 pub(crate) mod accept;
+pub(crate) mod callback_key;
+pub(crate) mod callbacks;
 pub(crate) mod deliveries;
 pub(crate) mod delivery_claims;
 pub(crate) mod find;
@@ -8,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod lane_reload;
 pub(crate) mod list;
 pub(crate) mod list_source;
+pub(crate) mod notes;
 pub(crate) mod operator;
 pub(crate) mod outcomes;
 pub(crate) mod read;

@@ -102,6 +102,11 @@ pub(crate) fn handled<'r>(
                 post_commit.moved(StateName::Running, StateName::Queued, 1);
                 post_commit.queued(job.handler.as_str(), *due_at, job.answer_by);
             }
+            AfterHandler::AwaitCallback => {
+                post_commit.moved(StateName::Running, StateName::AwaitingCallback, 1);
+                post_commit.awaiting(&job.handler, 1);
+                post_commit.answer_by(job.answer_by);
+            }
             AfterHandler::HandBack => {
                 post_commit.moved(StateName::Running, StateName::Queued, 1);
                 post_commit.queued(job.handler.as_str(), now, job.answer_by);
@@ -121,16 +126,17 @@ fn write_handled(
 ) -> Result<bool, StoreError> {
     let HandlerReport { job, attempt, next, error } = report;
     let (state, due_at, prepared) = match next {
-        AfterHandler::Deliver(prepared) => (StateName::Delivering, now, Some(prepared)),
-        AfterHandler::Retry { due_at } => (StateName::Queued, *due_at, None),
-        AfterHandler::HandBack => (StateName::Queued, now, None),
+        AfterHandler::Deliver(prepared) => (StateName::Delivering, Some(now), Some(prepared)),
+        AfterHandler::Retry { due_at } => (StateName::Queued, Some(*due_at), None),
+        AfterHandler::AwaitCallback => (StateName::AwaitingCallback, None, None),
+        AfterHandler::HandBack => (StateName::Queued, Some(now), None),
     };
     let success = success(report);
     bind!(statement, HANDLED, {
         "id" => job.id.as_uuid(),
         "fence" => job.fence.0,
         "state" => state.as_str(),
-        "due_at" => due_at.as_millis(),
+        "due_at" => due_at.map(Timestamp::as_millis),
         "lease_until" => lease_until.map(Timestamp::as_millis),
         "next_fence" => job.fence.0 + i64::from(lease_until.is_some()),
         "attempts" => i64::from(job.attempts) + i64::from(attempt.is_some()),

@@ -259,6 +259,7 @@ impl<'r> JobRow<'r> {
         Ok(match name {
             StateName::Queued => State::Queued { due_at: due_at()? },
             StateName::Running => State::Running { lease_until: self.needed("lease_until", lease_until)? },
+            StateName::AwaitingCallback => State::AwaitingCallback,
             StateName::Delivering => {
                 State::Delivering { prepared: prepared()?, due_at: due_at()?, lease_until }
             }

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use model::{RunningJob, StateName, Timestamp};
 
-use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::row::columns;
 use crate::sqlite::jobs::rows;
 use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
+use crate::{Overdue, StoreError};
 
 /// Expands to the SQL that claims the jobs whose ids `$select` selects.
 macro_rules! claim {
@@ -43,7 +43,13 @@ pub(crate) const NEXT_DUE: &str =
 pub(crate) const OVERDUE: &str = claim!(
     "SELECT id FROM jobs WHERE state = 'queued' AND answer_by <= :now ORDER BY answer_by LIMIT 0 + :limit"
 );
-pub(crate) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM jobs WHERE state = 'queued'";
+/// Claims jobs whose handler has not called back in time.
+pub(crate) const NOT_CALLED_BACK: &str = claim!(
+    "SELECT id FROM jobs WHERE state = 'awaiting_callback' AND answer_by <= :now ORDER BY answer_by LIMIT 0 + :limit"
+);
+pub(crate) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM ( \
+     SELECT min(answer_by) AS answer_by FROM jobs WHERE state = 'queued' \
+     UNION ALL SELECT min(answer_by) FROM jobs WHERE state = 'awaiting_callback')";
 
 impl Engine {
     pub(crate) async fn claim_work(
@@ -53,69 +59,74 @@ impl Engine {
         lease: Duration,
     ) -> Result<Vec<RunningJob>, StoreError> {
         let (now, lease_until) = (self.moment().steady, self.lease(lease));
-        self.execute(ClaimWork { which: Claimable::Due(handler), limit, now, lease_until }).await
+        self.execute(ClaimWork { handler, limit, now, lease_until }).await
     }
 
-    pub(crate) async fn claim_overdue(
-        &self,
-        limit: usize,
-        lease: Duration,
-    ) -> Result<Vec<RunningJob>, StoreError> {
+    pub(crate) async fn claim_overdue(&self, limit: usize, lease: Duration) -> Result<Overdue, StoreError> {
         let (now, lease_until) = (self.moment().steady, self.lease(lease));
-        self.execute(ClaimWork { which: Claimable::Overdue, limit, now, lease_until }).await
+        self.execute(ClaimOverdue { limit, now, lease_until }).await
     }
 }
 
-/// Claims queued jobs.
+/// Claims due jobs of one handler that still have time to answer.
 pub(crate) struct ClaimWork {
-    pub(crate) which: Claimable,
+    pub(crate) handler: Arc<str>,
     pub(crate) limit: usize,
     pub(crate) now: Timestamp,
     pub(crate) lease_until: Timestamp,
-}
-
-/// Which queued jobs a claim may take.
-pub(crate) enum Claimable {
-    /// Due jobs of one handler that still have time to answer.
-    Due(Arc<str>),
-    /// Jobs of any handler that have run out of time to answer.
-    Overdue,
 }
 
 impl Command for ClaimWork {
     type Answer = Vec<RunningJob>;
 
     fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
-        let (now, lease_until) = (self.now.as_millis(), self.lease_until.as_millis());
-        let limit = count(self.limit);
-        let (claimed, next): (_, Option<i64>) = match &self.which {
-            Claimable::Due(handler) => {
-                let mut statement = transaction.prepare_cached(DUE)?;
-                bind!(statement, DUE, {
-                    "lease_until" => lease_until,
-                    "handler" => &**handler,
-                    "now" => now,
-                    "limit" => limit,
-                });
-                let claimed = rows::claimed(statement.raw_query(), rows::running)?;
-                let mut next = transaction.prepare_cached(NEXT_DUE)?;
-                (claimed, next.query_one([&**handler], |row| row.get(0))?)
-            }
-            Claimable::Overdue => {
-                let mut statement = transaction.prepare_cached(OVERDUE)?;
-                bind!(statement, OVERDUE, { "lease_until" => lease_until, "now" => now, "limit" => limit });
-                let claimed = rows::claimed(statement.raw_query(), rows::running)?;
-                let mut next = transaction.prepare_cached(NEXT_OVERDUE)?;
-                (claimed, next.query_one((), |row| row.get(0))?)
-            }
-        };
-        let (post_commit, next) = (&mut transaction.post_commit, next.map(Timestamp::from_millis));
+        let mut statement = transaction.prepare_cached(DUE)?;
+        bind!(statement, DUE, {
+            "lease_until" => self.lease_until.as_millis(),
+            "handler" => &*self.handler,
+            "now" => self.now.as_millis(),
+            "limit" => count(self.limit),
+        });
+        let claimed = rows::claimed(statement.raw_query(), rows::running)?;
+        let mut next = transaction.prepare_cached(NEXT_DUE)?;
+        let next: Option<i64> = next.query_one([&*self.handler], |row| row.get(0))?;
+        let post_commit = &mut transaction.post_commit;
         post_commit.moved(StateName::Queued, StateName::Running, count(claimed.rows));
-        match &self.which {
-            Claimable::Due(handler) => post_commit.work_lane(handler, next),
-            Claimable::Overdue => post_commit.work_deadline(next),
-        }
+        post_commit.work_lane(&self.handler, next.map(Timestamp::from_millis));
         Ok(by_age(claimed.jobs, |job| job.waiting_since))
+    }
+}
+
+/// Claims jobs of any handler that have run out of time to answer.
+pub(crate) struct ClaimOverdue {
+    pub(crate) limit: usize,
+    pub(crate) now: Timestamp,
+    pub(crate) lease_until: Timestamp,
+}
+
+impl Command for ClaimOverdue {
+    type Answer = Overdue;
+
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
+        let (now, lease_until, limit) =
+            (self.now.as_millis(), self.lease_until.as_millis(), count(self.limit));
+        let mut statement = transaction.prepare_cached(OVERDUE)?;
+        bind!(statement, OVERDUE, { "lease_until" => lease_until, "now" => now, "limit" => limit });
+        let queued = rows::claimed(statement.raw_query(), rows::running)?;
+        let mut statement = transaction.prepare_cached(NOT_CALLED_BACK)?;
+        bind!(statement, NOT_CALLED_BACK, { "lease_until" => lease_until, "now" => now, "limit" => limit });
+        let awaiting = rows::claimed(statement.raw_query(), rows::running)?;
+        let mut next = transaction.prepare_cached(NEXT_OVERDUE)?;
+        let next: Option<i64> = next.query_one((), |row| row.get(0))?;
+        let post_commit = &mut transaction.post_commit;
+        post_commit.moved(StateName::Queued, StateName::Running, count(queued.rows));
+        post_commit.moved(StateName::AwaitingCallback, StateName::Running, count(awaiting.rows));
+        awaiting.jobs.iter().for_each(|job| post_commit.awaiting(&job.handler, -1));
+        post_commit.work_deadline(next.map(Timestamp::from_millis));
+        Ok(Overdue {
+            queued: by_age(queued.jobs, |job| job.waiting_since),
+            awaiting: by_age(awaiting.jobs, |job| job.waiting_since),
+        })
     }
 }
 

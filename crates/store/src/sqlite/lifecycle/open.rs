@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use model::clock::Clock;
 
+use crate::awaiting::Awaiting;
 use crate::budget::Budgets;
 use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
@@ -39,6 +40,7 @@ impl Engine {
         let keys = Arc::new(Keys::default());
         let changes = Arc::new(Changes::default());
         let budgets = Arc::new(Budgets::default());
+        let awaiting = Arc::new(Awaiting::default());
         let time = Arc::new(StoreClock::new(clock.clone()));
         let (sender, receiver) = mpsc::channel(MAX_QUEUED_MESSAGES);
         let (completion, completions) = mpsc::unbounded_channel();
@@ -47,6 +49,7 @@ impl Engine {
             writing: opened.writing,
             keys: keys.clone(),
             budgets: budgets.clone(),
+            awaiting: awaiting.clone(),
             work: work.clone(),
             delivery: delivery.clone(),
             clock: time.clone(),
@@ -65,6 +68,7 @@ impl Engine {
             changes,
             keys,
             budgets,
+            awaiting,
             lists: Semaphore::new(list::MAX_CONCURRENT_LISTS),
             work,
             delivery,

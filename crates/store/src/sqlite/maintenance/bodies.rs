@@ -262,7 +262,10 @@ fn first(jobs: &[Droppable], max_bytes: i64) -> usize {
 pub(crate) const DROP_BODIES: &str = "UPDATE jobs SET data = NULL, completion = NULL, handler_completion = NULL \
      WHERE id = :id AND state IN ('delivered', 'cancelled') AND data IS NOT NULL";
 
-/// Drops the bodies of these jobs. Answers with the number of jobs that had bodies.
+/// Notes may quote what the bodies contain.
+pub(crate) const DROP_NOTES: &str = "DELETE FROM notes WHERE job_id = ?";
+
+/// Drops the bodies of these jobs, and their notes. Answers with the number of jobs that had bodies.
 struct DropBodies {
     jobs: Vec<Droppable>,
 }
@@ -272,12 +275,14 @@ impl Command for DropBodies {
 
     fn apply(&self, transaction: &mut Transaction<'_>) -> Result<u64, StoreError> {
         let mut statement = transaction.prepare_cached(DROP_BODIES)?;
+        let mut notes = transaction.prepare_cached(DROP_NOTES)?;
         let mut dropped = 0;
         for job in &self.jobs {
             bind!(statement, DROP_BODIES, { "id" => job.position.id });
             if statement.raw_execute()? == 1 {
                 // A delivered or cancelled job does not change, so its bytes are still those that the scan found.
                 transaction.post_commit.bytes.dropped(job.account, job.bytes);
+                notes.execute([job.position.id])?;
                 dropped += 1;
             }
         }

@@ -80,6 +80,9 @@ fn shift((steady, calendar): (Timestamp, Timestamp), now: Moment) -> Shift {
 /// Jobs that wait for a worker.
 pub(crate) const SHIFT_QUEUED: &str = "UPDATE jobs SET due_at = due_at + ?1, answer_by = answer_by + ?1, \
      waiting_since = waiting_since + ?1 WHERE state = 'queued'";
+/// Jobs that await a callback.
+pub(crate) const SHIFT_AWAITING: &str = "UPDATE jobs SET answer_by = answer_by + ?1, \
+     waiting_since = waiting_since + ?1 WHERE state = 'awaiting_callback'";
 /// Jobs that wait for the sender.
 pub(crate) const SHIFT_WAITING: &str = "UPDATE jobs SET due_at = due_at + ?1, answer_by = answer_by + ?1, \
      waiting_since = waiting_since + ?1 WHERE state = 'delivering' AND lease_until IS NULL";
@@ -117,7 +120,8 @@ impl Command for BeginService {
         let moment = self.0.moment();
         let Shift { promises, budgets, behind } =
             noted.clocks.map(|clocks| shift(clocks, moment)).unwrap_or_default();
-        let promised = [SHIFT_QUEUED, SHIFT_WAITING, SHIFT_LEASED, SHIFT_DEAD].map(|sql| (sql, promises));
+        let promised = [SHIFT_QUEUED, SHIFT_AWAITING, SHIFT_WAITING, SHIFT_LEASED, SHIFT_DEAD]
+            .map(|sql| (sql, promises));
         let budgeted = [SHIFT_FAILING, SHIFT_FAILING_LEASED].map(|sql| (sql, budgets));
         for (sql, by) in promised.into_iter().chain(budgeted).filter(|(_, by)| is_jump(*by)) {
             transaction.execute(sql, [by])?;

@@ -4,8 +4,8 @@ use super::*;
 use crate::sqlite::jobs::list_source::Source;
 use crate::sqlite::jobs::operator::{cancel, retry};
 use crate::sqlite::jobs::{
-    accept, deliveries, delivery_claims, find, keys, lane_reload, list, outcomes, read, release, reports,
-    supersede, work_claims,
+    accept, callbacks, deliveries, delivery_claims, find, keys, lane_reload, list, notes, outcomes, read,
+    release, reports, supersede, work_claims,
 };
 use crate::sqlite::maintenance::{bodies, delete, keys as moved_keys, leases, service_time, unclaimed};
 use crate::sqlite::read::named::without_names;
@@ -27,6 +27,13 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("next due", work_claims::NEXT_DUE, "jobs_queued (handler=?)"),
         ("overdue", work_claims::OVERDUE, "jobs_overdue (answer_by<?)"),
         ("young", delivery_claims::YOUNG_FIRST, "jobs_young (origin=? AND waiting_since>?)"),
+        ("not called back", work_claims::NOT_CALLED_BACK, "jobs_awaiting (answer_by<?)"),
+        ("next overdue", work_claims::NEXT_OVERDUE, "COVERING INDEX jobs_awaiting"),
+        ("find for a callback", callbacks::FIND, "jobs USING PRIMARY KEY (id=?)"),
+        ("complete", callbacks::COMPLETE, "jobs USING PRIMARY KEY (id=?)"),
+        ("claim awaiting", callbacks::CLAIM, "jobs USING PRIMARY KEY (id=?)"),
+        ("notes", notes::NOTES, "notes USING PRIMARY KEY (job_id=?)"),
+        ("drop notes", bodies::DROP_NOTES, "notes USING PRIMARY KEY (job_id=?)"),
         (
             "young retries",
             delivery_claims::YOUNG_FIRST,
@@ -133,6 +140,7 @@ async fn a_start_reads_no_finished_jobs() {
     let mut raw = home.raw().await;
     for sql in [
         service_time::SHIFT_QUEUED,
+        service_time::SHIFT_AWAITING,
         service_time::SHIFT_WAITING,
         service_time::SHIFT_LEASED,
         service_time::SHIFT_DEAD,
@@ -191,6 +199,7 @@ async fn a_list_of_unfinished_jobs_reads_no_finished_ones() {
     for (state, indexes) in [
         (StateName::Queued, &["jobs_queued"][..]),
         (StateName::Running, &["jobs_leased"]),
+        (StateName::AwaitingCallback, &["jobs_awaiting"]),
         (StateName::Delivering, &["jobs_undelivered", "jobs_leased"]),
         (StateName::Dead, &["jobs_dead"]),
     ] {
@@ -235,7 +244,7 @@ async fn rare_statements_read_unfinished_jobs_only() {
     let mut raw = home.raw().await;
     for (sql, indexes) in [
         (read::OLDEST_QUEUED, &["COVERING INDEX jobs_overdue"][..]),
-        (cancel::UNFINISHED, &["jobs_overdue", "jobs_undelivered", "jobs_leased"]),
+        (cancel::UNFINISHED, &["jobs_overdue", "jobs_awaiting", "jobs_undelivered", "jobs_leased"]),
     ] {
         let plan = plan(&mut raw, sql).await;
         for index in indexes {

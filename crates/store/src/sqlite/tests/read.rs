@@ -136,5 +136,5 @@ async fn an_empty_store_has_one_empty_page() {
     assert_eq!(store.jobs().list(&filter(9)).await, Ok(Page { jobs: vec![], next: None, stopped: false }));
     let stats = store.jobs().stats().await.unwrap();
     assert!(stats.jobs.values().all(|jobs| *jobs == 0));
-    assert_eq!((stats.jobs.len(), stats.oldest_queued), (7, None));
+    assert_eq!((stats.jobs.len(), stats.oldest_queued), (8, None));
 }

@@ -58,7 +58,7 @@ async fn released_deliveries_go_out_in_the_order_of_their_age_behind_young_ones(
     let failed = Delivery { failures: 1, failing_since: Some(START), ..Delivery::default() };
     let mut old = Vec::new();
     for due in [300, 200, 100] {
-        old.push(waiting(&home, &store, due, failed.clone()).await);
+        old.push(waiting(&home, &store, due, failed).await);
         home.pass(Duration::from_secs(1));
     }
     home.pass(Duration::from_secs(61));

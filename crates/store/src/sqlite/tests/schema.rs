@@ -120,5 +120,5 @@ async fn the_schema_allows_every_state() {
     let home = Home::new();
     let store = home.serve().await;
     assert_eq!(store.jobs().stats().await.unwrap().jobs.len(), StateName::ALL.len());
-    assert_eq!(home.number("SELECT count(*) FROM job_counts").await, 7);
+    assert_eq!(home.number("SELECT count(*) FROM job_counts").await, 8);
 }

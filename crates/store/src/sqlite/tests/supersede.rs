@@ -18,6 +18,12 @@ async fn in_state(home: &Home, store: &Store, state: StateName) -> JobId {
     match state {
         StateName::Queued => home.queued(store).await,
         StateName::Running => home.running(store).await.id,
+        StateName::AwaitingCallback => {
+            let job = home.running(store).await;
+            let id = job.id;
+            store.jobs().handled(handled(job, AfterHandler::AwaitCallback)).await.unwrap();
+            id
+        }
         StateName::Delivering => home.waiting(store).await,
         StateName::Dead => home.dead(store).await,
         StateName::Delivered | StateName::Gone => {

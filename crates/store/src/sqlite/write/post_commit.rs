@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{DeliveringJob, RunningJob, StateName, Timestamp};
+use model::{DeliveringJob, HandlerName, RunningJob, StateName, Timestamp};
 
 use super::known_keys::{Key, Keys, Known};
+use crate::awaiting::Awaiting;
 use crate::budget::{Budgets, Changes};
 use crate::lanes::Lanes;
 
@@ -19,6 +20,14 @@ pub(crate) struct PostCommit {
     /// The accounts' use of their budgets.
     pub(crate) bytes: Changes,
     all_bytes: Option<HashMap<i64, u64>>,
+    awaiting: AwaitingChanges,
+}
+
+#[derive(Default)]
+struct AwaitingChanges {
+    changes: Vec<(HandlerName, i64)>,
+    all: Option<HashMap<HandlerName, i64>>,
+    deadline: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -61,6 +70,23 @@ impl PostCommit {
         self.delivery.added.push((origin.into(), due, None));
     }
 
+    /// Records that `jobs` jobs of `handler` begin to await a callback; negative if they end that.
+    pub(crate) fn awaiting(&mut self, handler: &HandlerName, jobs: i64) {
+        self.awaiting.changes.push((handler.clone(), jobs));
+    }
+
+    /// Records a job that awaits a callback until `answer_by`.
+    pub(crate) fn answer_by(&mut self, answer_by: Timestamp) {
+        self.awaiting.deadline = self.awaiting.deadline.into_iter().chain([answer_by]).min();
+    }
+
+    /// Records how many jobs of each handler await a callback at this point of the transaction: the numbers include the
+    /// changes that were recorded before.
+    pub(crate) fn all_awaiting(&mut self, jobs: HashMap<HandlerName, i64>) {
+        self.awaiting.changes.clear();
+        self.awaiting.all = Some(jobs);
+    }
+
     /// Records the due time of the earliest job that waits for a worker in this lane; `None` if there is none.
     pub(crate) fn work_lane(&mut self, handler: &str, due: Option<Timestamp>) {
         self.work.set.push((handler.into(), due));
@@ -99,11 +125,16 @@ impl PostCommit {
         budgets: &Budgets,
         work: &Lanes<RunningJob>,
         delivery: &Lanes<DeliveringJob>,
+        awaiting: &Awaiting,
         steady: Timestamp,
     ) {
         keys.remember(self.keys);
         budgets.apply_after_commit(self.all_bytes, self.bytes, steady);
+        awaiting.apply_after_commit(self.awaiting.all, self.awaiting.changes);
         self.work.apply_after_commit(work);
+        if let Some(deadline) = self.awaiting.deadline {
+            work.add_deadline(deadline);
+        }
         self.delivery.apply_after_commit(delivery);
     }
 }

@@ -60,7 +60,17 @@ impl Life {
             let is_there = |known: &Known| known.origin() == lane && known.undelivered(now).is_some();
             assert!(is_known || !self.model.jobs.values().any(is_there), "{lane}");
         }
-        let waiting = self.model.jobs.values().filter(|known| known.job.state.name() == StateName::Queued);
+        for lane in HANDLERS {
+            let is_there = |known: &&Known| {
+                known.job.handler.as_str() == lane && known.job.state.name() == StateName::AwaitingCallback
+            };
+            let expected = self.model.jobs.values().filter(is_there).count();
+            assert_eq!(self.store.callbacks().awaiting(lane), expected as u64, "{lane}");
+        }
+        let waits = |known: &&Known| {
+            matches!(known.job.state.name(), StateName::Queued | StateName::AwaitingCallback)
+        };
+        let waiting = self.model.jobs.values().filter(waits);
         let first = waiting.map(|known| known.job.answer_by).min();
         assert!(first.is_none_or(|first| self.store.work().deadline().is_some_and(|known| known <= first)));
     }

@@ -110,11 +110,11 @@ impl Known {
     /// refused deliveries.
     pub(super) fn turn(&self, now: Timestamp) -> (u8, Option<Timestamp>, Timestamp, JobId) {
         let (due_at, waiting_since, id) = self.since();
-        let rank = self.rank();
-        if rank < 2 && waiting_since > now - YOUNG {
-            (rank, Some(waiting_since), due_at.unwrap_or(waiting_since), id)
-        } else {
-            (2 + rank, due_at, waiting_since, id)
+        let (rank, young) = (self.rank(), now - YOUNG);
+        match rank {
+            0 if waiting_since > young => (rank, Some(waiting_since), due_at.unwrap_or(waiting_since), id),
+            1 if waiting_since > young && due_at > Some(young) => (rank, due_at, waiting_since, id),
+            _ => (2 + rank, due_at, waiting_since, id),
         }
     }
 
@@ -129,7 +129,10 @@ impl Known {
 
     pub(super) fn finished_at(&self) -> Option<Timestamp> {
         match self.job.state {
-            State::Queued { .. } | State::Running { .. } | State::Delivering { .. } => None,
+            State::Queued { .. }
+            | State::Running { .. }
+            | State::AwaitingCallback
+            | State::Delivering { .. } => None,
             State::Delivered { finished_at, .. }
             | State::Gone { finished_at, .. }
             | State::Dead { finished_at, .. }

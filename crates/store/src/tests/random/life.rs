@@ -7,6 +7,7 @@ use proptest::sample::Index;
 
 use super::super::hand_over::Room;
 use super::super::*;
+use super::later::{claimed_awaiting, completed};
 use super::model::{Model, Reported};
 use super::steps::{About, AfterCall, AfterWork, Event, Step, calmed, retry_options};
 
@@ -18,7 +19,7 @@ pub(super) struct Life {
     pub(super) store: Store,
     pub(super) model: Model,
     /// Claims without a report, including void ones.
-    workers: Vec<RunningJob>,
+    pub(super) workers: Vec<RunningJob>,
     senders: Vec<DeliveringJob>,
     pub(super) free_workers: Arc<Room<RunningJob>>,
     pub(super) free_senders: Arc<Room<DeliveringJob>>,
@@ -33,21 +34,21 @@ pub(super) struct Life {
 }
 
 /// Compares the store's answer with the model's.
-type Check = Box<dyn FnOnce(&mut Life) + Send>;
+pub(super) type Check = Box<dyn FnOnce(&mut Life) + Send>;
 /// The position of a kind of operation in the order of a transaction.
-type Turn = u8;
+pub(super) type Turn = u8;
 const ACCEPTS: Turn = 0;
 const WORKERS: Turn = 1;
 const SENDERS: Turn = 2;
-const COMMANDS: Turn = 3;
+pub(super) const COMMANDS: Turn = 3;
 
-type Asked = (Turn, BoxFuture<'static, Check>);
+pub(super) type Asked = (Turn, BoxFuture<'static, Check>);
 
-fn asked(turn: Turn, asking: impl Future<Output = Check> + Send + 'static) -> Asked {
+pub(super) fn asked(turn: Turn, asking: impl Future<Output = Check> + Send + 'static) -> Asked {
     (turn, Box::pin(asking))
 }
 
-fn check(check: impl FnOnce(&mut Life) + Send + 'static) -> Check {
+pub(super) fn check(check: impl FnOnce(&mut Life) + Send + 'static) -> Check {
     Box::new(check)
 }
 
@@ -110,30 +111,8 @@ impl Life {
         }
     }
 
-    /// Moves some of the keys, or moves all of them and deletes expired ones.
-    async fn move_keys(&mut self, all: bool) {
-        let now = over(&self.store);
-        if all {
-            self.store.0.move_keys(now, 1).await.unwrap();
-            self.store.0.forget_keys(now).await.unwrap();
-            self.model.forgotten(now);
-        } else {
-            self.store.0.move_some_keys(now).await;
-        }
-    }
-
-    /// Runs a step in another process. The owner reads the change at its next poll.
-    async fn observe(&mut self, step: Step) {
-        let observer = self.home.open(Role::Observer).await.unwrap();
-        let own = std::mem::replace(&mut self.store, observer);
-        self.together(vec![step]).await;
-        let observer = std::mem::replace(&mut self.store, own);
-        observer.close().await;
-        self.store.0.reload().await;
-    }
-
     /// Runs all operations of these steps in one transaction.
-    async fn together(&mut self, steps: Vec<Step>) {
+    pub(super) async fn together(&mut self, steps: Vec<Step>) {
         let mut operations = Vec::new();
         for step in steps {
             self.ask(step, &mut operations);
@@ -211,7 +190,7 @@ impl Life {
                     let got = store.jobs().claim_overdue(limit, Duration::from_millis(lease)).await.unwrap();
                     check(move |life| {
                         life.model.claimed_overdue(limit, until, now, &got);
-                        life.workers.extend(got);
+                        life.workers.extend(got.queued.into_iter().chain(got.awaiting));
                     })
                 })
             }
@@ -234,6 +213,14 @@ impl Life {
                     let answer = store.jobs().cancel(id).await;
                     check(move |life| life.model.cancelled(id, &answer, moment))
                 })
+            }
+            Step::Complete { job_index, is_operator } => {
+                let Some(id) = self.any_job(job_index) else { return };
+                completed(store, id, is_operator, now)
+            }
+            Step::ClaimAwaiting { job_index, lease } => {
+                let Some(id) = self.any_job(job_index) else { return };
+                claimed_awaiting(store, id, Duration::from_millis(lease), now)
             }
             Step::Retry { job_index, handlers, force } => {
                 let Some(id) = self.any_job(job_index) else { return };
@@ -323,6 +310,7 @@ impl Life {
                 ..prepared("sorry")
             }),
             AfterWork::Retry(after) => AfterHandler::Retry { due_at: now + Duration::from_millis(after) },
+            AfterWork::AwaitCallback => AfterHandler::AwaitCallback,
             AfterWork::HandBack => AfterHandler::HandBack,
         };
         let mut report = handled(job, next.clone());

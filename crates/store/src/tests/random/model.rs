@@ -119,6 +119,7 @@ impl Model {
                 State::Delivering { prepared, due_at: now, lease_until: lease }
             }
             AfterHandler::Retry { due_at } => State::Queued { due_at },
+            AfterHandler::AwaitCallback => State::AwaitingCallback,
             AfterHandler::HandBack => State::Queued { due_at: now },
         };
         let origin = known.origin().to_owned();
@@ -180,22 +181,18 @@ impl Model {
         self.start(&ids, lease, got);
     }
 
-    pub(super) fn claimed_overdue(
-        &mut self,
-        limit: usize,
-        lease: Timestamp,
-        now: Timestamp,
-        got: &[RunningJob],
-    ) {
-        let ids = Vec::from_iter(got.iter().map(|job| job.id));
-        self.are_first(&ids, limit, |known| {
-            let waits = matches!(known.job.state, State::Queued { .. });
-            Some(known.job.answer_by).filter(|answer_by| waits && *answer_by <= now)
-        });
-        self.start(&ids, lease, got);
+    pub(super) fn claimed_overdue(&mut self, limit: usize, lease: Timestamp, now: Timestamp, got: &Overdue) {
+        for (state, got) in [(StateName::Queued, &got.queued), (StateName::AwaitingCallback, &got.awaiting)] {
+            let ids = Vec::from_iter(got.iter().map(|job| job.id));
+            self.are_first(&ids, limit, |known| {
+                let waits = known.job.state.name() == state;
+                Some(known.job.answer_by).filter(|answer_by| waits && *answer_by <= now)
+            });
+            self.start(&ids, lease, got);
+        }
     }
 
-    fn start(&mut self, ids: &[JobId], lease_until: Timestamp, got: &[RunningJob]) {
+    pub(super) fn start(&mut self, ids: &[JobId], lease_until: Timestamp, got: &[RunningJob]) {
         for id in ids {
             let known = self.jobs.get_mut(id).unwrap();
             known.fence += 1;
@@ -344,7 +341,7 @@ impl Model {
             let Known { job, delivery, waiting_since, .. } = known;
             match &mut job.state {
                 State::Queued { due_at } => later(due_at, promises),
-                State::Running { .. } => {}
+                State::Running { .. } | State::AwaitingCallback => {}
                 State::Delivering { due_at, .. } => {
                     later(due_at, promises);
                     if rank > 0 {

@@ -3,6 +3,7 @@
 use super::super::hand_over::Room;
 use super::super::*;
 use super::life::Life;
+use super::steps::Step;
 
 impl Life {
     /// Registers the rooms of a process. The rooms of the previous process are gone.
@@ -29,5 +30,27 @@ impl Life {
     /// Sets the calendar forward by `millis`; back if `millis` is negative.
     pub(super) fn jump(&self, millis: i64) {
         self.home.clock.set(Timestamp::from_millis(self.home.now().as_millis() + millis));
+    }
+
+    /// Moves some of the keys, or moves all of them and deletes expired ones.
+    pub(super) async fn move_keys(&mut self, all: bool) {
+        let now = over(&self.store);
+        if all {
+            self.store.0.move_keys(now, 1).await.unwrap();
+            self.store.0.forget_keys(now).await.unwrap();
+            self.model.forgotten(now);
+        } else {
+            self.store.0.move_some_keys(now).await;
+        }
+    }
+
+    /// Runs a step in another process. The owner reads the change at its next poll.
+    pub(super) async fn observe(&mut self, step: Step) {
+        let observer = self.home.open(Role::Observer).await.unwrap();
+        let own = std::mem::replace(&mut self.store, observer);
+        self.together(vec![step]).await;
+        let observer = std::mem::replace(&mut self.store, own);
+        observer.close().await;
+        self.store.0.reload().await;
     }
 }

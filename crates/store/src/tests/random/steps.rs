@@ -75,6 +75,16 @@ pub(super) enum Step {
         lease: u64,
     },
     Cancel(Index),
+    /// A callback, or an operator, brings the completion.
+    Complete {
+        job_index: Index,
+        is_operator: bool,
+    },
+    /// A callback reports that the handler failed.
+    ClaimAwaiting {
+        job_index: Index,
+        lease: u64,
+    },
     Retry {
         job_index: Index,
         /// What to send: the handler's completion (`true`), the fallback (`false`), or what was sent last (`None`).
@@ -103,6 +113,7 @@ pub(super) struct About {
 pub(super) enum AfterWork {
     Deliver { fallback: bool },
     Retry(u64),
+    AwaitCallback,
     HandBack,
 }
 
@@ -163,6 +174,9 @@ fn step() -> impl Strategy<Value = Step> {
             Step::ClaimDeliveries { lane, limit, longest_due, retries_first, lease }
         }),
         8 => by_operators(),
+        5 => (any::<Index>(), any::<bool>())
+            .prop_map(|(job_index, is_operator)| Step::Complete { job_index, is_operator }),
+        4 => (any::<Index>(), lease()).prop_map(|(job_index, lease)| Step::ClaimAwaiting { job_index, lease }),
         3 => Just(Step::Free),
         2 => (0..40_000_u64).prop_map(Step::DeleteFinished),
         1 => Just(Step::Reload),
@@ -209,6 +223,7 @@ fn after_work() -> impl Strategy<Value = AfterWork> {
     prop_oneof![
         6 => any::<bool>().prop_map(|fallback| AfterWork::Deliver { fallback }),
         2 => (0..90_000_u64).prop_map(AfterWork::Retry),
+        4 => Just(AfterWork::AwaitCallback),
         1 => Just(AfterWork::HandBack),
     ]
 }

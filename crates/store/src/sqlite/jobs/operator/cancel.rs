@@ -42,7 +42,7 @@ impl Engine {
 
 pub(crate) const CANCEL: &str = concat!(
     "UPDATE jobs SET state = 'cancelled', finished_at = :now, finished_service_at = :service_now, due_at = NULL, lease_until = NULL, \
-     last_error = coalesce(:why, last_error), fence = fence + 1 WHERE id = :id AND state = :state RETURNING account_id, ",
+     last_error = coalesce(:why, last_error), fence = fence + 1 WHERE id = :id AND state = :state RETURNING account_id, handler, ",
     body_bytes!()
 );
 
@@ -71,10 +71,16 @@ impl Command for Cancel {
             "why" => self.why,
             "id" => self.id.as_uuid(),
             "state" => state.as_str(),
-        }, |row| Ok((row.get(0)?, row.get(1)?)));
+        }, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         let post_commit = &mut transaction.post_commit;
-        for (account, bytes) in values {
+        let values: Vec<(i64, String, i64)> = values;
+        for (account, handler, bytes) in values {
             post_commit.bytes.finished(account, bytes);
+            if state == StateName::AwaitingCallback
+                && let Ok(handler) = handler.parse()
+            {
+                post_commit.awaiting(&handler, -1);
+            }
         }
         post_commit.moved(state, StateName::Cancelled, 1);
         Ok(Ok(()))
@@ -100,6 +106,8 @@ const CANCELLED_AT_ONCE: usize = 128;
 /// revoked far less often than an index by account would have to be changed.
 pub(crate) const UNFINISHED: &str = "SELECT id FROM jobs INDEXED BY jobs_overdue \
      WHERE state = 'queued' AND account_id IN (SELECT value FROM json_each(?1)) \
+     UNION ALL SELECT id FROM jobs INDEXED BY jobs_awaiting \
+     WHERE state = 'awaiting_callback' AND account_id IN (SELECT value FROM json_each(?1)) \
      UNION ALL SELECT id FROM jobs INDEXED BY jobs_undelivered \
      WHERE state = 'delivering' AND lease_until IS NULL AND account_id IN (SELECT value FROM json_each(?1)) \
      UNION ALL SELECT id FROM jobs INDEXED BY jobs_leased \

@@ -8,7 +8,19 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::receive::decide::Rejection;
+/// Why a body cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// It is larger than this many bytes.
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// It was incomplete when its time was over.
+    Slow,
+    /// The caller hung up, or sent invalid HTTP.
+    Broken,
+}
 
 /// The bridge reads and discards a body that is too large, up to this multiple of the limit. If it closed the connection
 /// while the caller is still sending, the caller would not get the response.
@@ -18,12 +30,8 @@ const MAX_DISCARDED_FACTOR: usize = 4;
 ///
 /// # Errors
 /// It is larger than `limit` bytes, takes longer than `within`, or is incomplete.
-pub(in crate::receive) async fn read(
-    mut body: Body,
-    limit: usize,
-    within: Duration,
-) -> Result<Bytes, Rejection> {
-    let too_large = Rejection::TooLarge { limit };
+pub async fn read(mut body: Body, limit: usize, within: Duration) -> Result<Bytes, ReadError> {
+    let too_large = ReadError::TooLarge { limit };
     let most = limit.saturating_mul(MAX_DISCARDED_FACTOR);
     if body.size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {
         return Err(too_large);
@@ -37,8 +45,8 @@ pub(in crate::receive) async fn read(
             Ok(None) => break,
             Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             Err(_) | Ok(Some(Err(_))) if size > limit => break,
-            Ok(Some(Err(_))) => return Err(Rejection::Broken),
-            Err(_) => return Err(Rejection::Slow),
+            Ok(Some(Err(_))) => return Err(ReadError::Broken),
+            Err(_) => return Err(ReadError::Slow),
         };
         size = size.saturating_add(data.len());
         if size > most {
@@ -83,8 +91,8 @@ mod tests {
             (&[][..], Ok("")),
             (&["abcd"], Ok("abcd")),
             (&["ab", "", "c", "d"], Ok("abcd")),
-            (&["ab", "cde"], Err(Rejection::TooLarge { limit: 4 })),
-            (&["abcdefghijklmnopqrstuvwxyz", "never read"], Err(Rejection::TooLarge { limit: 4 })),
+            (&["ab", "cde"], Err(ReadError::TooLarge { limit: 4 })),
+            (&["abcdefghijklmnopqrstuvwxyz", "never read"], Err(ReadError::TooLarge { limit: 4 })),
         ] {
             let read = read(pieces(sent), 4, SOON).await;
             assert_eq!(read, expected.map(|text| Bytes::from_static(text.as_bytes())), "{sent:?}");
@@ -99,7 +107,7 @@ mod tests {
                 seen.send(index).unwrap();
                 Ok::<_, Infallible>("x")
             }));
-            assert_eq!(read(body, 4, SOON).await, Err(Rejection::TooLarge { limit: 4 }));
+            assert_eq!(read(body, 4, SOON).await, Err(ReadError::TooLarge { limit: 4 }));
             let mut pieces = 0;
             while reads.recv().await.is_some() {
                 pieces += 1;
@@ -118,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_declared_far_too_large_is_not_read() {
         let body = Body::from(vec![b'x'; 17]);
-        assert_eq!(read(body, 4, SOON).await, Err(Rejection::TooLarge { limit: 4 }));
+        assert_eq!(read(body, 4, SOON).await, Err(ReadError::TooLarge { limit: 4 }));
     }
 
     #[tokio::test]
@@ -127,9 +135,9 @@ mod tests {
             let start = stream::iter([Ok::<_, Infallible>(start)]);
             Body::from_stream(start.chain(stream::pending()))
         };
-        assert_eq!(read(endless("abc"), 4, SOON).await, Err(Rejection::Slow));
-        assert_eq!(read(endless("abcde"), 4, SOON).await, Err(Rejection::TooLarge { limit: 4 }));
+        assert_eq!(read(endless("abc"), 4, SOON).await, Err(ReadError::Slow));
+        assert_eq!(read(endless("abcde"), 4, SOON).await, Err(ReadError::TooLarge { limit: 4 }));
         let broken = [Ok("abc"), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
-        assert_eq!(read(Body::from_stream(stream::iter(broken)), 4, SOON).await, Err(Rejection::Broken));
+        assert_eq!(read(Body::from_stream(stream::iter(broken)), 4, SOON).await, Err(ReadError::Broken));
     }
 }

@@ -1,0 +1,56 @@
+//! Creates the handlers with `kind = "http"`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::config::{Config, HandlerConfig};
+use crate::handlers::{HttpHandler, HttpSecrets};
+use crate::work::Registry;
+use model::HandlerName;
+use model::clock::Clock;
+
+use super::Error;
+
+/// What handlers over HTTP need beside their configuration.
+pub(super) struct HttpHandlers {
+    clock: Clock,
+    /// Calls run here and not on the handlers' threads, which handlers may block.
+    runtime: Handle,
+    secrets: HashMap<HandlerName, HttpSecrets>,
+}
+
+impl HttpHandlers {
+    /// For the handlers of `config`. Their calls run on `runtime`.
+    pub(super) fn new(config: &Config, clock: Clock, runtime: Handle) -> Self {
+        let secrets = config
+            .handlers
+            .iter()
+            .filter_map(|(name, handler)| Some((name.clone(), HttpSecrets::new(handler.http.as_ref()?))));
+        Self { clock, runtime, secrets: secrets.collect() }
+    }
+
+    /// Adds the handler `name`, if it is one over HTTP.
+    ///
+    /// # Errors
+    /// Its HTTP client cannot be created.
+    pub(super) fn register(
+        &self,
+        registry: &mut Registry,
+        name: &HandlerName,
+        handler: &HandlerConfig,
+    ) -> Result<(), Error> {
+        let (Some(config), Some(secrets)) = (&handler.http, self.secrets.get(name)) else { return Ok(()) };
+        let (clock, runtime) = (self.clock.clone(), Some(self.runtime.clone()));
+        let http = HttpHandler::new(name.clone(), config, secrets.clone(), &handler.policy, clock, runtime)
+            .map_err(|source| Error::HttpHandler { name: name.to_string(), source })?;
+        registry.add_any(name.clone(), Arc::new(http), handler.policy.clone());
+        Ok(())
+    }
+
+    /// The secrets of all of them, to replace them later.
+    pub(super) fn into_secrets(self) -> HashMap<HandlerName, HttpSecrets> {
+        self.secrets
+    }
+}

@@ -1,0 +1,218 @@
+//! `handlers`: lists the handlers, and tests those at a URL.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::config::{Config, HttpHandlerConfig};
+use crate::handlers::{HttpHandler, HttpSecrets, Meaning, Trial};
+use model::clock::Clock;
+use model::{HandlerName, HandlerPolicy, whole_millis};
+use store::Store;
+
+use super::examples;
+use super::exit::{Failure, print};
+use super::screen::Screen;
+use super::table::{Column, Table};
+use super::text::clean;
+
+/// The subcommands of `handlers`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List all handlers
+    #[command(after_help = examples::HANDLERS_LIST)]
+    List,
+    /// Send a signed test request to a handler at a URL, and explain its response
+    #[command(after_help = examples::HANDLERS_TEST)]
+    Test {
+        /// The handler's name
+        name: HandlerName,
+        /// What the widget would send, as JSON
+        #[arg(long, value_name = "JSON", default_value = r#"{"message": "ping"}"#, value_parser = data)]
+        data: Value,
+    },
+}
+
+fn data(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"))
+}
+
+/// Runs the command. `registered` are the names of all handlers of this program.
+///
+/// # Errors
+/// The store cannot be read; there is no such handler at a URL; or its response would not answer a bot.
+pub async fn run(
+    command: Command,
+    config: &Config,
+    registered: HashSet<String>,
+    json: bool,
+) -> Result<(), Failure> {
+    match command {
+        Command::List => Ok(print(&list(config, registered, json).await?)?),
+        Command::Test { name, data } => test(config, &registered, &name, data, json).await,
+    }
+}
+
+async fn list(config: &Config, registered: HashSet<String>, json: bool) -> Result<String, Failure> {
+    let names: BTreeSet<HandlerName> = registered
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .chain(config.handlers.keys().cloned())
+        .collect();
+    let awaiting = awaiting(config, &names).await?;
+    let fallback = HandlerPolicy::default();
+    let rows = names.iter().map(|name| {
+        let known = config.handlers.get(name);
+        let kind = known.and_then(|known| known.kind.as_deref()).unwrap_or("rust");
+        let url = known.and_then(|known| known.http.as_ref()).map(|http| http.url.to_string());
+        let policy = known.map_or(&fallback, |known| &known.policy);
+        (name, kind, url, policy, awaiting.get(name).copied())
+    });
+    if json {
+        let handlers: Vec<Value> = rows
+            .map(|(name, kind, url, policy, awaiting)| {
+                json!({
+                    "name": name,
+                    "kind": kind,
+                    "url": url,
+                    "max_attempts": policy.max_attempts,
+                    "attempt_timeout_ms": whole_millis(policy.attempt_timeout),
+                    "answer_within_ms": whole_millis(policy.answer_within),
+                    "awaiting_callback": awaiting,
+                })
+            })
+            .collect();
+        return Ok(json!({ "handlers": handlers }).to_string());
+    }
+    let mut table = Table::new([
+        Column::new("NAME"),
+        Column::new("KIND"),
+        Column::new("AWAITING").right(),
+        Column::new("ANSWER WITHIN").right(),
+        Column::new("URL"),
+    ]);
+    for (name, kind, url, policy, awaiting) in rows {
+        table.row([
+            name.to_string().into(),
+            kind.into(),
+            awaiting.map(|jobs| jobs.to_string()).unwrap_or_default().into(),
+            format!("{:?}", policy.answer_within).into(),
+            clean(url.as_deref().unwrap_or_default()).into(),
+        ]);
+    }
+    Ok(table.render(Screen::stdout()))
+}
+
+/// How many jobs of each handler await a callback; empty if there is no store yet.
+async fn awaiting(
+    config: &Config,
+    names: &BTreeSet<HandlerName>,
+) -> Result<BTreeMap<HandlerName, u64>, Failure> {
+    let opened = Store::observe(&config.store.url, Clock::system()).await;
+    let Some(store) = opened.map_err(|error| Failure::running(error.to_string()))? else {
+        return Ok(BTreeMap::new());
+    };
+    let counted = store.callbacks().awaiting_by_handler().await;
+    store.close().await;
+    let counted = counted.map_err(|error| Failure::running(error.to_string()))?;
+    let count = |name: &HandlerName| (name.clone(), counted.get(name.as_str()).copied().unwrap_or(0));
+    Ok(names.iter().map(count).collect())
+}
+
+async fn test(
+    config: &Config,
+    registered: &HashSet<String>,
+    name: &HandlerName,
+    data: Value,
+    json: bool,
+) -> Result<(), Failure> {
+    let known = config.handlers.get(name);
+    let Some((known, http)) = known.and_then(|known| Some((known, known.http.as_ref()?))) else {
+        return Err(Failure::usage(not_at_a_url(config, registered, name)));
+    };
+    let secrets = HttpSecrets::new(http);
+    let built = HttpHandler::new(name.clone(), http, secrets, &known.policy, Clock::system(), None);
+    let handler = built.map_err(|error| Failure::running(error.to_string()))?;
+    let has_callback = config.server.callback_url.is_some();
+    let trial = handler.test(data, has_callback, known.policy.attempt_timeout).await;
+    let trial = trial.map_err(|error| Failure::running(format!("nothing was sent: {error}")))?;
+    if json {
+        print(&as_json(&trial).to_string())?;
+    } else {
+        print(&as_text(http, &trial))?;
+    }
+    match trial.meaning {
+        Meaning::Answer(_) | Meaning::Later(_) => Ok(()),
+        Meaning::Retry(_) | Meaning::Fail(_) => {
+            Err(Failure::running(format!("handler `{name}` would not answer a bot like this")))
+        }
+    }
+}
+
+/// Why a handler cannot be tested.
+fn not_at_a_url(config: &Config, registered: &HashSet<String>, name: &HandlerName) -> String {
+    let at_a_url = config.handlers.iter().filter(|(_, known)| known.http.is_some());
+    let names: Vec<String> = at_a_url.map(|(name, _)| name.to_string()).collect();
+    let testable = if names.is_empty() {
+        "no handler has kind = \"http\"".to_owned()
+    } else {
+        format!("handlers with kind = \"http\": {}", names.join(", "))
+    };
+    if registered.contains(name.as_str()) {
+        format!("handler `{name}` runs in this program, so there is no request to send; {testable}")
+    } else {
+        format!("there is no handler `{name}`; {testable}")
+    }
+}
+
+fn as_json(trial: &Trial) -> Value {
+    let (meaning, why) = match &trial.meaning {
+        Meaning::Answer(_) => ("answer", None),
+        Meaning::Later(advice) => ("callback", advice.as_deref()),
+        Meaning::Retry(why) => ("retry", Some(why.as_str())),
+        Meaning::Fail(why) => ("fail", Some(why.as_str())),
+    };
+    let completion: Option<Value> = match &trial.meaning {
+        Meaning::Answer(body) => serde_json::from_str(body).ok(),
+        _ => None,
+    };
+    json!({
+        "request_bytes": trial.request_bytes,
+        "status": trial.status,
+        "duration_ms": whole_millis(trial.took),
+        "response": trial.response,
+        "meaning": meaning,
+        "why": why,
+        "completion": completion,
+    })
+}
+
+fn as_text(http: &HttpHandlerConfig, trial: &Trial) -> String {
+    let signed = if http.secret.is_some() { "signed" } else { "with auth, not signed" };
+    let ms = whole_millis(trial.took);
+    let mut lines = vec![
+        format!("request   POST {} ({signed}, {} bytes)", clean(http.url.as_str()), trial.request_bytes),
+        match trial.status {
+            Some(status) => format!("response  {status} after {ms} ms"),
+            None => format!("response  none after {ms} ms"),
+        },
+    ];
+    lines.extend(trial.response.as_deref().map(|body| format!("body      {}", clean(body))));
+    lines.push(match &trial.meaning {
+        Meaning::Answer(body) => format!("meaning   the bot gets {}", clean(body)),
+        Meaning::Later(advice) => {
+            let advice = advice.as_deref().map(|advice| format!("; to answer directly: {advice}"));
+            format!(
+                "meaning   the job waits for a callback, until answer_within{}",
+                advice.unwrap_or_default()
+            )
+        }
+        Meaning::Retry(why) => format!("meaning   the bridge retries: {}", clean(why)),
+        Meaning::Fail(why) => format!("meaning   the bot gets the fallback: {}", clean(why)),
+    });
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests;
