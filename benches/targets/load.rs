@@ -68,7 +68,21 @@ impl Shape {
     /// # Errors
     /// A request was not answered with 200, or not continued exactly once.
     pub async fn run(self, rig: &Rig, program: &BridgeProcess, sinks: &[&Sink]) -> Result<Measured> {
-        let batch = self.sign(rig, program, sinks, "echo");
+        self.run_with(rig, program, sinks, "echo").await
+    }
+
+    /// The same as [`run`](Self::run), with another handler.
+    ///
+    /// # Errors
+    /// The same as [`run`](Self::run).
+    pub async fn run_with(
+        self,
+        rig: &Rig,
+        program: &BridgeProcess,
+        sinks: &[&Sink],
+        handler: &str,
+    ) -> Result<Measured> {
+        let batch = self.sign(rig, program, sinks, handler);
         let before = usage(program)?;
         self.send(&batch).await?;
         batch.ledger().settled(STALL_TIMEOUT).await;

@@ -5,6 +5,7 @@ mod backlog;
 mod full_loop;
 mod growth;
 mod history;
+mod http_handler;
 mod idle;
 mod instructions;
 mod open_loop;
@@ -25,6 +26,7 @@ type Run = for<'a> fn(&'a Rig) -> Pin<Box<dyn Future<Output = Result<Vec<Figure>
 pub const ALL: &[(&str, Run)] = &[
     ("full-loop", |rig| Box::pin(full_loop::run(rig))),
     ("open-loop", |rig| Box::pin(open_loop::run(rig))),
+    ("http-handler", |rig| Box::pin(http_handler::run(rig))),
     ("stuck", |rig| Box::pin(stuck::run(rig))),
     ("instructions", |rig| Box::pin(instructions::run(rig))),
     ("history", |rig| Box::pin(history::run(rig))),
