@@ -105,18 +105,6 @@ impl HttpHandler {
         runtime: Option<Handle>,
     ) -> Result<Self, HttpHandlerError> {
         let client = HttpClient::new(&config.url, &config.outgoing, policy.attempt_timeout)?;
-        Ok(Self::with_client(name, config, secrets, policy, clock, runtime, client))
-    }
-
-    fn with_client(
-        name: HandlerName,
-        config: &HttpHandlerConfig,
-        secrets: HttpSecrets,
-        policy: &HandlerPolicy,
-        clock: Clock,
-        runtime: Option<Handle>,
-        client: HttpClient,
-    ) -> Self {
         let inner = Inner {
             url: config.url.clone(),
             preset: config.preset,
@@ -132,7 +120,7 @@ impl HttpHandler {
             clock,
             name,
         };
-        Self { inner: Arc::new(inner), runtime }
+        Ok(Self { inner: Arc::new(inner), runtime })
     }
 
     /// One attempt.
