@@ -83,6 +83,9 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Request<T> {
     /// The widget's data.
     pub data: T,
+    /// The data of the messages that came before this one, if `handlers.NAME.coalesce` joined them; oldest first. The
+    /// completion answers all of them. Empty without `coalesce`, and for a message that came alone.
+    pub earlier: Vec<T>,
     /// The account of the bot.
     pub account_id: AccountId,
     /// The account's address, `https://example.kommo.com`.
@@ -98,6 +101,12 @@ pub struct Request<T> {
 }
 
 impl<T> Request<T> {
+    /// The data of all messages that the completion answers, oldest first: [`earlier`](Self::earlier), then
+    /// [`data`](Self::data).
+    pub fn inputs(&self) -> impl Iterator<Item = &T> {
+        self.earlier.iter().chain([&self.data])
+    }
+
     /// The id of the lead that the bot talks about; `None` if it talks about a contact or a customer, or the request names
     /// nothing.
     pub fn lead_id(&self) -> Option<i64> {
@@ -108,7 +117,8 @@ impl<T> Request<T> {
 impl<T> fmt::Debug for Request<T> {
     /// Omits the data, because it belongs to the customer and must not get into a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data: _, account_id, account_url, entity, bot_type, bot_id, received_at } = self;
+        let Self { data: _, earlier: _, account_id, account_url, entity, bot_type, bot_id, received_at } =
+            self;
         f.debug_struct("Request")
             .field("account_id", account_id)
             .field("account_url", account_url)
@@ -235,6 +245,7 @@ mod tests {
     fn request(entity: Option<Entity>) -> Request<&'static str> {
         Request {
             data: "the-customer's-own-words",
+            earlier: vec!["the-first-words"],
             account_id: AccountId(7),
             account_url: "https://example.kommo.com".into(),
             entity,
@@ -255,6 +266,12 @@ mod tests {
             let entity = kind.map(|kind| Entity { kind, id: 5 });
             assert_eq!(request(entity).lead_id(), id, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn the_inputs_are_in_the_order_of_the_messages() {
+        let request = request(None);
+        assert_eq!(Vec::from_iter(request.inputs()), [&"the-first-words", &"the-customer's-own-words"]);
     }
 
     #[test]

@@ -38,6 +38,12 @@ CREATE TABLE jobs (
     answer_by         INTEGER NOT NULL,
     -- the job must not be claimed before; set while the job waits for something
     due_at            INTEGER,
+    -- its place in the line of its conversation (handler, account, entity): the job with the lowest one runs, and the
+    -- others wait until it is answered. NULL if the handler's jobs are not ordered, or once the job is answered
+    turn              INTEGER CHECK (turn >= 1),
+    -- how long the job waits for further messages of its conversation, in milliseconds; NULL if it does not, or once it
+    -- has joined them
+    coalesce_ms       INTEGER CHECK (coalesce_ms >= 1),
     -- set while the job is claimed; the claim is void after this moment
     lease_until       INTEGER,
     -- grows with each claim; a write with an older number changes nothing
@@ -63,6 +69,8 @@ CREATE TABLE jobs (
     -- a later job with the same return_url; a repeated continue of this job would answer that job's question.
     -- NULL if there is none, or if an operator forces the retry
     superseded_by     BLOB    CHECK (length(superseded_by) = 16),
+    -- the later job of the same conversation that answers for this one too (handlers.NAME.coalesce)
+    joined_into       BLOB    CHECK (length(joined_into) = 16),
     -- the source of the completion
     outcome           TEXT    CHECK (outcome IN ('handler', 'fallback')),
     -- why the completion is the fallback
@@ -88,6 +96,8 @@ CREATE TABLE jobs (
     -- All are NULL if they were dropped to make room (budget.stored, store.body_retention).
     -- what the widget sent
     data              TEXT,
+    -- the data of the earlier jobs that were joined into this one, oldest first, as a JSON array; NULL if there are none
+    earlier_data      TEXT,
     -- the body of the continue
     completion        TEXT,
     -- the handler's completion, if the fallback replaced it after Kommo refused it or because an operator chose so
@@ -95,7 +105,7 @@ CREATE TABLE jobs (
 
     CHECK ((entity_type IS NULL) = (entity_id IS NULL)),
     CHECK (data IS NOT NULL OR state IN ('delivered', 'cancelled')),
-    CHECK (data IS NOT NULL OR completion IS NULL),
+    CHECK (data IS NOT NULL OR (completion IS NULL AND earlier_data IS NULL)),
     CHECK ((completion IS NULL) = (outcome IS NULL) OR data IS NULL),
     CHECK (handler_completion IS NULL OR (outcome IS 'fallback' AND completion IS NOT NULL)),
     CHECK ((outcome IS 'fallback') = (fallback_reason IS NOT NULL)),
@@ -104,7 +114,13 @@ CREATE TABLE jobs (
     CHECK ((finished_at IS NULL)
         = (state = 'running' OR state = 'delivering' OR state = 'queued' OR state = 'awaiting_callback')),
     CHECK ((finished_service_at IS NOT NULL) = (finished_at IS NOT NULL)),
-    CHECK ((due_at IS NOT NULL) = (state IN ('queued', 'delivering'))),
+    CHECK (due_at IS NULL OR state = 'queued' OR state = 'delivering'),
+    -- A job without a due time waits for its turn.
+    CHECK (due_at IS NOT NULL OR (state <> 'queued' AND state <> 'delivering') OR (state = 'queued' AND turn IS NOT NULL)),
+    CHECK (turn IS NULL OR state = 'running' OR state = 'queued' OR state = 'awaiting_callback'),
+    CHECK (turn IS NULL OR entity_id IS NOT NULL),
+    CHECK (coalesce_ms IS NULL OR turn IS NOT NULL),
+    CHECK (joined_into IS NULL OR outcome IS NOT NULL),
     CHECK (lease_until IS NULL OR state IN ('running', 'delivering')),
     CHECK (lease_until IS NOT NULL OR state <> 'running'),
     CHECK (outcome IS NULL OR (state <> 'queued' AND state <> 'running' AND state <> 'awaiting_callback')),
@@ -120,7 +136,9 @@ CREATE TABLE jobs (
 -- The jobs that workers claim next.
 CREATE INDEX jobs_queued ON jobs (handler, due_at, answer_by) WHERE state = 'queued';
 -- The jobs that waited too long for a worker. It also answers how long the oldest one has waited, which reads all of it.
-CREATE INDEX jobs_overdue ON jobs (answer_by, waiting_since) WHERE state = 'queued';
+CREATE INDEX jobs_overdue ON jobs (answer_by, waiting_since, due_at) WHERE state = 'queued';
+-- The line of each conversation.
+CREATE INDEX jobs_turns ON jobs (handler, account_id, entity_type, entity_id, turn) WHERE turn IS NOT NULL;
 -- The jobs whose handler will call back: those whose time is over next, and how many each handler has.
 CREATE INDEX jobs_awaiting ON jobs (answer_by, handler) WHERE state = 'awaiting_callback';
 -- The jobs that the sender claims next: by lane and rank, those due longest first.

@@ -10,8 +10,8 @@ use super::Fallback;
 use model::clock::ManualClock;
 use model::{
     AccountId, AfterDelivery, AfterHandler, Attempt, AttemptResult, CheckedCompletion, DeliveringJob,
-    Delivery, DeliveryReport, Entity, EntityKind, FallbackReason, HandlerReport, JobId, NewJob, Outcome,
-    PreparedCompletion, Stage, StateName, Timestamp, WidgetRequest,
+    Delivery, DeliveryReport, Entity, EntityKind, FallbackReason, HandlerReport, JobId, JobOrdering, NewJob,
+    Outcome, PreparedCompletion, Stage, StateName, Timestamp, WidgetRequest,
 };
 use store::{Role, Store, Written};
 
@@ -140,11 +140,13 @@ impl Jobs {
                 entity: Some(Entity { kind: EntityKind::Lead, id: 7 }),
                 return_url: url.parse().unwrap(),
                 data: serde_json::json!({ "message": format!("hello {number}") }),
+                earlier: Vec::new(),
             },
             idempotency_key,
             token_expires_at: now + LEASE,
             received_at: now,
             answer_by: now + answer_within,
+            ordering: JobOrdering::None,
         };
         self.store.jobs().accept(job, LEASE).await.unwrap().id
     }

@@ -35,6 +35,8 @@ pub struct SummaryView {
     handler_attempts: u32,
     delivery_attempts: u32,
     last_error: Option<String>,
+    /// The later job of the same conversation that answers for this one too; null unless `coalesce` joined them.
+    joined_into: Option<JobId>,
     /// Whether `data` and `completion` were dropped to free space.
     bodies_dropped: bool,
 }
@@ -59,6 +61,7 @@ impl From<JobSummary> for SummaryView {
             handler_attempts: job.handler_attempts,
             delivery_attempts: job.delivery_attempts,
             last_error: job.last_error,
+            joined_into: job.joined_into,
             bodies_dropped: job.bodies_dropped,
         }
     }
@@ -71,6 +74,9 @@ pub struct JobView<'a> {
     summary: SummaryView,
     /// What the widget sent; also null if the bodies were dropped.
     data: Option<&'a Value>,
+    /// The data of the earlier jobs that were joined into this one, oldest first; null if there are none, or if the bodies
+    /// were dropped.
+    earlier_data: Option<&'a [Value]>,
     /// The body of the continue; null if there is none yet, or if the bodies were dropped.
     completion: Option<&'a CheckedCompletion>,
     /// What the handler returned, if the fallback has replaced it; null otherwise.
@@ -87,6 +93,7 @@ impl<'a> JobView<'a> {
         Self {
             summary: job.summary().into(),
             data: whole.map(|job| &job.request.data),
+            earlier_data: whole.map(|job| &*job.request.earlier).filter(|earlier| !earlier.is_empty()),
             completion: whole.and_then(|job| job.state.prepared()).map(|prepared| &prepared.completion),
             handler_completion: whole.and_then(|job| job.handler_completion.as_ref()),
         }

@@ -165,6 +165,7 @@ pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
     Ok(Json(json!({
         "jobs": stats.jobs,
         "oldest_queued_seconds": age,
+        "waiting_for_turn": stats.waiting_for_turn,
         "accounts_waiting": shared.health.waiting(),
         "last_hour": OutcomesView::from(&lately),
     }))

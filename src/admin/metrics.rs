@@ -40,6 +40,11 @@ fn of_store(stats: &Stats, now: Timestamp) -> String {
     let age = stats.oldest_queued.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
     line(&mut text, "bridge_oldest_queued_seconds", age);
     text.push_str(&head(
+        "bridge_jobs_waiting_for_turn",
+        "Queued jobs that wait until an earlier job of their conversation is answered.",
+    ));
+    line(&mut text, "bridge_jobs_waiting_for_turn", stats.waiting_for_turn);
+    text.push_str(&head(
         "bridge_body_bytes",
         "Bytes of the bodies of all jobs (stored) and of unfinished jobs.",
     ));
@@ -86,6 +91,7 @@ mod tests {
         let stats = Stats {
             jobs: [(StateName::Queued, 3), (StateName::Dead, 0)].into(),
             oldest_queued: Some(Timestamp::from_millis(1_000)),
+            waiting_for_turn: 2,
             unfinished_bytes: 7,
             stored_bytes: 9,
         };
@@ -99,6 +105,9 @@ mod tests {
              # HELP bridge_oldest_queued_seconds Age of the oldest job that waits for a worker; 0 if none waits.\n\
              # TYPE bridge_oldest_queued_seconds gauge\n\
              bridge_oldest_queued_seconds 1.5\n\
+             # HELP bridge_jobs_waiting_for_turn Queued jobs that wait until an earlier job of their conversation is answered.\n\
+             # TYPE bridge_jobs_waiting_for_turn gauge\n\
+             bridge_jobs_waiting_for_turn 2\n\
              # HELP bridge_body_bytes Bytes of the bodies of all jobs (stored) and of unfinished jobs.\n\
              # TYPE bridge_body_bytes gauge\n\
              bridge_body_bytes{of=\"stored\"} 9\n\

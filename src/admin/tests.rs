@@ -186,7 +186,7 @@ async fn a_job_has_exactly_the_documented_fields() {
         "id": id.to_string(), "state": "dead", "handler": "echo", "account_id": 1, "bot_type": "salesbot",
         "bot_id": 1, "continue_id": "c1", "entity_type": 2, "entity_id": 7,
         "return_url": "https://a1.kommo.com/api/v4/salesbot/1/continue/c1",
-        "outcome": "handler", "fallback_reason": null, "bodies_dropped": false,
+        "outcome": "handler", "fallback_reason": null, "bodies_dropped": false, "joined_into": null,
         "received_at": "2023-11-14T22:13:21.000Z", "due_at": null, "finished_at": "2023-11-14T22:13:21.000Z",
         "handler_attempts": 1, "delivery_attempts": 1, "last_error": error,
     });
@@ -198,6 +198,7 @@ async fn a_job_has_exactly_the_documented_fields() {
     };
     // Lists contain no bodies.
     expected["data"] = json!({ "message": "hello 1" });
+    expected["earlier_data"] = Value::Null;
     expected["completion"] = json!({ "data": { "reply": "hi" } });
     expected["handler_completion"] = Value::Null;
     expected["waits_for"] = Value::Null;
@@ -366,6 +367,7 @@ async fn stats_and_metrics_agree() {
             "jobs": { "queued": 1, "running": 0, "awaiting_callback": 0, "delivering": 0, "delivered": 0, "gone": 0, "dead": 1,
                       "cancelled": 0 },
             "oldest_queued_seconds": 2.5,
+            "waiting_for_turn": 0,
             "accounts_waiting": [{ "account": "a1.kommo.com", "why": "Kommo answered 401; authorize it" }],
             "last_hour": { "jobs": 1, "fallbacks": 0, "fallbacks_by": [], "is_sample": false },
         })
@@ -378,6 +380,7 @@ async fn stats_and_metrics_agree() {
         "bridge_jobs{state=\"dead\"} 1",
         "bridge_jobs{state=\"cancelled\"} 0",
         "bridge_oldest_queued_seconds 2.5",
+        "bridge_jobs_waiting_for_turn 0",
         "bridge_accounts_waiting 1",
     ] {
         assert!(answer.text.lines().any(|found| found == line), "{line} in\n{}", answer.text);

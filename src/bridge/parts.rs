@@ -231,7 +231,7 @@ fn receiver(
 /// The route of a handler. A handler that is registered in Rust may have a section in the configuration too.
 fn route(config: &Config, name: &HandlerName, policy: &HandlerPolicy) -> Route {
     let integrations = config.handlers.get(name).and_then(|configured| configured.integrations.clone());
-    Route { answer_within: policy.answer_within, integrations }
+    Route { answer_within: policy.answer_within, ordering: policy.ordering, integrations }
 }
 
 #[cfg(test)]

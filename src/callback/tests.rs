@@ -14,8 +14,8 @@ use crate::work::{HandlerThreads, HandlerTools, Registry};
 use kommo::ClientFactory;
 use model::clock::ManualClock;
 use model::{
-    AccountId, Completion, FallbackReason, HandlerPolicy, Job, NewJob, Outcome, State as JobState, Timestamp,
-    WidgetRequest,
+    AccountId, Completion, FallbackReason, HandlerPolicy, Job, JobOrdering, NewJob, Outcome,
+    State as JobState, Timestamp, WidgetRequest,
 };
 use store::Role;
 
@@ -99,11 +99,13 @@ impl Home {
                 entity: None,
                 return_url: "https://a.kommo.com/api/v4/salesbot/1/continue/1".parse().unwrap(),
                 data: json!({}),
+                earlier: Vec::new(),
             },
             idempotency_key: fastrand::u64(..).to_string(),
             token_expires_at: now + Duration::from_secs(60),
             received_at: now,
             answer_by: self.clock.clock().steady() + Duration::from_secs(50),
+            ordering: JobOrdering::None,
         }
     }
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::config::{Config, HttpHandlerConfig};
+use crate::config::{Config, HttpHandlerConfig, ordering_name};
 use crate::handlers::{HttpHandler, HttpSecrets, Meaning, Trial};
 use model::clock::Clock;
-use model::{HandlerName, HandlerPolicy, whole_millis};
+use model::{HandlerName, HandlerPolicy, JobOrdering, whole_millis};
 use store::Store;
 
 use super::examples;
@@ -80,6 +80,8 @@ async fn list(config: &Config, registered: HashSet<String>, json: bool) -> Resul
                     "attempt_timeout_ms": whole_millis(policy.attempt_timeout),
                     "answer_within_ms": whole_millis(policy.answer_within),
                     "awaiting_callback": awaiting,
+                    "ordering": ordering_name(policy.ordering),
+                    "coalesce_ms": whole_millis(policy.ordering.coalesce().unwrap_or_default()),
                 })
             })
             .collect();
@@ -90,6 +92,7 @@ async fn list(config: &Config, registered: HashSet<String>, json: bool) -> Resul
         Column::new("KIND"),
         Column::new("AWAITING").right(),
         Column::new("ANSWER WITHIN").right(),
+        Column::new("ORDER"),
         Column::new("URL"),
     ]);
     for (name, kind, url, policy, awaiting) in rows {
@@ -98,10 +101,20 @@ async fn list(config: &Config, registered: HashSet<String>, json: bool) -> Resul
             kind.into(),
             awaiting.map(|jobs| jobs.to_string()).unwrap_or_default().into(),
             format!("{:?}", policy.answer_within).into(),
+            order(policy.ordering).into(),
             clean(url.as_deref().unwrap_or_default()).into(),
         ]);
     }
     Ok(table.render(Screen::stdout()))
+}
+
+/// The handler's order, for the table; empty if jobs run side by side.
+fn order(ordering: JobOrdering) -> String {
+    match ordering {
+        JobOrdering::None => String::new(),
+        JobOrdering::Conversation { coalesce: None } => "conversation".to_owned(),
+        JobOrdering::Conversation { coalesce: Some(coalesce) } => format!("conversation, joins {coalesce:?}"),
+    }
 }
 
 /// How many jobs of each handler await a callback; empty if there is no store yet.

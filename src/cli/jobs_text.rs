@@ -119,6 +119,9 @@ pub(super) fn job(
     lines.extend(bodies(record));
     let fallback = job.outcome.and_then(Outcome::fallback_reason);
     lines.extend(fallback.map(|reason| ("fallback", format!("{reason}: {}", reason.what()))));
+    lines.extend(
+        job.joined_into.map(|newer| ("joined into", format!("{newer}: that job answers this message too"))),
+    );
     let error = if job.state == StateName::Delivered { "earlier error" } else { "last error" };
     lines.extend(job.last_error.map(|text| (error, text)));
     lines.extend(waits_for.iter().flat_map(|waits_for| {
@@ -130,7 +133,7 @@ pub(super) fn job(
         match *name {
             "state" => field(name, &screen.paint(state, &value), None),
             // An operator copies these values, so they must not contain line breaks.
-            "data" | "completion" | "return_url" => field(name, &value, None),
+            "data" | "earlier data" | "completion" | "return_url" => field(name, &value, None),
             _ => field(name, &value, screen.width),
         }
     };
@@ -162,7 +165,8 @@ fn field(name: &str, value: &str, width: Option<usize>) -> String {
 
 fn waited_for(waits_for: &WaitsFor, now: Timestamp) -> String {
     let next = match waits_for.cause {
-        "handler" | "no_handler" | "callback" => "fallback",
+        "handler" | "no_handler" | "callback" | "conversation" => "fallback",
+        "messages" => "runs",
         _ => "next try",
     };
     let since = waits_for.since.map(|since| format!("for {}", span(now.since(since))));
@@ -175,7 +179,9 @@ fn waited_for(waits_for: &WaitsFor, now: Timestamp) -> String {
 fn bodies(record: &JobRecord) -> Vec<(&'static str, String)> {
     match record {
         JobRecord::Whole(job) => {
-            let mut lines = vec![("data", job.request.data.to_string())];
+            let mut lines: Vec<_> =
+                job.request.earlier.iter().map(|data| ("earlier data", data.to_string())).collect();
+            lines.push(("data", job.request.data.to_string()));
             lines.extend(job.state.prepared().map(|PreparedCompletion { completion, outcome }| {
                 ("completion", format!("{} (from the {})", completion.as_json(), outcome.name().as_str()))
             }));
@@ -263,6 +269,7 @@ mod tests {
             handler_attempts: 1,
             delivery_attempts: 2,
             last_error: error.map(str::to_owned),
+            joined_into: None,
             bodies_dropped: false,
         }
     }

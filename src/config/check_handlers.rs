@@ -6,7 +6,7 @@ use super::checker::{Checker, DAY, MILLISECOND};
 use super::sections::HandlerConfig;
 use super::source::Sources;
 use super::tree::Origin;
-use super::{check_http_handler, raw};
+use super::{check_http_handler, ordering, raw};
 use model::{HandlerName, HandlerPolicy};
 
 /// `known` contains the names of all integrations. `has_callback_url`: handlers can be given a URL for answers that come
@@ -38,14 +38,22 @@ pub(super) fn handlers(
             checker.refuse(&key("integrations"), why);
         }
         let integrations = raw.integrations.take().map(BTreeSet::from_iter);
+        let ordering = ordering::ordering(&name, &mut raw, answer_within, checker);
         let is_http = raw.kind.as_deref() == Some("http");
         let http = check_http_handler::http(&name, &mut raw, has_callback_url, sources, checker);
-        if let (Some(legal), Some(max_attempts), Some(attempt_timeout), Some(answer_within), Some(fallback)) =
-            (legal, max_attempts, attempt_timeout, answer_within, fallback)
+        if let (Some(max_attempts), Some(attempt_timeout), Some(answer_within), Some(fallback)) =
+            (max_attempts, attempt_timeout, answer_within, fallback)
+            && let (Some(legal), Some(ordering)) = (legal, ordering)
             && http.is_some() == is_http
         {
-            let policy =
-                HandlerPolicy { max_attempts, attempt_timeout, answer_within, fallback, goto: raw.goto };
+            let policy = HandlerPolicy {
+                max_attempts,
+                attempt_timeout,
+                answer_within,
+                fallback,
+                goto: raw.goto,
+                ordering,
+            };
             let place = match checker.tree.nearest_origin(&["handlers", &name]) {
                 Origin::BuiltIn => None,
                 written => Some(written.to_string()),

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::error::{ConfigError, ConfigProblem};
 use super::http_handler::{Mode, Preset};
+use super::ordering::Ordering;
 use super::problem::Problems;
 use super::raw::Raw;
 use super::schema::Schema;
@@ -133,6 +135,8 @@ fn add_policies(tree: &mut Node) {
         ("attempt_timeout", Some(text(Span(policy.attempt_timeout)))),
         ("answer_within", Some(text(Span(policy.answer_within)))),
         ("fallback", toml::Value::try_from(&policy.fallback).ok()),
+        ("ordering", Some(toml::Value::from(Ordering::default().as_str()))),
+        ("coalesce", Some(text(Span(Duration::ZERO)))),
     ];
     let over_http = [
         ("preset", Some(toml::Value::from(Preset::default().as_str()))),

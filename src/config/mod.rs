@@ -21,6 +21,7 @@ mod given;
 mod handler_address;
 mod http_handler;
 mod load;
+mod ordering;
 mod problem;
 mod raw;
 mod schema;
@@ -40,6 +41,7 @@ pub use source::Sources;
 
 pub(crate) use handler_address::AddressRefusal;
 pub(crate) use http_handler::{HttpHandlerConfig, Mode, Preset};
+pub(crate) use ordering::name_of as ordering_name;
 pub(crate) use secret::{SecretFile, SecretFileError};
 pub(crate) use sections::{DeliveryConfig, HandlerConfig, LogConfig, LogFormat};
 pub(crate) use source::nothing_read;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::http_handler::{Mode, Preset};
+use super::ordering::Ordering;
 use super::sections::LogFormat;
 use super::values::{Size, Span, Text};
 use model::{CheckedCompletion, HostPattern, RedirectUri, RequestRate, Step};
@@ -179,6 +180,13 @@ pub(super) struct Handler {
     /// loop.
     #[schemars(schema_with = "goto")]
     pub(super) goto: Option<Step>,
+    /// Whether the jobs of a conversation, that is of one account and entity, run one at a time in order of receipt
+    /// (`conversation`), or side by side (`none`). Default: none.
+    #[schemars(schema_with = "ordering")]
+    pub(super) ordering: Option<Ordering>,
+    /// With `ordering = "conversation"`: messages that come within this time after another one are answered together, at
+    /// the latest after three times this long. 0s, the default, answers each alone. From 0s to 1h.
+    pub(super) coalesce: Option<Text<Span>>,
     /// Integrations whose tokens may call this handler, by their names in `[integrations.NAME]`. Default: all.
     pub(super) integrations: Option<Vec<String>>,
     /// With `kind = "http"`: the URL that gets the requests. http is only for loopback and private addresses.
@@ -289,6 +297,10 @@ fn secret(_: &mut SchemaGenerator) -> Schema {
 
 fn kind(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": super::BUILT_IN_KINDS })
+}
+
+fn ordering(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": Ordering::NAMES })
 }
 
 fn preset(_: &mut SchemaGenerator) -> Schema {

@@ -22,7 +22,7 @@ use crate::job_log::JobLog;
 use kommo::pace::CallLimits;
 use model::clock::ManualClock;
 use model::{
-    AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome,
+    AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, JobOrdering, NewJob, Outcome,
     PreparedCompletion, State, StateName, Timestamp, WidgetRequest,
 };
 use simulator::{Bot, Fault, Options, Plan, Simulator, TimeSource};
@@ -132,11 +132,13 @@ impl Home {
                 entity: None,
                 return_url: return_url.parse().unwrap(),
                 data: json!(null),
+                earlier: Vec::new(),
             },
             idempotency_key: fastrand::u64(..).to_string(),
             token_expires_at: now + LEASE,
             received_at: now,
             answer_by: self.clock.clock().steady() + LEASE,
+            ordering: JobOrdering::None,
         };
         let id = self.store.jobs().accept(job, LEASE).await.unwrap().id;
         let job = self.store.jobs().claim_work("any".into(), 1, LEASE).await.unwrap().remove(0);

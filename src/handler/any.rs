@@ -74,13 +74,20 @@ pub async fn decode_and_handle<H: Handler>(
     context: Context,
 ) -> Result<Completion, HandlerError> {
     let data = decode(&request.data)?;
-    handler.handle(request_with(data, request, received), context).await
+    let earlier = request.earlier.iter().map(decode).collect::<Result<_, _>>()?;
+    handler.handle(request_with(data, earlier, request, received), context).await
 }
 
-/// The request as its handler gets it, with `data` in place of the JSON.
-pub fn request_with<T>(data: T, request: &WidgetRequest, received: ReceivedAt) -> Request<T> {
+/// The request as its handler gets it, with `data` and `earlier` in place of the JSON.
+pub fn request_with<T>(
+    data: T,
+    earlier: Vec<T>,
+    request: &WidgetRequest,
+    received: ReceivedAt,
+) -> Request<T> {
     Request {
         data,
+        earlier,
         account_id: request.account_id,
         account_url: request.return_url.origin().to_owned(),
         entity: request.entity,

@@ -73,6 +73,8 @@ struct Inner {
     concurrency: usize,
     max_awaiting: usize,
     max_attempts: u32,
+    /// Whether it answers several messages of a conversation together.
+    is_coalescing: bool,
     secrets: HttpSecrets,
     client: HttpClient,
     breaker: Mutex<Breaker>,
@@ -112,6 +114,7 @@ impl HttpHandler {
             concurrency: config.concurrency,
             max_awaiting: config.max_awaiting,
             max_attempts: policy.max_attempts,
+            is_coalescing: policy.ordering.coalesce().is_some(),
             secrets,
             client,
             breaker: Mutex::default(),
@@ -172,6 +175,7 @@ impl Inner {
                 let attempt = payload::Attempt {
                     handler: &self.name,
                     request,
+                    is_coalescing: self.is_coalescing,
                     job: context.job_id(),
                     number,
                     max_attempts: self.max_attempts,
@@ -183,7 +187,7 @@ impl Inner {
                 payload::body(&attempt)
                     .map_err(|error| format!("the request cannot be written as JSON: {error}"))?
             }
-            preset => presets::body(preset, &request.data, &session, known.as_deref())?,
+            preset => presets::body(preset, &request.data, &request.earlier, &session, known.as_deref())?,
         };
         let headers = self.headers(&id, now, &body, payload::traceparent(context.job_id(), number))?;
         let limit = context.time_limit();

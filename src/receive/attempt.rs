@@ -108,12 +108,19 @@ impl Receiver {
         let job = NewJob {
             id: JobId::new(received_at, (self.random)()),
             handler: handler.clone(),
-            request: WidgetRequest { account_id, entity: verified.entity, return_url, data },
+            request: WidgetRequest {
+                account_id,
+                entity: verified.entity,
+                return_url,
+                data,
+                earlier: Vec::new(),
+            },
             idempotency_key: verified.idempotency_key,
             // The token may expire while the request is being stored; the key must still be known then.
             token_expires_at: verified.expires_at + self.ack_deadline + IDEMPOTENCY_KEY_MARGIN,
             received_at,
             answer_by: waiting_since + route.answer_within,
+            ordering: route.ordering,
         };
         let spent = self.clock.elapsed().saturating_sub(started);
         let within = self.ack_deadline.saturating_sub(spent);

@@ -32,7 +32,7 @@ use url::Url;
 use crate::log_limiter::LogLimiter;
 use crate::problem;
 use model::clock::Clock;
-use model::{AccountId, HandlerName, HostRules};
+use model::{AccountId, HandlerName, HostRules, JobOrdering};
 use store::Store;
 
 pub use token::signer::TokenSigner;
@@ -44,6 +44,8 @@ pub type IsDisabled = Arc<dyn Fn(AccountId, &str) -> bool + Send + Sync>;
 pub struct Route {
     /// A job's time limit for the answer, counted from receipt.
     pub answer_within: Duration,
+    /// In which order its jobs run.
+    pub ordering: JobOrdering,
     /// The names of the integrations whose tokens may call it; `None` for all.
     pub integrations: Option<BTreeSet<String>>,
 }

@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use super::token::tests::{NOW, claims, hs512, signers};
 use super::*;
 use model::clock::ManualClock;
-use model::{JobId, WidgetRequest};
+use model::{JobId, JobOrdering, WidgetRequest};
 use store::{JobFilter, Role};
 
 const RETURN_URL: &str = "https://example.kommo.com/api/v4/salesbot/12/continue/34";
@@ -27,7 +27,7 @@ const PATH: &str = "/widget_request/greet";
 /// Creates a handler that is open to these integrations.
 fn route(integrations: Option<&[&str]>) -> Route {
     let integrations = integrations.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-    Route { answer_within: Duration::from_secs(50), integrations }
+    Route { answer_within: Duration::from_secs(50), ordering: JobOrdering::None, integrations }
 }
 
 /// A receiver with the handler `greet`, and its surroundings.

@@ -167,6 +167,12 @@ const METRICS: &[Metric] = &[
         help: "Answers and notes that handlers sent later, by result.",
     },
     Metric {
+        name: "bridge_joined_messages_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Jobs whose messages a later job of the same conversation answers, by handler.",
+    },
+    Metric {
         name: "bridge_ack_seconds",
         // 1.8 is the default of server.ack_deadline, 2 what Kommo allows.
         kind: MetricKind::Histogram(&[

@@ -23,6 +23,7 @@ const RECEIVED_AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 #[derive(Clone, Debug)]
 pub struct TestRequest<T = Value> {
     data: T,
+    earlier: Vec<T>,
     account_id: AccountId,
     account_url: String,
     entity: Option<Entity>,
@@ -36,6 +37,7 @@ impl<T> TestRequest<T> {
     pub fn new(data: T) -> Self {
         Self {
             data,
+            earlier: Vec::new(),
             account_id: AccountId(1),
             account_url: "https://example.kommo.com".to_owned(),
             entity: None,
@@ -43,6 +45,12 @@ impl<T> TestRequest<T> {
             bot_id: 1,
             received_at: RECEIVED_AT,
         }
+    }
+
+    /// Adds the data of earlier messages that were joined into this one, oldest first, as `handlers.NAME.coalesce` does.
+    #[must_use]
+    pub fn earlier(self, messages: impl IntoIterator<Item = T>) -> Self {
+        Self { earlier: Vec::from_iter(messages), ..self }
     }
 
     /// Sets the number of the account whose bot asks.
@@ -104,20 +112,20 @@ impl<T> TestRequest<T> {
     /// If the address of the account is not one.
     #[track_caller]
     pub fn build(self) -> Request<T> {
-        let (request, received) = self.parts(Value::Null);
-        request_with(self.data, &request, received)
+        let (request, received) = self.parts(Value::Null, Vec::new());
+        request_with(self.data, self.earlier, &request, received)
     }
 
-    /// The request as the bridge stores it, with `data`.
+    /// The request as the bridge stores it, with `data` and `earlier`.
     #[track_caller]
-    fn parts(&self, data: Value) -> (WidgetRequest, ReceivedAt) {
+    fn parts(&self, data: Value, earlier: Vec<Value>) -> (WidgetRequest, ReceivedAt) {
         let Self { account_url, bot_type, bot_id, .. } = self;
         let url = format!("{account_url}/api/v4/{}/{bot_id}/continue/1", bot_type.as_str());
         let return_url: ReturnUrl = url.parse().unwrap_or_else(|_| {
             panic!("`{account_url}` is not the address of an account (expected one like https://example.kommo.com)")
         });
         let (account_id, entity) = (self.account_id, self.entity);
-        (WidgetRequest { account_id, entity, return_url, data }, ReceivedAt(self.received_at))
+        (WidgetRequest { account_id, entity, return_url, data, earlier }, ReceivedAt(self.received_at))
     }
 }
 
@@ -125,8 +133,8 @@ impl TestRequest {
     /// The request as the bridge stores it.
     #[track_caller]
     pub(super) fn into_stored(mut self) -> (WidgetRequest, ReceivedAt) {
-        let data = self.data.take();
-        self.parts(data)
+        let (data, earlier) = (self.data.take(), std::mem::take(&mut self.earlier));
+        self.parts(data, earlier)
     }
 }
 

@@ -8,6 +8,12 @@ use model::{
     PreparedCompletion, Timestamp, next_attempt,
 };
 
+const OVERDUE: &str = "no attempt could begin within handlers.NAME.answer_within: no worker was free (raise workers.concurrency \
+     or handlers.NAME.concurrency, or find out what is slow), or the handler's URL could not be reached";
+/// Follows [`OVERDUE`] if the handler's jobs are ordered.
+const OVERDUE_IN_LINE: &str =
+    ", or earlier jobs of the same conversation took the time (handlers.NAME.ordering)";
+
 /// How an attempt ended.
 #[derive(Debug)]
 pub(super) enum AttemptOutcome {
@@ -105,9 +111,7 @@ pub(super) fn decide(outcome: AttemptOutcome, context: DecisionContext<'_>) -> D
         AttemptOutcome::Overdue => context.fall_back(
             None,
             FallbackReason::Overdue,
-            "no attempt could begin within handlers.NAME.answer_within: no worker was free (raise workers.concurrency or \
-             handlers.NAME.concurrency, or find out what is slow), or the handler's URL could not be reached"
-                .to_owned(),
+            if context.policy.ordering.is_by_conversation() { format!("{OVERDUE}{OVERDUE_IN_LINE}") } else { OVERDUE.to_owned() },
         ),
         AttemptOutcome::Crashed(times) => context.fall_back(
             None,

@@ -15,8 +15,8 @@ use crate::handler::{Context, Handler, HandlerError, Request};
 use crate::stage::Started;
 use model::clock::ManualClock;
 use model::{
-    AccountId, Completion, FallbackReason, HandlerPolicy, Job, JobId, NewJob, Outcome, State, Timestamp,
-    WidgetRequest,
+    AccountId, Completion, FallbackReason, HandlerPolicy, Job, JobId, JobOrdering, NewJob, Outcome,
+    QueueWait, State, Timestamp, WidgetRequest,
 };
 use store::Role;
 
@@ -81,11 +81,13 @@ impl Home {
                 entity: None,
                 return_url: "https://a.kommo.com/api/v4/salesbot/1/continue/1".parse().unwrap(),
                 data,
+                earlier: Vec::new(),
             },
             idempotency_key: fastrand::u128(..).to_string(),
             token_expires_at: now + LEASE_MARGIN,
             received_at: now,
             answer_by: self.clock.clock().steady() + Duration::from_secs(50),
+            ordering: JobOrdering::None,
         };
         self.store.jobs().accept(job, LEASE_MARGIN).await.unwrap().id
     }
@@ -132,12 +134,12 @@ async fn a_failed_job_runs_again_when_its_backoff_is_over() {
     let id = home.accept("stubborn", json!(1)).await;
     pool.idle().await;
     let due_at = START + Duration::from_millis(500);
-    assert_eq!(home.job(id).await.state, State::Queued { due_at });
+    assert_eq!(home.job(id).await.state, State::Queued(QueueWait::Until(due_at)));
 
     home.clock.advance(Duration::from_millis(499));
     assert_eq!(pool.step().await.unwrap(), Some(Duration::from_millis(1)));
     pool.idle().await;
-    assert_eq!(home.job(id).await.state, State::Queued { due_at }, "too early");
+    assert_eq!(home.job(id).await.state, State::Queued(QueueWait::Until(due_at)), "too early");
 
     home.clock.advance(Duration::from_millis(1));
     pool.step().await.unwrap();
@@ -155,7 +157,7 @@ async fn an_overdue_job_gets_the_fallback_without_an_attempt() {
     home.clock.advance(Duration::from_secs(49));
     pool.step().await.unwrap();
     pool.idle().await;
-    assert_eq!(home.job(id).await.state, State::Queued { due_at: START });
+    assert_eq!(home.job(id).await.state, State::Queued(QueueWait::Until(START)));
 
     home.clock.advance(Duration::from_secs(1));
     pool.step().await.unwrap();
@@ -174,13 +176,13 @@ async fn a_draining_pool_starts_no_job_and_charges_no_attempt() {
     pool.interrupt();
     pool.drain().await;
     let id = home.accept("stubborn", json!(0)).await;
-    assert_eq!(home.job(id).await.state, State::Queued { due_at: START });
+    assert_eq!(home.job(id).await.state, State::Queued(QueueWait::Until(START)));
     let permit = Permit { pool: pool.clone(), name: "stubborn".into() };
     let job = home.store.jobs().claim_work("stubborn".into(), 1, LEASE_MARGIN).await.unwrap().remove(0);
     pool.start(job, permit);
     pool.idle().await;
     let job = home.job(id).await;
-    assert_eq!((job.state, job.handler_attempts), (State::Queued { due_at: START }, 0));
+    assert_eq!((job.state, job.handler_attempts), (State::Queued(QueueWait::Until(START)), 0));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod accepts;
 mod answers;
 mod bridge;
 mod budget;
+mod conversations;
 mod handlers;
 mod hostile_handlers;
 mod hostile_kommo;

@@ -17,6 +17,7 @@ mod bench;
 mod callers;
 mod commands;
 mod connected;
+mod conversations;
 mod crash_budget;
 mod crash_rig;
 mod demo;

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::{
-    AccountId, CheckedCompletion, Entity, Fence, HandlerName, JobId, PreparedCompletion, ReturnUrl, State,
-    Timestamp, WidgetRequest,
+    AccountId, CheckedCompletion, Entity, Fence, HandlerName, JobId, JobOrdering, PreparedCompletion,
+    ReturnUrl, State, Timestamp, WidgetRequest,
 };
 
 /// The record of a job, for reading.
@@ -33,6 +33,9 @@ pub struct Job {
     /// The handler's completion, if the fallback replaced it. `None` if [`state`](Self::state) contains it, or if the
     /// handler returned no valid completion.
     pub handler_completion: Option<CheckedCompletion>,
+    /// The later job of the same conversation that answers for this one too, because the handler's `coalesce` joined
+    /// them.
+    pub joined_into: Option<JobId>,
     /// The state.
     pub state: State,
 }
@@ -55,6 +58,8 @@ pub struct NewJob {
     pub received_at: Timestamp,
     /// The moment from which the bot gets the fallback, by the steady clock.
     pub answer_by: Timestamp,
+    /// In which order the handler's jobs run. Without an entity, the job is not ordered.
+    pub ordering: JobOrdering,
 }
 
 /// A job that a worker has claimed.
@@ -80,6 +85,8 @@ pub struct RunningJob {
     pub crashes: u32,
     /// The last error, if there was one.
     pub last_error: Option<String>,
+    /// Whether later jobs of its conversation wait until this one is answered.
+    pub is_ordered: bool,
 }
 
 /// A job that the sender has claimed.

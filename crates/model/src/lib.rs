@@ -28,6 +28,7 @@ mod job_prefix;
 mod json_text;
 mod limits;
 mod note;
+mod ordering;
 mod outgoing;
 mod public_path;
 mod redirect_uri;
@@ -56,12 +57,15 @@ pub use job_prefix::{JobPrefix, JobPrefixError};
 pub use json_text::repaired as repaired_json;
 pub use limits::{CompletionError, JsonError};
 pub use note::{MAX_NOTE_CHARS, MAX_NOTES, Note};
+pub use ordering::{Gathering, JobOrdering, MAX_COALESCE_FACTOR, gathered_at};
 pub use outgoing::{Authorities, Outgoing, Proxy, ProxyUrl};
 pub use public_path::{is_path_prefix, path_below, path_prefix, url_below};
 pub use redirect_uri::{RedirectUri, RedirectUriError};
 pub use retry::{Backoff, HandlerPolicy, Jitter, LAST_ATTEMPT_MARGIN, next_attempt};
 pub use return_url::{BotType, ReturnUrl, ReturnUrlError};
-pub use state::{Outcome, OutcomeName, PreparedCompletion, State, StateName, UnknownOutcome, UnknownState};
+pub use state::{
+    Outcome, OutcomeName, PreparedCompletion, QueueWait, State, StateName, UnknownOutcome, UnknownState,
+};
 pub use summary::{JobRecord, JobSummary};
 pub use time::{Timestamp, whole_millis};
 pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};

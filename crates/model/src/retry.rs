@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CheckedCompletion, Step, Timestamp};
+use super::{CheckedCompletion, JobOrdering, Step, Timestamp};
 
 /// The minimum time between the start of a handler's last attempt and the end of its time to answer.
 pub const LAST_ATTEMPT_MARGIN: Duration = Duration::from_secs(1);
@@ -66,6 +66,8 @@ pub struct HandlerPolicy {
     pub fallback: CheckedCompletion,
     /// The step to add to a completion without instructions, if Kommo requires one (400 `TooFew`).
     pub goto: Option<Step>,
+    /// In which order the handler's jobs run.
+    pub ordering: JobOrdering,
 }
 
 impl HandlerPolicy {
@@ -88,6 +90,7 @@ impl Default for HandlerPolicy {
             answer_within: Duration::from_secs(50),
             fallback: CheckedCompletion::failed(),
             goto: None,
+            ordering: JobOrdering::None,
         }
     }
 }

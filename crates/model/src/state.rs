@@ -161,15 +161,34 @@ pub struct PreparedCompletion {
     pub outcome: Outcome,
 }
 
+/// What a queued job waits for before a worker may claim it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueWait {
+    /// Nothing after this moment: it is new, or its retry is due then.
+    Until(Timestamp),
+    /// Further messages of its conversation, until this moment or a later one if they come.
+    Messages(Timestamp),
+    /// Its turn: an earlier job of its conversation is not answered yet.
+    Turn,
+}
+
+impl QueueWait {
+    /// The earliest moment for a claim; `None` if it depends on another job.
+    pub const fn due_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Until(due_at) | Self::Messages(due_at) => Some(due_at),
+            Self::Turn => None,
+        }
+    }
+}
+
 /// The state of a job, with its data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
     /// The job waits for a worker. In: receipt, a failed attempt with a retry, or a crash or a shutdown during an attempt.
-    /// Out: a worker claims it; after `answer_by` only for the fallback. Lasts until a worker is free.
-    Queued {
-        /// The earliest moment for a claim.
-        due_at: Timestamp,
-    },
+    /// Out: a worker claims it; after `answer_by` only for the fallback. A job that joins a later one goes to
+    /// `Delivering`. Lasts until a worker is free and the job may run.
+    Queued(QueueWait),
     /// A handler works on the job, under a lease. In: a worker's claim. Out: the worker's report, or the end of the lease.
     /// Lasts at most as long as an attempt may take.
     Running {
@@ -225,7 +244,7 @@ impl State {
     /// The completion; `None` before there is one.
     pub const fn prepared(&self) -> Option<&PreparedCompletion> {
         match self {
-            Self::Queued { .. } | Self::Running { .. } | Self::AwaitingCallback => None,
+            Self::Queued(_) | Self::Running { .. } | Self::AwaitingCallback => None,
             Self::Delivering { prepared, .. }
             | Self::Delivered { prepared, .. }
             | Self::Gone { prepared, .. }
@@ -237,7 +256,7 @@ impl State {
     /// The state's name.
     pub const fn name(&self) -> StateName {
         match self {
-            Self::Queued { .. } => StateName::Queued,
+            Self::Queued(_) => StateName::Queued,
             Self::Running { .. } => StateName::Running,
             Self::AwaitingCallback => StateName::AwaitingCallback,
             Self::Delivering { .. } => StateName::Delivering,

@@ -31,6 +31,8 @@ pub struct JobSummary {
     pub delivery_attempts: u32,
     /// The last error, if there was one.
     pub last_error: Option<String>,
+    /// The later job of the same conversation that answers for this one too.
+    pub joined_into: Option<JobId>,
     /// Whether the store dropped `data` and `completion` to free space. Only delivered and cancelled jobs lose them.
     pub bodies_dropped: bool,
 }
@@ -38,7 +40,8 @@ pub struct JobSummary {
 impl From<&Job> for JobSummary {
     fn from(job: &Job) -> Self {
         let (due_at, finished_at) = match job.state {
-            State::Queued { due_at } | State::Delivering { due_at, .. } => (Some(due_at), None),
+            State::Queued(wait) => (wait.due_at(), None),
+            State::Delivering { due_at, .. } => (Some(due_at), None),
             State::Running { .. } | State::AwaitingCallback => (None, None),
             State::Delivered { finished_at, .. }
             | State::Gone { finished_at, .. }
@@ -59,6 +62,7 @@ impl From<&Job> for JobSummary {
             handler_attempts: job.handler_attempts,
             delivery_attempts: job.delivery_attempts,
             last_error: job.last_error.clone(),
+            joined_into: job.joined_into,
             bodies_dropped: false,
         }
     }

@@ -16,6 +16,7 @@ fn debug_shows_neither_what_a_customer_wrote_nor_the_url_of_a_continue() {
         entity: None,
         return_url: return_url.clone(),
         data: json!({ "message": words }),
+        earlier: Vec::new(),
     };
     let prepared = PreparedCompletion { completion, outcome: Outcome::Handler };
     let delivering = DeliveringJob {
@@ -42,6 +43,7 @@ fn debug_shows_neither_what_a_customer_wrote_nor_the_url_of_a_continue() {
         token_expires_at: now,
         received_at: now,
         answer_by: now,
+        ordering: JobOrdering::None,
     };
     for shown in [
         format!("{request:?} {request:#?}"),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{AccountWait, Job, State, Timestamp};
+use super::{AccountWait, Job, QueueWait, State, Timestamp};
 
 /// The facts besides the job on which the decision depends.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct WaitContext<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WaitsFor {
     /// The cause, for programs: a [`WaitCause`](super::WaitCause) if the account waits, otherwise one of `bridge`,
-    /// `worker`, `no_handler`, `handler`, `callback`, `handler_retry`, `all_accounts`, `turn`, `response` and `delivery_retry`.
+    /// `worker`, `no_handler`, `conversation`, `messages`, `handler`, `callback`, `handler_retry`, `all_accounts`, `turn`, `response` and `delivery_retry`.
     pub cause: &'static str,
     /// The reason, for people.
     pub why: String,
@@ -61,7 +61,7 @@ pub fn waits_for(job: &Job, context: &WaitContext<'_>) -> Option<WaitsFor> {
         return Some(WaitsFor::new("bridge", why, "start the bridge: `salesbot-bridge serve`"));
     }
     match job.state {
-        State::Queued { due_at } => Some(queued(job, due_at, context)),
+        State::Queued(wait) => Some(queued(job, wait, context)),
         State::Running { .. } => Some(
             WaitsFor::new(
                 "handler",
@@ -88,7 +88,7 @@ pub fn waits_for(job: &Job, context: &WaitContext<'_>) -> Option<WaitsFor> {
     }
 }
 
-fn queued(job: &Job, due_at: Timestamp, context: &WaitContext<'_>) -> WaitsFor {
+fn queued(job: &Job, wait: QueueWait, context: &WaitContext<'_>) -> WaitsFor {
     let handler = &job.handler;
     if !context.has_handler {
         return WaitsFor::new(
@@ -101,6 +101,30 @@ fn queued(job: &Job, due_at: Timestamp, context: &WaitContext<'_>) -> WaitsFor {
         .since(job.received_at)
         .until(job.answer_by);
     }
+    let due_at = match wait {
+        QueueWait::Turn => {
+            return WaitsFor::new(
+                "conversation",
+                "an earlier job of its conversation is not answered yet (handlers.NAME.ordering)",
+                format!(
+                    "no action needed if it takes only seconds; otherwise find out what holds up the earlier job of \
+                     handler `{handler}`; without an answer in time, the bot gets the fallback"
+                ),
+            )
+            .since(job.received_at)
+            .until(job.answer_by);
+        }
+        QueueWait::Messages(due_at) if due_at > context.now => {
+            return WaitsFor::new(
+                "messages",
+                "it waits for further messages of its conversation, to answer them together (handlers.NAME.coalesce)",
+                "no action needed",
+            )
+            .since(job.received_at)
+            .until(due_at);
+        }
+        QueueWait::Until(due_at) | QueueWait::Messages(due_at) => due_at,
+    };
     if due_at > context.now {
         let error = job.last_error.as_deref().unwrap_or("no result");
         return WaitsFor::new(

@@ -19,12 +19,15 @@ pub struct WidgetRequest {
     pub return_url: ReturnUrl,
     /// The data from the widget; `Value::Null` if there is none. If the request was a form, all values are strings.
     pub data: Value,
+    /// The data of earlier requests of the same conversation that this job answers too, oldest first. Empty unless the
+    /// handler's `coalesce` joined them.
+    pub earlier: Vec<Value>,
 }
 
 impl fmt::Debug for WidgetRequest {
     /// Omits the data, because it belongs to the customer.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { account_id, entity, return_url, data: _ } = self;
+        let Self { account_id, entity, return_url, data: _, earlier: _ } = self;
         f.debug_struct("WidgetRequest")
             .field("account_id", account_id)
             .field("entity", entity)

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use model::clock::{Clock, MIN_JUMP};
-use model::{Job, JobRecord, JobSummary, State, Timestamp};
+use model::{Job, JobRecord, JobSummary, QueueWait, State, Timestamp};
 
 /// The total time for which bridges have served the store, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,13 +104,16 @@ impl Moment {
     fn show_job(self, mut job: Job) -> Job {
         job.answer_by = self.shown(job.answer_by);
         match &mut job.state {
-            State::Queued { due_at } => *due_at = self.shown(*due_at),
+            State::Queued(QueueWait::Until(due_at) | QueueWait::Messages(due_at)) => {
+                *due_at = self.shown(*due_at)
+            }
             State::Running { lease_until } => *lease_until = self.shown(*lease_until),
             State::Delivering { due_at, lease_until, .. } => {
                 *due_at = self.shown(*due_at);
                 *lease_until = lease_until.map(|until| self.shown(until));
             }
-            State::AwaitingCallback
+            State::Queued(QueueWait::Turn)
+            | State::AwaitingCallback
             | State::Delivered { .. }
             | State::Gone { .. }
             | State::Dead { .. }

@@ -50,7 +50,7 @@ pub(super) fn hook(home: &Home) -> Revocation {
 }
 
 pub(super) async fn unfinished(home: &Home, store: &Store, account_id: i64) -> model::JobId {
-    use model::{JobId, NewJob, WidgetRequest};
+    use model::{JobId, JobOrdering, NewJob, WidgetRequest};
     let bot: Bot = home.simulator.bot(simulator::Plan::default());
     let now = home.clock.now();
     let job = NewJob {
@@ -61,11 +61,13 @@ pub(super) async fn unfinished(home: &Home, store: &Store, account_id: i64) -> m
             entity: None,
             return_url: bot.return_url().parse().unwrap(),
             data: serde_json::Value::Null,
+            earlier: Vec::new(),
         },
         idempotency_key: bot.id().to_string(),
         token_expires_at: now + DAY,
         received_at: now,
         answer_by: now + DAY,
+        ordering: JobOrdering::None,
     };
     store.jobs().accept(job, DAY).await.unwrap().id
 }

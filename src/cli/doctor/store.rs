@@ -138,10 +138,14 @@ mod tests {
         let outcomes = |dead: u64, waited: Option<u64>| {
             let jobs = BTreeMap::from([(StateName::Dead, dead), (StateName::Queued, 2)]);
             let oldest_queued = waited.map(|seconds| now - std::time::Duration::from_secs(seconds));
-            contents("x", &Stats { jobs, oldest_queued, unfinished_bytes: 0, stored_bytes: 0 }, now)
-                .iter()
-                .map(Check::outcome)
-                .collect::<Vec<_>>()
+            contents(
+                "x",
+                &Stats { jobs, oldest_queued, waiting_for_turn: 0, unfinished_bytes: 0, stored_bytes: 0 },
+                now,
+            )
+            .iter()
+            .map(Check::outcome)
+            .collect::<Vec<_>>()
         };
         assert_eq!(outcomes(0, None), [Outcome::Ok]);
         assert_eq!(outcomes(0, Some(60)), [Outcome::Ok]);

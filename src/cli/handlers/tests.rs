@@ -13,8 +13,8 @@ fn config(more: &str) -> Config {
     Config::from_toml(&text).unwrap()
 }
 
-const ASSISTANT: &str =
-    "handlers.assistant = { kind = \"http\", url = \"http://127.0.0.1:1/webhook\", auth = \"Bearer x\" }";
+const ASSISTANT: &str = "handlers.assistant = { kind = \"http\", url = \"http://127.0.0.1:1/webhook\", auth = \"Bearer x\", \
+     ordering = \"conversation\", coalesce = \"2s\" }";
 
 fn trial(status: Option<u16>, meaning: Meaning) -> Trial {
     let response = status.map(|_| "{\"reply\":\"\u{1b}[31mHi\"}".to_owned());
@@ -26,12 +26,17 @@ async fn all_handlers_are_listed() {
     let registered = || HashSet::from(["echo", "greet", "assistant"].map(str::to_owned));
     let text = list(&config(ASSISTANT), registered(), false).await.unwrap();
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[1], ["assistant", "http", "-", "50s", "http://127.0.0.1:1/webhook"]);
-    assert_eq!(lines[2], ["echo", "echo", "-", "50s", "-"]);
-    assert_eq!(lines[3], ["greet", "rust", "-", "50s", "-"]);
+    assert_eq!(
+        lines[1],
+        ["assistant", "http", "-", "50s", "conversation,", "joins", "2s", "http://127.0.0.1:1/webhook"]
+    );
+    assert_eq!(lines[2], ["echo", "echo", "-", "50s", "-", "-"]);
+    assert_eq!(lines[3], ["greet", "rust", "-", "50s", "-", "-"]);
     let json: Value =
         serde_json::from_str(&list(&config(ASSISTANT), registered(), true).await.unwrap()).unwrap();
     assert_eq!(json["handlers"][0]["url"], "http://127.0.0.1:1/webhook");
+    assert_eq!(json["handlers"][0]["ordering"], "conversation");
+    assert_eq!(json["handlers"][0]["coalesce_ms"], 2_000);
     assert_eq!(json["handlers"][2]["answer_within_ms"], 50_000);
 }
 

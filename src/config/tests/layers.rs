@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::config::ordering_name;
 use model::Step;
 
 pub(super) type Reads = fn(&Config) -> String;
@@ -106,6 +107,8 @@ const VARIABLES: &[(&str, &str, Reads, &str)] = &[
         |c| (c.handlers["greet"].policy.goto == Some(Step::answer(2))).to_string(),
         "true",
     ),
+    ("HANDLERS__GREET__ORDERING", "conversation", |c| order(c, "greet"), "conversation, None"),
+    ("HANDLERS__PATIENT__COALESCE", "2s", |c| order(c, "patient"), "conversation, Some(2s)"),
     (
         "HANDLERS__GREET__INTEGRATIONS",
         "[\"main\"]",
@@ -146,6 +149,11 @@ fn exposed(secret: Option<&secrecy::SecretString>) -> String {
     secret.unwrap().expose_secret().to_owned()
 }
 
+fn order(config: &Config, handler: &str) -> String {
+    let ordering = config.handlers[handler].policy.ordering;
+    format!("{}, {:?}", ordering_name(ordering), ordering.coalesce())
+}
+
 const ACCOUNT: &str = "[accounts.one]\nbase_url = \"https://one.kommo.com\"\naccess_token = \"t1\"\n";
 /// Required by a redirect_uri.
 const KEY: &str = "[store]\nencryption_key = \"QUJDRDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjA=\"\n";
@@ -156,7 +164,8 @@ fn all_variables() -> impl Iterator<Item = &'static (&'static str, &'static str,
 
 #[test]
 fn every_key_can_be_set_from_the_environment() {
-    let text = format!("{MINIMAL}{KEY}{ACCOUNT}[handlers.greet]\n{}", http_handlers::TOOL);
+    let patient = "[handlers.patient]\nordering = \"conversation\"\n";
+    let text = format!("{MINIMAL}{KEY}{ACCOUNT}{patient}[handlers.greet]\n{}", http_handlers::TOOL);
     let folder = Folder::with(&text);
     let before = folder.load(&[]).unwrap();
     for (key, text, reads, wanted) in all_variables() {

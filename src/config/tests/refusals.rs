@@ -174,6 +174,22 @@ const FILES: &[(&str, &[&str])] = &[
         "[handlers.a]\nanswer_within = \"0s\"",
         &["handlers.a.answer_within: must be a duration from 1ms to 30d"],
     ),
+    (
+        "[handlers.a]\nordering = \"lead\"",
+        &["bridge.toml:5: handlers.a.ordering: must be one of `none`, `conversation`"],
+    ),
+    (
+        "[handlers.a]\ncoalesce = \"2s\"",
+        &["bridge.toml:5: handlers.a.coalesce: needs an order: set handlers.a.ordering to \"conversation\""],
+    ),
+    (
+        "[handlers.a]\nordering = \"conversation\"\ncoalesce = \"2h\"",
+        &["handlers.a.coalesce: must be a duration from 0s to 1h"],
+    ),
+    (
+        "[handlers.a]\nordering = \"conversation\"\ncoalesce = \"17s\"",
+        &["handlers.a.coalesce: is too long: a first message waits up to 3 times this long"],
+    ),
     ("[handlers.a]\nfallback = { data = 5 }", &["bridge.toml:5: handlers.a.fallback: data is a number"]),
     (
         "[handlers.a]\nfallback = { data = { a = [1, 1979-05-27] } }",

@@ -16,6 +16,8 @@ use model::{EntityKind, HandlerName, JobId, Timestamp, WidgetRequest};
 pub(super) struct Attempt<'a> {
     pub(super) handler: &'a HandlerName,
     pub(super) request: &'a WidgetRequest,
+    /// Whether the handler answers several messages together: then the request has all of them.
+    pub(super) is_coalescing: bool,
     pub(super) job: JobId,
     pub(super) number: u32,
     pub(super) max_attempts: u32,
@@ -48,6 +50,9 @@ struct Data<'a> {
     entity: Option<Entity>,
     conversation: Option<String>,
     input: &'a Value,
+    /// All messages that the answer is for, oldest first; only with `coalesce`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inputs: Option<Vec<&'a Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     callback: Option<Callback<'a>>,
 }
@@ -94,7 +99,8 @@ pub(super) fn ping(attempt: &Attempt<'_>) -> Result<String, serde_json::Error> {
 }
 
 fn written(kind: &'static str, attempt: &Attempt<'_>) -> Result<String, serde_json::Error> {
-    let WidgetRequest { account_id, entity, return_url, data: input } = attempt.request;
+    let WidgetRequest { account_id, entity, return_url, data: input, earlier } = attempt.request;
+    let inputs = attempt.is_coalescing.then(|| earlier.iter().chain([input]).collect());
     let origin = return_url.origin();
     let entity = entity.map(|entity| Entity { r#type: name_of(entity.kind), id: entity.id });
     let callback =
@@ -116,6 +122,7 @@ fn written(kind: &'static str, attempt: &Attempt<'_>) -> Result<String, serde_js
             entity,
             conversation: conversation(attempt.request),
             input,
+            inputs,
             callback,
         },
     })
@@ -161,6 +168,7 @@ mod tests {
             entity: entity.map(|(kind, id)| ModelEntity { kind, id }),
             return_url: "https://example.kommo.com/api/v4/salesbot/12/continue/99".parse().unwrap(),
             data: json!({ "message": "Hi" }),
+            earlier: Vec::new(),
         }
     }
 
@@ -169,6 +177,7 @@ mod tests {
         body(&Attempt {
             handler: &"assistant".parse().unwrap(),
             request,
+            is_coalescing: !request.earlier.is_empty(),
             job: JobId::new(moment(0), 1),
             number: 2,
             max_attempts: 10,
@@ -214,6 +223,19 @@ mod tests {
         let data = body["data"].as_object().unwrap();
         assert!(!data.contains_key("callback"));
         assert_eq!((&data["entity"], &data["conversation"]), (&Value::Null, &Value::Null));
+    }
+
+    #[test]
+    fn joined_messages_are_in_the_order_of_receipt() {
+        let earlier = vec![json!({ "message": "first" }), json!({ "message": "second" })];
+        let body = body_of(&WidgetRequest { earlier, ..request(None) }, None);
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let data = &body["data"];
+        assert_eq!(data["input"], json!({ "message": "Hi" }));
+        assert_eq!(
+            data["inputs"],
+            json!([{ "message": "first" }, { "message": "second" }, { "message": "Hi" }])
+        );
     }
 
     #[test]

@@ -17,20 +17,27 @@ const TYPEBOTS: &str = "/typebots/";
 /// The body of a request with a preset other than `bridge`.
 ///
 /// `session` names the conversation, or only this job if it belongs to none. `known` is the id under which the tool knows the
-/// conversation.
+/// conversation. `earlier` has the data of earlier messages, if the request answers several: the tool gets the texts of all,
+/// one per line.
 ///
 /// # Errors
 /// The data has no message for the tool. The text says which key is missing, and repeats none of the data.
 pub(super) fn body(
     preset: Preset,
     input: &Value,
+    earlier: &[Value],
     session: &str,
     known: Option<&str>,
 ) -> Result<String, String> {
-    let text =
-        |field| message(input).map_err(|why| format!("{why}, which {} gets as `{field}`", tool(preset)));
+    let text = |field| {
+        joined(earlier, input).map_err(|why| format!("{why}, which {} gets as `{field}`", tool(preset)))
+    };
     let body = match preset {
-        Preset::Bridge | Preset::Data => input.clone(),
+        Preset::Bridge | Preset::Data if earlier.is_empty() => input.clone(),
+        Preset::Bridge | Preset::Data => with_message(
+            input,
+            joined(earlier, input).map_err(|why| format!("{why} (handlers.NAME.coalesce)"))?,
+        ),
         Preset::N8nChat => json!({ "chatInput": text("chatInput")?, "sessionId": session }),
         Preset::Flowise => {
             json!({ "question": text("question")?, "overrideConfig": { "sessionId": session } })
@@ -65,18 +72,38 @@ pub(super) const fn has_ids(preset: Preset) -> bool {
     matches!(preset, Preset::Dify | Preset::Typebot)
 }
 
-/// The customer's message: `message`, or else the only text in the data.
-fn message(input: &Value) -> Result<&str, String> {
+/// The customer's messages, one per line.
+fn joined(earlier: &[Value], input: &Value) -> Result<String, String> {
+    let texts = earlier.iter().chain([input]).map(|input| message(input).map(|(_, text)| text));
+    Ok(texts.collect::<Result<Vec<&str>, _>>()?.join("\n"))
+}
+
+/// The data with another message.
+fn with_message(input: &Value, text: String) -> Value {
+    let key = message(input).ok().and_then(|(key, _)| key);
+    match (input, key) {
+        (Value::Object(fields), Some(key)) => {
+            let mut fields = fields.clone();
+            fields.insert(key.to_owned(), text.into());
+            fields.into()
+        }
+        _ => text.into(),
+    }
+}
+
+/// The customer's message, with its key: `message`, or else the only text in the data. Data that is a text has no key.
+fn message(input: &Value) -> Result<(Option<&str>, &str), String> {
     if let Value::String(text) = input {
-        return Ok(text);
+        return Ok((None, text));
     }
     if let Some(text) = input.get(MESSAGE).and_then(Value::as_str) {
-        return Ok(text);
+        return Ok((Some(MESSAGE), text));
     }
-    let texts: Vec<&str> =
-        input.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_str).collect();
+    let fields = input.as_object().into_iter().flat_map(Map::iter);
+    let texts: Vec<(&String, &str)> =
+        fields.filter_map(|(key, value)| Some((key, value.as_str()?))).collect();
     match texts.as_slice() {
-        [text] => Ok(text),
+        [(key, text)] => Ok((Some(key), text)),
         several => Err(format!(
             "the widget's data has no text `{MESSAGE}` and {} other texts: set `{MESSAGE}` in the block's data to the \
              customer's message",
@@ -100,7 +127,7 @@ mod tests {
     use super::*;
 
     fn written(preset: Preset, input: &Value, known: Option<&str>) -> Value {
-        serde_json::from_str(&body(preset, input, "7:lead:5", known).unwrap()).unwrap()
+        serde_json::from_str(&body(preset, input, &[], "7:lead:5", known).unwrap()).unwrap()
     }
 
     #[test]
@@ -137,6 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn joined_messages_are_lines_of_one_text() {
+        let earlier = [json!({ "message": "Hi", "name": "Ann" }), json!({ "message": "are you there?" })];
+        let input = json!({ "message": "I need a taxi", "name": "Ann B." });
+        let lines = "Hi\nare you there?\nI need a taxi";
+        for (preset, expected) in [
+            (Preset::Data, json!({ "message": lines, "name": "Ann B." })),
+            (Preset::N8nChat, json!({ "chatInput": lines, "sessionId": "s" })),
+        ] {
+            let written = body(preset, &input, &earlier, "s", None).unwrap();
+            assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), expected, "{preset:?}");
+        }
+        let why = body(Preset::Data, &input, &[json!({ "a": 1 })], "s", None).unwrap_err();
+        assert!(why.contains("`message`") && why.contains("coalesce"), "{why}");
+    }
+
+    #[test]
     fn the_message_is_the_key_message_or_the_only_text() {
         for (input, expected) in [
             (json!({ "message": "a", "other": "b" }), Some("a")),
@@ -149,13 +192,13 @@ mod tests {
             (json!(["x"]), None),
             (json!(null), None),
         ] {
-            assert_eq!(message(&input).ok(), expected, "{input}");
+            assert_eq!(message(&input).ok().map(|(_, text)| text), expected, "{input}");
         }
     }
 
     #[test]
     fn a_missing_message_is_named_without_the_data() {
-        let why = body(Preset::Dify, &json!({ "a": "hidden", "b": "hidden" }), "s", None).unwrap_err();
+        let why = body(Preset::Dify, &json!({ "a": "hidden", "b": "hidden" }), &[], "s", None).unwrap_err();
         assert!(
             why.contains("`message`") && why.contains("2 other texts") && why.contains("`query`"),
             "{why}"

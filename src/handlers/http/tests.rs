@@ -95,6 +95,7 @@ fn request(data: Value) -> WidgetRequest {
         entity: Some(Entity { kind: EntityKind::Lead, id: 345 }),
         return_url: "https://example.kommo.com/api/v4/salesbot/12/continue/99".parse().unwrap(),
         data,
+        earlier: Vec::new(),
     }
 }
 

@@ -65,12 +65,14 @@ impl HttpHandler {
             entity: None,
             return_url: NO_BOT.parse().map_err(|error| format!("{error}"))?,
             data: input,
+            earlier: Vec::new(),
         };
         let body = match inner.preset {
             Preset::Bridge => {
                 let attempt = payload::Attempt {
                     handler: &inner.name,
                     request: &request,
+                    is_coalescing: inner.is_coalescing,
                     job,
                     number: 1,
                     max_attempts: inner.max_attempts,
@@ -81,7 +83,7 @@ impl HttpHandler {
                 };
                 payload::ping(&attempt).map_err(|error| error.to_string())?
             }
-            preset => presets::body(preset, &request.data, &job.to_string(), None)?,
+            preset => presets::body(preset, &request.data, &[], &job.to_string(), None)?,
         };
         let headers = inner.headers(&job.to_string(), now, &body, payload::traceparent(job, 1))?;
         let url = presets::address(inner.preset, &inner.url, None);

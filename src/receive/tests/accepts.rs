@@ -22,6 +22,7 @@ async fn a_request_answered_200_is_in_the_store() {
         entity: Some(Entity { kind: EntityKind::Lead, id: 99 }),
         return_url: RETURN_URL.parse().unwrap(),
         data: json!({"name": "Ann"}),
+        earlier: Vec::new(),
     };
     assert_eq!(job.request, expected);
 }

@@ -1,7 +1,7 @@
 //! Tests of the decision after an attempt, as a table.
 
 use super::*;
-use model::{Show, Step};
+use model::{JobOrdering, Show, Step};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -133,6 +133,26 @@ fn every_final_failure_leads_to_the_fallback() {
         assert_eq!(fallback(&decision), Some(reason), "{decision:?}");
         assert!(decision.error.is_some());
     }
+}
+
+#[test]
+fn an_overdue_job_of_a_conversation_may_have_waited_for_its_turn() {
+    let error = |ordering| {
+        let policy = HandlerPolicy { ordering, ..policy() };
+        let (now, answer_by) = (NOW, NOW);
+        let context = DecisionContext {
+            policy: &policy,
+            attempts: 0,
+            now,
+            answer_by,
+            jitter: 0.5,
+            many_awaiting: false,
+        };
+        decide(AttemptOutcome::Overdue, context).error.unwrap()
+    };
+    let part = "earlier jobs of the same conversation";
+    assert!(error(JobOrdering::Conversation { coalesce: None }).contains(part));
+    assert!(!error(JobOrdering::None).contains(part));
 }
 
 #[test]

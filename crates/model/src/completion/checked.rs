@@ -39,6 +39,11 @@ impl CheckedCompletion {
         Self { json: r#"{"data":{"status":"fail"}}"#.into(), data_alone: true }
     }
 
+    /// `{"data":{"status":"superseded"}}`: the completion of a job whose message a later job of its conversation answers.
+    pub fn superseded() -> Self {
+        Self { json: r#"{"data":{"status":"superseded"}}"#.into(), data_alone: true }
+    }
+
     /// Parses the body of a continue, `{"data": …, "execute_handlers": […]}`, and checks it.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ fn job(state: State, last_error: Option<&str>) -> Job {
             entity: None,
             return_url: "https://a.kommo.com/api/v4/salesbot/1/continue/1".parse().unwrap(),
             data: json!({}),
+            earlier: Vec::new(),
         },
         received_at: at(0),
         answer_by: at(50),
@@ -25,6 +26,7 @@ fn job(state: State, last_error: Option<&str>) -> Job {
         delivery_attempts: 0,
         last_error: last_error.map(str::to_owned),
         handler_completion: None,
+        joined_into: None,
         state,
     }
 }
@@ -54,8 +56,8 @@ fn each_reason_to_wait_comes_with_advice() {
     let unauthorized = wait(WaitCause::Unauthorized, Some(40));
     let (ended, blocked) = (wait(WaitCause::TooMany, Some(9)), wait(WaitCause::Blocked, None));
     let refused = WaitContext { account: Some(&unauthorized), ..now };
-    let due = State::Queued { due_at: at(9) };
-    let retry = State::Queued { due_at: at(12) };
+    let due = State::Queued(QueueWait::Until(at(9)));
+    let retry = State::Queued(QueueWait::Until(at(12)));
     let running = State::Running { lease_until: at(99) };
     for (state, error, context, cause, why, advice, until) in [
         (due.clone(), None, now, "worker", "free worker", "workers.concurrency", None),
@@ -68,6 +70,17 @@ fn each_reason_to_wait_comes_with_advice() {
             "handlers.echo",
             Some(50),
         ),
+        (
+            State::Queued(QueueWait::Turn),
+            None,
+            now,
+            "conversation",
+            "not answered yet",
+            "holds up the earlier job",
+            Some(50),
+        ),
+        (State::Queued(QueueWait::Messages(at(11))), None, now, "messages", "further", "no action", Some(11)),
+        (State::Queued(QueueWait::Messages(at(9))), None, now, "worker", "free", "concurrency", None),
         (
             retry,
             Some("no route"),

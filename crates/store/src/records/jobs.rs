@@ -92,6 +92,8 @@ pub struct Stats {
     /// When the job that has waited longest for a worker was received. If someone set the calendar in the meantime,
     /// this is now minus the time that the job has waited.
     pub oldest_queued: Option<Timestamp>,
+    /// The number of queued jobs that wait until an earlier job of their conversation is answered.
+    pub waiting_for_turn: u64,
     /// Bytes of the bodies of unfinished jobs.
     pub unfinished_bytes: u64,
     /// Bytes of the bodies of all jobs.

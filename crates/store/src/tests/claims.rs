@@ -31,6 +31,7 @@ async fn a_worker_gets_the_whole_request_under_a_lease() {
         attempts: 0,
         crashes: 0,
         last_error: None,
+        is_ordered: false,
     };
     assert_eq!(job, expected);
     let lease_until = home.now() + LEASE;

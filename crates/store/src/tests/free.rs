@@ -15,7 +15,7 @@ async fn jobs_under_way_at_a_crash_resume_at_once() {
     home.pass(Duration::from_secs(1));
     let store = home.serve().await;
     let record = stored_job(&store, running.id).await;
-    assert_eq!(record.state, State::Queued { due_at: home.now() });
+    assert_eq!(record.state, State::Queued(QueueWait::Until(home.now())));
     assert_eq!((record.handler_attempts, attempts(&store, running.id).await), (0, vec![]));
     assert_eq!(stored_job(&store, waiting).await, untouched);
     let mut lanes = store.work().due(home.now());

@@ -73,6 +73,7 @@ async fn a_free_worker_gets_the_accepted_job_as_a_claim_would_return_it() {
         attempts: 0,
         crashes: 0,
         last_error: None,
+        is_ordered: false,
     };
     assert_eq!(job, expected);
     let lease_until = home.now() + LEASE;

@@ -112,7 +112,7 @@ async fn a_retry_waits_and_the_history_grows() {
         let due_at = home.now() + Duration::from_secs(2);
         store.jobs().handled(failure(job, AfterHandler::Retry { due_at })).await.unwrap();
         let job = stored_job(&store, id).await;
-        assert_eq!(job.state, State::Queued { due_at });
+        assert_eq!(job.state, State::Queued(QueueWait::Until(due_at)));
         assert_eq!(job.handler_attempts, number);
         assert_eq!(job.last_error.as_deref(), Some("no answer from the shop"));
         home.pass(Duration::from_secs(2));
@@ -136,7 +136,7 @@ async fn handing_back_charges_nothing_and_resets_crashes() {
     let report = HandlerReport { job, attempt: None, next: AfterHandler::HandBack, error: None };
     assert_eq!(store.jobs().handled(report).await, Ok(Written::Done));
     let record = stored_job(&store, id).await;
-    assert_eq!(record.state, State::Queued { due_at: home.now() });
+    assert_eq!(record.state, State::Queued(QueueWait::Until(home.now())));
     assert_eq!((record.handler_attempts, attempts(&store, id).await), (0, vec![]));
     let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
     assert_eq!((job.crashes, job.attempts), (0, 0));

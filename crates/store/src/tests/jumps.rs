@@ -211,7 +211,7 @@ async fn people_see_each_moment_of_a_job_by_the_calendar() {
         for id in [running, delivering, waiting, queued] {
             let job = stored_job(&store, id).await;
             let (due_at, lease_until) = match job.state {
-                State::Queued { due_at } => (Some(due_at), None),
+                State::Queued(QueueWait::Until(due_at)) => (Some(due_at), None),
                 State::Running { lease_until } => (None, Some(lease_until)),
                 State::Delivering { due_at, lease_until, .. } => (Some(due_at), lease_until),
                 _ => (None, None),

@@ -32,6 +32,7 @@ pub(crate) mod retry;
 pub(crate) mod sent;
 pub(crate) mod stale;
 pub(crate) mod supersede;
+pub(crate) mod turns;
 pub(crate) mod waits;
 
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,11 +114,13 @@ impl Home {
                 entity: Some(Entity { kind: EntityKind::Lead, id: 5 }),
                 return_url: return_url(ORIGIN, serial),
                 data: json!({ "name": "Ann" }),
+                earlier: Vec::new(),
             },
             idempotency_key: format!("jti-{serial}"),
             token_expires_at: self.now() + Duration::from_secs(600),
             received_at: self.now(),
             answer_by: self.steady() + Duration::from_secs(50),
+            ordering: JobOrdering::None,
         }
     }
 

@@ -15,6 +15,7 @@ mod life;
 mod model;
 mod process;
 mod steps;
+mod turns;
 
 use life::Life;
 use proptest::prelude::*;

@@ -3,9 +3,11 @@
 //! A request is new if its idempotency key is new. Only a new request becomes a job, and the same transaction stores the
 //! key. If a worker is free, the job is inserted as `running`, so claiming it needs no other statement. A new request
 //! that its account's budget does not allow is refused, and leaves neither a job nor a key.
+//!
+//! A job of an ordered conversation gets the next place in its line ([`turns`]). Only the first one in the line is due.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use std::time::Instant;
 
@@ -14,6 +16,7 @@ use tokio::sync::oneshot;
 use model::{Fence, JobId, NewJob, RunningJob, StateName, Timestamp};
 
 use super::keys;
+use super::turns::{self, Conversation};
 use crate::budget::{Budgets, OverBudget, signed};
 use crate::lanes::{Lanes, Slot};
 use crate::sqlite::engine::Engine;
@@ -42,14 +45,52 @@ struct NewRow<'a> {
     data: String,
     /// Set if a worker has already claimed the job.
     lease_until: Option<Timestamp>,
+    place: Option<Place>,
+}
+
+/// The place of a job in the line of its conversation.
+struct Place {
+    conversation: Conversation,
+    turn: i64,
+    /// How long the job waits for further messages.
+    coalesce: Option<Duration>,
+}
+
+/// When a new job is due for a worker.
+#[derive(Clone, Copy)]
+enum Due {
+    Now,
+    /// After the pause that ends its messages.
+    After(Duration),
+    /// Once the jobs before it in its line are answered.
+    InTurn,
+}
+
+impl NewRow<'_> {
+    fn due(&self) -> Due {
+        match &self.place {
+            Some(Place { turn, .. }) if *turn > 1 => Due::InTurn,
+            Some(Place { coalesce: Some(coalesce), .. }) => Due::After(*coalesce),
+            _ => Due::Now,
+        }
+    }
+
+    /// When the job is due, if it is not claimed.
+    fn due_at(&self, moment: Moment) -> Option<Timestamp> {
+        match self.due() {
+            Due::Now => Some(moment.steady),
+            Due::After(pause) => Some(moment.steady_at(self.job.received_at) + pause),
+            Due::InTurn => None,
+        }
+    }
 }
 
 insert_row! {
     pub(crate) const INSERT, fn bind_job(row: &NewRow<'_>, moment: Moment);
-    let NewRow { job, data, lease_until } = row;
+    let NewRow { job, data, lease_until, place } = row;
     let request = &job.request;
-    let waiting = (StateName::Queued, Some(moment.steady.as_millis()));
-    let (state, due_at) = if lease_until.is_some() { (StateName::Running, None) } else { waiting };
+    let waiting = || (StateName::Queued, row.due_at(moment).map(Timestamp::as_millis));
+    let (state, due_at) = if lease_until.is_some() { (StateName::Running, None) } else { waiting() };
     "INSERT INTO jobs" {
         "id" => job.id.as_uuid(),
         "state" => state.as_str(),
@@ -64,6 +105,8 @@ insert_row! {
         "waiting_since" => moment.steady_at(job.received_at).as_millis(),
         "answer_by" => job.answer_by.as_millis(),
         "due_at" => due_at,
+        "turn" => place.as_ref().map(|place| place.turn),
+        "coalesce_ms" => place.as_ref().and_then(|place| place.coalesce).map(millis),
         "lease_until" => lease_until.map(Timestamp::as_millis),
         "fence" => i64::from(lease_until.is_some()),
     }
@@ -96,7 +139,8 @@ pub(crate) fn apply(
     lanes: &Lanes<RunningJob>,
 ) -> Result<Vec<Stored>, StoreError> {
     let moment = transaction.moment;
-    let (results, rows) = decide(accepts, budgets, lanes, moment.steady);
+    let mut lines = lines(transaction, accepts)?;
+    let (results, rows) = decide(accepts, budgets, lanes, moment.steady, &mut lines);
     let new = accepts.iter().zip(&results).filter(|(_, stored)| matches!(stored, Stored::New(_)));
     keys::append(keys, transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job)))?;
 
@@ -105,16 +149,55 @@ pub(crate) fn apply(
     insert(transaction, &rows)?;
     supersede::within(transaction, &new)?;
     let post_commit = &mut transaction.post_commit;
-    for NewRow { job, data, lease_until } in rows {
+    for row in &rows {
+        let NewRow { job, data, lease_until, .. } = row;
         post_commit.bytes.accepted(job.request.account_id.0, signed(data.len()));
         if lease_until.is_some() {
             post_commit.count(StateName::Running, 1);
-        } else {
-            post_commit.count(StateName::Queued, 1);
-            post_commit.queued(job.handler.as_str(), moment.steady, job.answer_by);
+            continue;
+        }
+        post_commit.count(StateName::Queued, 1);
+        match row.due_at(moment) {
+            Some(due_at) => post_commit.queued(job.handler.as_str(), due_at, job.answer_by),
+            None => post_commit.answer_by(job.answer_by),
         }
     }
+    // Each new message prolongs the wait for further ones.
+    let gather = |place: Place| place.coalesce.map(|_| place.conversation);
+    let gathering: HashSet<Conversation> =
+        rows.into_iter().filter_map(|row| row.place.and_then(gather)).collect();
+    for conversation in &gathering {
+        turns::give(transaction, conversation)?;
+    }
     Ok(results)
+}
+
+/// The place of the last job in the line of each conversation.
+type Lines = HashMap<Conversation, i64>;
+
+/// Finds the last places in the lines of the ordered jobs among `accepts`.
+fn lines(transaction: &Transaction<'_>, accepts: &[Box<Accept>]) -> Result<Lines, StoreError> {
+    let mut lines = Lines::new();
+    let new = accepts.iter().filter(|accept| accept.known.is_none());
+    for conversation in new.filter_map(|accept| Conversation::of_new(&accept.job)) {
+        if let Entry::Vacant(entry) = lines.entry(conversation) {
+            let last = turns::last_turn(transaction, entry.key())?;
+            entry.insert(last);
+        }
+    }
+    Ok(lines)
+}
+
+/// Appends a job to the line of its conversation. Returns `None` if the job is not ordered.
+fn append(job: &NewJob, lines: &mut Lines) -> Option<Place> {
+    let conversation = Conversation::of_new(job)?;
+    let last = lines.entry(conversation.clone()).or_default();
+    *last += 1;
+    Some(Place { conversation, turn: *last, coalesce: job.ordering.coalesce() })
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Decides what happens to each of `accepts`. Also returns the rows of the new jobs.
@@ -123,6 +206,7 @@ fn decide<'a>(
     budgets: &Budgets,
     lanes: &Lanes<RunningJob>,
     steady: Timestamp,
+    lines: &mut Lines,
 ) -> (Vec<Stored>, Vec<NewRow<'a>>) {
     let mut offers = lanes.offers(steady);
     let mut admission = budgets.admission(steady);
@@ -139,9 +223,11 @@ fn decide<'a>(
                 match admission.admit(job.request.account_id.0, data.len() as u64) {
                     Ok(()) => {
                         entry.insert(job.id);
-                        let slot = offers.next(job.handler.as_str());
-                        let lease_until = slot.as_ref().map(|slot| steady + slot.lease);
-                        rows.push(NewRow { job, data, lease_until });
+                        let mut row = NewRow { job, data, lease_until: None, place: append(job, lines) };
+                        let may_run = matches!(row.due(), Due::Now);
+                        let slot = may_run.then(|| offers.next(job.handler.as_str())).flatten();
+                        row.lease_until = slot.as_ref().map(|slot| steady + slot.lease);
+                        rows.push(row);
                         Stored::New(slot)
                     }
                     Err(over) => Stored::Refused(over),
@@ -164,6 +250,7 @@ fn insert(transaction: &Transaction<'_>, rows: &[NewRow<'_>]) -> Result<(), Stor
 
 /// Returns the claimed job for the worker that was free. `moment` is the time of the transaction that stored it.
 pub(crate) fn running(job: NewJob, moment: Moment) -> RunningJob {
+    let is_ordered = Conversation::of_new(&job).is_some();
     RunningJob {
         id: job.id,
         fence: Fence(1),
@@ -175,6 +262,7 @@ pub(crate) fn running(job: NewJob, moment: Moment) -> RunningJob {
         attempts: 0,
         crashes: 0,
         last_error: None,
+        is_ordered,
     }
 }
 

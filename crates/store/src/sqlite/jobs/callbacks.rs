@@ -16,7 +16,7 @@ use crate::budget::signed;
 use crate::records::By;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::row::columns;
-use crate::sqlite::jobs::{notes, rows};
+use crate::sqlite::jobs::{notes, rows, turns};
 use crate::sqlite::write::bind::{bind, execute, read_all};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
@@ -26,7 +26,7 @@ pub(crate) const FIND: &str =
     "SELECT state, outcome, handler, origin, account_id, answer_by, handler_attempts FROM jobs WHERE id = ?";
 
 pub(crate) const COMPLETE: &str = "UPDATE jobs SET state = 'delivering', due_at = :now, lease_until = NULL, \
-     fence = fence + 1, crashes = 0, completion = :completion, outcome = 'handler' \
+     fence = fence + 1, turn = NULL, coalesce_ms = NULL, crashes = 0, completion = :completion, outcome = 'handler' \
      WHERE id = :id AND (state = 'queued' OR state = 'running' OR state = 'awaiting_callback')";
 
 pub(crate) const CLAIM: &str = concat!(
@@ -165,6 +165,7 @@ impl Command for Complete {
         notes::add_if_room(transaction, self.id, note)?;
         if completed == Completed::Accepted {
             let json = self.completion.as_json();
+            let line = turns::of(transaction, self.id)?;
             execute!(transaction, COMPLETE, {
                 "id" => self.id.as_uuid(),
                 "now" => now.as_millis(),
@@ -177,6 +178,9 @@ impl Command for Complete {
             }
             post_commit.bytes.grew(found.account_id, signed(json.len()));
             post_commit.undelivered(&found.origin, now);
+            if let Some(conversation) = &line {
+                turns::give(transaction, conversation)?;
+            }
         }
         Ok(Ok(completed))
     }

@@ -85,7 +85,8 @@ impl Command for ReloadLanesIfChanged {
 
 fn lanes(connection: &Connection, sql: &str) -> Result<HashMap<Arc<str>, Timestamp>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
-    let lanes =
-        read_all(statement.raw_query(), |row| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?))))?;
-    Ok(lanes.into_iter().collect())
+    // A lane without a due time has only jobs that wait for their turn.
+    let lanes = read_all(statement.raw_query(), |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))?;
+    let due = |(lane, due): (Arc<str>, Option<i64>)| Some((lane, Timestamp::from_millis(due?)));
+    Ok(lanes.into_iter().filter_map(due).collect())
 }

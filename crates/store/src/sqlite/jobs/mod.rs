@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod callback_key;
 pub(crate) mod callbacks;
+pub(crate) mod coalesce;
 pub(crate) mod deliveries;
 pub(crate) mod delivery_claims;
 pub(crate) mod find;
@@ -19,4 +20,5 @@ pub(crate) mod reports;
 pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod supersede;
+pub(crate) mod turns;
 pub(crate) mod work_claims;

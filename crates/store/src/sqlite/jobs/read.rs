@@ -66,7 +66,9 @@ fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
     })
 }
 
-pub(crate) const OLDEST_QUEUED: &str = "SELECT min(waiting_since) FROM jobs WHERE state = 'queued'";
+/// Selects since when the oldest job has waited for a worker, and how many jobs wait for their turn.
+pub(crate) const OLDEST_QUEUED: &str = "SELECT min(CASE WHEN due_at IS NOT NULL THEN waiting_since END), \
+     coalesce(sum(due_at IS NULL), 0) FROM jobs WHERE state = 'queued'";
 
 /// Returns the numbers of jobs and bytes in the store.
 pub(crate) async fn stats(pool: &SqlitePool, clock: &StoreClock) -> Result<Stats, StoreError> {
@@ -77,11 +79,17 @@ pub(crate) async fn stats(pool: &SqlitePool, clock: &StoreClock) -> Result<Stats
             jobs.insert(state, u64::try_from(count).unwrap_or(0));
         }
     }
-    let oldest: Option<i64> = sqlx::query_scalar(OLDEST_QUEUED).fetch_one(pool).await?;
+    let (oldest, in_line): (Option<i64>, i64) = sqlx::query_as(OLDEST_QUEUED).fetch_one(pool).await?;
     let bytes = account_bytes::totals(pool).await?;
     let now = clock.moment();
     let oldest_queued = oldest.map(|waiting_since| now.calendar_at(Timestamp::from_millis(waiting_since)));
-    Ok(Stats { jobs, oldest_queued, unfinished_bytes: bytes.unfinished, stored_bytes: bytes.stored })
+    Ok(Stats {
+        jobs,
+        oldest_queued,
+        waiting_for_turn: u64::try_from(in_line).unwrap_or(0),
+        unfinished_bytes: bytes.unfinished,
+        stored_bytes: bytes.stored,
+    })
 }
 
 impl Engine {

@@ -9,12 +9,14 @@ use rusqlite::CachedStatement;
 
 use model::{
     AfterDelivery, AfterHandler, Attempt, AttemptResult, DeliveringJob, Delivery, DeliveryReport,
-    FallbackReason, Fence, HandlerReport, JobId, Outcome, PreparedCompletion, StateName, Timestamp,
+    FallbackReason, Fence, HandlerReport, JobId, Outcome, PreparedCompletion, RunningJob, StateName,
+    Timestamp,
 };
 
 use crate::budget::signed;
 use crate::lanes::{Lanes, Slot};
 use crate::sqlite::engine::{Engine, REPORT_RETRY_DELAY};
+use crate::sqlite::jobs::turns::{self, Conversation};
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::insert::insert_row;
@@ -79,6 +81,10 @@ pub(crate) fn handled<'r>(
     let mut statement = transaction.prepare_cached(HANDLED)?;
     for report in reports {
         let HandlerReport { job, next, .. } = report;
+        let line = matches!(next, AfterHandler::Deliver(_)).then(|| Conversation::of_running(job)).flatten();
+        if line.is_some() {
+            turns::leave(transaction, job)?;
+        }
         let origin = job.request.return_url.origin();
         let slot = matches!(next, AfterHandler::Deliver(_)).then(|| offers.next(origin)).flatten();
         let lease_until = slot.as_ref().map(|slot| now + slot.lease);
@@ -97,10 +103,13 @@ pub(crate) fn handled<'r>(
                 if slot.is_none() {
                     post_commit.undelivered(origin, now);
                 }
+                if let Some(conversation) = &line {
+                    turns::give(transaction, conversation)?;
+                }
             }
             AfterHandler::Retry { due_at } => {
                 post_commit.moved(StateName::Running, StateName::Queued, 1);
-                post_commit.queued(job.handler.as_str(), *due_at, job.answer_by);
+                queued_again(transaction, job, *due_at)?;
             }
             AfterHandler::AwaitCallback => {
                 post_commit.moved(StateName::Running, StateName::AwaitingCallback, 1);
@@ -109,12 +118,26 @@ pub(crate) fn handled<'r>(
             }
             AfterHandler::HandBack => {
                 post_commit.moved(StateName::Running, StateName::Queued, 1);
-                post_commit.queued(job.handler.as_str(), now, job.answer_by);
+                queued_again(transaction, job, now)?;
             }
         }
         results.push(Handled::Done(slot));
     }
     Ok(results)
+}
+
+/// Records that a claimed job is queued again, and due at `due_at` unless it has to wait for its turn.
+fn queued_again(
+    transaction: &mut Transaction<'_>,
+    job: &RunningJob,
+    due_at: Timestamp,
+) -> Result<(), StoreError> {
+    if job.is_ordered && turns::hold_back(transaction, job)? {
+        transaction.post_commit.answer_by(job.answer_by);
+    } else {
+        transaction.post_commit.queued(job.handler.as_str(), due_at, job.answer_by);
+    }
+    Ok(())
 }
 
 /// Returns whether the report was written: its claim was still valid.

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use model::{
     AccountId, CheckedCompletion, DeliveringJob, Delivery, Entity, EntityKind, Fence, HandlerName, Job,
-    JobId, JobRecord, JobSummary, Outcome, PreparedCompletion, ReturnUrl, RunningJob, State, StateName,
-    Timestamp, UnknownFallbackReason, WidgetRequest,
+    JobId, JobRecord, JobSummary, Outcome, PreparedCompletion, QueueWait, ReturnUrl, RunningJob, State,
+    StateName, Timestamp, UnknownFallbackReason, WidgetRequest,
 };
 
 use crate::sqlite::jobs::row::{Claimed, ClaimedRow, Columns};
@@ -17,7 +17,7 @@ use crate::{Cause, StoreError};
 
 /// The columns that [`summary`] reads. SQLite reads no body for them.
 pub(crate) const SUMMARY: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, received_at, due_at, \
-     handler_attempts, delivery_attempts, outcome, fallback_reason, last_error, finished_at, data IS NULL AS bodies_dropped";
+     handler_attempts, delivery_attempts, outcome, fallback_reason, last_error, finished_at, joined_into, data IS NULL AS bodies_dropped";
 
 /// Reads a job, whole or without bodies. It needs the columns of [`job`] and of [`summary`].
 pub(crate) fn record(row: &dyn Columns) -> Result<JobRecord, StoreError> {
@@ -45,6 +45,7 @@ pub(crate) fn summary(row: &dyn Columns) -> Result<JobSummary, StoreError> {
         handler_attempts: row.number("handler_attempts")?,
         delivery_attempts: row.number("delivery_attempts")?,
         last_error: row.optional_text("last_error")?.map(str::to_owned),
+        joined_into: row.optional_id("joined_into")?,
         bodies_dropped: row.flag("bodies_dropped")?,
     })
 }
@@ -62,6 +63,7 @@ pub(crate) fn job(row: &dyn Columns) -> Result<Job, StoreError> {
         delivery_attempts: row.number("delivery_attempts")?,
         last_error: row.optional_text("last_error")?.map(str::to_owned),
         handler_completion: row.completion("handler_completion")?,
+        joined_into: row.optional_id("joined_into")?,
         state: row.state()?,
     })
 }
@@ -80,7 +82,13 @@ pub(crate) fn running(row: &dyn Columns) -> Result<RunningJob, StoreError> {
         attempts: row.number("handler_attempts")?,
         crashes: row.number("crashes")?,
         last_error: row.optional_text("last_error")?.map(str::to_owned),
+        is_ordered: row.optional_integer("turn")?.is_some(),
     })
+}
+
+/// Returns whether the job waits for further messages of its conversation.
+pub(crate) fn gathers(row: &dyn Columns) -> Result<bool, StoreError> {
+    Ok(JobRow::new(row)?.optional_integer("coalesce_ms")?.is_some())
 }
 
 /// Reads the job for the sender.
@@ -231,7 +239,10 @@ impl<'r> JobRow<'r> {
 
     fn request(&self) -> Result<WidgetRequest, StoreError> {
         let data = serde_json::from_str(self.text("data")?).map_err(|error| self.corrupt("data", error))?;
+        let earlier = self.optional_text("earlier_data")?.map(serde_json::from_str).transpose();
+        let earlier: Option<Vec<_>> = earlier.map_err(|error| self.corrupt("earlier_data", error))?;
         Ok(WidgetRequest {
+            earlier: earlier.unwrap_or_default(),
             account_id: AccountId(self.integer("account_id")?),
             entity: self.entity()?,
             return_url: self.return_url()?,
@@ -250,6 +261,15 @@ impl<'r> JobRow<'r> {
         Ok(Some(PreparedCompletion { completion, outcome }))
     }
 
+    fn queue_wait(&self) -> Result<QueueWait, StoreError> {
+        let (due_at, coalesce) = (self.optional_time("due_at")?, self.optional_integer("coalesce_ms")?);
+        Ok(match (due_at, coalesce) {
+            (None, _) => QueueWait::Turn,
+            (Some(due_at), None) => QueueWait::Until(due_at),
+            (Some(due_at), Some(_)) => QueueWait::Messages(due_at),
+        })
+    }
+
     fn state(&self) -> Result<State, StoreError> {
         let name = self.state_name()?;
         let due_at = || self.needed("due_at", self.optional_time("due_at")?);
@@ -257,7 +277,7 @@ impl<'r> JobRow<'r> {
         let prepared = || self.needed("completion", self.prepared()?);
         let lease_until = self.optional_time("lease_until")?;
         Ok(match name {
-            StateName::Queued => State::Queued { due_at: due_at()? },
+            StateName::Queued => State::Queued(self.queue_wait()?),
             StateName::Running => State::Running { lease_until: self.needed("lease_until", lease_until)? },
             StateName::AwaitingCallback => State::AwaitingCallback,
             StateName::Delivering => {

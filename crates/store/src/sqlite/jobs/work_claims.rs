@@ -10,7 +10,7 @@ use model::{RunningJob, StateName, Timestamp};
 
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::row::columns;
-use crate::sqlite::jobs::rows;
+use crate::sqlite::jobs::{coalesce, rows};
 use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
@@ -87,13 +87,22 @@ impl Command for ClaimWork {
             "now" => self.now.as_millis(),
             "limit" => count(self.limit),
         });
-        let claimed = rows::claimed(statement.raw_query(), rows::running)?;
+        let claimed =
+            rows::claimed(statement.raw_query(), |row| Ok((rows::running(row)?, rows::gathers(row)?)))?;
+        transaction.post_commit.moved(StateName::Queued, StateName::Running, count(claimed.rows));
+        let mut jobs = Vec::with_capacity(claimed.jobs.len());
+        for (job, gathers) in claimed.jobs {
+            jobs.extend(if gathers {
+                coalesce::join(transaction, job, self.lease_until)?
+            } else {
+                Some(job)
+            });
+        }
         let mut next = transaction.prepare_cached(NEXT_DUE)?;
         let next: Option<i64> = next.query_one([&*self.handler], |row| row.get(0))?;
         let post_commit = &mut transaction.post_commit;
-        post_commit.moved(StateName::Queued, StateName::Running, count(claimed.rows));
         post_commit.work_lane(&self.handler, next.map(Timestamp::from_millis));
-        Ok(by_age(claimed.jobs, |job| job.waiting_since))
+        Ok(by_age(jobs, |job| job.waiting_since))
     }
 }
 

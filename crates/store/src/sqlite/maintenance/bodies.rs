@@ -259,7 +259,7 @@ fn first(jobs: &[Droppable], max_bytes: i64) -> usize {
     jobs.iter().take_while(fits).count().max(1).min(jobs.len())
 }
 
-pub(crate) const DROP_BODIES: &str = "UPDATE jobs SET data = NULL, completion = NULL, handler_completion = NULL \
+pub(crate) const DROP_BODIES: &str = "UPDATE jobs SET data = NULL, earlier_data = NULL, completion = NULL, handler_completion = NULL \
      WHERE id = :id AND state IN ('delivered', 'cancelled') AND data IS NOT NULL";
 
 /// Notes may quote what the bodies contain.

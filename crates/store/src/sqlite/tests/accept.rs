@@ -18,7 +18,7 @@ async fn an_accepted_request_is_on_the_disk() {
     assert_eq!((job.handler, job.request), (request.handler, request.request));
     assert_eq!((job.received_at, job.answer_by), (request.received_at, request.answer_by));
     assert_eq!((job.handler_attempts, job.delivery_attempts, job.last_error), (0, 0, None));
-    assert_eq!(job.state, State::Queued { due_at: home.now() });
+    assert_eq!(job.state, State::Queued(QueueWait::Until(home.now())));
 }
 
 #[tokio::test]

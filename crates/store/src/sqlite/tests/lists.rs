@@ -27,7 +27,7 @@ async fn bodies_are_the_last_columns_of_a_job() {
     let mut raw = home.raw().await;
     let names: Vec<String> =
         sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs')").fetch_all(&mut raw).await.unwrap();
-    assert_eq!(names[names.len() - 3..], ["data", "completion", "handler_completion"]);
+    assert_eq!(names[names.len() - 4..], ["data", "earlier_data", "completion", "handler_completion"]);
     let listed = list::select(Source::All, &JobFilter::default(), 9, None);
     let listed = listed.sql().as_str().replace("data IS NULL AS bodies_dropped", "");
     assert!(!listed.contains("data") && !listed.contains("completion"), "{listed}");

@@ -4,11 +4,13 @@ use super::*;
 use crate::sqlite::jobs::list_source::Source;
 use crate::sqlite::jobs::operator::{cancel, retry};
 use crate::sqlite::jobs::{
-    accept, callbacks, deliveries, delivery_claims, find, keys, lane_reload, list, notes, outcomes, read,
-    release, reports, supersede, work_claims,
+    accept, callbacks, coalesce, deliveries, delivery_claims, find, keys, lane_reload, list, notes, outcomes,
+    read, release, reports, supersede, turns, work_claims,
 };
 use crate::sqlite::maintenance::{bodies, delete, keys as moved_keys, leases, service_time, unclaimed};
 use crate::sqlite::read::named::without_names;
+
+const INDEX_OF_TURNS: &str = "jobs_turns (handler=? AND account_id=? AND entity_type=? AND entity_id=?";
 
 /// Returns the query plan, one line for each step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
@@ -32,6 +34,20 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("find for a callback", callbacks::FIND, "jobs USING PRIMARY KEY (id=?)"),
         ("complete", callbacks::COMPLETE, "jobs USING PRIMARY KEY (id=?)"),
         ("claim awaiting", callbacks::CLAIM, "jobs USING PRIMARY KEY (id=?)"),
+        ("last turn", turns::LAST_TURN, INDEX_OF_TURNS),
+        ("line", turns::LINE, INDEX_OF_TURNS),
+        ("give turn", turns::GIVE_TURN, "jobs USING PRIMARY KEY (id=?)"),
+        ("conversation", turns::OF, "jobs USING PRIMARY KEY (id=?)"),
+        ("leave", turns::LEAVE, "jobs USING PRIMARY KEY (id=?)"),
+        (
+            "hold back",
+            turns::HOLD_BACK,
+            "jobs_turns (handler=? AND account_id=? AND entity_type=? AND entity_id=? AND turn<?)",
+        ),
+        ("alone", coalesce::ALONE, "jobs USING PRIMARY KEY (id=?)"),
+        ("join", coalesce::JOIN, "jobs USING PRIMARY KEY (id=?)"),
+        ("newest", coalesce::NEWEST, "jobs USING PRIMARY KEY (id=?)"),
+        ("data of a message", coalesce::DATA, "jobs USING PRIMARY KEY (id=?)"),
         ("notes", notes::NOTES, "notes USING PRIMARY KEY (job_id=?)"),
         ("drop notes", bodies::DROP_NOTES, "notes USING PRIMARY KEY (job_id=?)"),
         (

@@ -27,8 +27,8 @@ pub(crate) fn add(connection: &Connection, changes: &[(i64, Change)]) -> Result<
 /// Expands to the SQL for the bytes of a job's bodies. SQLite reads the lengths from the row's header, and no body.
 macro_rules! body_bytes {
     () => {
-        "coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0) \
-         + coalesce(octet_length(handler_completion), 0)"
+        "coalesce(octet_length(data), 0) + coalesce(octet_length(earlier_data), 0) \
+         + coalesce(octet_length(completion), 0) + coalesce(octet_length(handler_completion), 0)"
     };
 }
 pub(crate) use body_bytes;

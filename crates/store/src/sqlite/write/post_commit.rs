@@ -21,6 +21,7 @@ pub(crate) struct PostCommit {
     pub(crate) bytes: Changes,
     all_bytes: Option<HashMap<i64, u64>>,
     awaiting: AwaitingChanges,
+    joined: Vec<(HandlerName, u64)>,
 }
 
 #[derive(Default)]
@@ -75,9 +76,14 @@ impl PostCommit {
         self.awaiting.changes.push((handler.clone(), jobs));
     }
 
-    /// Records a job that awaits a callback until `answer_by`.
+    /// Records a job that runs out of time at `answer_by`, and that is not due for a worker: it awaits a callback, or its turn.
     pub(crate) fn answer_by(&mut self, answer_by: Timestamp) {
         self.awaiting.deadline = self.awaiting.deadline.into_iter().chain([answer_by]).min();
+    }
+
+    /// Records that `jobs` messages joined a later job of `handler`.
+    pub(crate) fn joined(&mut self, handler: &HandlerName, jobs: u64) {
+        self.joined.push((handler.clone(), jobs));
     }
 
     /// Records how many jobs of each handler await a callback at this point of the transaction: the numbers include the
@@ -132,6 +138,10 @@ impl PostCommit {
         budgets.apply_after_commit(self.all_bytes, self.bytes, steady);
         awaiting.apply_after_commit(self.awaiting.all, self.awaiting.changes);
         self.work.apply_after_commit(work);
+        for (handler, jobs) in self.joined {
+            metrics::counter!("bridge_joined_messages_total", "handler" => handler.to_string())
+                .increment(jobs);
+        }
         if let Some(deadline) = self.awaiting.deadline {
             work.add_deadline(deadline);
         }

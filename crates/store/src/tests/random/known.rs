@@ -12,6 +12,9 @@ pub(super) struct Known {
     pub(super) finished_service_at: Option<ServiceTime>,
     pub(super) fence: i64,
     pub(super) crashes: u32,
+    /// Its place in the line of its conversation.
+    pub(super) turn: Option<i64>,
+    pub(super) coalesce: Option<Duration>,
     pub(super) delivery: Delivery,
     pub(super) tried: bool,
     pub(super) superseded_by: Option<JobId>,
@@ -36,6 +39,7 @@ impl Known {
             attempts: self.job.handler_attempts,
             crashes: self.crashes,
             last_error: self.job.last_error.clone(),
+            is_ordered: self.turn.is_some(),
         }
     }
 
@@ -78,7 +82,10 @@ impl Known {
 
     /// Returns the bytes of its bodies.
     pub(super) fn bytes(&self) -> u64 {
-        let data = self.job.request.data.to_string().len();
+        let earlier = &self.job.request.earlier;
+        let earlier =
+            if earlier.is_empty() { 0 } else { serde_json::Value::from(earlier.clone()).to_string().len() };
+        let data = self.job.request.data.to_string().len() + earlier;
         let completion = self.prepared().map_or(0, |prepared| prepared.completion.as_json().len());
         let handlers =
             self.job.handler_completion.as_ref().map_or(0, |completion| completion.as_json().len());
@@ -88,7 +95,7 @@ impl Known {
     /// Returns since when it has been due for a worker; `None` if it is not.
     pub(super) fn queued(&self, now: Timestamp) -> Option<Timestamp> {
         match self.job.state {
-            State::Queued { due_at } if due_at <= now => Some(due_at),
+            State::Queued(wait) => wait.due_at().filter(|due_at| *due_at <= now),
             _ => None,
         }
     }
@@ -129,10 +136,9 @@ impl Known {
 
     pub(super) fn finished_at(&self) -> Option<Timestamp> {
         match self.job.state {
-            State::Queued { .. }
-            | State::Running { .. }
-            | State::AwaitingCallback
-            | State::Delivering { .. } => None,
+            State::Queued(_) | State::Running { .. } | State::AwaitingCallback | State::Delivering { .. } => {
+                None
+            }
             State::Delivered { finished_at, .. }
             | State::Gone { finished_at, .. }
             | State::Dead { finished_at, .. }

@@ -55,6 +55,7 @@ impl Model {
             known.crashes = 0;
             known.job.state =
                 State::Delivering { prepared: prepared("later"), due_at: now, lease_until: None };
+            self.left(id, now);
             return Ok(Completed::Accepted);
         }
         let is_handlers = known.job.state.prepared().is_some_and(|known| known.outcome == Outcome::Handler);

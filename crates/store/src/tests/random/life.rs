@@ -148,8 +148,10 @@ impl Life {
         let now = moment.steady;
         let until = |lease: u64| now + Duration::from_millis(lease);
         operations.push(match step {
-            Step::Accept { lane, bot, account, key, answer_within, token_life } => {
-                let new = self.request((lane, bot), account, key, answer_within, token_life);
+            Step::Accept { lane, bot, account, key, answer_within, token_life, ordering, lead } => {
+                let mut new = self.request((lane, bot), account, key, answer_within, token_life);
+                new.ordering = ordering;
+                new.request.entity = (lead > 0).then_some(Entity { kind: EntityKind::Lead, id: lead });
                 asked(ACCEPTS, async move {
                     let answer = store.jobs().accept(new.clone(), COMMIT_TIMEOUT).await;
                     check(move |life| life.accepted(new, answer, moment))

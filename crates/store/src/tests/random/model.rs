@@ -40,14 +40,12 @@ pub(super) struct Model {
 }
 
 const FREED: &str = "the process ended, or lost its lease, while the handler ran";
-/// A start does not move times by less than this.
-const MIN_SHIFT: i64 = 1_000;
 
 impl Model {
     /// Accepts a request. If there is a lease, a worker has already claimed the job.
     pub(super) fn accepted(&mut self, new: NewJob, lease: Option<Timestamp>, moment: Moment) -> Accepted {
         let now = moment.steady;
-        let key = (new.request.account_id, new.idempotency_key);
+        let key = (new.request.account_id, new.idempotency_key.clone());
         if let Some(known) = self.keys.get(&key).filter(|key| !key.is_over(moment.cutoff(Duration::ZERO))) {
             assert_eq!(lease, None, "a duplicate was handed over");
             return Accepted { id: known.first, duplicate: true };
@@ -58,9 +56,14 @@ impl Model {
         let overtaken =
             self.jobs.values().any(|job| job.job.handler == new.handler && job.queued(now).is_some());
         assert!(lease.is_none() || !overtaken, "a new job overtook a waiting one");
+        let (turn, coalesce) = self.place(&new);
+        assert!(lease.is_none() || (turn.unwrap_or(1) == 1 && coalesce.is_none()), "it is not its turn");
         let state = match lease {
             Some(lease_until) => State::Running { lease_until },
-            None => State::Queued { due_at: now },
+            None if turn.unwrap_or(1) > 1 => State::Queued(QueueWait::Turn),
+            None => State::Queued(
+                coalesce.map_or(QueueWait::Until(now), |coalesce| QueueWait::Messages(now + coalesce)),
+            ),
         };
         let NewJob { id, handler, request, received_at, answer_by, .. } = new;
         for older in self.jobs.values_mut().filter(|older| older.job.request.return_url == request.return_url)
@@ -78,6 +81,7 @@ impl Model {
             delivery_attempts: 0,
             last_error: None,
             handler_completion: None,
+            joined_into: None,
             state,
         };
         let known = Known {
@@ -87,12 +91,17 @@ impl Model {
             finished_service_at: None,
             fence: i64::from(lease.is_some()),
             crashes: 0,
+            turn,
+            coalesce,
             delivery: Delivery::default(),
             tried: false,
             superseded_by: None,
             bodies_dropped: false,
         };
         self.jobs.insert(id, known);
+        if coalesce.is_some() {
+            self.give(id, now);
+        }
         Accepted { id, duplicate: false }
     }
 
@@ -118,11 +127,12 @@ impl Model {
             AfterHandler::Deliver(prepared) => {
                 State::Delivering { prepared, due_at: now, lease_until: lease }
             }
-            AfterHandler::Retry { due_at } => State::Queued { due_at },
+            AfterHandler::Retry { due_at } => known.queued_until(due_at),
             AfterHandler::AwaitCallback => State::AwaitingCallback,
-            AfterHandler::HandBack => State::Queued { due_at: now },
+            AfterHandler::HandBack => known.queued_until(now),
         };
         let origin = known.origin().to_owned();
+        self.after_report(reported.id, now);
         let waits = |known: &Known| known.job.id != reported.id && known.origin() == origin;
         let overtaken = self.jobs.values().any(|known| waits(known) && known.undelivered(now).is_some());
         assert!(lease.is_none() || !overtaken, "a new delivery overtook a waiting one");
@@ -174,11 +184,13 @@ impl Model {
         now: Timestamp,
         got: &[RunningJob],
     ) {
-        let ids = Vec::from_iter(got.iter().map(|job| job.id));
+        let ids = Vec::from_iter(got.iter().map(|job| self.first_message(job.id)));
         self.are_first(&ids, limit, |known| {
             known.queued(now).filter(|_| known.job.handler.as_str() == handler && known.job.answer_by > now)
         });
-        self.start(&ids, lease, got);
+        self.claim(&ids, lease);
+        ids.iter().for_each(|id| self.join(*id, lease, now));
+        self.got(got);
     }
 
     pub(super) fn claimed_overdue(&mut self, limit: usize, lease: Timestamp, now: Timestamp, got: &Overdue) {
@@ -193,11 +205,19 @@ impl Model {
     }
 
     pub(super) fn start(&mut self, ids: &[JobId], lease_until: Timestamp, got: &[RunningJob]) {
+        self.claim(ids, lease_until);
+        self.got(got);
+    }
+
+    fn claim(&mut self, ids: &[JobId], lease_until: Timestamp) {
         for id in ids {
             let known = self.jobs.get_mut(id).unwrap();
             known.fence += 1;
             known.job.state = State::Running { lease_until };
         }
+    }
+
+    fn got(&self, got: &[RunningJob]) {
         assert!(got.is_sorted_by_key(|job| job.waiting_since));
         for job in got {
             assert_eq!(*job, self.jobs[&job.id].running());
@@ -264,6 +284,7 @@ impl Model {
         known.fence += 1;
         known.job.state = State::Cancelled { prepared: known.prepared(), finished_at: now.calendar };
         known.finished_service_at = Some(now.service);
+        self.left(id, now.steady);
     }
 
     pub(super) fn retried(
@@ -306,14 +327,16 @@ impl Model {
 
     /// Frees the leases that end at `until` or earlier; `None` frees all. Returns how many.
     pub(super) fn freed(&mut self, until: Option<Timestamp>, now: Timestamp) -> u64 {
-        let mut freed = 0;
+        let (mut freed, mut ordered) = (0, Vec::new());
         for known in self.jobs.values_mut() {
             let is_over = |lease: Timestamp| until.is_none_or(|until| lease <= until);
             match &mut known.job.state {
                 State::Running { lease_until } if is_over(*lease_until) => {
                     known.crashes += 1;
                     known.job.last_error = Some(FREED.to_owned());
-                    known.job.state = State::Queued { due_at: now };
+                    known.job.state =
+                        State::Queued(known.turn.map_or(QueueWait::Until(now), |_| QueueWait::Turn));
+                    ordered.extend(known.turn.map(|_| known.job.id));
                 }
                 State::Delivering { due_at, lease_until, .. } if lease_until.is_some_and(is_over) => {
                     known.delivery.answer_lost = true;
@@ -325,40 +348,8 @@ impl Model {
             known.fence += 1;
             freed += 1;
         }
+        ordered.into_iter().for_each(|id| self.give(id, now));
         freed
-    }
-
-    /// Moves the schedule as a start does. The previous process last stored the moment `last`.
-    pub(super) fn began(&mut self, last: Moment, now: Moment) {
-        let tried = now.steady.as_millis() - last.steady.as_millis();
-        let down = now.calendar.as_millis() - last.calendar.as_millis();
-        let promises = Some(tried - down.max(0)).filter(|by| by.abs() >= MIN_SHIFT).unwrap_or(0);
-        let budgets = Some(tried).filter(|by| by.abs() >= MIN_SHIFT).unwrap_or(0);
-        let later =
-            |moment: &mut Timestamp, by: i64| *moment = Timestamp::from_millis(moment.as_millis() + by);
-        for known in self.jobs.values_mut() {
-            let rank = known.rank();
-            let Known { job, delivery, waiting_since, .. } = known;
-            match &mut job.state {
-                State::Queued { due_at } => later(due_at, promises),
-                State::Running { .. } | State::AwaitingCallback => {}
-                State::Delivering { due_at, .. } => {
-                    later(due_at, promises);
-                    if rank > 0 {
-                        delivery.failing_since.iter_mut().for_each(|since| later(since, budgets));
-                        delivery.refused_at.iter_mut().for_each(|refused_at| later(refused_at, budgets));
-                    }
-                }
-                State::Dead { .. } => {
-                    later(waiting_since, promises);
-                    delivery.refused_at.iter_mut().for_each(|refused_at| later(refused_at, promises));
-                    continue;
-                }
-                _ => continue,
-            }
-            later(waiting_since, promises);
-            later(&mut job.answer_by, promises);
-        }
     }
 
     /// Drops the bodies of delivered and cancelled jobs that finished before `before`.

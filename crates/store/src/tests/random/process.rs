@@ -2,8 +2,13 @@
 
 use super::super::hand_over::Room;
 use super::super::*;
+use super::known::Known;
 use super::life::Life;
+use super::model::Model;
 use super::steps::Step;
+
+/// A start does not move times by less than this.
+const MIN_SHIFT: i64 = 1_000;
 
 impl Life {
     /// Registers the rooms of a process. The rooms of the previous process are gone.
@@ -52,5 +57,42 @@ impl Life {
         let observer = std::mem::replace(&mut self.store, own);
         observer.close().await;
         self.store.0.reload().await;
+    }
+}
+
+impl Model {
+    /// Moves the schedule as a start does. The previous process last stored the moment `last`.
+    pub(super) fn began(&mut self, last: Moment, now: Moment) {
+        let tried = now.steady.as_millis() - last.steady.as_millis();
+        let down = now.calendar.as_millis() - last.calendar.as_millis();
+        let promises = Some(tried - down.max(0)).filter(|by| by.abs() >= MIN_SHIFT).unwrap_or(0);
+        let budgets = Some(tried).filter(|by| by.abs() >= MIN_SHIFT).unwrap_or(0);
+        let later =
+            |moment: &mut Timestamp, by: i64| *moment = Timestamp::from_millis(moment.as_millis() + by);
+        for known in self.jobs.values_mut() {
+            let rank = known.rank();
+            let Known { job, delivery, waiting_since, .. } = known;
+            match &mut job.state {
+                State::Queued(QueueWait::Until(due_at) | QueueWait::Messages(due_at)) => {
+                    later(due_at, promises)
+                }
+                State::Queued(QueueWait::Turn) | State::Running { .. } | State::AwaitingCallback => {}
+                State::Delivering { due_at, .. } => {
+                    later(due_at, promises);
+                    if rank > 0 {
+                        delivery.failing_since.iter_mut().for_each(|since| later(since, budgets));
+                        delivery.refused_at.iter_mut().for_each(|refused_at| later(refused_at, budgets));
+                    }
+                }
+                State::Dead { .. } => {
+                    later(waiting_since, promises);
+                    delivery.refused_at.iter_mut().for_each(|refused_at| later(refused_at, promises));
+                    continue;
+                }
+                _ => continue,
+            }
+            later(waiting_since, promises);
+            later(&mut job.answer_by, promises);
+        }
     }
 }

@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::super::{Delivery, Resend, RetryOptions, Timestamp, prepared};
+use super::super::{Delivery, Duration, JobOrdering, Resend, RetryOptions, Timestamp, prepared};
 
 /// One event.
 #[derive(Clone, Debug)]
@@ -43,6 +43,9 @@ pub(super) enum Step {
         key: Option<Index>,
         answer_within: u64,
         token_life: u64,
+        ordering: JobOrdering,
+        /// Which lead the bot talks about; 0 for none.
+        lead: i64,
     },
     /// A worker reports on a claim, even a void one.
     Handled {
@@ -199,16 +202,27 @@ fn by_operators() -> impl Strategy<Value = Step> {
 
 fn accept() -> impl Strategy<Value = Step> {
     let key = prop_oneof![4 => Just(None), 1 => any::<Index>().prop_map(Some)];
-    (0..2_usize, 0..4_u64, 1..3_i64, key, 1..60_000_u64, 1..60_000_u64).prop_map(
-        |(lane, bot, account, key, answer_within, token_life)| Step::Accept {
+    let order = (ordering(), 0..3_i64);
+    (0..2_usize, 0..4_u64, 1..3_i64, key, 1..60_000_u64, 1..60_000_u64, order).prop_map(
+        |(lane, bot, account, key, answer_within, token_life, (ordering, lead))| Step::Accept {
             lane,
             bot,
             account,
             key,
             answer_within,
             token_life,
+            ordering,
+            lead,
         },
     )
+}
+
+fn ordering() -> impl Strategy<Value = JobOrdering> {
+    let coalesce = prop::option::of((1..5_000_u64).prop_map(Duration::from_millis));
+    prop_oneof![
+        1 => Just(JobOrdering::None),
+        3 => coalesce.prop_map(|coalesce| JobOrdering::Conversation { coalesce }),
+    ]
 }
 
 fn lease() -> impl Strategy<Value = u64> {

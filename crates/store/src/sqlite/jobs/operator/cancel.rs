@@ -7,6 +7,7 @@ use model::AccountId;
 use model::{JobId, StateName};
 
 use crate::sqlite::engine::Engine;
+use crate::sqlite::jobs::turns;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
@@ -41,8 +42,9 @@ impl Engine {
 }
 
 pub(crate) const CANCEL: &str = concat!(
-    "UPDATE jobs SET state = 'cancelled', finished_at = :now, finished_service_at = :service_now, due_at = NULL, lease_until = NULL, \
-     last_error = coalesce(:why, last_error), fence = fence + 1 WHERE id = :id AND state = :state RETURNING account_id, handler, ",
+    "UPDATE jobs SET state = 'cancelled', finished_at = :now, finished_service_at = :service_now, due_at = NULL, \
+     lease_until = NULL, turn = NULL, coalesce_ms = NULL, last_error = coalesce(:why, last_error), fence = fence + 1 \
+     WHERE id = :id AND state = :state RETURNING account_id, handler, ",
     body_bytes!()
 );
 
@@ -65,6 +67,7 @@ impl Command for Cancel {
             let allowed = "only an unfinished job can be cancelled";
             return Ok(Err(StoreError::WrongState { id: self.id, state, allowed }));
         }
+        let line = turns::of(transaction, self.id)?;
         let values = query!(transaction, CANCEL, {
             "now" => self.now.calendar.as_millis(),
             "service_now" => self.now.service.as_millis(),
@@ -83,6 +86,9 @@ impl Command for Cancel {
             }
         }
         post_commit.moved(state, StateName::Cancelled, 1);
+        if let Some(conversation) = &line {
+            turns::give(transaction, conversation)?;
+        }
         Ok(Ok(()))
     }
 }
