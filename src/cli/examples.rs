@@ -12,6 +12,19 @@ Examples:
   salesbot-bridge serve
   salesbot-bridge serve --config /etc/salesbot-bridge/bridge.toml -v";
 
+pub(super) const INIT: &str = "\
+Asks for each answer that no option gives, if stdin and stderr are terminals.
+Otherwise every answer without a default needs its option. An existing
+bridge.toml gives the defaults. Changes no existing file without asking, or
+--force; never replaces a secret that it made earlier.
+
+Examples:
+  salesbot-bridge init
+  salesbot-bridge init --dir bots --kind http --handler-url http://127.0.0.1:8000/
+  salesbot-bridge init --public-url https://bots.example.com --account https://example.kommo.com \\
+    --client-uuid 9b2cf3a5-0c1e-4d57-8c6e-2f6f3f1f0d11 --client-secret-file secret.txt \\
+    --access-token-file -";
+
 #[cfg(feature = "tools")]
 pub(super) const DEMO: &str = "\
 Examples:

@@ -18,6 +18,7 @@ mod doctor;
 mod examples;
 mod handlers;
 mod health;
+mod init;
 mod jobs;
 mod jobs_text;
 #[cfg(any(test, not(feature = "tools")))]
@@ -86,6 +87,9 @@ enum Command {
     /// Run the bridge until SIGTERM or SIGINT
     #[command(after_help = examples::SERVE)]
     Serve,
+    /// Write a configuration, its secret files and a widget package, after asking what they need
+    #[command(after_help = examples::INIT)]
+    Init(Box<init::Args>),
     /// Run a bridge and a simulated Kommo on this machine, without any setup
     #[cfg(feature = "tools")]
     #[command(after_help = examples::DEMO)]
@@ -177,6 +181,7 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
             let config = with_verbosity(Config::load(&sources()?).map_err(Error::from)?, verbose);
             Ok(register(Bridge::new(config)).serve().await?)
         }
+        Command::Init(args) => init::run(*args, file.as_deref(), json).await,
         #[cfg(feature = "tools")]
         Command::Demo(args) => Ok(demo::run(args, json, verbose).await?),
         #[cfg(feature = "tools")]

@@ -47,6 +47,11 @@ async fn no_check_fails_beside_a_running_bridge() {
         "delivery.insecure is on: {}",
         ended.out
     );
+    let text = fs::read_to_string(home.config()).unwrap();
+    let elsewhere = text.replace(&format!("\"http://{}\"", serve.public), "\"http://127.0.0.1:1\"");
+    fs::write(home.config(), elsewhere).unwrap();
+    let report = home.run(&["doctor", "--json"]).expect(1);
+    assert_eq!(checks(&report.json(), "public_url")[0].0, "failed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,7 +110,7 @@ async fn problems_are_reported_with_advice_and_without_secrets() {
     let report = ended.json();
     assert_eq!(checks(&report, "store")[0].0, "ok", "`serve` creates it");
     assert_eq!(checks(&report, "bridge")[0].2, "run `serve`");
-    assert_eq!(checks(&report, "public_url")[0].0, "failed");
+    assert_eq!(checks(&report, "public_url")[0].0, "warning", "it cannot lead to a bridge that does not run");
     let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));
     let (outcome, _, todo) = checks(&report, &account).remove(0);
     assert!(outcome == "failed" && todo.contains("accounts.main.access_token"), "{report}");

@@ -12,7 +12,7 @@ use crate::cli::text::{self, clean};
 /// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
+pub(in crate::cli) enum Outcome {
     /// As expected.
     Ok,
     /// It works, but an operator should look at it.
@@ -23,7 +23,7 @@ pub(super) enum Outcome {
 
 /// A check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Check {
+pub(in crate::cli) struct Check {
     /// The subject: `store`, `account example.kommo.com`.
     name: String,
     outcome: Outcome,
@@ -54,14 +54,19 @@ impl Check {
         Self { name: name.into(), outcome: Outcome::Failed, found: found.into(), todo: Some(todo.into()) }
     }
 
+    /// The same, as a warning if it failed.
+    pub(super) fn at_most_warning(self) -> Self {
+        Self { outcome: self.outcome.min(Outcome::Warning), ..self }
+    }
+
     /// The outcome.
-    pub(super) const fn outcome(&self) -> Outcome {
+    pub(in crate::cli) const fn outcome(&self) -> Outcome {
         self.outcome
     }
 }
 
 /// All checks as text, and a summary.
-pub(super) fn render(checks: &[Check], screen: Screen) -> String {
+pub(in crate::cli) fn render(checks: &[Check], screen: Screen) -> String {
     let names = checks.iter().map(|check| clean(&check.name).width()).max().unwrap_or(0);
     let width = screen.width.unwrap_or(usize::MAX);
     // Long names leave no room for sentences beside them.

@@ -29,8 +29,9 @@ use model::Outgoing;
 use model::clock::Clock;
 
 use super::exit::{Failure, print};
+use super::health;
 use super::screen::Screen;
-use check::{Check, Outcome};
+pub(super) use check::{Check, Outcome, render};
 
 /// The longest time of a call to an account, including waits and retries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,7 +56,7 @@ pub(super) async fn run(
     if json {
         print(&json!({ "checks": checks }).to_string())?;
     } else {
-        print(&check::render(&checks, Screen::stdout()))?;
+        print(&render(&checks, Screen::stdout()))?;
     }
     let failed = checks.iter().filter(|check| check.outcome() == Outcome::Failed).count();
     match (failed, refused) {
@@ -105,14 +106,40 @@ async fn run_checks(loaded: &Effective) -> Vec<Check> {
         }
     }
     checks.extend(handlers::checks(config).await);
-    checks.push(reach::admin(config).await);
+    let probed = health::probe(config).await;
+    let runs = !matches!(probed, health::Probed::Absent(_));
+    checks.push(reach::admin(probed));
     if let (Some(url), Some(client)) = (&config.server.public_url, reach::client(&config.delivery.outgoing)) {
-        checks.push(reach::public(&client, url).await);
+        checks.push(reach::public(&client, url, runs).await);
     }
     if let Some(store) = store {
         store.close().await;
     }
     checks
+}
+
+/// Runs the checks that make sense before the bridge runs for the first time: files, accounts, handlers, and, with
+/// `public`, the public address. A network that does not work yet is a warning.
+pub(super) async fn first_checks(loaded: &Effective, public: bool) -> Vec<Check> {
+    let config = &loaded.config;
+    let clock = Clock::system();
+    let ask_public = async {
+        let url = config.server.public_url.as_ref().filter(|_| public)?;
+        let client = reach::client(&config.delivery.outgoing)?;
+        Some(reach::public(&client, url, false).await)
+    };
+    let (asked, handlers, public) =
+        tokio::join!(ask_accounts(config, &clock, None), handlers::checks(config), ask_public);
+    let mut checks = configuration::checks(config, &config.read_from());
+    checks.extend(files::checks(&loaded.secret_files()));
+    if let Ok((listed, responses)) = asked {
+        checks.extend(time(&listed, &config.delivery.outgoing, &clock).await);
+        let each = listed.iter().zip(&responses);
+        checks.extend(each.map(|(one, response)| accounts::check(one, response, clock.now())));
+    }
+    checks.extend(handlers);
+    checks.extend(public);
+    checks.into_iter().map(Check::at_most_warning).collect()
 }
 
 /// Each account, and Kommo's response about it.

@@ -5,10 +5,9 @@ use std::time::Duration;
 use http::header::DATE;
 use reqwest::Client;
 use serde_json::Value;
-use url::Url;
+use url::{Host, Url};
 
 use crate::cli::health;
-use crate::config::Config;
 use kommo::client_builder;
 use model::{Outgoing, Timestamp, url_below};
 
@@ -29,12 +28,8 @@ pub(super) async fn date(client: &Client, origin: &str) -> Option<Timestamp> {
     clock::date(answer.headers().get(DATE)?.to_str().ok()?)
 }
 
-/// Checks the admin listener.
-pub(super) async fn admin(config: &Config) -> Check {
-    decide_admin(health::probe(config).await)
-}
-
-fn decide_admin(probed: health::Probed) -> Check {
+/// Checks the admin listener, which was asked.
+pub(super) fn admin(probed: health::Probed) -> Check {
     match probed {
         health::Probed::Ready => Check::ok("bridge", "it runs here and is ready"),
         health::Probed::NotReady(why) => Check::failed(
@@ -55,14 +50,16 @@ fn decide_admin(probed: health::Probed) -> Check {
     }
 }
 
-/// Calls the public address as Kommo does, but without a token.
-pub(super) async fn public(client: &Client, url: &Url) -> Check {
+/// Calls the public address as Kommo does, but without a token. `runs`: a bridge runs here. Otherwise the address cannot
+/// lead to it, and only the way there can be checked.
+pub(super) async fn public(client: &Client, url: &Url, runs: bool) -> Check {
     match client.get(url_below(url, "/widget_request/doctor")).send().await {
         Ok(answer) => {
             let status = answer.status().as_u16();
             let body: Value = answer.json().await.unwrap_or_default();
-            decide_public(url, status, &body)
+            decide_public(url, status, &body, runs)
         }
+        Err(error) if !runs && error.is_connect() && is_loopback(url) => not_running(url),
         Err(error) => Check::failed(
             "public_url",
             format!("cannot reach {url} from here: {}", causes(&error)),
@@ -72,13 +69,28 @@ pub(super) async fn public(client: &Client, url: &Url) -> Check {
     }
 }
 
+fn not_running(url: &Url) -> Check {
+    let todo = "run `serve`, then check again";
+    Check::warning("public_url", format!("{url} does not lead to a bridge, because none runs here"), todo)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
 /// Recognizes a bridge by its problem details for a GET where only POST is allowed.
-fn decide_public(url: &Url, status: u16, body: &Value) -> Check {
+fn decide_public(url: &Url, status: u16, body: &Value, runs: bool) -> Check {
     let is_ours =
         status == 405 && body["status"] == 405 && body["type"].is_string() && body["detail"].is_string();
     let todo = "configure the proxy to forward /widget_request/ and /oauth/ below this address to server.listen, and check that `serve` runs";
     match status {
         _ if is_ours => Check::ok("public_url", format!("{url} leads to a bridge")),
+        502..=504 if !runs => not_running(url),
         502..=504 => Check::failed(
             "public_url",
             format!("the proxy at {url} returned {status}: it cannot reach the bridge"),
@@ -113,14 +125,15 @@ mod tests {
     fn only_the_response_of_a_bridge_is_accepted() {
         let url = "https://bots.example.com".parse().unwrap();
         let ours = json!({ "type": "about:blank", "title": "x", "status": 405, "detail": "y" });
-        for (status, body, outcome, part) in [
-            (405, &ours, Outcome::Ok, "leads to a bridge"),
-            (405, &json!(null), Outcome::Failed, "something other than"),
-            (404, &ours, Outcome::Failed, "something other than"),
-            (200, &json!("hello"), Outcome::Failed, "returned 200"),
-            (502, &json!(null), Outcome::Failed, "cannot reach the bridge"),
+        for (status, body, runs, outcome, part) in [
+            (405, &ours, true, Outcome::Ok, "leads to a bridge"),
+            (405, &json!(null), true, Outcome::Failed, "something other than"),
+            (404, &ours, false, Outcome::Failed, "something other than"),
+            (200, &json!("hello"), false, Outcome::Failed, "returned 200"),
+            (502, &json!(null), true, Outcome::Failed, "cannot reach the bridge"),
+            (502, &json!(null), false, Outcome::Warning, "none runs here"),
         ] {
-            let check = decide_public(&url, status, body);
+            let check = decide_public(&url, status, body, runs);
             let text = serde_json::to_string(&check).unwrap();
             assert_eq!(check.outcome(), outcome, "{text}");
             assert!(text.contains(part), "{text}");
@@ -135,7 +148,7 @@ mod tests {
             (health::Probed::Absent("refused".into()), Outcome::Warning),
             (health::Probed::Foreign, Outcome::Failed),
         ] {
-            assert_eq!(decide_admin(probed).outcome(), outcome);
+            assert_eq!(admin(probed).outcome(), outcome);
         }
     }
 }
