@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::config::{Config, HandlerConfig};
-use crate::handlers::{HttpHandler, HttpSecrets};
+use crate::handlers::{CallWatch, HttpHandler, HttpSecrets};
 use crate::work::Registry;
 use model::HandlerName;
 use model::clock::Clock;
@@ -19,16 +19,17 @@ pub(super) struct HttpHandlers {
     /// Calls run here and not on the handlers' threads, which handlers may block.
     runtime: Handle,
     secrets: HashMap<HandlerName, HttpSecrets>,
+    watch: Option<CallWatch>,
 }
 
 impl HttpHandlers {
-    /// For the handlers of `config`. Their calls run on `runtime`.
-    pub(super) fn new(config: &Config, clock: Clock, runtime: Handle) -> Self {
+    /// For the handlers of `config`. Their calls run on `runtime`, and `watch` gets a report of each.
+    pub(super) fn new(config: &Config, clock: Clock, runtime: Handle, watch: Option<CallWatch>) -> Self {
         let secrets = config
             .handlers
             .iter()
             .filter_map(|(name, handler)| Some((name.clone(), HttpSecrets::new(handler.http.as_ref()?))));
-        Self { clock, runtime, secrets: secrets.collect() }
+        Self { clock, runtime, secrets: secrets.collect(), watch }
     }
 
     /// Adds the handler `name`, if it is one over HTTP.
@@ -43,7 +44,8 @@ impl HttpHandlers {
     ) -> Result<(), Error> {
         let (Some(config), Some(secrets)) = (&handler.http, self.secrets.get(name)) else { return Ok(()) };
         let (clock, runtime) = (self.clock.clone(), Some(self.runtime.clone()));
-        let http = HttpHandler::new(name.clone(), config, secrets.clone(), &handler.policy, clock, runtime)
+        let (secrets, watch) = (secrets.clone(), self.watch.clone());
+        let http = HttpHandler::new(name.clone(), config, secrets, &handler.policy, clock, runtime, watch)
             .map_err(|source| Error::HttpHandler { name: name.to_string(), source })?;
         registry.add_any(name.clone(), Arc::new(http), handler.policy.clone());
         Ok(())

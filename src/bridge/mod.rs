@@ -33,6 +33,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Sources};
 use crate::handler::Handler;
+use crate::handlers::CallWatch;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 use crate::work::Registry;
@@ -57,13 +58,14 @@ pub struct Bridge {
     registrations: Vec<(String, Registration)>,
     clock: Clock,
     program: ProgramVersion,
+    call_watch: Option<CallWatch>,
 }
 
 impl Bridge {
     /// Creates a bridge with `config`.
     pub fn new(config: Config) -> Self {
         let (clock, program) = (Clock::system(), ProgramVersion::default());
-        Self { config, registrations: Vec::new(), clock, program }
+        Self { config, registrations: Vec::new(), clock, program, call_watch: None }
     }
 
     /// Creates a bridge from the configuration of this process: the file in `BRIDGE_CONFIG`, or `bridge.toml` in the
@@ -93,11 +95,17 @@ impl Bridge {
     }
 
     /// Lets handlers call back at this address, unless the configuration names another one.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, feature = "testing", feature = "tools"))]
     pub(crate) fn callbacks_at(mut self, public: std::net::SocketAddr) -> Self {
         let url = || format!("http://{public}").parse().ok();
         self.config.server.callback_url = self.config.server.callback_url.or_else(url);
         self
+    }
+
+    /// Reports each call of a handler at a URL to `watch`.
+    #[cfg(feature = "tools")]
+    pub(crate) fn watch_calls(self, watch: CallWatch) -> Self {
+        Self { call_watch: Some(watch), ..self }
     }
 
     /// Names the program in the log.

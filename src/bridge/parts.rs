@@ -47,10 +47,10 @@ pub(super) struct BridgeParts {
 
 impl BridgeParts {
     pub(super) async fn new(bridge: Bridge) -> Result<Self, Error> {
-        let Bridge { config, registrations, clock, .. } = bridge;
+        let Bridge { config, registrations, clock, call_watch, .. } = bridge;
         // Before the first part sets its metrics to 0, so that a scrape shows them.
         let _installed = telemetry::recorder();
-        let http = HttpHandlers::new(&config, clock.clone(), Handle::current());
+        let http = HttpHandlers::new(&config, clock.clone(), Handle::current(), call_watch);
         let registry = registry(&config, registrations, Some(&http))?;
         let job_log = JobLog::new(clock.clone());
         let threads = handler_threads(&job_log).map_err(Error::Threads)?;

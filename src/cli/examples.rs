@@ -33,6 +33,27 @@ Examples:
   salesbot-bridge demo --keep -v";
 
 #[cfg(feature = "tools")]
+pub(super) const DEV: &str = "\
+A bridge and a simulated Kommo run in a temporary folder, which the end deletes.
+`dev` reads no configuration file. Requests are signed as in production, and an
+answer that comes later (202) may be posted to the callback URL of the request.
+
+  hi                        send {\"message\": \"hi\"}
+  {\"message\": \"hi\", ...}    send this JSON object
+  /replay                   send the last request again, as a new bot
+  /data                     show the last request in full, and what the bot got
+  /lead N                   talk about lead N: another conversation
+  /quit                     end, like Ctrl-D and Ctrl-C
+
+With --message, --file or a pipe, the exit status is 0 if every bot got the
+answer of the handler, and 1 if one got the fallback or none.
+
+Examples:
+  salesbot-bridge dev
+  salesbot-bridge dev --forward http://127.0.0.1:8000/
+  salesbot-bridge dev --forward localhost:8000 --message hi --answer-within 5s --json";
+
+#[cfg(feature = "tools")]
 pub(super) const SIMULATE: &str = "\
 Examples:
   salesbot-bridge simulate > bridge.toml

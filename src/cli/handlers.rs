@@ -145,7 +145,7 @@ async fn test(
         return Err(Failure::usage(not_at_a_url(config, registered, name)));
     };
     let secrets = HttpSecrets::new(http);
-    let built = HttpHandler::new(name.clone(), http, secrets, &known.policy, Clock::system(), None);
+    let built = HttpHandler::new(name.clone(), http, secrets, &known.policy, Clock::system(), None, None);
     let handler = built.map_err(|error| Failure::running(error.to_string()))?;
     let has_callback = config.server.callback_url.is_some();
     let trial = handler.test(data, has_callback, known.policy.attempt_timeout).await;

@@ -13,6 +13,8 @@ pub(super) enum Command {
     #[command(hide = true, disable_help_flag = true)]
     Demo(Anything),
     #[command(hide = true, disable_help_flag = true)]
+    Dev(Anything),
+    #[command(hide = true, disable_help_flag = true)]
     Simulate(Anything),
     #[command(hide = true, disable_help_flag = true)]
     Bench(Anything),
@@ -32,6 +34,7 @@ impl Command {
     pub(super) fn refused(&self) -> Failure {
         let name = match self {
             Self::Demo(_) => "demo",
+            Self::Dev(_) => "dev",
             Self::Simulate(_) => "simulate",
             Self::Bench(_) => "bench",
             Self::WidgetPackage(_) => "widget-package",
@@ -59,6 +62,7 @@ mod tests {
     fn a_missing_command_reports_that_and_exits_with_2_for_any_arguments() {
         for (line, name) in [
             (&["demo"][..], "demo"),
+            (&["dev", "--forward", "localhost:8000"], "dev"),
             (&["simulate", "--help"], "simulate"),
             (&["bench", "--rate", "10", "-v", "--target", "http://127.0.0.1:8080"], "bench"),
             (&["widget-package", "https://bots.example.com", "-o", "widget.zip"], "widget-package"),

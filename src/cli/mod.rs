@@ -14,6 +14,8 @@ mod bench;
 mod config;
 #[cfg(feature = "tools")]
 mod demo;
+#[cfg(feature = "tools")]
+mod dev;
 mod doctor;
 mod examples;
 mod handlers;
@@ -41,6 +43,8 @@ mod program;
 #[cfg(feature = "tools")]
 mod progress;
 mod runtime;
+#[cfg(feature = "tools")]
+mod sandbox;
 mod screen;
 mod settings;
 mod table;
@@ -70,7 +74,7 @@ struct Cli {
     json: bool,
     #[cfg_attr(
         feature = "tools",
-        doc = "Log more in `serve` and `demo`: -v logs debug messages, -vv everything"
+        doc = "Log more in `serve`, `demo` and `dev`: -v logs debug messages, -vv everything"
     )]
     #[cfg_attr(not(feature = "tools"), doc = "Log more in `serve`: -v logs debug messages, -vv everything")]
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL_OPTIONS)]
@@ -94,6 +98,10 @@ enum Command {
     #[cfg(feature = "tools")]
     #[command(after_help = examples::DEMO)]
     Demo(demo::Args),
+    /// Send what you type to your handler on this machine, as a bot would, and show each event
+    #[cfg(feature = "tools")]
+    #[command(after_help = examples::DEV)]
+    Dev(dev::Args),
     /// Run the Kommo simulator, and print a configuration that matches it
     #[cfg(feature = "tools")]
     Simulate(simulate::Args),
@@ -184,6 +192,8 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Init(args) => init::run(*args, file.as_deref(), json).await,
         #[cfg(feature = "tools")]
         Command::Demo(args) => Ok(demo::run(args, json, verbose).await?),
+        #[cfg(feature = "tools")]
+        Command::Dev(args) => dev::run(args, json, verbose).await,
         #[cfg(feature = "tools")]
         Command::Simulate(args) => Ok(simulate::run(args, json).await?),
         #[cfg(feature = "tools")]

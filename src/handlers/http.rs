@@ -18,6 +18,7 @@ mod secrets;
 mod signature;
 #[cfg(feature = "cli")]
 mod trial;
+mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,6 +45,7 @@ use response::{Received, Rules, Verdict};
 pub use secrets::HttpSecrets;
 #[cfg(feature = "cli")]
 pub use trial::{Meaning, Trial};
+pub use watch::{CallReport, CallWatch};
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -80,6 +82,7 @@ struct Inner {
     breaker: Mutex<Breaker>,
     conversations: Conversations,
     observer: Observer,
+    watch: Option<CallWatch>,
     clock: Clock,
 }
 
@@ -94,7 +97,8 @@ struct Prepared {
 }
 
 impl HttpHandler {
-    /// The handler `name` with the keys `config` and the policy of its jobs. Calls run on `runtime`.
+    /// The handler `name` with the keys `config` and the policy of its jobs. Calls run on `runtime`, and `watch` gets a
+    /// report of each.
     ///
     /// # Errors
     /// The HTTP client cannot be created.
@@ -105,6 +109,7 @@ impl HttpHandler {
         policy: &HandlerPolicy,
         clock: Clock,
         runtime: Option<Handle>,
+        watch: Option<CallWatch>,
     ) -> Result<Self, HttpHandlerError> {
         let client = HttpClient::new(&config.url, &config.outgoing, policy.attempt_timeout)?;
         let inner = Inner {
@@ -120,6 +125,7 @@ impl HttpHandler {
             breaker: Mutex::default(),
             conversations: Conversations::default(),
             observer: Observer::new(name.clone()),
+            watch,
             clock,
             name,
         };
@@ -227,8 +233,18 @@ impl Inner {
     async fn finish(&self, prepared: Prepared, context: &Context) -> Result<Completion, HandlerError> {
         let Prepared { call, conversation, has_id, has_callback } = prepared;
         let begun = self.clock.elapsed();
+        let watched = self.watch.as_ref().map(|watch| (watch, call.body.clone()));
         let result = self.client.send(call).await;
         self.record(&result, begun);
+        if let Some((watch, request)) = watched {
+            watch(CallReport {
+                job: context.job_id(),
+                attempt: context.attempt(),
+                request: self.without_secrets(&request, context),
+                status: result.as_ref().ok().map(|received| received.response.status),
+                took: self.clock.elapsed().saturating_sub(begun),
+            });
+        }
         let received = match result {
             Ok(received) => received,
             Err(error @ CallError::Refused(_)) => return Err(HandlerError::fail(error)),

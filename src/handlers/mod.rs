@@ -4,6 +4,8 @@ mod echo;
 mod http;
 
 pub use echo::Echo;
-pub use http::{HttpHandler, HttpHandlerError, HttpSecrets};
+#[cfg(feature = "tools")]
+pub use http::CallReport;
+pub use http::{CallWatch, HttpHandler, HttpHandlerError, HttpSecrets};
 #[cfg(feature = "cli")]
 pub use http::{Meaning, Trial};

@@ -21,6 +21,7 @@ mod conversations;
 mod crash_budget;
 mod crash_rig;
 mod demo;
+mod dev;
 #[cfg(target_os = "linux")]
 mod disk;
 mod disk_bad;
@@ -47,6 +48,7 @@ mod pipes;
 #[cfg(target_os = "linux")]
 mod power_loss;
 mod process;
+mod pty;
 mod refusals;
 mod reload;
 mod restart;

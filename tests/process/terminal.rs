@@ -1,37 +1,26 @@
 //! Tests of the output of commands on a terminal and in a pipe.
 
-use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 use simulator::{Fault, Options, Plan, Simulator};
 
 use crate::home::Home;
+use crate::pty::{Pty, Shown};
 
 /// The output of `command` on a terminal with this many columns.
 fn shown(mut command: Command, columns: u16) -> String {
-    let terminal_side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&terminal_side).unwrap();
-    unlockpt(&terminal_side).unwrap();
-    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&terminal_side, size).unwrap();
-    let name = ptsname(&terminal_side, Vec::new()).unwrap().into_string().unwrap();
-    let terminal = OpenOptions::new().read(true).write(true).open(name).unwrap();
-    command.stdin(Stdio::null()).stdout(terminal).stderr(Stdio::null());
+    let Pty { person, process } = Pty::open(columns);
+    command.stdin(Stdio::null()).stdout(process).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     // The child must hold the last writer, so that the reader sees its end.
     drop(command);
     let reader = thread::spawn(move || {
-        let (mut terminal_side, mut bytes, mut some) = (File::from(terminal_side), Vec::new(), [0; 4096]);
-        // Linux reports the end of a terminal as an error.
-        while let Ok(read @ 1..) = terminal_side.read(&mut some) {
-            bytes.extend_from_slice(&some[..read]);
-        }
-        String::from_utf8(bytes).unwrap().replace("\r\n", "\n")
+        let mut text = String::new();
+        Shown(person).read_to_string(&mut text).unwrap();
+        text.replace("\r\n", "\n")
     });
     assert_eq!(child.wait().unwrap().code(), Some(0));
     reader.join().unwrap()

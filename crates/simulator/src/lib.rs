@@ -1,4 +1,4 @@
-//! Plays Kommo on loopback, for `demo`, `simulate`, `bench` and the tests.
+//! Plays Kommo on loopback, for `demo`, `dev`, `simulate`, `bench` and the tests.
 //!
 //! One [`Simulator`] is one Kommo account on one port. Its bots post `widget_request`s the way Kommo
 //! does: PHP-style forms, HS512 signatures, fractional timestamps, and one `return_url` for a whole

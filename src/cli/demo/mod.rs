@@ -7,24 +7,19 @@ mod bots;
 mod next;
 mod table;
 
-use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::json;
-use tokio::task::JoinHandle;
 
-use crate::bridge::{Bridge, Error, Listeners};
-use crate::config::{Config, Sources};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
-use simulator::{Bot, Options, Simulator};
+use simulator::Bot;
 
 use super::exit::print_until;
 use super::progress::Progress;
+use super::sandbox::Sandbox;
 use super::screen::Screen;
 use next::{Addresses, next};
 
@@ -54,29 +49,18 @@ pub async fn run(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
 
 async fn run_bots(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("cannot listen for signals")?;
-    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let simulator = Simulator::start(Options::default()).await.context("cannot start the simulator")?;
-    let rate = args.requests.div_ceil(4).max(7);
-    let config = configuration(folder.path(), &simulator, rate)?;
-    if verbose > 0 {
-        let log = super::with_verbosity(config.clone(), verbose).log;
-        telemetry::init_log(&log).map_err(Error::Log)?;
-        telemetry::log_panics();
-    }
-    let listeners = Listeners::bind(&config).await?;
-    let bridge_url = format!("http://{}/widget_request/echo", listeners.public.local_addr()?);
-    let admin_url = format!("http://{}", listeners.admin.local_addr()?);
+    let mut sandbox = Sandbox::start(&settings(args.requests), verbose, |bridge| bridge).await?;
+    let bridge_url = format!("{}/widget_request/echo", sandbox.public);
+    let (admin_url, kommo_url) = (sandbox.admin.clone(), sandbox.simulator.base_url().to_owned());
     // The printed commands name the program as it was called, because it may not be on the PATH.
     let program = std::env::args().next().unwrap_or_else(|| "salesbot-bridge".to_owned());
     let at = Addresses {
         bridge: &bridge_url,
         admin: &admin_url,
-        kommo: simulator.base_url(),
-        config: &folder.path().join("bridge.toml"),
+        kommo: &kommo_url,
+        config: &sandbox.config(),
         program: &program,
     };
-    let stop_bridge = Shutdown::manual();
-    let mut bridge = tokio::spawn(Bridge::new(config).run(listeners, stop_bridge.clone()));
 
     if args.keep && !json {
         print_until(shutdown.asked(), at.ready(args.requests)).await?;
@@ -84,12 +68,13 @@ async fn run_bots(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
         // In this case, stdout gets only the result.
         print_note(at.ready(args.requests), args.keep);
     }
+    let bots: Vec<Bot> = (0..args.requests).map(|number| sandbox.simulator.bot(bots::plan(number))).collect();
     let result = tokio::select! {
-        result = continue_bots(&simulator, args.requests, &bridge_url, &admin_url) => result,
-        ended = &mut bridge => bail!("the bridge ended: {}", why(ended)),
+        result = continue_bots(&bots, &bridge_url, &admin_url) => result,
+        why = sandbox.ended() => bail!("the bridge ended: {why}"),
         () = shutdown.asked().cancelled() => bail!("stopped before every bot was continued"),
     };
-    let reports = simulator.bots();
+    let reports = sandbox.simulator.bots();
     let printed = if json {
         let bots =
             json!({ "bots": reports, "continued": table::continued(&reports), "asked": reports.len() });
@@ -110,47 +95,24 @@ async fn run_bots(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
         }
         shutdown.asked().cancelled().await;
     }
-    stop(&stop_bridge, bridge).await?;
-    simulator.shutdown().await;
+    sandbox.stop(shutdown.forced()).await?;
     result.and(printed)
 }
 
-fn configuration(folder: &Path, simulator: &Simulator, rate: u32) -> anyhow::Result<Config> {
-    let Options { client_uuid, client_secret, access_token, .. } = simulator.options();
-    let base_url = simulator.base_url();
-    let host = base_url.trim_start_matches("http://");
-    let text = format!(
-        r#"
-        server.listen = "127.0.0.1:0"
-        admin.listen = "127.0.0.1:0"
-        store.url = "sqlite:{database}"
-        integrations.demo = {{ client_uuid = "{client_uuid}", client_secret = "{client_secret}" }}
-        accounts.demo = {{ base_url = "{base_url}", access_token = "{access_token}" }}
-        handlers.echo = {{ kind = "echo", goto = {{ type = "question", step = 1 }} }}
-        # Loopback is neither https nor public. The default timeout of 20 s is too long to watch.
-        delivery = {{ allowed_hosts = ["{host}"], insecure = true, request_timeout = "1s", rate_per_account = {rate} }}
-        "#,
-        database = folder.join("bridge.db").display(),
-    );
-    let file = folder.join("bridge.toml");
-    write_secret(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(Config::load(&Sources { file: Some(file), env: Vec::new() }).map_err(Error::from)?)
+/// The part of the configuration that only the demo has.
+fn settings(requests: u32) -> String {
+    let rate = requests.div_ceil(4).max(7);
+    format!(
+        r#"handlers.echo = {{ kind = "echo", goto = {{ type = "question", step = 1 }} }}
+        # The default timeout of 20 s is too long to watch.
+        delivery.request_timeout = "1s"
+        delivery.rate_per_account = {rate}"#
+    )
 }
 
-/// Writes a file with secrets, which only its owner can read.
-fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    file.write_all(text.as_bytes())
-}
-
-async fn continue_bots(
-    simulator: &Simulator,
-    requests: u32,
-    bridge_url: &str,
-    admin_url: &str,
-) -> anyhow::Result<()> {
-    let bots: Vec<Bot> = (0..requests).map(|number| simulator.bot(bots::plan(number))).collect();
-    let progress = Progress::start(requests, "{bar:30} {pos}/{len} bots continued  {elapsed}");
+async fn continue_bots(bots: &[Bot], bridge_url: &str, admin_url: &str) -> anyhow::Result<()> {
+    let total = u32::try_from(bots.len()).unwrap_or(u32::MAX);
+    let progress = Progress::start(total, "{bar:30} {pos}/{len} bots continued  {elapsed}");
     let each = bots.iter().map(async |bot| {
         bot.call(bridge_url).await.with_context(|| format!("bot {} got no response", bot.id()))?;
         bot.continued().await;
@@ -186,22 +148,6 @@ async fn wait_until_finished(admin_url: &str) -> anyhow::Result<()> {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn stop(stop_bridge: &Shutdown, bridge: JoinHandle<Result<(), Error>>) -> anyhow::Result<()> {
-    stop_bridge.ask();
-    match bridge.await {
-        Ok(Ok(())) => Ok(()),
-        ended => bail!("the bridge did not stop cleanly: {}", why(ended)),
-    }
-}
-
-fn why(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> String {
-    match ended {
-        Ok(Ok(())) => "it stopped without a request".to_owned(),
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
     }
 }
 

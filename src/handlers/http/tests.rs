@@ -47,12 +47,17 @@ struct Fixture {
 
 impl Fixture {
     fn new(config: &HttpHandlerConfig) -> Self {
+        Self::watched(config, None)
+    }
+
+    fn watched(config: &HttpHandlerConfig, watch: Option<CallWatch>) -> Self {
         test_log::prepare();
         let time = ManualClock::new(Timestamp::from_millis(1_796_000_000_500));
         let secrets = HttpSecrets::new(config);
         let name = "assistant".parse().unwrap();
         let policy = HandlerPolicy::default();
-        let handler = HttpHandler::new(name, config, secrets.clone(), &policy, time.clock(), None).unwrap();
+        let handler =
+            HttpHandler::new(name, config, secrets.clone(), &policy, time.clock(), None, watch).unwrap();
         Self { handler, secrets, time, notes: Arc::default(), has_callbacks: true }
     }
 

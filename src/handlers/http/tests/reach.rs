@@ -89,7 +89,7 @@ async fn a_call_runs_on_the_given_runtime_and_ends_with_its_attempt() {
     let (secrets, policy) = (HttpSecrets::new(&config), HandlerPolicy::default());
     let name = "assistant".parse().unwrap();
     let runtime = Some(Handle::current());
-    let handler = HttpHandler::new(name, &config, secrets, &policy, time.clock(), runtime).unwrap();
+    let handler = HttpHandler::new(name, &config, secrets, &policy, time.clock(), runtime, None).unwrap();
     let request = request(json!({}));
     let mut attempt = handler.run(&request, ReceivedAt(time.now()), TestContext::new().build());
     let mut stream = tokio::select! {

@@ -90,3 +90,23 @@ async fn a_request_without_a_message_is_not_sent() {
     assert!(!error.is_retryable() && error.to_string().contains("no text `message`"), "{error}");
     assert!(tool.got().is_empty());
 }
+
+#[tokio::test]
+async fn a_watch_gets_each_call_without_secrets() {
+    let tool = Tool::start().await;
+    let reports = Arc::<Mutex<Vec<CallReport>>>::default();
+    let watch: CallWatch = {
+        let reports = reports.clone();
+        Arc::new(move |report| reports.lock().unwrap().push(report))
+    };
+    let fixture = Fixture::watched(&config(&tool.url), Some(watch.clone()));
+    fixture.attempt(3).await.unwrap();
+    let unreachable = Fixture::watched(&config("http://127.0.0.1:1/"), Some(watch));
+    unreachable.run().await.unwrap_err();
+    let [answered, failed] = <[CallReport; 2]>::try_from(reports.lock().unwrap().clone()).unwrap();
+    assert_eq!((answered.job, answered.attempt), (fixture.context(3).job_id(), 3));
+    assert_eq!((answered.status, failed.status), (Some(204), None));
+    let sent = tool.got().remove(0).json();
+    let token = sent["data"]["callback"]["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    assert!(answered.request.contains("\"message\":\"Hi\"") && !answered.request.contains(&token));
+}
