@@ -6,6 +6,8 @@
 //! The note also remembers which waits have changed, so that `accounts` can write them to the store, where commands read
 //! them.
 
+mod nonce;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -16,6 +18,8 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp};
+
+pub use nonce::Nonce;
 
 /// The phase of the bridge. Draining is final.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +62,7 @@ struct Shared {
     note: Mutex<Note>,
     /// Whether all accounts wait. A function and not a note, because such a wait ends as time passes.
     everybody: OnceLock<AskEverybody>,
+    nonce: OnceLock<Nonce>,
     /// A wait changed.
     changed: Notify,
 }
@@ -187,6 +192,16 @@ impl Health {
     /// Whether the deliveries of all accounts wait, and why.
     pub fn everybody_waits(&self) -> Option<EverybodyWaits> {
         self.0.everybody.get()?()
+    }
+
+    /// Sets the nonce of this process. Only the first call has an effect.
+    pub fn set_nonce(&self, nonce: Nonce) {
+        let _a_process_has_one = self.0.nonce.set(nonce);
+    }
+
+    /// The nonce of this process; `None` if it has none.
+    pub fn nonce(&self) -> Option<&Nonce> {
+        self.0.nonce.get()
     }
 
     /// Notes since when new connections to the public listener find no free slot; `None` if they find one.

@@ -1,4 +1,4 @@
-//! `/health/live` and `/health/ready`.
+//! `/health/live`, `/health/ready` and `/health/nonce`.
 
 use std::time::Duration;
 
@@ -43,6 +43,14 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Response {
         answer(StatusCode::OK, body)
     } else {
         answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "not ready", "reasons": reasons }))
+    }
+}
+
+/// The nonce of this process, with which `doctor` recognizes it behind `server.public_url`.
+pub(super) async fn nonce(State(shared): State<Shared>) -> Response {
+    match shared.health.nonce() {
+        Some(nonce) => answer(StatusCode::OK, json!(nonce)),
+        None => answer(StatusCode::NOT_FOUND, json!({ "status": "this bridge has no nonce" })),
     }
 }
 

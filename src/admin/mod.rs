@@ -93,6 +93,7 @@ pub fn router(admin: Admin) -> Router {
     let routes = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/health/nonce", get(health::nonce))
         .route("/metrics", get(metrics::scrape))
         .route("/api/v1/jobs", get(jobs::list))
         .route("/api/v1/jobs/retry", post(jobs::retry_many))

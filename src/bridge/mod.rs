@@ -15,6 +15,7 @@
 //! }
 //! ```
 
+pub(crate) mod backups;
 mod callback_urls;
 mod dumps;
 mod error;
@@ -24,6 +25,7 @@ mod listeners;
 pub(crate) mod open_files;
 mod parts;
 mod public;
+mod public_health;
 mod run;
 mod secrets;
 mod start_log;

@@ -12,7 +12,7 @@ use crate::config::{self, BUILT_IN_KINDS, Config};
 use crate::deliver::{DeliverySettings, Sender, SenderParts};
 use crate::handler::CallbackUrls;
 use crate::handlers::Echo;
-use crate::health::{EverybodyWaits, Health};
+use crate::health::{EverybodyWaits, Health, Nonce};
 use crate::job_log::JobLog;
 use crate::receive::{Receiver, Route, TokenSigner};
 use crate::secrets::SharedSecret;
@@ -58,6 +58,10 @@ impl BridgeParts {
         let store = Store::open(&config.store.url, Role::Owner, clock.clone()).await?;
         store.maintenance().set_budget(config.budget.clone());
         let health = Health::new();
+        let (mut challenge, mut answer) = ([0; 16], [0; 16]);
+        if kommo_stack::secret_random(&mut challenge) && kommo_stack::secret_random(&mut answer) {
+            health.set_nonce(Nonce::new(challenge, answer));
+        }
         let limiter = kommo_stack::limiter(&config, &clock);
         watch_all_accounts(&health, &limiter, &store, &clock);
         let kommo_stack = KommoStack {

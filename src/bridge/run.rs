@@ -21,9 +21,10 @@ use model::clock::Clock;
 use model::path_prefix;
 use store::Retention;
 
+use super::backups::{self, Backups};
 use super::parts::BridgeParts;
 use super::supervise::Supervisor;
-use super::{Error, Listeners, public};
+use super::{Error, Listeners, public, public_health};
 
 /// How long a stop waits for requests in progress. Each is answered within `ack_deadline`.
 const REQUEST_DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -69,6 +70,11 @@ impl BridgeParts {
                 async move { store.maintenance().run(retention, stop_background).await }
             }
         }));
+        let backups = Backups::new(&config, clock.clone(), health.clone()).map(|backups| {
+            let stop_background = stop_background.clone();
+            let begin = move || backups.clone().run(stop_background.clone());
+            tokio::spawn(supervisor.clone().run(backups::TASK, begin))
+        });
         let account_maintenance = tokio::spawn(supervisor.run("accounts", {
             let (accounts, stop_background) = (accounts.clone(), stop_background.clone());
             move || {
@@ -112,6 +118,7 @@ impl BridgeParts {
         // Drop their fallbacks: one listener gives one answer for unknown paths.
         let routes =
             receive::router(receiver).merge(oauth.reset_fallback()).merge(callbacks.reset_fallback());
+        let routes = routes.merge(public_health::router(health.clone()).reset_fallback());
         let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
         let public = public::wrap(routes, prefix, LogLimiter::new("calls to unknown paths", clock.clone()));
         let mut public =
@@ -169,6 +176,9 @@ impl BridgeParts {
         stop_admin.cancel();
         within(REQUEST_DRAIN_TIME, forced, &mut admin).await;
         join(&mut { store_maintenance }).await;
+        if let Some(mut backups) = backups {
+            join(&mut backups).await;
+        }
         // Do not wait for a token renewal in progress: if its response is lost, the next start tries the old token
         // again.
         account_maintenance.abort();

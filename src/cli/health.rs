@@ -11,9 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::config::Config;
+use crate::health::Nonce;
 
 /// A bridge that does not respond within this time counts as not ready.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+const READY: &str = "/health/ready";
 /// The longest response to read. A bridge sends less.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
@@ -49,7 +51,7 @@ pub(super) enum Probed {
 /// Asks `/health/ready`.
 pub(super) async fn probe(config: &Config) -> Probed {
     let address = reachable(config.admin.listen);
-    match tokio::time::timeout(ANSWER_TIMEOUT, ask(address)).await {
+    match tokio::time::timeout(ANSWER_TIMEOUT, ask(address, READY)).await {
         Err(_) => Probed::Absent(format!(
             "the bridge at {address} (admin.listen) did not respond within {} s",
             ANSWER_TIMEOUT.as_secs()
@@ -63,9 +65,17 @@ pub(super) async fn probe(config: &Config) -> Probed {
 
 /// The body that `/health/ready` returns; `None` if the bridge is not ready or does not run.
 pub(super) async fn ready(config: &Config) -> Option<serde_json::Value> {
-    let asked = ask(reachable(config.admin.listen));
+    let asked = ask(reachable(config.admin.listen), READY);
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.ok()?.ok()?;
     body_of_ready(&answer)
+}
+
+/// The nonce of the running bridge; `None` if it does not run or has none.
+pub(super) async fn nonce(config: &Config) -> Option<Nonce> {
+    let asked = ask(reachable(config.admin.listen), "/health/nonce");
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.ok()?.ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n").filter(|_| decide(&answer) == Probed::Ready)?;
+    serde_json::from_str(body).ok()
 }
 
 fn body_of_ready(answer: &str) -> Option<serde_json::Value> {
@@ -93,10 +103,10 @@ pub(super) async fn metrics(config: &Config) -> Option<String> {
     request.send().await.ok()?.error_for_status().ok()?.text().await.ok()
 }
 
-async fn ask(address: SocketAddr) -> std::io::Result<String> {
+async fn ask(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     // A server sends an HTTP/1.0 client the whole body and then closes the connection.
-    let request = format!("GET /health/ready HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer).await?;
@@ -182,9 +192,9 @@ mod tests {
         let options = ListenerOptions::new("admin", limits, LogLimiter::new("a test", jobs.clock.clock()));
         tokio::spawn(serve(listener, admin, options, CancellationToken::new()));
         let starting = Probed::NotReady("the bridge is starting".into());
-        assert_eq!(decide(&ask(address).await.unwrap()), starting);
+        assert_eq!(decide(&ask(address, READY).await.unwrap()), starting);
         health.ready();
-        let answer = ask(address).await.unwrap();
+        let answer = ask(address, READY).await.unwrap();
         assert_eq!(decide(&answer), Probed::Ready);
         assert_eq!(body_of_ready(&answer).unwrap()["everybody_waits"], serde_json::Value::Null);
     }

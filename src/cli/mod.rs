@@ -9,8 +9,10 @@ mod accounts_access;
 mod accounts_confirm;
 mod accounts_resume;
 mod accounts_text;
+mod backup;
 #[cfg(feature = "tools")]
 mod bench;
+mod completions;
 mod config;
 #[cfg(feature = "tools")]
 mod demo;
@@ -23,6 +25,7 @@ mod health;
 mod init;
 mod jobs;
 mod jobs_text;
+mod man;
 #[cfg(any(test, not(feature = "tools")))]
 mod missing;
 #[cfg(feature = "tools")]
@@ -31,6 +34,7 @@ mod simulate;
 mod simulate_bridge;
 #[cfg(feature = "tools")]
 mod simulate_text;
+mod store;
 #[cfg(feature = "tools")]
 mod widget_package;
 #[cfg(feature = "tools")]
@@ -58,6 +62,7 @@ use clap::{Parser, Subcommand};
 
 use crate::bridge::{Bridge, Error};
 use crate::config::{Config, Sources};
+use model::clock::Clock;
 
 use exit::Failure;
 pub use program::Program;
@@ -131,6 +136,21 @@ enum Command {
     /// Check configuration, store, clock, accounts and reachability, and suggest fixes
     #[command(after_help = examples::DOCTOR)]
     Doctor,
+    /// Write a verified backup of the store, while a bridge runs or not
+    #[command(after_help = examples::BACKUP)]
+    Backup(backup::Args),
+    /// Restore the store from a backup, while no bridge runs
+    #[command(after_help = examples::RESTORE)]
+    Restore(backup::RestoreArgs),
+    /// Check the store, show its sizes, or give free space back
+    #[command(subcommand, after_help = examples::STORE)]
+    Store(store::Command),
+    /// Print the script with which a shell completes commands and options
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(completions::Args),
+    /// Print the manual page, or write a page for each command
+    #[command(after_help = examples::MAN)]
+    Man(man::Args),
     /// Ask the running bridge whether it is ready (for container health checks)
     #[command(hide = true, after_help = examples::HEALTH)]
     Health,
@@ -164,14 +184,19 @@ pub fn main(register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
     Program::of_executable().main(register)
 }
 
-fn execute(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
+/// Runs one command. `definition` is the definition of the whole command line.
+fn execute(
+    cli: Cli,
+    definition: impl FnOnce() -> clap::Command,
+    register: impl FnOnce(Bridge) -> Bridge,
+) -> ExitCode {
     let runtime = match runtime::start() {
         Ok(runtime) => runtime,
         Err(error) => {
             return exit::fail(&Failure::running(format!("cannot start the async runtime: {error}")));
         }
     };
-    let result = runtime.block_on(run(cli, register));
+    let result = runtime.block_on(run(cli, definition, register));
     // A handler that blocks its thread must not keep the process alive.
     runtime.shutdown_background();
     match result {
@@ -180,7 +205,11 @@ fn execute(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
     }
 }
 
-async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Failure> {
+async fn run(
+    cli: Cli,
+    definition: impl FnOnce() -> clap::Command,
+    register: impl FnOnce(Bridge) -> Bridge,
+) -> Result<(), Failure> {
     let Cli { config: file, json, verbose, command } = cli;
     let named = file.clone();
     let sources = || Sources::of_process(named).map_err(Error::from);
@@ -233,6 +262,20 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
             let check_handlers = |config| register(Bridge::new(config)).check();
             doctor::run(&sources()?, check_handlers, json).await
         }
+        Command::Backup(args) => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            backup::run(args, &config, Clock::system().now(), json).await
+        }
+        Command::Restore(args) => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            backup::restore(args, &config, Clock::system().now(), json).await
+        }
+        Command::Store(command) => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            store::run(command, &config, Clock::system().now(), json).await
+        }
+        Command::Completions(args) => completions::run(args, &definition()),
+        Command::Man(args) => man::run(args, definition(), json),
         Command::Health => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
             Ok(health::run(&config).await?)

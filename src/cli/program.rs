@@ -77,7 +77,7 @@ impl Program {
         let mut command = self.command();
         let parsed = Cli::from_arg_matches(&command.get_matches_mut());
         let cli = parsed.unwrap_or_else(|error| error.format(&mut command).exit());
-        super::execute(cli, |bridge| register(bridge).program(self.version_of()))
+        super::execute(cli, || self.command(), |bridge| register(bridge).program(self.version_of()))
     }
 
     /// The name and version for the first line of the log.

@@ -52,7 +52,7 @@ pub struct Args {
     /// KEY:url=… as fields of that type [default: message={{message_text}}]
     #[arg(long = "field", value_name = "KEY=VALUE")]
     fields: Vec<String>,
-    /// An exit of the block in addition to success and fail, or another title for one of these; up to 20
+    /// An exit of the block in addition to success, superseded and fail, or another title for one of these; up to 20
     #[arg(long = "exit", value_name = "CODE=TITLE")]
     exits: Vec<String>,
     /// The version, like 1.2.3; each upload needs a higher one [default: 1.0.0]

@@ -88,7 +88,10 @@ impl Written<'_> {
                  check that it has the handler `{handler}`."
             ),
             format!("Open {name} in the list of installed integrations and save its settings once: bots cannot see it before that."),
-            format!("Add the block {name} to a bot, connect each of its exits, and save the bot."),
+            format!(
+                "Add the block {name} to a bot, connect its exits, but leave `superseded` unconnected, and save the bot. \
+                 The bot takes that exit only for a message that a later message has joined, and ends there."
+            ),
             "After each later upload, which needs a higher --version, save every bot that has the block: until then the \
              bot keeps the old block."
                 .to_owned(),

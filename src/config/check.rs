@@ -162,12 +162,24 @@ fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreConfig> {
         Some(given) => checker.span(&["store", "body_retention"], Some(given), SECOND..=3650 * DAY),
         None => retention,
     };
+    let folder = raw.backup_folder.and_then(|text| match paths::literal(&text) {
+        Ok(path) => Some(path.to_owned()),
+        Err(why) => {
+            checker.refuse(&["store", "backup_folder"], why.to_string());
+            None
+        }
+    });
+    let backup_every = checker.span(&["store", "backup_every"], raw.backup_every, MINUTE..=365 * DAY);
+    let backup_keep = checker.count(&["store", "backup_keep"], raw.backup_keep);
     Some(StoreConfig {
         url: url?,
         encryption_key,
         previous_encryption_key,
         retention: retention?,
         body_retention: body_retention?,
+        backup_folder: folder,
+        backup_every: backup_every?,
+        backup_keep: backup_keep?,
     })
 }
 

@@ -104,6 +104,14 @@ pub(super) struct Store {
     /// Delivered and cancelled jobs older than this lose `data` and `completion`. Default: the same as `retention`.
     /// From 1s to 3650d.
     pub(super) body_retention: Option<Text<Span>>,
+    /// The folder into which `serve` writes backups of the store. A relative path is relative to the working directory.
+    /// Default: no scheduled backups.
+    pub(super) backup_folder: Option<String>,
+    /// The time between two scheduled backups. From 1m to 365d.
+    pub(super) backup_every: Option<Text<Span>>,
+    /// How many scheduled backups are kept; older ones are deleted.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(super) backup_keep: Option<u32>,
 }
 
 /// What one account may use, so that it leaves disk space for the others.

@@ -86,6 +86,12 @@ pub struct StoreConfig {
     pub retention: Duration,
     /// Delivered and cancelled jobs older than this lose their bodies.
     pub body_retention: Duration,
+    /// The folder for scheduled backups; `None` for none.
+    pub backup_folder: Option<PathBuf>,
+    /// The time between two scheduled backups.
+    pub backup_every: Duration,
+    /// How many scheduled backups are kept; at least 1.
+    pub backup_keep: usize,
 }
 
 /// `[integrations.NAME]`: a Kommo integration, whose secret signs tokens.

@@ -113,6 +113,12 @@ const METRICS: &[Metric] = &[
         help: "Background tasks that panicked and were started again, by task.",
     },
     Metric {
+        name: "bridge_backup_last_success_timestamp_seconds",
+        kind: MetricKind::Gauge,
+        unit: Unit::Seconds,
+        help: "When the newest scheduled backup of the store was written, in seconds since 1970.",
+    },
+    Metric {
         name: "bridge_oauth_revocations_total",
         kind: MetricKind::Counter,
         unit: Unit::Count,

@@ -45,6 +45,8 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("sqlite::testing", &["sqlite::write", "sqlite::engine", "sqlite::jobs", "sqlite::maintenance"]),
     ("file", &["sqlite::file"]),
+    ("backup", &["sqlite::file"]),
+    ("inspect", &["sqlite::maintenance"]),
     ("handles", &["sqlite::engine", "sqlite::testing"]),
 ];
 

@@ -1,6 +1,7 @@
 //! Tests of `doctor` beside a running bridge, without one, and with problems.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
@@ -36,7 +37,7 @@ async fn no_check_fails_beside_a_running_bridge() {
         ("clock", ""),
         (account.as_str(), "Kommo accepts its token"),
         ("bridge", "is ready"),
-        ("public_url", "leads to a bridge"),
+        ("public_url", "leads to the bridge that runs here"),
     ] {
         let check = &checks(&ended.json(), name)[0];
         assert!(check.0 == "ok" && check.1.contains(found), "{name}: {check:?}");
@@ -52,6 +53,40 @@ async fn no_check_fails_beside_a_running_bridge() {
     fs::write(home.config(), elsewhere).unwrap();
     let report = home.run(&["doctor", "--json"]).expect(1);
     assert_eq!(checks(&report.json(), "public_url")[0].0, "failed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_public_address_that_leads_elsewhere_is_reported() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let (home, other_home) = (Home::new(&simulator, ""), Home::new(&simulator, ""));
+    let (here, other) = (home.serve(), other_home.serve());
+    let found = |admin: SocketAddr, public_url: &str| {
+        let mut command = home.command(&["doctor", "--json"]);
+        command.env("BRIDGE_ADMIN__LISTEN", admin.to_string());
+        command.env("BRIDGE_SERVER__PUBLIC_URL", public_url);
+        checks(&crate::process::run(command).json(), "public_url").remove(0)
+    };
+    let url = |address: SocketAddr| format!("http://{address}");
+    for (public_url, outcome, part) in [
+        (url(here.public), "ok", "leads to the bridge that runs here"),
+        (format!("{}/bots", url(here.public)), "failed", "but not below its path /bots"),
+        (url(other.public), "failed", "leads to another bridge than the one that runs here"),
+        (url(here.admin), "failed", "something other than a bridge returned 404"),
+        (simulator.base_url().to_owned(), "failed", "something other than a bridge"),
+        (url(here.public).replace("http:", "https:"), "failed", "TLS fails"),
+        ("https://bridge.invalid".to_owned(), "failed", "cannot find the host"),
+        ("http://127.0.0.1:1".to_owned(), "failed", "cannot reach"),
+    ] {
+        let (was, found, todo) = found(here.admin, &public_url);
+        assert!(was == outcome && found.contains(part), "{public_url}: {was}: {found}");
+        assert_eq!(todo.is_empty(), outcome == "ok", "{public_url}: {todo}");
+    }
+    let stopped = here.admin;
+    here.stop();
+    let (was, found, todo) = found(stopped, &url(other.public));
+    assert!(was == "warning" && found.contains("none runs here"), "{was}: {found}");
+    assert!(todo.contains("run `serve`"), "{todo}");
+    other.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod attacks;
+mod backup;
 mod bench;
 mod callers;
 mod commands;

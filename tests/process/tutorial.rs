@@ -99,12 +99,23 @@ impl Reader {
                 self.folder = self.home.path().to_owned();
             }
             ["curl", ..] => self.start_bot(line).await,
+            ["salesbot-bridge", "dev"] => {
+                let mut typed = Typed::start(self.command(&["dev"]));
+                typed.reads("Type a message");
+                typed.enters("Is anyone there?");
+                typed.reads("bot ← message: Is anyone there?");
+                typed.reads("bot continued after");
+                typed.enters("/quit");
+                let (status, text) = typed.ends();
+                assert_eq!(status, Some(0), "{text}");
+                println!("{text}");
+            }
             ["salesbot-bridge", arguments @ ..] => {
                 let (status, text) = Typed::start(self.command(arguments)).ends();
                 assert_eq!(status, Some(0), "`{line}`: {text}");
                 let runs = self.serve.is_some();
                 let expected = match arguments {
-                    ["doctor"] if runs => "leads to a bridge",
+                    ["doctor"] if runs => "leads to the bridge that runs here",
                     ["doctor"] => "run `serve`",
                     ["jobs", "list"] => "delivered",
                     other => panic!("the test does not know `{other:?}`"),

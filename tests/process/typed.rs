@@ -78,6 +78,11 @@ impl Typed {
         self.person.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Types a line that the terminal shows, as for a program that reads lines.
+    pub fn enters(&mut self, line: &str) {
+        self.person.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
     /// Waits as [`Self::types`], and sends SIGINT, as a terminal does when a person types Ctrl-C and the program has not
     /// turned that off.
     pub fn interrupts(&mut self) {

@@ -64,6 +64,7 @@ fn the_package_is_written_and_the_output_lists_the_next_steps() {
         "`greet`",
         "save its settings once",
         "Add the block Greet",
+        "leave `superseded` unconnected",
         "a higher --version",
     ];
     assert!(steps.map(at).is_sorted(), "{}", ended.out);
@@ -112,7 +113,14 @@ fn the_json_output_describes_the_package() {
             "fields",
             json!([{ "name": "lead.price", "key": "lead_price", "type": "numeric", "default": "{{lead.price}}" }]),
         ),
-        ("exits", json!([{ "code": "success", "title": "Éxito" }, { "code": "fail", "title": "Nada" }])),
+        (
+            "exits",
+            json!([
+                { "code": "success", "title": "Éxito" },
+                { "code": "superseded", "title": "Unido a un mensaje posterior" },
+                { "code": "fail", "title": "Nada" },
+            ]),
+        ),
     ] {
         assert_eq!(output[key], value, "{key}");
     }

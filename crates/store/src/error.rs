@@ -62,6 +62,24 @@ pub enum StoreError {
         /// The database file.
         path: String,
     },
+    /// A copy of the store could not be written.
+    #[error("the copy {path} was not written: {why}")]
+    Copy {
+        /// The file that should have been written.
+        path: String,
+        /// Why it was not.
+        #[source]
+        why: Cause,
+    },
+    /// A backup cannot replace the store.
+    #[error("cannot restore {path}: {why}")]
+    Restore {
+        /// The backup.
+        path: String,
+        /// Why it cannot.
+        #[source]
+        why: Cause,
+    },
     /// The disk is full.
     #[error("the disk that holds the store is full: free some space")]
     Full,

@@ -7,14 +7,16 @@
 //!
 //! [`Store`] lends a handle for each subject: [`Jobs`], [`Accounts`], [`OAuth`], [`Maintenance`]. One private module
 //! contains the database engine. The other modules suit any engine: records, budgets, lanes, clocks. [`mod@file`]
-//! inspects a store's file without opening it.
+//! inspects a store's file without opening it, [`backup`] copies and replaces a whole store, and [`inspect`] checks one.
 
 mod awaiting;
+pub mod backup;
 mod budget;
 mod cause;
 mod error;
 pub mod file;
 mod handles;
+pub mod inspect;
 mod lanes;
 mod records;
 mod retry;

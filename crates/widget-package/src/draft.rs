@@ -46,7 +46,8 @@ pub struct Draft {
     pub locales: Vec<String>,
     /// The fields to send, like `message={{message_text}}`. Default: this one.
     pub fields: Vec<String>,
-    /// Exits in addition to `success` and `fail`, or other titles for these two, like `silent=Nothing to say`.
+    /// Exits in addition to `success`, `superseded` and `fail`, or other titles for these three, like
+    /// `silent=Nothing to say`.
     pub exits: Vec<String>,
     /// The version of this upload. Default: `1.0.0`.
     pub version: Option<String>,
@@ -172,14 +173,14 @@ fn twice<T: PartialEq>(list: &[T]) -> Option<&T> {
     list.iter().enumerate().find(|(at, one)| list[..*at].contains(one)).map(|(_, one)| one)
 }
 
-/// Adds the standard exits: `success` first and `fail` last, the others between them in the given order.
+/// Adds the standard exits: `success` first, `superseded` and `fail` last, the others between them in the given order.
 fn with_standard(own: Vec<Exit>) -> Vec<Exit> {
-    let [success, fail] = Exit::standard();
-    let (standard, others): (Vec<Exit>, Vec<Exit>) =
-        own.into_iter().partition(|exit| [success.code(), fail.code()].contains(&exit.code()));
-    let titled = |exit: Exit| standard.iter().find(|own| own.code() == exit.code()).cloned().unwrap_or(exit);
-    let (success, fail) = (titled(success), titled(fail));
-    std::iter::once(success).chain(others).chain([fail]).collect()
+    let standard = Exit::standard();
+    let (titled, others): (Vec<Exit>, Vec<Exit>) =
+        own.into_iter().partition(|exit| standard.iter().any(|standard| standard.code() == exit.code()));
+    let [success, superseded, fail] = standard
+        .map(|exit| titled.iter().find(|titled| titled.code() == exit.code()).cloned().unwrap_or(exit));
+    std::iter::once(success).chain(others).chain([superseded, fail]).collect()
 }
 
 /// The default name for a handler: `greet-people` becomes `Greet people`.

@@ -4,6 +4,10 @@ use std::str::FromStr;
 
 /// The exit for a handler's [`Completion::success`](model::Completion::success).
 pub(super) const SUCCESS: &str = "success";
+/// The exit for a message that was joined into a later one, which the bridge answers instead. It is meant to stay
+/// unconnected, so that the bot of the earlier message ends without a message. Every package has it: without it, joined
+/// messages would leave by [`FAIL`], and the customer would get that text for each of them.
+pub(super) const SUPERSEDED: &str = "superseded";
 /// The exit for every status that has no exit of its own.
 pub(super) const FAIL: &str = "fail";
 
@@ -20,9 +24,9 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// The exits of every block, `success` and `fail`, with translated titles.
-    pub(super) fn standard() -> [Self; 2] {
-        [SUCCESS, FAIL].map(|code| Self { code: code.to_owned(), title: None })
+    /// The exits of every block, `success`, `superseded` and `fail`, with translated titles.
+    pub(super) fn standard() -> [Self; 3] {
+        [SUCCESS, SUPERSEDED, FAIL].map(|code| Self { code: code.to_owned(), title: None })
     }
 
     /// The `status` for which the bot takes this exit.

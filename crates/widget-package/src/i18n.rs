@@ -1,6 +1,6 @@
 //! `i18n/LOCALE.json`: the texts that the manifest and the script refer to as `section.key`.
 
-use super::exit::{Exit, FAIL, SUCCESS};
+use super::exit::Exit;
 use super::field::Field;
 use super::locale::Locale;
 use super::ordered::Ordered;
@@ -58,12 +58,8 @@ pub(super) fn file(spec: &Spec, locale: Locale) -> Ordered<Ordered<String>> {
         add(&of_field(field), field.name());
     }
     for exit in &spec.exits {
-        let standard = match exit.code() {
-            SUCCESS => own.success,
-            FAIL => own.fail,
-            code => code,
-        };
-        add(&format!("salesbot.{}", of_exit(exit)), exit.title().unwrap_or(standard).to_owned());
+        let title = exit.title().or(own.of_exit(exit.code())).unwrap_or(exit.code());
+        add(&format!("salesbot.{}", of_exit(exit)), title.to_owned());
     }
     // Kommo also reads a default like `example.com` as a key, so its text is the default itself.
     for field in &spec.fields {

@@ -2,7 +2,7 @@
 //! that builds a package can trust it.
 
 use super::bridge_url::BridgeUrl;
-use super::exit::{Exit, FAIL, SUCCESS};
+use super::exit::Exit;
 use super::field::Field;
 use super::locale::Locale;
 use super::logo::Logo;
@@ -66,7 +66,7 @@ impl Spec {
         &self.fields
     }
 
-    /// The exits of the block, including `success` and `fail`.
+    /// The exits of the block, including `success`, `superseded` and `fail`.
     pub fn exits(&self) -> &[Exit] {
         &self.exits
     }
@@ -74,11 +74,7 @@ impl Spec {
     /// The title of an exit in the package's first language.
     pub fn title<'a>(&'a self, exit: &'a Exit) -> &'a str {
         let own = texts(self.locales.first().copied().unwrap_or(Locale::En));
-        exit.title().unwrap_or_else(|| match exit.code() {
-            SUCCESS => own.success,
-            FAIL => own.fail,
-            code => code,
-        })
+        exit.title().or(own.of_exit(exit.code())).unwrap_or(exit.code())
     }
 
     /// The logo supplied by the operator; `None` if the package draws one.

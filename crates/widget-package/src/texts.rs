@@ -1,5 +1,6 @@
 //! The default texts of a package, in every language.
 
+use super::exit::{FAIL, SUCCESS, SUPERSEDED};
 use super::locale::Locale;
 
 /// The texts that Kommo shows for a widget, unless the operator supplies others.
@@ -13,8 +14,22 @@ pub(super) struct Texts {
     pub(super) note: &'static str,
     /// The title of the exit `success`.
     pub(super) success: &'static str,
+    /// The title of the exit `superseded`.
+    pub(super) superseded: &'static str,
     /// The title of the exit `fail`.
     pub(super) fail: &'static str,
+}
+
+impl Texts {
+    /// The title of the standard exit with this code; `None` if the code is not one of theirs.
+    pub(super) fn of_exit(&self, code: &str) -> Option<&'static str> {
+        match code {
+            SUCCESS => Some(self.success),
+            SUPERSEDED => Some(self.superseded),
+            FAIL => Some(self.fail),
+            _ => None,
+        }
+    }
 }
 
 /// The texts in `locale`.
@@ -26,6 +41,7 @@ pub(super) const fn texts(locale: Locale) -> Texts {
             short_description: "Lets your own program respond in SalesBot",
             note: "Note for your team (not sent anywhere)",
             success: "Success",
+            superseded: "Joined into a later message",
             fail: "Failure",
         },
         Locale::Es => Texts {
@@ -34,6 +50,7 @@ pub(super) const fn texts(locale: Locale) -> Texts {
             short_description: "Su propio programa responde en SalesBot",
             note: "Nota para su equipo (no se envía a ninguna parte)",
             success: "Éxito",
+            superseded: "Unido a un mensaje posterior",
             fail: "Error",
         },
         Locale::Pt => Texts {
@@ -42,6 +59,7 @@ pub(super) const fn texts(locale: Locale) -> Texts {
             short_description: "O seu próprio programa responde no SalesBot",
             note: "Nota para a sua equipe (não é enviada a lugar nenhum)",
             success: "Sucesso",
+            superseded: "Unida a uma mensagem posterior",
             fail: "Falha",
         },
         Locale::Tr => Texts {
@@ -50,6 +68,7 @@ pub(super) const fn texts(locale: Locale) -> Texts {
             short_description: "SalesBot'ta yanıtı kendi programınız verir",
             note: "Ekibiniz için not (hiçbir yere gönderilmez)",
             success: "Başarılı",
+            superseded: "Sonraki mesajla birleştirildi",
             fail: "Başarısız",
         },
         Locale::Id => Texts {
@@ -58,6 +77,7 @@ pub(super) const fn texts(locale: Locale) -> Texts {
             short_description: "Program Anda sendiri menjawab di SalesBot",
             note: "Catatan untuk tim Anda (tidak dikirim ke mana pun)",
             success: "Berhasil",
+            superseded: "Digabung ke pesan berikutnya",
             fail: "Gagal",
         },
         Locale::Ru => Texts {
@@ -66,6 +86,7 @@ pub(super) const fn texts(locale: Locale) -> Texts {
             short_description: "Ваша собственная программа отвечает в SalesBot",
             note: "Заметка для вашей команды (никуда не отправляется)",
             success: "Успешно",
+            superseded: "Объединено с более поздним сообщением",
             fail: "Ошибка",
         },
     }
@@ -78,8 +99,14 @@ mod tests {
     #[test]
     fn every_language_has_its_own_texts() {
         let all: Vec<Texts> = Locale::ALL.map(texts).into();
-        let columns: [fn(&Texts) -> &str; 5] =
-            [|t| t.description, |t| t.short_description, |t| t.note, |t| t.success, |t| t.fail];
+        let columns: [fn(&Texts) -> &str; 6] = [
+            |t| t.description,
+            |t| t.short_description,
+            |t| t.note,
+            |t| t.success,
+            |t| t.superseded,
+            |t| t.fail,
+        ];
         for column in columns {
             let mut sentences: Vec<&str> = all.iter().map(column).collect();
             assert!(sentences.iter().all(|text| !text.is_empty() && !text.contains("  ")), "{sentences:?}");

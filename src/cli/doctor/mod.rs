@@ -5,6 +5,7 @@
 //! does not prevent the others. It never prints a secret.
 
 mod accounts;
+mod backups;
 mod check;
 mod clock;
 mod configuration;
@@ -13,6 +14,7 @@ mod files;
 mod handlers;
 mod outgoing;
 mod permissions;
+mod public;
 mod reach;
 mod store;
 
@@ -29,7 +31,6 @@ use model::Outgoing;
 use model::clock::Clock;
 
 use super::exit::{Failure, print};
-use super::health;
 use super::screen::Screen;
 pub(super) use check::{Check, Outcome, render};
 
@@ -91,6 +92,7 @@ async fn run_checks(loaded: &Effective) -> Vec<Check> {
     if let Some(store) = &store {
         checks.extend(fallbacks::check(store, clock.now()).await);
     }
+    checks.extend(backups::check(config, clock.now()).await);
     match ask_accounts(config, &clock, store.clone()).await {
         Ok((listed, responses)) => {
             checks.extend(time(&listed, &config.delivery.outgoing, &clock).await);
@@ -106,11 +108,9 @@ async fn run_checks(loaded: &Effective) -> Vec<Check> {
         }
     }
     checks.extend(handlers::checks(config).await);
-    let probed = health::probe(config).await;
-    let runs = !matches!(probed, health::Probed::Absent(_));
-    checks.push(reach::admin(probed));
+    checks.push(reach::admin(config).await);
     if let (Some(url), Some(client)) = (&config.server.public_url, reach::client(&config.delivery.outgoing)) {
-        checks.push(reach::public(&client, url, runs).await);
+        checks.push(public::check(&client, url, config).await);
     }
     if let Some(store) = store {
         store.close().await;
@@ -119,16 +119,16 @@ async fn run_checks(loaded: &Effective) -> Vec<Check> {
 }
 
 /// Runs the checks that make sense before the bridge runs for the first time: files, accounts, handlers, and, with
-/// `public`, the public address. A network that does not work yet is a warning.
-pub(super) async fn first_checks(loaded: &Effective, public: bool) -> Vec<Check> {
+/// `with_public`, the public address. A network that does not work yet is a warning.
+pub(super) async fn first_checks(loaded: &Effective, with_public: bool) -> Vec<Check> {
     let config = &loaded.config;
     let clock = Clock::system();
     let ask_public = async {
-        let url = config.server.public_url.as_ref().filter(|_| public)?;
+        let url = config.server.public_url.as_ref().filter(|_| with_public)?;
         let client = reach::client(&config.delivery.outgoing)?;
-        Some(reach::public(&client, url, false).await)
+        Some(public::check(&client, url, config).await)
     };
-    let (asked, handlers, public) =
+    let (asked, handlers, public_url) =
         tokio::join!(ask_accounts(config, &clock, None), handlers::checks(config), ask_public);
     let mut checks = configuration::checks(config, &config.read_from());
     checks.extend(files::checks(&loaded.secret_files()));
@@ -138,7 +138,7 @@ pub(super) async fn first_checks(loaded: &Effective, public: bool) -> Vec<Check>
         checks.extend(each.map(|(one, response)| accounts::check(one, response, clock.now())));
     }
     checks.extend(handlers);
-    checks.extend(public);
+    checks.extend(public_url);
     checks.into_iter().map(Check::at_most_warning).collect()
 }
 

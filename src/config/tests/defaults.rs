@@ -34,6 +34,8 @@ fn the_defaults_have_the_documented_values() {
     assert!(config.store.encryption_key.is_none());
     assert_eq!(config.store.retention, Duration::from_secs(14 * 24 * 60 * 60));
     assert_eq!(config.store.body_retention, config.store.retention);
+    assert_eq!((config.store.backup_folder, config.store.backup_keep), (None, 7));
+    assert_eq!(config.store.backup_every, Duration::from_secs(24 * 60 * 60));
     assert_eq!(config.budget, Budget { unfinished: 1 << 30, stored: 4 << 30, requests: None });
     assert_eq!(config.budget, Budget::default());
     assert_eq!(config.workers.concurrency, 64);
@@ -158,5 +160,5 @@ fn the_described_ranges_are_enforced() {
         assert!(refusal.ends_with(&format!("from {range}")), "{range}: {refusal}");
         ranges += 1;
     }
-    assert_eq!(ranges, 13, "a key with a range has no test");
+    assert_eq!(ranges, 14, "a key with a range has no test");
 }

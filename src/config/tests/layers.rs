@@ -36,6 +36,9 @@ const VARIABLES: &[(&str, &str, Reads, &str)] = &[
     ),
     ("STORE__RETENTION", "2d", |c| format!("{:?}", c.store.retention), "172800s"),
     ("STORE__BODY_RETENTION", "1d", |c| format!("{:?}", c.store.body_retention), "86400s"),
+    ("STORE__BACKUP_FOLDER", "/backups", |c| format!("{:?}", c.store.backup_folder), "/backups"),
+    ("STORE__BACKUP_EVERY", "1h", |c| format!("{:?}", c.store.backup_every), "3600s"),
+    ("STORE__BACKUP_KEEP", "3", |c| c.store.backup_keep.to_string(), "3"),
     ("BUDGET__UNFINISHED", "1KiB", |c| c.budget.unfinished.to_string(), "1024"),
     ("BUDGET__STORED", "1MiB", |c| c.budget.stored.to_string(), "1048576"),
     (

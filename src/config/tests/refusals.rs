@@ -128,6 +128,9 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     ("[handlers.a]\nintegrations = \"main\"", &["handlers.a.integrations: must be a list"]),
     ("[store]\nretention = \"0d\"", &["store.retention: must be a duration from 1s to 3650d"]),
+    ("[store]\nbackup_every = \"1s\"", &["store.backup_every: must be a duration from 1m to 365d"]),
+    ("[store]\nbackup_keep = 0", &["store.backup_keep: must be a whole number from 1 to 10000"]),
+    ("[store]\nbackup_folder = \"~/backups\"", &["store.backup_folder: "]),
     (
         "[integrations.twin]\nclient_uuid = \"11111111-0C1E-4D57-8C6E-2F6F3F1F0D11\"\nclient_secret = \"x\"",
         &["bridge.toml:5: integrations.twin.client_uuid: integrations.main has the same"],

@@ -1,6 +1,7 @@
 //! The values that go into a store and come out of it. They do not depend on the database.
 
 mod accounts;
+mod copies;
 mod jobs;
 mod listing;
 mod log;
@@ -10,6 +11,7 @@ mod outcomes;
 mod role;
 
 pub use accounts::{Leased, NewConnection, Renewal, Waits};
+pub use copies::{Copied, Restored, StoreStats, Vacuumed};
 pub use jobs::{Accepted, AwaitingClaim, Completed, LongestDue, Overdue, Stats, StoredKey, Written};
 pub(crate) use jobs::{By, YOUNG};
 pub use listing::{JobFilter, Page};

@@ -11,7 +11,7 @@ pub(crate) mod file;
 mod group_commit;
 mod jobs;
 mod lifecycle;
-mod maintenance;
+pub(crate) mod maintenance;
 mod read;
 mod write;
 

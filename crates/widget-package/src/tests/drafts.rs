@@ -17,7 +17,7 @@ fn address_alone_is_enough() {
         ["message = {{message_text}}"]
     );
     let codes: Vec<&str> = spec.exits().iter().map(|exit| exit.code()).collect();
-    assert_eq!(codes, ["success", "fail"]);
+    assert_eq!(codes, ["success", "superseded", "fail"]);
     assert_eq!(
         json_of(&plain(), "manifest.json")["widget"]["support"],
         json!({ "link": "https://bridge.example.com" })
@@ -93,7 +93,7 @@ fn limits_are_exact() {
     assert_eq!(spec(Draft { fields: fields(50), ..draft() }).fields().len(), 50);
     assert_eq!(mistakes(Draft { fields: fields(51), ..draft() })[0].0, "field");
     let exits = |count: usize| (0..count).map(|number| format!("e{number}=x")).collect::<Vec<_>>();
-    assert_eq!(spec(Draft { exits: exits(20), ..draft() }).exits().len(), 22);
+    assert_eq!(spec(Draft { exits: exits(20), ..draft() }).exits().len(), 23);
     assert_eq!(mistakes(Draft { exits: exits(21), ..draft() })[0].0, "exit");
     let large = |count: usize| {
         (0..count).map(|number| format!("f{number}={}", "x".repeat(4_000))).collect::<Vec<_>>()
@@ -105,9 +105,26 @@ fn limits_are_exact() {
 }
 
 #[test]
-fn success_is_the_first_exit_and_fail_the_last() {
-    let draft = Draft { exits: texts(&["fail=No", "b=B", "a=A", "success=Yes"]), ..draft() };
-    let spec = spec(draft);
-    let exits: Vec<(&str, &str)> = spec.exits().iter().map(|exit| (exit.code(), spec.title(exit))).collect();
-    assert_eq!(exits, [("success", "Yes"), ("b", "B"), ("a", "A"), ("fail", "No")]);
+fn success_is_the_first_exit_and_the_other_standard_ones_are_the_last() {
+    for (given, expected) in [
+        (
+            &["fail=No", "b=B", "a=A", "success=Yes"][..],
+            &[
+                ("success", "Yes"),
+                ("b", "B"),
+                ("a", "A"),
+                ("superseded", "Joined into a later message"),
+                ("fail", "No"),
+            ][..],
+        ),
+        (
+            &["superseded=Later", "b=B"],
+            &[("success", "Success"), ("b", "B"), ("superseded", "Later"), ("fail", "Failure")],
+        ),
+    ] {
+        let spec = spec(Draft { exits: texts(given), ..draft() });
+        let exits: Vec<(&str, &str)> =
+            spec.exits().iter().map(|exit| (exit.code(), spec.title(exit))).collect();
+        assert_eq!(exits, expected);
+    }
 }

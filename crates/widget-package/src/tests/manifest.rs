@@ -63,6 +63,7 @@ fn every_key_of_the_manifest_has_a_text_in_every_language() {
         ("salesbot", "field_host"),
         ("salesbot", "exit_success"),
         ("salesbot", "exit_silent"),
+        ("salesbot", "exit_superseded"),
         ("salesbot", "exit_fail"),
         // The text of a default with the form of a key is the default itself.
         ("example", "com"),

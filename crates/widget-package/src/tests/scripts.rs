@@ -27,6 +27,7 @@ fn bot_calls_the_bridge_first_and_then_leaves_by_the_status() {
         { "question": [
             leave_if("success"),
             leave_if("silent"),
+            leave_if("superseded"),
             { "handler": "exits", "params": { "value": "fail" } },
         ], "require": [] },
     ]);
@@ -132,16 +133,19 @@ fn exits_have_titles_in_the_users_language() {
         let observed = engine::observe(&files["script.js"], "greet", &json!({}), texts).unwrap();
         observed.returned["salesbotDesignerSettings"].clone()
     };
-    let titled = |success: &str, fail: &str| {
+    let titled = |success: &str, superseded: &str, fail: &str| {
         json!({ "exits": [
             { "code": "success", "title": success },
             { "code": "silent", "title": "Nothing to say" },
+            { "code": "superseded", "title": superseded },
             { "code": "fail", "title": fail },
         ] })
     };
-    assert_eq!(exits(&json_of(&files, "i18n/es.json")), titled("Éxito", "Error"));
-    assert_eq!(exits(&json_of(&files, "i18n/ru.json")), titled("Успешно", "Ошибка"));
-    assert_eq!(exits(&json!({})), titled("Éxito", "Error"), "without texts: the package's first language");
+    let spanish = titled("Éxito", "Unido a un mensaje posterior", "Error");
+    let russian = titled("Успешно", "Объединено с более поздним сообщением", "Ошибка");
+    assert_eq!(exits(&json_of(&files, "i18n/es.json")), spanish);
+    assert_eq!(exits(&json_of(&files, "i18n/ru.json")), russian);
+    assert_eq!(exits(&json!({})), spanish, "without texts: the package's first language");
 }
 
 #[test]

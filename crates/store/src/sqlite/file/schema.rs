@@ -6,12 +6,14 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection, SqlitePool};
 
+use super::copy;
 use super::migrations::MIGRATIONS;
+use super::path::with;
 use crate::sqlite::error::cannot_open;
 use crate::{Cause, Role, StoreError};
 
 /// The application id that the first migration writes into the file's header.
-const APPLICATION_ID: i64 = 1_396_851_271;
+pub(super) const APPLICATION_ID: i64 = 1_396_851_271;
 
 pub(crate) async fn migrate(
     options: &SqliteConnectOptions,
@@ -21,6 +23,12 @@ pub(crate) async fn migrate(
     let shown = path.display().to_string();
     let connected = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
     let pool = connected.map_err(|error| StoreError::from(error).at(path))?;
+    if role == Role::Owner
+        && let Err(error) = back_up_first(&pool, path).await
+    {
+        pool.close().await;
+        return Err(error);
+    }
     let result = match role {
         Role::Owner => MIGRATIONS.run(&pool).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.clone(), version },
@@ -34,6 +42,27 @@ pub(crate) async fn migrate(
     };
     pool.close().await;
     result
+}
+
+/// Writes a verified backup beside a store whose schema is about to change, so that the version before can still open it. A
+/// new store has nothing to back up.
+async fn back_up_first(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
+    // The table does not exist yet in a new store. A damaged one is reported by the migration.
+    let applied = "SELECT version FROM _sqlx_migrations WHERE success";
+    let Ok(applied) = sqlx::query_scalar::<_, i64>(applied).fetch_all(pool).await else { return Ok(()) };
+    let pending = MIGRATIONS.iter().map(|migration| migration.version).find(|known| !applied.contains(known));
+    let Some(version) = pending.filter(|_| !applied.is_empty()) else { return Ok(()) };
+    let target = with(path, &format!(".before-migration-{version}"));
+    let (source, to) = (path.to_owned(), target.clone());
+    let copied = tokio::task::spawn_blocking(move || copy::copy(&source, &to, || false)).await;
+    let copied = copied.map_err(|error| StoreError::Database(Cause::of(error)))??;
+    tracing::info!(
+        backup = %target.display(),
+        jobs = copied.jobs,
+        version,
+        "the schema of the store is about to change; a backup was written"
+    );
+    Ok(())
 }
 
 /// Whether the file is the database of another program.

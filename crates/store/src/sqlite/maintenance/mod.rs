@@ -5,6 +5,7 @@ mod cache;
 mod checkpoints;
 pub(crate) mod chunks;
 pub(crate) mod delete;
+pub(crate) mod inspect;
 pub(crate) mod keys;
 pub(crate) mod leases;
 mod probe;

@@ -4,6 +4,7 @@ mod accept;
 mod accounts;
 mod ages;
 mod attempts;
+mod backup;
 mod bodies;
 mod budget;
 mod claims;

@@ -1,0 +1,164 @@
+//! Backups of a whole store: writes, names, deletes and restores them. All functions block, and none needs an open
+//! [`Store`](crate::Store).
+//!
+//! A backup is one file: a store without a write-ahead log, which can be opened as it is. It is complete and verified
+//! before it gets its name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model::Timestamp;
+
+use crate::StoreError;
+use crate::sqlite::file::{copy, create, path, replace};
+
+pub use crate::records::{Copied, Restored, Vacuumed};
+
+/// Writes a backup of the store at `url` to `target`, beside the process that serves it. Ends early if `stop` returns
+/// `true`. An existing file is replaced only if it is a store, and only with a complete backup.
+///
+/// # Errors
+/// The store cannot be read, or the backup cannot be written or is damaged. Nothing is left of it.
+pub fn back_up(
+    url: &str,
+    target: &Path,
+    stop: impl Fn() -> bool + Clone + Send + 'static,
+) -> Result<Copied, StoreError> {
+    let store = path::file_of(url)?;
+    if !store.exists() {
+        let why = "there is no such file: start `serve`, which creates it, or correct store.url";
+        return Err(StoreError::NotAStore { path: store.display().to_string(), why: why.into() });
+    }
+    let cannot = |error: std::io::Error| StoreError::Copy {
+        path: target.display().to_string(),
+        why: crate::Cause::with(paths::cannot(create::folder_of(target), "created", &error), error),
+    };
+    create::make_folder(create::folder_of(target)).map_err(cannot)?;
+    copy::copy(&store, target, stop)
+}
+
+/// Replaces the store at `url` with the backup `from`, and keeps the replaced store beside it.
+///
+/// # Errors
+/// A process serves the store, `from` is not an undamaged store that this version can open, or a file cannot be written.
+/// The store is unchanged.
+pub fn restore(url: &str, from: &Path, now: Timestamp) -> Result<Restored, StoreError> {
+    replace::restore(url, from, &stamp(now))
+}
+
+/// Rewrites the store at `url` without its free pages. Needs room for a copy.
+///
+/// # Errors
+/// A process has the store open, or a file cannot be written. The store is unchanged.
+pub fn vacuum(url: &str) -> Result<Vacuumed, StoreError> {
+    replace::vacuum(url)
+}
+
+/// The name of a backup of the store at `url` in `folder`: `bridge-20261130T174631Z.db`.
+///
+/// # Errors
+/// `url` names no file.
+pub fn name_in(folder: &Path, url: &str, now: Timestamp) -> Result<PathBuf, StoreError> {
+    Ok(folder.join(format!("{}-{}.db", stem(url)?, stamp(now))))
+}
+
+/// The backups of the store at `url` in `folder` by the names that [`name_in`] gives, oldest first.
+///
+/// # Errors
+/// `url` names no file.
+pub fn all_in(folder: &Path, url: &str) -> Result<Vec<PathBuf>, StoreError> {
+    let prefix = format!("{}-", stem(url)?);
+    let is_backup = |name: &str| {
+        let stamp = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".db"));
+        stamp.is_some_and(|stamp| {
+            stamp.len() == 16
+                && stamp.bytes().enumerate().all(|(at, byte)| match at {
+                    8 => byte == b'T',
+                    15 => byte == b'Z',
+                    _ => byte.is_ascii_digit(),
+                })
+        })
+    };
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_backup))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// When the newest backup of the store at `url` in `folder` was written; `None` if there is none.
+///
+/// # Errors
+/// `url` names no file.
+pub fn newest_in(folder: &Path, url: &str) -> Result<Option<Timestamp>, StoreError> {
+    let newest = all_in(folder, url)?.pop();
+    let written = newest.and_then(|path| fs::metadata(path).ok()?.modified().ok());
+    let since_epoch = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    Ok(since_epoch.map(|since_epoch| Timestamp::default() + since_epoch))
+}
+
+/// Deletes all but the newest `keep` backups of the store at `url` in `folder`. Returns those it deleted. At least one
+/// backup stays.
+///
+/// # Errors
+/// `url` names no file. A backup that cannot be deleted is logged.
+pub fn keep_newest(folder: &Path, url: &str, keep: usize) -> Result<Vec<PathBuf>, StoreError> {
+    let mut all = all_in(folder, url)?;
+    all.truncate(all.len().saturating_sub(keep.max(1)));
+    all.retain(|path| match fs::remove_file(path) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, backup = %path.display(), "an old backup cannot be deleted");
+            false
+        }
+    });
+    Ok(all)
+}
+
+/// The name of the store's file without its ending.
+fn stem(url: &str) -> Result<String, StoreError> {
+    let path = path::file_of(url)?;
+    Ok(path.file_stem().map_or_else(|| "store".to_owned(), |stem| stem.to_string_lossy().into_owned()))
+}
+
+/// A moment in the name of a file: `20261130T174631Z`.
+fn stamp(moment: Timestamp) -> String {
+    let text = moment.to_string();
+    let seconds = text.split('.').next().unwrap_or_default();
+    let digits: String = seconds.chars().filter(|letter| !matches!(letter, '-' | ':')).collect();
+    format!("{digits}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_with_the_names_of_backups_are_deleted_oldest_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = "sqlite:/data/bridge.db";
+        let moment =
+            |second: u64| Timestamp::from_millis(1_700_000_000_000) + std::time::Duration::from_secs(second);
+        let named = name_in(folder.path(), url, moment(0)).unwrap();
+        assert_eq!(named, folder.path().join("bridge-20231114T221320Z.db"));
+        for second in [3, 1, 2] {
+            fs::write(name_in(folder.path(), url, moment(second)).unwrap(), "").unwrap();
+        }
+        let others = [
+            "bridge.db",
+            "bridge-20231114T221321Z.db.partial",
+            "bridge-notes.db",
+            "other-20231114T221321Z.db",
+        ];
+        others.iter().for_each(|name| fs::write(folder.path().join(name), "").unwrap());
+        let gone = keep_newest(folder.path(), url, 2).unwrap();
+        assert_eq!(gone, [name_in(folder.path(), url, moment(1)).unwrap()]);
+        assert_eq!(all_in(folder.path(), url).unwrap().len(), 2);
+        assert_eq!(keep_newest(folder.path(), url, 0).unwrap().len(), 1, "one stays");
+        assert!(others.iter().all(|name| folder.path().join(name).exists()));
+        assert!(newest_in(folder.path(), url).unwrap().is_some());
+        assert_eq!(newest_in(&folder.path().join("none"), url).unwrap(), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! What backups, restores and the other commands on a whole store report.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use model::Timestamp;
+
+/// A verified copy of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The jobs in it.
+    pub jobs: u64,
+    /// Those of them that are not finished.
+    pub unfinished: u64,
+    /// The size of the file.
+    pub bytes: u64,
+}
+
+/// A store that was replaced with a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// What is in the store now.
+    pub copied: Copied,
+    /// Where the replaced store is; `None` if there was none.
+    pub replaced: Option<PathBuf>,
+}
+
+/// A store that was rewritten without free pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vacuumed {
+    /// The size of the file before, in bytes.
+    pub before: u64,
+    /// The size of the file after, in bytes.
+    pub after: u64,
+}
+
+/// The sizes and the content of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreStats {
+    /// The size of the database, in bytes.
+    pub file_bytes: u64,
+    /// The size of the write-ahead log, in bytes.
+    pub log_bytes: u64,
+    /// The bytes of the database that are free for new rows.
+    pub free_bytes: u64,
+    /// The jobs by state.
+    pub jobs: BTreeMap<String, u64>,
+    /// The bytes of `data` and completions.
+    pub body_bytes: u64,
+    /// When the oldest job was received; `None` without jobs.
+    pub oldest: Option<Timestamp>,
+    /// The jobs that were received in the last 24 hours.
+    pub received_in_a_day: u64,
+}

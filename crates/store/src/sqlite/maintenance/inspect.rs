@@ -1,0 +1,112 @@
+//! Reads a whole store for an operator: whether it is sound, and what it holds. Works beside the process that serves it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use model::Timestamp;
+
+use crate::StoreError;
+use crate::records::StoreStats;
+use crate::sqlite::file::{copy, log, path, verify};
+use crate::sqlite::write::account_bytes::body_bytes;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is wrong with the store at `url`; empty if nothing is. Reads every page in one transaction, so the write-ahead log
+/// grows in the meantime.
+pub(crate) fn check(url: &str) -> Result<Vec<String>, StoreError> {
+    let path = path::file_of(url)?;
+    let connection = open(&path)?;
+    let mut problems = verify::problems(&connection)?;
+    // Counts of a damaged table would only repeat the damage.
+    if problems.is_empty() {
+        problems.extend(wrong_counts(&connection)?);
+    }
+    Ok(problems)
+}
+
+/// Compares the counted jobs and bytes with the jobs. Returns a sentence for each difference.
+fn wrong_counts(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let jobs = "SELECT state, sum(counted), sum(real) FROM (SELECT state, jobs AS counted, 0 AS real FROM job_counts \
+                UNION ALL SELECT state, 0, count(*) FROM jobs GROUP BY state) GROUP BY state \
+                HAVING sum(counted) <> sum(real)";
+    let mut statement = connection.prepare(jobs)?;
+    let rows = statement.query_map([], |row| {
+        let (state, counted, real): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(format!("job_counts says {counted} {state} jobs, and there are {real}"))
+    })?;
+    let mut wrong = rows.collect::<Result<Vec<_>, _>>()?;
+    let bytes = concat!(
+        "SELECT account_id, sum(unfinished), sum(stored), sum(real_unfinished), sum(real_stored) FROM (",
+        "SELECT account_id, unfinished, stored, 0 AS real_unfinished, 0 AS real_stored FROM account_bytes UNION ALL ",
+        "SELECT account_id, 0, 0, sum(CASE WHEN finished_at IS NULL THEN ",
+        body_bytes!(),
+        " ELSE 0 END), sum(",
+        body_bytes!(),
+        ") FROM jobs GROUP BY account_id) GROUP BY account_id ",
+        "HAVING sum(unfinished) <> sum(real_unfinished) OR sum(stored) <> sum(real_stored)"
+    );
+    let mut statement = connection.prepare(bytes)?;
+    let rows = statement.query_map([], |row| {
+        let account: i64 = row.get(0)?;
+        let [unfinished, stored, real_unfinished, real_stored] =
+            [row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+        Ok(format!(
+            "account_bytes says {unfinished} unfinished and {stored} stored bytes of account {account}, and its jobs have \
+             {real_unfinished} and {real_stored}"
+        ))
+    })?;
+    wrong.extend(rows.collect::<Result<Vec<_>, _>>()?);
+    Ok(wrong)
+}
+
+/// The sizes and the content of the store at `url`.
+pub(crate) fn stats(url: &str, now: Timestamp) -> Result<StoreStats, StoreError> {
+    let path = path::file_of(url)?;
+    let connection = open(&path)?;
+    let number = |sql: &str| -> Result<u64, StoreError> {
+        Ok(unsigned(connection.query_row(sql, [], |row| row.get(0))?))
+    };
+    let page = number("PRAGMA page_size")?;
+    let mut statement = connection.prepare("SELECT state, jobs FROM job_counts")?;
+    let counts = statement.query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?;
+    let oldest = "SELECT received_at FROM jobs ORDER BY id LIMIT 1";
+    let oldest: Option<i64> = connection.query_row(oldest, [], |row| row.get(0)).optional()?;
+    Ok(StoreStats {
+        file_bytes: number("PRAGMA page_count")? * page,
+        log_bytes: log::bytes_of(&path),
+        free_bytes: number("PRAGMA freelist_count")? * page,
+        jobs: counts.collect::<Result<BTreeMap<String, u64>, _>>()?,
+        body_bytes: number("SELECT coalesce(sum(stored), 0) FROM account_bytes")?,
+        oldest: oldest.map(Timestamp::from_millis),
+        received_in_a_day: received_since(&connection, now - DAY)?,
+    })
+}
+
+/// Counts the jobs since `moment` by their ids, which begin with the time of receipt.
+fn received_since(connection: &Connection, moment: Timestamp) -> Result<u64, StoreError> {
+    let mut first = [0_u8; 16];
+    let millis = moment.as_millis().to_be_bytes();
+    first[..6].copy_from_slice(&millis[2..]);
+    let count = "SELECT count(*) FROM jobs WHERE id >= ?";
+    Ok(unsigned(connection.query_row(count, [first], |row| row.get(0))?))
+}
+
+/// Opens the store for reading, in one transaction: all numbers are of one moment.
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    if !path.exists() {
+        let why = "there is no such file: start `serve`, which creates it, or correct store.url";
+        return Err(StoreError::NotAStore { path: path.display().to_string(), why: why.into() });
+    }
+    let connection = copy::open(path).map_err(StoreError::from)?;
+    verify::is_ours(&connection, path)?;
+    connection.execute_batch("BEGIN")?;
+    Ok(connection)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
