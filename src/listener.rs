@@ -77,6 +77,9 @@ impl Default for Rules {
 /// request in progress; called with `None` once no connection waits.
 pub type OnFull = Arc<dyn Fn(Option<Instant>) + Send + Sync>;
 
+/// Returns the name of a path's route.
+pub type RouteName = Arc<dyn Fn(&str) -> &'static str + Send + Sync>;
+
 /// The options of a listener.
 #[derive(Clone)]
 pub struct ListenerOptions {
@@ -90,12 +93,21 @@ pub struct ListenerOptions {
     pub log_limiter: LogLimiter,
     /// Called when new connections start or stop waiting.
     pub on_full: OnFull,
+    /// Returns the route of a path, for metrics: one of few names, whatever the path is.
+    pub route: RouteName,
 }
 
 impl ListenerOptions {
     /// Creates options that treat all paths alike.
     pub fn new(name: &'static str, limits: ConnectionLimits, log_limiter: LogLimiter) -> Self {
-        Self { name, limits, rules: Rules::default(), log_limiter, on_full: Arc::new(|_| {}) }
+        Self {
+            name,
+            limits,
+            rules: Rules::default(),
+            log_limiter,
+            on_full: Arc::new(|_| {}),
+            route: Arc::new(|_| "other"),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! reader of stderr: see [`queue`].
 
 mod panics;
+mod process;
 mod queue;
 mod recorder;
 
@@ -24,7 +25,7 @@ use crate::terminal::{Keep, harmless};
 use queue::{Lines, LogQueue};
 
 pub use panics::log_panics;
-pub use recorder::{maintain, recorder};
+pub use recorder::{maintain, name_program, recorder, render};
 
 /// The size of the log's queue: enough for several thousand lines while the reader of stderr is slow.
 const MAX_QUEUED_BYTES: usize = 1 << 20;

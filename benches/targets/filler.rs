@@ -2,7 +2,7 @@
 //!
 //! Copies the jobs that a real bridge left in the store, each many times with a new id and shifted times. It needs no
 //! change when the schema changes: the columns come from the database, and only [`value`] knows any of them. The
-//! schema's CHECKs apply to every row. `job_counts` and `account_bytes` stay correct.
+//! schema's CHECKs apply to every row. `job_counts`, `account_bytes` and the search index stay correct.
 //!
 //! The bridge must not run at the same time. A crash before [`fill`] returns can corrupt the store.
 
@@ -102,6 +102,8 @@ pub async fn fill(file: &Path, kind: Kind, jobs: i64, oldest: Duration, newest: 
         start = end;
     }
     count(&mut database, jobs, templates).await?;
+    // The next start indexes the added jobs.
+    run(&mut database, "UPDATE main.search_progress SET indexed_until = zeroblob(16)".into()).await?;
     run(&mut database, "PRAGMA journal_mode = WAL".into()).await?;
     database.close().await?;
     std::fs::File::open(file)?.sync_all()?;
@@ -117,6 +119,8 @@ fn value(column: &str, kind: &str) -> String {
         (time, "INTEGER") if ["_at", "_by", "_until", "_since"].iter().any(|end| time.ends_with(end)) => {
             format!("t.{time} + fresh.shift")
         }
+        // A million leads.
+        ("entity_id", _) => "t.entity_id + fresh.number % 1000000".to_owned(),
         (other, _) => format!("t.{other}"),
     }
 }

@@ -81,6 +81,8 @@ CREATE TABLE jobs (
             OR fallback_reason = 'operator'),
     -- the last error, for people
     last_error        TEXT,
+    -- the group of the last error that counts as a failure (error_groups); NULL if there is none. The group may be gone
+    error_group       INTEGER,
     -- the attempt of the handler that gave the completion without an error: its start and duration. It is the last one, so
     -- its number is handler_attempts
     handled_at        INTEGER,
@@ -93,7 +95,7 @@ CREATE TABLE jobs (
     -- the same moment by the service time
     finished_service_at INTEGER,
     -- The bodies, as JSON. They come last, so that no other column lies behind their pages: a list reads none of them.
-    -- All are NULL if they were dropped to make room (budget.stored, store.body_retention).
+    -- All are NULL if they were dropped to make room (budget.stored, store.body_retention), or erased by an operator.
     -- what the widget sent
     data              TEXT,
     -- the data of the earlier jobs that were joined into this one, oldest first, as a JSON array; NULL if there are none
@@ -104,7 +106,7 @@ CREATE TABLE jobs (
     handler_completion TEXT,
 
     CHECK ((entity_type IS NULL) = (entity_id IS NULL)),
-    CHECK (data IS NOT NULL OR state IN ('delivered', 'cancelled')),
+    CHECK (data IS NOT NULL OR finished_at IS NOT NULL),
     CHECK (data IS NOT NULL OR (completion IS NULL AND earlier_data IS NULL)),
     CHECK ((completion IS NULL) = (outcome IS NULL) OR data IS NULL),
     CHECK (handler_completion IS NULL OR (outcome IS 'fallback' AND completion IS NOT NULL)),
@@ -160,6 +162,7 @@ CREATE INDEX jobs_superseded_ended ON jobs (return_url) WHERE state IN ('dead', 
 CREATE INDEX jobs_finished ON jobs (finished_service_at, finished_at) WHERE finished_service_at IS NOT NULL;
 -- The jobs that people search for.
 CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
+CREATE INDEX jobs_ended ON jobs (state, id) WHERE state = 'gone' OR state = 'cancelled';
 CREATE INDEX jobs_fallback ON jobs (id) WHERE outcome = 'fallback';
 
 -- The charged attempts, except for the two of each job that succeed without an error: those are in its row, because most

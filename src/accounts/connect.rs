@@ -79,7 +79,7 @@ impl Accounts {
         }
         let by = CodeSource::Link(nonce);
         let redeemed = self.redeem(ready, url, code, by).await?;
-        Ok(Connection::Made(self.admit(ready, redeemed, by).await?))
+        Ok(Connection::Made(self.admit(ready, redeemed, by, None).await?))
     }
 
     /// Answers a call whose link has already connected this account.

@@ -7,7 +7,7 @@ use url::Url;
 
 use kommo::{Grant, GrantError, GrantedTokens, token_claims};
 use model::{AccountId, AccountKey, AccountRecord, Authorization, RedirectUri};
-use store::{NewConnection, Store};
+use store::{Actor, NewConnection, Store};
 
 use super::connection::{ConnectError, Connected};
 use super::paced::PaceEffect;
@@ -98,7 +98,7 @@ impl Accounts {
         Ok(Redeemed { granted, url, origin, account_id })
     }
 
-    /// Connects the account of these tokens, if it may be connected at their address.
+    /// Connects the account of these tokens, if it may be connected at their address. `operator` confirmed it.
     ///
     /// # Errors
     /// The account may not be connected there, or the tokens could not be stored; nothing changed.
@@ -107,6 +107,7 @@ impl Accounts {
         ready: &Ready<'_>,
         redeemed: Redeemed,
         by: CodeSource,
+        operator: Option<Actor>,
     ) -> Result<Connected, ConnectError> {
         let parts = &self.0.parts;
         let Ready { integration, store, sealer, .. } = ready;
@@ -121,6 +122,7 @@ impl Accounts {
             tokens: tokens.clone(),
             moves_from,
             state: by.state(),
+            by: operator,
         };
         let generation = store.accounts().connect(new).await.map_err(ConnectError::Store)?;
         let Some(generation) = generation else {

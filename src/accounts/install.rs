@@ -83,7 +83,7 @@ impl Accounts {
         if !expected.contains(&redeemed.account_id) {
             return Err(ConnectError::OtherAccount(redeemed.account_id));
         }
-        self.admit(ready, redeemed, CodeSource::Installation).await
+        self.admit(ready, redeemed, CodeSource::Installation, None).await
     }
 
     async fn keep(

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use model::{AccountId, AccountKey, AccountOrigin, AccountState, AccountWait, Timestamp};
+use model::{AccountId, AccountKey, AccountState, AccountWait, Timestamp};
+#[cfg(any(test, feature = "cli"))]
+use store::Actor;
 use store::StoreError;
 
 use super::{Accounts, host};
@@ -38,9 +40,12 @@ pub struct Listed {
     pub key: Option<AccountKey>,
 }
 
+#[cfg(any(test, feature = "cli"))]
 impl Listed {
     /// Returns how the bridge knows the account.
-    pub fn known_as(&self) -> AccountOrigin {
+    pub fn known_as(&self) -> model::AccountOrigin {
+        use model::AccountOrigin;
+
         match (&self.name, &self.key, &self.integration) {
             (Some(name), ..) => AccountOrigin::Configured(name.clone()),
             (None, Some(_), Some(integration)) => AccountOrigin::Connected(integration.clone()),
@@ -158,9 +163,10 @@ impl Accounts {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn remove(&self, key: &AccountKey) -> Result<bool, StoreError> {
+    #[cfg(any(test, feature = "cli"))]
+    pub async fn remove(&self, key: &AccountKey, by: Actor) -> Result<bool, StoreError> {
         let Some(store) = &self.0.parts.store else { return Ok(false) };
-        let removed = store.accounts().remove(key.clone()).await?;
+        let removed = store.operator(by).remove_account(key.clone()).await?;
         self.change(|directory| directory.remove(key));
         Ok(removed)
     }

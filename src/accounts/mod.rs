@@ -24,9 +24,9 @@ mod evidence;
 mod exchange;
 mod find;
 mod install;
+mod installations;
 mod known;
 mod link;
-#[cfg(any(test, feature = "cli"))]
 mod list;
 mod paced;
 mod pairs;
@@ -52,18 +52,16 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 
 use kommo::{AccountRef, Bearer, BearerFuture, Credentials, NoBearer};
-use model::{AccountId, AccountKey, AccountRecord, AccountState};
+use model::{AccountId, AccountKey, AccountRecord, AccountState, Authorization, Timestamp};
 use store::StoreError;
 
 pub use callback_key::{CallbackKeyError, open_callback_key, seal_callback_key};
-#[cfg(any(test, feature = "cli"))]
-pub use confirm::Installation;
 pub use connect::Callback;
 pub use connection::{ConnectError, Connected, Connection, Kept};
+pub use installations::Installation;
 #[cfg(any(test, feature = "cli"))]
 pub use link::LINK_LIFE;
 pub use link::StateError;
-#[cfg(any(test, feature = "cli"))]
 pub use list::Listed;
 pub use parts::{AccountsParts, EncryptionKeys, LongLivedAccount, OAuthIntegration};
 pub use revoke::{Revocation, RevocationError, Revoked};
@@ -225,6 +223,15 @@ impl Accounts {
         }
         let entry = directory.get(&AccountKey::new(account_id, client_uuid));
         entry.is_some_and(|entry| entry.record.authorization.state() == AccountState::Revoked)
+    }
+
+    /// Returns when the first access token of the connected accounts expires; `None` if there is none.
+    pub fn first_expiry(&self) -> Option<Timestamp> {
+        let expiry = |entry: &Arc<Entry>| match &entry.record.authorization {
+            Authorization::Active(tokens) => Some(tokens.expires_at),
+            Authorization::Needed { .. } | Authorization::Revoked { .. } => None,
+        };
+        self.directory().entries().filter_map(expiry).min()
     }
 
     /// Returns the integrations that accounts are connected through.

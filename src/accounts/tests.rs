@@ -27,11 +27,15 @@ use kommo::pace::{CallLimiter, CallLimits};
 use model::clock::ManualClock;
 use model::{HostRules, Timestamp};
 use simulator::{Fault, MovedAnswer, Options, Simulator, TimeSource};
-use store::{Role, Store};
+use store::{ActionSource, Actor, Role, Store};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const REDIRECT_URI: &str = "https://bots.example.com/oauth/callback";
 const DAY: Duration = Duration::from_secs(86_400);
+
+fn operator() -> Actor {
+    Actor::new(ActionSource::Cli, "ann")
+}
 
 /// A store in a folder, a clock, and an account at a simulated Kommo.
 struct Home {

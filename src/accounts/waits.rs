@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use kommo::pace::Cause;
 use model::{ALL_ACCOUNTS, AccountOrigin, AccountState, AccountWait, Timestamp};
+#[cfg(any(test, feature = "cli"))]
+use store::Actor;
 use store::{Store, StoreError};
 
 use super::{Accounts, host};
@@ -34,9 +36,9 @@ impl Accounts {
     /// # Errors
     /// The store cannot be written.
     #[cfg(any(test, feature = "cli"))]
-    pub async fn ask_resume(&self, origin: &str) -> Result<bool, StoreError> {
+    pub async fn ask_resume(&self, origin: &str, by: Actor) -> Result<bool, StoreError> {
         let Some(store) = &self.0.parts.store else { return Ok(false) };
-        store.accounts().ask_resume(origin.into()).await?;
+        store.operator(by).ask_resume(origin.into()).await?;
         Ok(true)
     }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::Fallback;
+use super::{AccountsView, Fallback, HandlerSettings, ListedAccounts, Live, StoreSettings};
 use model::clock::ManualClock;
 use model::{
-    AccountId, AfterDelivery, AfterHandler, Attempt, AttemptResult, CheckedCompletion, DeliveringJob,
-    Delivery, DeliveryReport, Entity, EntityKind, FallbackReason, HandlerReport, JobId, JobOrdering, NewJob,
-    Outcome, PreparedCompletion, Stage, StateName, Timestamp, WidgetRequest,
+    AccountId, AccountPace, AccountPause, AfterDelivery, AfterHandler, Attempt, AttemptResult,
+    CheckedCompletion, DeliveringJob, Delivery, DeliveryReport, Entity, EntityKind, FallbackReason,
+    HandlerLoad, HandlerName, HandlerReport, JobId, JobOrdering, NewJob, Outcome, PreparedCompletion, Stage,
+    StateName, Timestamp, WidgetRequest,
 };
 use store::{Role, Store, Written};
 
@@ -21,6 +22,60 @@ const LEASE: Duration = Duration::from_secs(60);
 pub(crate) fn fallback() -> Fallback {
     let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap();
     Arc::new(move |_| fallback.clone())
+}
+
+/// A running bridge that knows only the handler `echo`, which has no limits.
+pub(crate) fn live() -> Arc<dyn Live> {
+    Arc::new(NoLive)
+}
+
+struct NoLive;
+
+impl Live for NoLive {
+    fn load(&self, handler: &HandlerName) -> Option<HandlerLoad> {
+        let limits =
+            HandlerLoad { in_use: 3, limit: 64, is_shared: true, has_room: true, unreachable_until: None };
+        (handler.as_str() == "echo").then_some(limits)
+    }
+
+    fn max_awaiting(&self, _: &HandlerName) -> Option<u64> {
+        None
+    }
+
+    fn pace(&self, _: &str) -> Option<AccountPace> {
+        None
+    }
+
+    fn pause(&self, _: &str) -> Option<AccountPause> {
+        None
+    }
+
+    fn handlers(&self) -> Vec<HandlerSettings> {
+        vec![HandlerSettings {
+            name: "echo".parse().unwrap(),
+            kind: "echo".into(),
+            url: None,
+            max_attempts: 10,
+            attempt_timeout_ms: 30_000,
+            answer_within_ms: 50_000,
+            ordering: "none",
+            coalesce_ms: 0,
+        }]
+    }
+
+    fn accounts(&self) -> ListedAccounts<'_> {
+        Box::pin(async { Ok(AccountsView::default()) })
+    }
+
+    fn store(&self) -> StoreSettings {
+        let day = Duration::from_secs(86_400);
+        StoreSettings {
+            url: "sqlite:/nowhere/bridge.db".into(),
+            retention: day * 14,
+            body_retention: day,
+            backup_folder: None,
+        }
+    }
 }
 
 /// A store, its clock and its folder, which is deleted with it.

@@ -20,6 +20,7 @@ use crate::log_limiter::LogLimiter;
 use crate::problem::{ProblemDetails, SendAfter, keep_private};
 use crate::secrets::SharedSecret;
 use model::clock::Clock;
+use store::{ActionSource, Actor};
 
 /// The delay before the response to a wrong token. A full listener may close the connection meanwhile, so guessing
 /// takes no slot from others. A correct token never waits.
@@ -50,6 +51,12 @@ impl Guard {
     /// Creates a guard that requires `token`, if there is one.
     pub(super) fn new(token: Option<SharedSecret>, clock: Clock) -> Self {
         Self { token, log_limiter: LogLimiter::new("admin requests refused", clock) }
+    }
+
+    /// Who a caller with access is, for the log of actions.
+    fn actor(&self) -> Actor {
+        let role = if self.token.is_some() { "admin.token" } else { "without a token" };
+        Actor::new(ActionSource::Api, role)
     }
 
     fn decide(&self, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -83,9 +90,12 @@ impl Guard {
 }
 
 /// The middleware that guards all routes.
-pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let mut response = match guard.decide(request.uri().path(), request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            request.extensions_mut().insert(guard.actor());
+            next.run(request).await
+        }
         Err(refusal) => {
             guard.report(refusal);
             refusal.into_response()

@@ -9,7 +9,7 @@ use model::{
     Attempt, AttemptResult, BotType, CheckedCompletion, FallbackReason, HandlerName, JobId, JobRecord,
     JobSummary, Note, Outcome, OutcomeName, ReturnUrl, Stage, StateName, Timestamp, WaitsFor,
 };
-use store::Page;
+use store::{Page, Stopped};
 
 /// A job without its bodies, for lists.
 #[derive(Clone, Debug, Serialize)]
@@ -165,14 +165,34 @@ pub struct PageView {
     jobs: Vec<SummaryView>,
     /// The `cursor` of the next page; null at the end. A page can be short or even empty although more pages follow.
     next_cursor: Option<JobId>,
-    /// Whether the search stopped before the page was full, because it took too long. Older jobs may match; continue
-    /// at `next_cursor`.
+    /// Whether the search stopped before the page was full. Older jobs may match; continue at `next_cursor`.
     stopped: bool,
+    /// Why it stopped, and how to narrow it; null if it did not.
+    stopped_because: Option<String>,
 }
 
 impl From<Page> for PageView {
     fn from(page: Page) -> Self {
         let Page { jobs, next, stopped } = page;
-        Self { jobs: jobs.into_iter().map(SummaryView::from).collect(), next_cursor: next, stopped }
+        Self {
+            jobs: jobs.into_iter().map(SummaryView::from).collect(),
+            next_cursor: next,
+            stopped: stopped.is_some(),
+            stopped_because: stopped.map(stopped_because),
+        }
     }
+}
+
+/// Why a search stopped, and how to narrow it.
+pub fn stopped_because(stopped: Stopped) -> String {
+    let why = match stopped {
+        Stopped::Jobs(jobs) => {
+            format!("it read {jobs} jobs, because no index covers all of the filter's conditions")
+        }
+        Stopped::Time => "it took too long".to_owned(),
+    };
+    format!(
+        "{why}; a time (since, until) or a key with an index narrows it: state, handler, account, lead, contact, customer, \
+         bot, waiting, is:unfinished, outcome:fallback"
+    )
 }

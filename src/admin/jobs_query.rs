@@ -1,8 +1,11 @@
 //! The query of `GET /api/v1/jobs`. Unknown parameters and values are refused: if they were ignored, a misspelled filter
 //! would return the wrong jobs.
 
+use std::borrow::Cow;
+
 use url::form_urlencoded;
 
+use model::filter::{Condition, FilterError, FilteredAccount};
 use model::{AccountId, HandlerNameError, UnknownOutcome, UnknownState};
 use store::JobFilter;
 
@@ -41,13 +44,25 @@ pub(super) enum BadValue {
     Limit,
     #[error("expected the next_cursor of an earlier page")]
     Cursor,
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+}
+
+/// The parsed query.
+#[derive(Debug, Default)]
+pub(super) struct JobsQuery<'q> {
+    /// The list to show, without `q`.
+    pub(super) list: JobFilter,
+    /// The filter as text.
+    pub(super) q: Option<Cow<'q, str>>,
 }
 
 const NAMES: [&str; 7] = ["state", "handler", "account_id", "outcome", "q", "limit", "cursor"];
 
 /// Parses the query. An empty value counts as absent.
-pub(super) fn parse(query: &str) -> Result<JobFilter, BadParameter> {
-    let mut filter = JobFilter { limit: DEFAULT_LIMIT, ..JobFilter::default() };
+pub(super) fn parse(query: &str) -> Result<JobsQuery<'_>, BadParameter> {
+    let list = JobFilter { limit: DEFAULT_LIMIT, ..JobFilter::default() };
+    let mut parsed = JobsQuery { list, q: None };
     let mut seen = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let name =
@@ -56,42 +71,45 @@ pub(super) fn parse(query: &str) -> Result<JobFilter, BadParameter> {
             return Err(BadParameter::Twice(name));
         }
         seen.push(name);
-        if !value.is_empty() {
-            set(&mut filter, name, &value).map_err(|source| BadParameter::Value {
-                name,
-                value: short(&value),
-                source,
-            })?;
+        if name == "q" {
+            parsed.q = Some(value).filter(|value| !value.is_empty());
+        } else if !value.is_empty() {
+            set(&mut parsed.list, name, &value).map_err(|source| refused(name, &value, source))?;
         }
     }
-    Ok(filter)
+    Ok(parsed)
 }
 
-fn set(filter: &mut JobFilter, name: &str, value: &str) -> Result<(), BadValue> {
-    match name {
-        "state" => filter.state = Some(value.parse()?),
-        "handler" => filter.handler = Some(value.parse()?),
+/// The error about a value.
+pub(super) fn refused(name: &'static str, value: &str, source: impl Into<BadValue>) -> BadParameter {
+    BadParameter::Value { name, value: short(value), source: source.into() }
+}
+
+fn set(list: &mut JobFilter, name: &str, value: &str) -> Result<(), BadValue> {
+    let condition = match name {
+        "state" => Condition::State(value.parse()?),
+        "handler" => Condition::Handler(value.parse()?),
         "account_id" => {
-            filter.account_id = Some(AccountId(value.parse().map_err(|_| BadValue::NotANumber)?));
+            let account_id = AccountId(value.parse().map_err(|_| BadValue::NotANumber)?);
+            Condition::Account(FilteredAccount::Number(account_id))
         }
-        "outcome" => filter.outcome = Some(value.parse()?),
-        "q" => filter.text = Some(value.to_owned()),
+        "outcome" => Condition::Outcome(value.parse()?),
         "limit" => {
-            filter.limit =
-                value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or(BadValue::Limit)?;
+            let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+            list.limit = limit.ok_or(BadValue::Limit)?;
+            return Ok(());
         }
         _ => {
-            let cursor = value.parse().map_err(|_| BadValue::Cursor)?;
-            filter.before = Some(cursor);
+            list.before = Some(value.parse().map_err(|_| BadValue::Cursor)?);
+            return Ok(());
         }
-    }
+    };
+    list.filter = std::mem::take(&mut list.filter).and(condition);
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use model::{OutcomeName, StateName};
-
     use super::*;
 
     #[test]
@@ -99,25 +117,18 @@ mod tests {
         let id = "018bcfe5-687b-7000-8000-000000000001";
         let query =
             format!("state=dead&handler=echo&account_id=7&outcome=fallback&q=a%20b%26&limit=500&cursor={id}");
-        let filter = parse(&query).unwrap();
-        assert_eq!(filter.state, Some(StateName::Dead));
-        assert_eq!(filter.handler.unwrap().as_str(), "echo");
-        assert_eq!(filter.account_id, Some(AccountId(7)));
-        assert_eq!(filter.outcome, Some(OutcomeName::Fallback));
-        assert_eq!(filter.text.as_deref(), Some("a b&"));
-        assert_eq!(filter.limit, 500);
-        assert_eq!(filter.before.unwrap().to_string(), id);
+        let JobsQuery { list, q } = parse(&query).unwrap();
+        assert_eq!(list.filter.to_string(), "state:dead handler:echo account:7 outcome:fallback");
+        assert_eq!((q.as_deref(), list.limit), (Some("a b&"), 500));
+        assert_eq!(list.before.unwrap().to_string(), id);
     }
 
     #[test]
     fn absent_and_empty_values_do_not_filter() {
         for query in ["", "state=&handler=&account_id=&outcome=&q=&limit=&cursor="] {
-            let filter = parse(query).unwrap();
-            assert_eq!((filter.state, filter.account_id, filter.limit), (None, None, DEFAULT_LIMIT));
-            assert_eq!(
-                (filter.handler, filter.text, filter.before, filter.outcome),
-                (None, None, None, None)
-            );
+            let JobsQuery { list, q } = parse(query).unwrap();
+            assert!(list.filter.is_empty());
+            assert_eq!((q, list.before, list.limit), (None, None, DEFAULT_LIMIT));
         }
     }
 

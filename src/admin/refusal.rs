@@ -9,6 +9,8 @@ use http::StatusCode;
 use crate::problem::ProblemDetails;
 use store::StoreError;
 
+use super::bulk_token::TokenRefusal;
+
 /// When to retry if the store is temporarily unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -39,6 +41,13 @@ pub(super) fn of_store(error: &StoreError) -> ProblemDetails {
             StatusCode::CONFLICT,
             "no-handler-completion",
             "The handler returned no completion",
+            sentence(error),
+        ),
+        StoreError::NoBulk(id) => no_bulk(*id),
+        StoreError::SlowFilter | StoreError::LongFilter(_) => ProblemDetails::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "filter-too-wide",
+            "The filter is too wide",
             sentence(error),
         ),
         // Not a 503, because a retry does not help.
@@ -83,9 +92,52 @@ pub(super) fn no_job(id: impl std::fmt::Display) -> ProblemDetails {
     ProblemDetails::new(StatusCode::NOT_FOUND, "no-job", "No such job", detail)
 }
 
+/// Reports that no bulk change has this number.
+pub(super) fn no_bulk(id: impl std::fmt::Display) -> ProblemDetails {
+    let detail = format!(
+        "There is no bulk change `{}`. GET /api/v1/actions shows the numbers of actions.",
+        short(&id.to_string())
+    );
+    ProblemDetails::new(StatusCode::NOT_FOUND, "no-bulk-change", "No such bulk change", detail)
+}
+
+/// Reports a bulk change that cannot be stopped.
+pub(super) fn bulk_ended(id: u64) -> ProblemDetails {
+    let detail = format!("Bulk change {id} has already ended.");
+    ProblemDetails::new(StatusCode::CONFLICT, "bulk-change-ended", "The bulk change has ended", detail)
+}
+
+/// Reports a token that does not allow a bulk change.
+pub(super) fn of_bulk_token(error: &TokenRefusal) -> ProblemDetails {
+    let detail = format!("{} Make another dry run, and send its token.", sentence(error));
+    ProblemDetails::new(StatusCode::CONFLICT, "bulk-token", "The token of the dry run does not fit", detail)
+}
+
+/// Reports that the system provides no random bytes.
+pub(super) fn no_random() -> ProblemDetails {
+    let detail =
+        "The system provides no random bytes for a token. Use the command instead: `jobs retry --filter`.";
+    ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, "no-random", "No random bytes", detail)
+        .retry_after(RETRY_AFTER)
+}
+
 /// Reports an invalid query parameter.
 pub(super) fn of_parameter(error: impl std::fmt::Display) -> ProblemDetails {
     ProblemDetails::new(StatusCode::BAD_REQUEST, "bad-parameter", "Bad query parameter", sentence(error))
+}
+
+/// Reports a query that the path does not accept.
+pub(super) fn of_query(why: String) -> ProblemDetails {
+    of_parameter(why)
+}
+
+/// Reports that no group of errors has this number; a group that had it may have expired.
+pub(super) fn no_group(id: &str) -> ProblemDetails {
+    let detail = format!(
+        "There is no group of errors `{}`. Groups expire store.retention after their last error.",
+        short(id)
+    );
+    ProblemDetails::of_status(StatusCode::NOT_FOUND, detail)
 }
 
 /// Reports a body that the path does not accept, and what to send instead.
@@ -138,6 +190,9 @@ mod tests {
             (wrong, 409),
             (StoreError::Superseded { id, newer: id }, 409),
             (StoreError::NoHandlerCompletion(id), 409),
+            (StoreError::NoBulk(7), 404),
+            (StoreError::SlowFilter, 422),
+            (StoreError::LongFilter("x".into()), 422),
             (StoreError::NoMatch(id.into()), 404),
             (StoreError::Ambiguous { prefix: id.into(), ids: vec![id], more: false }, 409),
             (corrupt, 500),

@@ -14,16 +14,21 @@ use crate::health::{EverybodyWaits, Health};
 use model::StateName;
 
 use super::fixture::{Jobs, fallback};
-use super::{Admin, router};
+use super::{AccountNames, Admin, DeliveryRates, router};
 
+mod access;
+mod actions;
 mod broken_store;
+mod bulk;
 mod clock;
 mod complete;
+mod errors;
+mod events;
+mod explain;
 mod lists;
 mod retries;
+mod stats;
 mod waits;
-
-use waits::unauthorized;
 
 const TOKEN: &str = "a-very-secret-admin-token";
 
@@ -63,10 +68,16 @@ impl Fixture {
             health: health.clone(),
             handlers: std::sync::Arc::new(["echo".parse().unwrap()].into()),
             token: token.map(Into::into),
-            metrics: crate::telemetry::recorder(),
+            metrics: std::sync::Arc::new(|| crate::telemetry::render(&crate::telemetry::recorder())),
+            history: crate::history::History::default(),
+            token_expiry: std::sync::Arc::new(|| None),
             job_log: crate::job_log::JobLog::new(jobs.clock.clock()),
             clock: jobs.clock.clock(),
             fallback: fallback(),
+            live: super::fixture::live(),
+            account_names: AccountNames::default(),
+            rates: DeliveryRates { per_account: 7, total: None },
+            secret_random: |bytes| getrandom::fill(bytes).is_ok(),
         });
         Self { jobs, health, router }
     }
@@ -99,51 +110,6 @@ impl Fixture {
     }
 }
 
-const PATHS: [(&str, &str); 10] = [
-    ("GET", "/metrics"),
-    ("GET", "/api/v1/jobs"),
-    ("GET", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001"),
-    ("POST", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001/retry"),
-    ("POST", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001/cancel"),
-    ("POST", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001/complete"),
-    ("POST", "/api/v1/jobs/retry"),
-    ("GET", "/api/v1/stats"),
-    ("GET", "/"),
-    ("DELETE", "/nothing/here"),
-];
-
-#[tokio::test]
-async fn everything_but_health_requires_the_token_if_one_is_set() {
-    let it = Fixture::new(Some(TOKEN)).await;
-    for (method, path) in PATHS {
-        let answer = it.call(method, path, "").await;
-        answer.problem(401);
-        assert_eq!(answer.headers["www-authenticate"], r#"Bearer realm="salesbot-bridge admin""#);
-        let answer = it.call_with(method, path, "", &[("authorization", "Bearer wrong")]).await;
-        answer.problem(401);
-        assert!(answer.headers["www-authenticate"].to_str().unwrap().contains("invalid_token"));
-        let bearer = format!("Bearer {TOKEN}");
-        let answer = it.call_with(method, path, "", &[("authorization", &bearer)]).await;
-        assert!(!matches!(answer.status.as_u16(), 401 | 403), "{path}: {}", answer.text);
-    }
-    for path in ["/health/live", "/health/ready"] {
-        let answer = it.call_with("GET", path, "", &[]).await;
-        assert_ne!(answer.status, StatusCode::UNAUTHORIZED);
-    }
-}
-
-#[tokio::test]
-async fn without_a_token_web_pages_are_kept_out() {
-    let it = Fixture::new(None).await;
-    for (method, path) in PATHS {
-        it.call_with(method, path, "", &[("host", "rebound.example")]).await.problem(403);
-    }
-    let dead = it.jobs.make("echo", StateName::Dead).await;
-    let page = [("host", "127.0.0.1:9090"), ("origin", "https://evil.example")];
-    it.call_with("POST", "/api/v1/jobs/retry", r#"{"state":"dead"}"#, &page).await.problem(403);
-    assert_eq!(it.get(&format!("/api/v1/jobs/{dead}")).await["state"], "dead");
-}
-
 #[tokio::test]
 async fn ready_follows_the_phases_and_the_store() {
     let it = Fixture::new(Some(TOKEN)).await;
@@ -153,7 +119,7 @@ async fn ready_follows_the_phases_and_the_store() {
     assert_eq!(starting.json(), json!({ "status": "not ready", "reasons": ["the bridge is starting"] }));
 
     it.health.ready();
-    it.health.account_waits("https://a1.kommo.com", unauthorized());
+    it.health.account_waits("https://a1.kommo.com", waits::unauthorized());
     let waiting = json!([{ "account": "a1.kommo.com", "why": "Kommo answered 401; authorize it" }]);
     let answer = ready().await;
     assert_eq!(
@@ -190,7 +156,8 @@ async fn a_job_has_exactly_the_documented_fields() {
         "received_at": "2023-11-14T22:13:21.000Z", "due_at": null, "finished_at": "2023-11-14T22:13:21.000Z",
         "handler_attempts": 1, "delivery_attempts": 1, "last_error": error,
     });
-    let page = json!({ "jobs": [expected.clone()], "next_cursor": null, "stopped": false });
+    let page =
+        json!({ "jobs": [expected.clone()], "next_cursor": null, "stopped": false, "stopped_because": null });
     assert_eq!(it.get("/api/v1/jobs").await, page);
     let attempt = |stage, result, status: Option<u16>, error: Option<&str>| {
         json!({ "stage": stage, "number": 1, "started_at": "2023-11-14T22:13:21.000Z", "duration_ms": 12,
@@ -350,43 +317,4 @@ async fn dead_jobs_are_retried_in_bulk() {
         );
     }
     assert_eq!(it.ids("state=delivering").await.len(), 3);
-}
-
-#[tokio::test]
-async fn stats_and_metrics_agree() {
-    let it = Fixture::new(None).await;
-    let empty = it.get("/api/v1/stats").await;
-    assert_eq!(empty["oldest_queued_seconds"], Value::Null);
-    it.jobs.make("echo", StateName::Dead).await;
-    it.jobs.make("echo", StateName::Queued).await;
-    it.jobs.clock.advance(Duration::from_millis(2_500));
-    it.health.account_waits("https://a1.kommo.com", unauthorized());
-    assert_eq!(
-        it.get("/api/v1/stats").await,
-        json!({
-            "jobs": { "queued": 1, "running": 0, "awaiting_callback": 0, "delivering": 0, "delivered": 0, "gone": 0, "dead": 1,
-                      "cancelled": 0 },
-            "oldest_queued_seconds": 2.5,
-            "waiting_for_turn": 0,
-            "accounts_waiting": [{ "account": "a1.kommo.com", "why": "Kommo answered 401; authorize it" }],
-            "last_hour": { "jobs": 1, "fallbacks": 0, "fallbacks_by": [], "is_sample": false },
-        })
-    );
-    let answer = it.call("GET", "/metrics", "").await;
-    assert_eq!(answer.status, StatusCode::OK);
-    assert!(answer.headers["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
-    for line in [
-        "bridge_jobs{state=\"queued\"} 1",
-        "bridge_jobs{state=\"dead\"} 1",
-        "bridge_jobs{state=\"cancelled\"} 0",
-        "bridge_oldest_queued_seconds 2.5",
-        "bridge_jobs_waiting_for_turn 0",
-        "bridge_accounts_waiting 1",
-    ] {
-        assert!(answer.text.lines().any(|found| found == line), "{line} in\n{}", answer.text);
-    }
-    for line in answer.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (name, value) = line.rsplit_once(' ').unwrap();
-        assert!(name.starts_with("bridge_") && value.parse::<f64>().is_ok(), "{line}");
-    }
 }

@@ -14,6 +14,7 @@ use crate::handler::CallbackUrls;
 use crate::handlers::Echo;
 use crate::health::{EverybodyWaits, Health, Nonce};
 use crate::job_log::JobLog;
+use crate::meters::Totals;
 use crate::receive::{Receiver, Route, TokenSigner};
 use crate::secrets::SharedSecret;
 use crate::telemetry;
@@ -43,6 +44,7 @@ pub(super) struct BridgeParts {
     pub(super) receiver: Receiver,
     pub(super) draining: CancellationToken,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) limiter: Arc<CallLimiter>,
 }
 
 impl BridgeParts {
@@ -77,7 +79,7 @@ impl BridgeParts {
         let policies: HashMap<HandlerName, HandlerPolicy> =
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
         let draining = CancellationToken::new();
-        let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining);
+        let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining, job_log.totals());
         let admin_token = config.admin.token.clone().map(SharedSecret::from);
         let secrets = Secrets::new(&config, &receiver.signers, &accounts, admin_token, http.into_secrets());
         let secrets = Arc::new(secrets);
@@ -86,7 +88,7 @@ impl BridgeParts {
                 store: store.clone(),
                 kommo,
                 accounts: accounts.clone(),
-                limiter,
+                limiter: limiter.clone(),
                 policies,
                 health: health.clone(),
                 job_log: job_log.clone(),
@@ -120,6 +122,7 @@ impl BridgeParts {
             receiver,
             draining,
             secrets,
+            limiter,
         })
     }
 }
@@ -202,6 +205,7 @@ fn receiver(
     accounts: &Accounts,
     clock: &Clock,
     draining: &CancellationToken,
+    totals: Totals,
 ) -> Receiver {
     let signers = config.integrations.iter().map(|(name, known)| {
         let (secret, previous) = (&known.client_secret, known.previous_client_secret.as_ref());
@@ -228,6 +232,7 @@ fn receiver(
         store: store.clone(),
         clock: clock.clone(),
         random: Arc::new(|| fastrand::u128(..)),
+        totals,
         draining: draining.clone(),
     }
 }

@@ -13,6 +13,7 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 use tower::{ServiceExt, service_fn};
 
+use crate::health::Health;
 use crate::listener::Routes;
 use crate::log_limiter::LogLimiter;
 use crate::problem::{ProblemDetails, Unrouted};
@@ -28,13 +29,14 @@ struct Public {
     /// The path of `server.public_url`: `/bots`, or empty.
     prefix: String,
     log_limiter: LogLimiter,
+    health: Health,
 }
 
 /// Wraps `routes`, which must already have their fallbacks, for the public listener.
 ///
 /// It is not a layer of a [`Router`], because a router runs its layers only after it has matched the path.
-pub(super) fn wrap(routes: Router, prefix: &str, log_limiter: LogLimiter) -> impl Routes {
-    let public = Arc::new(Public { routes, prefix: prefix.to_owned(), log_limiter });
+pub(super) fn wrap(routes: Router, prefix: &str, log_limiter: LogLimiter, health: Health) -> impl Routes {
+    let public = Arc::new(Public { routes, prefix: prefix.to_owned(), log_limiter, health });
     service_fn(move |request| serve(public.clone(), request))
 }
 
@@ -80,6 +82,9 @@ fn rewritten(uri: &Uri, prefix: &str) -> Option<Uri> {
 impl Public {
     fn log_unrouted(&self, reason: &'static str, method: &Method, uri: &Uri) {
         metrics::counter!("bridge_unknown_paths_total", "reason" => reason).increment(1);
+        if *method == Method::POST {
+            self.health.misdirected(shown(uri.path()));
+        }
         // Scanners send endless GETs, which must not hide the POST of a mistyped block.
         let kind = if *method == Method::POST { "post" } else { "other" };
         if !self.log_limiter.allows(kind) {
@@ -121,7 +126,7 @@ mod tests {
         let routes = Router::new()
             .route("/widget_request/{name}", post(async |uri: Uri| uri.to_string()))
             .route("/oauth/callback", get(async |uri: Uri| uri.to_string()));
-        wrap(problem::with_fallbacks(routes), prefix, LogLimiter::new("a test", clock.clock()))
+        wrap(problem::with_fallbacks(routes), prefix, LogLimiter::new("a test", clock.clock()), Health::new())
     }
 
     async fn send(routes: &impl Routes, method: &str, path: &str) -> (u16, String) {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, AccountNames, Admin, DeliveryRates, StoreSettings};
 use crate::callback::{self, Callbacks};
 use crate::health::Health;
+use crate::history::{self, History, HistorySources};
 use crate::listener::{self, ConnectionLimits, ListenerOptions};
 use crate::log_limiter::LogLimiter;
 use crate::oauth::{self, Oauth};
@@ -22,9 +23,11 @@ use model::path_prefix;
 use store::Retention;
 
 use super::backups::{self, Backups};
+use super::kommo_stack::secret_random;
+use super::live::{LiveBridge, handler_settings};
 use super::parts::BridgeParts;
 use super::supervise::Supervisor;
-use super::{Error, Listeners, public, public_health};
+use super::{Error, Listeners, public, public_health, routes};
 
 /// How long a stop waits for requests in progress. Each is answered within `ack_deadline`.
 const REQUEST_DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -53,6 +56,7 @@ impl BridgeParts {
             receiver,
             draining,
             secrets,
+            limiter,
         } = self;
         let recorder = telemetry::recorder();
         let stop_background = CancellationToken::new();
@@ -75,6 +79,14 @@ impl BridgeParts {
             let begin = move || backups.clone().run(stop_background.clone());
             tokio::spawn(supervisor.clone().run(backups::TASK, begin))
         });
+        let history = History::default();
+        history.restore(&store).await;
+        let sampling = tokio::spawn(supervisor.clone().run("history", {
+            let sources =
+                HistorySources { totals: job_log.totals(), store: store.clone(), clock: clock.clone() };
+            let (history, stop_background) = (history.clone(), stop_background.clone());
+            move || history::run(history.clone(), sources.clone(), stop_background.clone())
+        }));
         let account_maintenance = tokio::spawn(supervisor.run("accounts", {
             let (accounts, stop_background) = (accounts.clone(), stop_background.clone());
             move || {
@@ -91,20 +103,47 @@ impl BridgeParts {
             health: health.clone(),
             handlers: Arc::new(receiver.handlers.keys().cloned().collect()),
             token: secrets.admin_token(),
-            metrics: recorder,
+            metrics: Arc::new(move || telemetry::render(&recorder)),
+            history: history.clone(),
+            token_expiry: {
+                let accounts = accounts.clone();
+                Arc::new(move || accounts.first_expiry())
+            },
             job_log,
             clock: clock.clone(),
             fallback: {
                 let sender = sender.clone();
                 Arc::new(move |handler| sender.fallback(handler))
             },
+            live: Arc::new(LiveBridge {
+                settings: handler_settings(&config, pool.policies()),
+                pool: pool.clone(),
+                limiter,
+                accounts: accounts.clone(),
+                store: StoreSettings {
+                    url: config.store.url.clone(),
+                    retention: config.store.retention,
+                    body_retention: config.store.body_retention,
+                    backup_folder: config.store.backup_folder.clone(),
+                },
+                clock: clock.clone(),
+            }),
+            account_names: AccountNames::new(
+                config.accounts.iter().map(|(name, account)| (name, &account.base_url)),
+            ),
+            rates: DeliveryRates {
+                per_account: config.delivery.rate_per_account,
+                total: config.delivery.rate_total,
+            },
+            secret_random,
         });
         let log_limiter = LogLimiter::new("connections to the admin listener", clock.clone());
         let options = admin_options(read_timeout, log_limiter);
         let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, options, stop_admin.clone()));
+        let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
         let limits = ConnectionLimits { max_connections: config.server.max_connections, read_timeout };
         let log_limiter = LogLimiter::new("connections to the public listener", clock.clone());
-        let options = public_options(limits, log_limiter, &health);
+        let options = public_options(limits, prefix, log_limiter, &health);
         let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
         let oauth = oauth::router(oauth);
         let callbacks = callback::router(Callbacks {
@@ -119,8 +158,12 @@ impl BridgeParts {
         let routes =
             receive::router(receiver).merge(oauth.reset_fallback()).merge(callbacks.reset_fallback());
         let routes = routes.merge(public_health::router(health.clone()).reset_fallback());
-        let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
-        let public = public::wrap(routes, prefix, LogLimiter::new("calls to unknown paths", clock.clone()));
+        let public = public::wrap(
+            routes,
+            prefix,
+            LogLimiter::new("calls to unknown paths", clock.clone()),
+            health.clone(),
+        );
         let mut public =
             tokio::spawn(listener::serve(listeners.public, public, options, stop_public.clone()));
 
@@ -179,6 +222,7 @@ impl BridgeParts {
         if let Some(mut backups) = backups {
             join(&mut backups).await;
         }
+        join(&mut { sampling }).await;
         // Do not wait for a token renewal in progress: if its response is lost, the next start tries the old token
         // again.
         account_maintenance.abort();
@@ -203,12 +247,18 @@ async fn end_grace(pool: Pool, clock: Clock, end: Duration) {
 
 /// The options of the public listener. A 2xx shows that the caller is genuine only for `/widget_request/`, which requires
 /// a bot's valid token. Anyone can get a 200 from `/oauth/callback`, with a callback that denies an authorization.
-fn public_options(limits: ConnectionLimits, log_limiter: LogLimiter, health: &Health) -> ListenerOptions {
+fn public_options(
+    limits: ConnectionLimits,
+    prefix: &str,
+    log_limiter: LogLimiter,
+    health: &Health,
+) -> ListenerOptions {
     let mut options = ListenerOptions::new("public", limits, log_limiter);
     // Matches below the path prefix too. No other path that answers 2xx has this segment.
     options.rules.proves = |path| path.split('/').any(|part| part == "widget_request");
     let health = health.clone();
     options.on_full = Arc::new(move |since| health.callers_wait(since));
+    options.route = Arc::new(routes::public(prefix));
     options
 }
 
@@ -224,6 +274,7 @@ fn admin_options(read_timeout: Duration, log_limiter: LogLimiter) -> ListenerOpt
         _ => MAX_ADMIN_REQUESTS,
     };
     options.rules.proves = |path| !path.starts_with("/health/");
+    options.route = Arc::new(routes::admin);
     options
 }
 

@@ -1,5 +1,5 @@
 //! Supervises background tasks that must not end before the bridge does: maintenance of the store and the metrics,
-//! renewal of tokens.
+//! renewal of tokens, samples for the history.
 //!
 //! If such a task panics or ends, the supervisor restarts it after a pause, because a bridge that serves requests without
 //! it is better than one that stops. The failure is an error in the log, `ready` shows it under `degraded`, and

@@ -13,13 +13,15 @@ use crate::bridge::Error;
 use crate::config::Config;
 use model::clock::Clock;
 use model::path_prefix;
+use store::{ActionResult, Store, StoreError};
 
 use super::accounts_access::{CommandOutput, find, open, with_accounts};
 use super::accounts_confirm::{self, Confirm};
 use super::accounts_resume;
 use super::accounts_text as text;
+use super::actor::actor;
 use super::examples;
-use super::exit::{Failure, print};
+use super::exit::{Failure, notice, print};
 use super::health;
 use super::screen::Screen;
 
@@ -111,7 +113,8 @@ async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<CommandO
     let below =
         text::installations(&installations, now) + &text::all_accounts_wait(all_wait).unwrap_or_default();
     let text = text::list(&listed, now, screen) + &screen.fold(&below);
-    let json = json!({ "accounts": listed, "installations": installations, "everybody_waits": all_wait });
+    let own = json!({ "accounts": listed, "installations": installations, "everybody_waits": all_wait });
+    let json = health::served_api(config, "/api/v1/accounts").await.unwrap_or(own);
     Ok(CommandOutput { json, text })
 }
 
@@ -137,6 +140,9 @@ async fn authorize(
                 .to_owned(),
         )
     })?;
+    if let Err(error) = record_link(config, clock, &integration.name).await {
+        notice(&format!("The link is not in the log of actions: {error}"));
+    }
     let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
     let json = json!({
         "link": link,
@@ -145,6 +151,16 @@ async fn authorize(
         "expires_at": expires_at,
     });
     Ok(CommandOutput { json, text: text::authorize(&link, &integration.name, redirect_uri, prefix) })
+}
+
+/// Records that a link was made, if there is a store. The link works in any case.
+async fn record_link(config: &Config, clock: &Clock, integration: &str) -> Result<(), StoreError> {
+    let Some(store) = Store::observe(&config.store.url, clock.clone()).await? else { return Ok(()) };
+    let what = "accounts authorize";
+    let target = format!("integration {integration}");
+    let recorded = store.operator(actor()).record(what, target, ActionResult::Done).await;
+    store.close().await;
+    recorded
 }
 
 async fn remove(
@@ -160,7 +176,7 @@ async fn remove(
             found @ Listed { key: Some(key), .. } => (found, key),
             found => return Err(Failure::running(text::never_connected(found))),
         };
-        if !accounts.remove(key).await.map_err(Error::from)? {
+        if !accounts.remove(key, actor()).await.map_err(Error::from)? {
             return Err(Failure::running(text::no_account(account)));
         }
         Ok(CommandOutput { json: json!({ "removed": found }), text: text::removed(found) })

@@ -4,8 +4,6 @@
 //! confirms it. The command sends the integration's secret there, and shows the account's number before it connects the
 //! account.
 
-use std::io::{self, BufRead, IsTerminal, Write};
-
 use serde_json::json;
 
 use crate::accounts::{ConnectError, Installation};
@@ -16,6 +14,8 @@ use model::clock::Clock;
 
 use super::accounts_access::{CommandOutput, with_accounts};
 use super::accounts_text as text;
+use super::actor::actor;
+use super::ask;
 use super::exit::Failure;
 
 /// The arguments of `accounts confirm`.
@@ -56,17 +56,16 @@ pub(super) async fn run(
     confirm: &Confirm,
     json: bool,
 ) -> Result<CommandOutput, Failure> {
-    let can_ask = io::stdin().is_terminal() && !json;
-    let expected = expected(confirm, can_ask).map_err(Failure::usage)?;
+    let expected = expected(confirm, ask::can_ask(json)).map_err(Failure::usage)?;
     with_accounts(config, clock, async |accounts| {
         let waiting = accounts.installations().await.map_err(Error::from)?;
         let one = find(&waiting, &confirm.host, confirm.integration.as_deref())?;
         let accept = |account_id| match expected {
             Expected::Number(wanted) => wanted == account_id,
             Expected::Any => true,
-            Expected::Ask => ask(&one.host, account_id),
+            Expected::Ask => ask::ask(&text::question(&one.host, account_id)),
         };
-        let connected = accounts.confirm(one, accept).await.map_err(|error| failure(&error))?;
+        let connected = accounts.confirm(one, accept, actor()).await.map_err(|error| failure(&error))?;
         Ok(CommandOutput {
             json: json!({ "connected": {
                 "host": one.host,
@@ -120,14 +119,6 @@ fn find<'a>(
             )))
         }
     }
-}
-
-fn ask(host: &str, account_id: AccountId) -> bool {
-    let mut stderr = io::stderr();
-    let mut answer = String::new();
-    let asked = write!(stderr, "{}", text::question(host, account_id)).and_then(|()| stderr.flush());
-    let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
-    read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 fn failure(error: &ConnectError) -> Failure {

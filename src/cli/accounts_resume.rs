@@ -13,6 +13,7 @@ use model::AccountState;
 use model::clock::Clock;
 
 use super::accounts_access::{CommandOutput, find, with_accounts};
+use super::actor::actor;
 use super::exit::Failure;
 use super::text::clean;
 
@@ -38,7 +39,7 @@ pub(super) async fn run(
         };
         // A bridge tries every account when it starts.
         if runs != Some(false) {
-            accounts.ask_resume(origin).await.map_err(Error::from)?;
+            accounts.ask_resume(origin, actor()).await.map_err(Error::from)?;
         }
         Ok(CommandOutput {
             json: json!({ "resumed": found, "bridge_runs": runs }),

@@ -112,21 +112,50 @@ Columns:
   LAST ERROR  The most recent error; `earlier:` if the job was delivered after it
   A narrow terminal omits OUTCOME, TRIES and ACCOUNT, and shortens texts.
 
+Filter: words that a job has to match. A comma means \"or\", a hyphen in front means \"not\".
+  state:dead,gone  handler:NAME  outcome:fallback  status:429  attempts:>2  error:TEXT
+  account:NUMBER, HOST or NAME  lead:N  contact:N  customer:N  bot:N  conversation:ACCOUNT:lead:N
+  since:2h  until:2026-11-30  id:ID  trace:ID  return_url:URL
+  waiting:account,worker,callback,turn,retry,…  is:late,unfinished,finished,superseded,joined
+  Other words are searched as text, as the number of a lead or account, and as the start of an id.
+
 Examples:
-  salesbot-bridge jobs list --state dead --limit 10
-  salesbot-bridge jobs list --q 777002
-  salesbot-bridge jobs list --outcome fallback --handler greet --json";
+  salesbot-bridge jobs list state:dead since:2h --limit 10
+  salesbot-bridge jobs list https://example.kommo.com/leads/detail/777002
+  salesbot-bridge jobs list 'waiting:account,retry -error:\"timed out\"' --json";
 
 pub(super) const JOBS_SHOW: &str = "\
 Examples:
   salesbot-bridge jobs show 018bcfe5-687b
   salesbot-bridge jobs show 018bcfe5-687b-7000-8000-000000000001 --json";
 
+pub(super) const JOBS_EXPLAIN: &str = "\
+If a bridge runs, the command asks it. The bridge also knows free permits,
+unreachable handlers, and the pace of accounts.
+
+Examples:
+  salesbot-bridge jobs explain 018bcfe5-687b
+  salesbot-bridge jobs explain 018bcfe5-687b-7000-8000-000000000001 --json";
+
+pub(super) const JOBS_ERRORS: &str = "\
+Columns:
+  GROUP     The number of the group
+  ERRORS    The number of errors since the first one
+  LAST DAY  Errors by hour, the current hour last
+  LAST      Time since the last error
+  WHERE     The handler whose attempts failed, or `delivery`
+  JOB       The job with the last error
+  ERROR     The common text: N is a number, ID an id, and … a quoted value
+
+Examples:
+  salesbot-bridge jobs errors
+  salesbot-bridge jobs errors 7 --json";
+
 pub(super) const JOBS_RETRY: &str = "\
 Examples:
-  salesbot-bridge jobs retry 018bcfe5-687b 018bcfe5-6902
-  salesbot-bridge jobs retry 018bcfe5-687b --send fallback
-  salesbot-bridge jobs retry --dead --handler greet";
+  salesbot-bridge jobs retry 018bcfe5-687b 018bcfe5-6902 --send fallback
+  salesbot-bridge jobs retry --error-group 7
+  salesbot-bridge jobs retry --filter 'state:dead handler:greet since:2h'";
 
 pub(super) const JOBS_COMPLETE: &str = "\
 Examples:
@@ -136,7 +165,21 @@ Examples:
 pub(super) const JOBS_CANCEL: &str = "\
 Examples:
   salesbot-bridge jobs cancel 018bcfe5-687b
-  salesbot-bridge jobs cancel 018bcfe5-687b 018bcfe5-6902 --json";
+  salesbot-bridge jobs cancel 018bcfe5-687b 018bcfe5-6902 --json
+  salesbot-bridge jobs cancel --filter 'state:queued account:shop' --dry-run";
+
+pub(super) const JOBS_STOP: &str = "\
+Example:
+  salesbot-bridge jobs stop 12";
+
+pub(super) const JOBS_ERASE: &str = "\
+Erases what the widget sent, the completions, the errors and the notes. The jobs
+stay, with their times and states. See docs/privacy.md.
+
+Examples:
+  salesbot-bridge jobs erase --lead 31764961 --dry-run
+  salesbot-bridge jobs erase --contact 777002 --account 31000001
+  salesbot-bridge jobs erase --account 31000001 --cancel-unfinished --yes";
 
 pub(super) const HANDLERS: &str = "\
 Examples:
@@ -226,6 +269,25 @@ pub(super) const ACCOUNTS_REMOVE: &str = "\
 Examples:
   salesbot-bridge accounts remove shop.kommo.com
   salesbot-bridge accounts remove 31000001 --integration main";
+
+pub(super) const ACTIONS: &str = "\
+Example:
+  salesbot-bridge actions list";
+
+pub(super) const ACTIONS_LIST: &str = "\
+Columns:
+  ACTION  Its number; a bulk change has the same number
+  WHEN    When it happened, or began
+  WHO     The user who ran the command, or the token of the API
+  WHAT    The command that does the same
+  ON      The job, the filter, the account or the file
+  JOBS    The jobs that it changed
+  RESULT  done, running, stopped or failed
+  The store keeps the newest 10,000 actions.
+
+Examples:
+  salesbot-bridge actions list
+  salesbot-bridge actions list --limit 10 --json";
 
 #[cfg(feature = "tools")]
 pub(super) const WIDGET_PACKAGE: &str = "\

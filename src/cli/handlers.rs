@@ -1,18 +1,22 @@
 //! `handlers`: lists the handlers, and tests those at a URL.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::config::{Config, HttpHandlerConfig, ordering_name};
+use crate::admin::HandlerView;
+use crate::bridge::live::handler_settings;
+use crate::config::{Config, HttpHandlerConfig};
 use crate::handlers::{HttpHandler, HttpSecrets, Meaning, Trial};
 use model::clock::Clock;
-use model::{HandlerName, HandlerPolicy, JobOrdering, whole_millis};
+use model::{HandlerName, HandlerPolicy, whole_millis};
 use store::Store;
 
 use super::examples;
 use super::exit::{Failure, print};
+use super::health;
 use super::screen::Screen;
 use super::table::{Column, Table};
 use super::text::clean;
@@ -55,6 +59,15 @@ pub async fn run(
 }
 
 async fn list(config: &Config, registered: HashSet<String>, json: bool) -> Result<String, Failure> {
+    let listed = match health::served_api(config, "/api/v1/handlers").await {
+        Some(asked) if asked["handlers"].is_array() => asked,
+        _ => of_store(config, registered).await?,
+    };
+    if json { Ok(listed.to_string()) } else { Ok(as_table(&listed).render(Screen::stdout())) }
+}
+
+/// The handlers, as far as they are known without a running bridge.
+async fn of_store(config: &Config, registered: HashSet<String>) -> Result<Value, Failure> {
     let names: BTreeSet<HandlerName> = registered
         .iter()
         .filter_map(|name| name.parse().ok())
@@ -62,58 +75,60 @@ async fn list(config: &Config, registered: HashSet<String>, json: bool) -> Resul
         .collect();
     let awaiting = awaiting(config, &names).await?;
     let fallback = HandlerPolicy::default();
-    let rows = names.iter().map(|name| {
-        let known = config.handlers.get(name);
-        let kind = known.and_then(|known| known.kind.as_deref()).unwrap_or("rust");
-        let url = known.and_then(|known| known.http.as_ref()).map(|http| http.url.to_string());
-        let policy = known.map_or(&fallback, |known| &known.policy);
-        (name, kind, url, policy, awaiting.get(name).copied())
+    let policy = |name| config.handlers.get(name).map_or(&fallback, |known| &known.policy);
+    let settings = handler_settings(config, names.iter().map(|name| (name, policy(name))));
+    let handlers = settings.into_iter().map(|settings| {
+        let http = config.handlers.get(&settings.name).and_then(|known| known.http.as_ref());
+        let max_awaiting = http.and_then(|http| u64::try_from(http.max_awaiting).ok());
+        let awaiting = awaiting.get(&settings.name).copied();
+        HandlerView::of_store(settings, awaiting, max_awaiting)
     });
-    if json {
-        let handlers: Vec<Value> = rows
-            .map(|(name, kind, url, policy, awaiting)| {
-                json!({
-                    "name": name,
-                    "kind": kind,
-                    "url": url,
-                    "max_attempts": policy.max_attempts,
-                    "attempt_timeout_ms": whole_millis(policy.attempt_timeout),
-                    "answer_within_ms": whole_millis(policy.answer_within),
-                    "awaiting_callback": awaiting,
-                    "ordering": ordering_name(policy.ordering),
-                    "coalesce_ms": whole_millis(policy.ordering.coalesce().unwrap_or_default()),
-                })
-            })
-            .collect();
-        return Ok(json!({ "handlers": handlers }).to_string());
-    }
+    Ok(json!({ "handlers": handlers.collect::<Vec<_>>() }))
+}
+
+fn as_table(listed: &Value) -> Table<7> {
     let mut table = Table::new([
         Column::new("NAME"),
         Column::new("KIND"),
+        Column::new("RUNNING").right(),
         Column::new("AWAITING").right(),
         Column::new("ANSWER WITHIN").right(),
         Column::new("ORDER"),
         Column::new("URL"),
     ]);
-    for (name, kind, url, policy, awaiting) in rows {
+    for one in listed["handlers"].as_array().into_iter().flatten() {
+        let text = |name: &str| clean(one[name].as_str().unwrap_or_default());
+        let number = |name: &str| one[name].as_u64();
         table.row([
-            name.to_string().into(),
-            kind.into(),
-            awaiting.map(|jobs| jobs.to_string()).unwrap_or_default().into(),
-            format!("{:?}", policy.answer_within).into(),
-            order(policy.ordering).into(),
-            clean(url.as_deref().unwrap_or_default()).into(),
+            text("name").into(),
+            text("kind").into(),
+            running(one).into(),
+            number("awaiting_callback").map(|jobs| jobs.to_string()).unwrap_or_default().into(),
+            format!("{:?}", Duration::from_millis(number("answer_within_ms").unwrap_or_default())).into(),
+            order(&text("ordering"), number("coalesce_ms").unwrap_or_default()).into(),
+            text("url").into(),
         ]);
     }
-    Ok(table.render(Screen::stdout()))
+    table
+}
+
+/// How many permits are in use, or that the handler cannot be reached; empty if no bridge runs.
+fn running(one: &Value) -> String {
+    if one["breaker"]["open"] == true {
+        return "unreachable".to_owned();
+    }
+    let permits = &one["concurrency"];
+    let (in_use, limit) = (permits["in_use"].as_u64(), permits["limit"].as_u64());
+    let shared = if permits["shared"] == true { " (shared)" } else { "" };
+    in_use.zip(limit).map(|(in_use, limit)| format!("{in_use} of {limit}{shared}")).unwrap_or_default()
 }
 
 /// The handler's order, for the table; empty if jobs run side by side.
-fn order(ordering: JobOrdering) -> String {
-    match ordering {
-        JobOrdering::None => String::new(),
-        JobOrdering::Conversation { coalesce: None } => "conversation".to_owned(),
-        JobOrdering::Conversation { coalesce: Some(coalesce) } => format!("conversation, joins {coalesce:?}"),
+fn order(ordering: &str, coalesce_ms: u64) -> String {
+    match (ordering, coalesce_ms) {
+        ("conversation", 0) => "conversation".to_owned(),
+        ("conversation", ms) => format!("conversation, joins {:?}", Duration::from_millis(ms)),
+        _ => String::new(),
     }
 }
 

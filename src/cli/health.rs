@@ -103,6 +103,25 @@ pub(super) async fn metrics(config: &Config) -> Option<String> {
     request.send().await.ok()?.error_for_status().ok()?.text().await.ok()
 }
 
+/// The response of the running bridge's admin API to a GET; `None` if it does not run, or does not answer with JSON.
+pub(super) async fn api(config: &Config, path: &str) -> Option<serde_json::Value> {
+    let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build().ok()?;
+    let mut request = client.get(format!("http://{}{path}", reachable(config.admin.listen)));
+    if let Some(token) = &config.admin.token {
+        request = request.bearer_auth(token.expose_secret());
+    }
+    let text = request.send().await.ok()?.error_for_status().ok()?.text().await.ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// The same if a bridge serves the store of this configuration; otherwise `None` at once.
+pub(super) async fn served_api(config: &Config, path: &str) -> Option<serde_json::Value> {
+    if store::file::is_served(&config.store.url) == Some(false) {
+        return None;
+    }
+    api(config, path).await
+}
+
 async fn ask(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     // A server sends an HTTP/1.0 client the whole body and then closes the connection.
@@ -136,7 +155,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use crate::admin::fixture::{Jobs, fallback};
-    use crate::admin::{Admin, router};
+    use crate::admin::{AccountNames, Admin, DeliveryRates, router};
     use crate::health::Health;
     use crate::listener::{ConnectionLimits, ListenerOptions, serve};
     use crate::log_limiter::LogLimiter;
@@ -181,10 +200,16 @@ mod tests {
             health: health.clone(),
             handlers: std::sync::Arc::default(),
             token: Some("secret".into()),
-            metrics: crate::telemetry::recorder(),
+            metrics: std::sync::Arc::new(|| crate::telemetry::render(&crate::telemetry::recorder())),
+            history: crate::history::History::default(),
+            token_expiry: std::sync::Arc::new(|| None),
             job_log: crate::job_log::JobLog::new(jobs.clock.clock()),
             clock: jobs.clock.clock(),
             fallback: fallback(),
+            live: crate::admin::fixture::live(),
+            account_names: AccountNames::default(),
+            rates: DeliveryRates { per_account: 7, total: None },
+            secret_random: |_| false,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

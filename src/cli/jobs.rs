@@ -1,35 +1,37 @@
-//! `jobs`: shows, retries and cancels jobs in the store.
+//! `jobs`: shows, retries, cancels and erases jobs in the store.
 //!
 //! It opens the store as an observer, so it works beside a running bridge as well as without one. A running bridge notices a
 //! change within a few seconds.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
-use std::time::Duration;
 
 use clap::{ArgGroup, Subcommand};
 use serde_json::{Value, json};
 
-use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
+use crate::admin::{AccountNames, BadFilter, DeliveryRates, JobView, JobWithAttempts};
 use crate::config::{Config, HandlerConfig};
 use crate::handler::completion_json;
 use model::clock::Clock;
-use model::{
-    AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobPrefix, JobRecord, JobSummary,
-    OutcomeName, StateName, WaitContext, WaitsFor, waits_for,
-};
-use store::{self, JobFilter, Page, Resend, RetryOptions, Role, Store, StoreError};
+use model::{CheckedCompletion, Filter, HandlerName, HandlerPolicy, JobId, JobPrefix, JobRecord};
+use store::{self, BulkAction, Operator, Resend, RetryOptions, Role, Store, StoreError};
 
+use super::actor::actor;
+use super::ask;
 use super::examples;
-use super::exit::{notice, print_to};
+use super::exit::{Usage, notice, print_to};
 use super::jobs_text as text;
 use super::screen::Screen;
 
-/// The longest time that `list` searches for matching jobs. Then it prints where to continue.
-const SEARCH_TIME: Duration = Duration::from_secs(5);
-/// The fewest digits of an id that a terminal shows. They contain the whole time of receipt, so only jobs received in the
-/// same millisecond need more.
-const SHORT_ID_DIGITS: usize = 12;
+mod bulk;
+mod erase;
+mod errors;
+mod explain;
+mod list;
+
+use bulk::ByFilter;
+use erase::{Erase, Outcome};
+use list::List;
 
 /// The arguments of `jobs`.
 #[derive(Debug, clap::Args)]
@@ -49,23 +51,41 @@ enum Command {
         /// The job's id, or a prefix of at least 4 digits that no other id has
         id: JobPrefix,
     },
+    /// Explain why a job is in its state, what happens next, and what you can do
+    #[command(after_help = examples::JOBS_EXPLAIN)]
+    Explain {
+        /// The job's id, or a prefix of at least 4 digits that no other id has
+        id: JobPrefix,
+    },
+    /// List the errors of jobs in groups, or show one group
+    #[command(after_help = examples::JOBS_ERRORS)]
+    Errors {
+        /// The number of the group to show
+        group: Option<i64>,
+    },
     /// Retry dead and gone jobs, and send waiting ones now
-    #[command(after_help = examples::JOBS_RETRY, group(ArgGroup::new("jobs").args(["ids", "dead"]).required(true)))]
+    #[command(after_help = examples::JOBS_RETRY,
+              group(ArgGroup::new("jobs").args(["ids", "dead", "error_group", "filter"]).required(true)))]
     Retry {
         /// Ids of jobs, or prefixes of at least 4 digits that no other id has
         ids: Vec<JobPrefix>,
         /// Retry all dead jobs
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
         dead: bool,
         /// With --dead: retry only this handler's jobs
         #[arg(long, value_name = "NAME", requires = "dead", conflicts_with = "ids")]
         handler: Option<HandlerName>,
+        /// Retry the dead jobs of this group of errors; `jobs errors` lists the groups
+        #[arg(long, value_name = "GROUP")]
+        error_group: Option<i64>,
         /// The answer to send [default: the last one that was sent]
-        #[arg(long, value_enum, conflicts_with = "dead")]
+        #[arg(long, value_enum, conflicts_with_all = ["dead", "error_group", "filter"])]
         send: Option<Send>,
         /// Retry even if a newer job has the same return_url: the bot may mistake this answer for the newer job's
         #[arg(long)]
         force: bool,
+        #[command(flatten)]
+        by_filter: ByFilter,
     },
     /// Complete a job in place of its handler
     #[command(after_help = examples::JOBS_COMPLETE)]
@@ -77,12 +97,22 @@ enum Command {
         data: CheckedCompletion,
     },
     /// Cancel unfinished jobs; their bots are not continued
-    #[command(after_help = examples::JOBS_CANCEL)]
+    #[command(after_help = examples::JOBS_CANCEL, group(ArgGroup::new("jobs").args(["ids", "filter"]).required(true)))]
     Cancel {
         /// Ids of jobs, or prefixes of at least 4 digits that no other id has
-        #[arg(required = true)]
         ids: Vec<JobPrefix>,
+        #[command(flatten)]
+        by_filter: ByFilter,
     },
+    /// Stop a bulk change or an erasure; what it has changed stays changed
+    #[command(after_help = examples::JOBS_STOP)]
+    Stop {
+        /// Its number, as `actions list` shows it
+        number: u64,
+    },
+    /// Erase the texts of a lead, a contact, a customer or an account
+    #[command(after_help = examples::JOBS_ERASE)]
+    Erase(Erase),
 }
 
 /// Which completion a retry sends.
@@ -92,38 +122,6 @@ enum Send {
     Handler,
     /// handlers.NAME.fallback as it is configured now
     Fallback,
-}
-
-#[derive(Debug, clap::Args)]
-struct List {
-    /// List only jobs in this state: queued, running, awaiting_callback, delivering, delivered, gone, dead or
-    /// cancelled
-    #[arg(long)]
-    state: Option<StateName>,
-    /// List only jobs of this handler
-    #[arg(long, value_name = "NAME")]
-    handler: Option<HandlerName>,
-    /// List only jobs of the Kommo account with this number
-    #[arg(long, value_name = "NUMBER")]
-    account_id: Option<i64>,
-    /// List only jobs whose bot gets the handler's answer (`handler`) or the fallback (`fallback`)
-    #[arg(long)]
-    outcome: Option<OutcomeName>,
-    /// List only jobs whose lead, contact, customer or account has this number, whose id begins with this text, or
-    /// whose return_url, data or last error contains it
-    #[arg(long, value_name = "TEXT")]
-    q: Option<String>,
-    /// The maximum number of jobs to list, 1 to 500
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT,
-          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
-    limit: u32,
-    /// Continue after the job with this id: the `next_cursor` of the previous list
-    #[arg(long, value_name = "ID", value_parser = cursor)]
-    cursor: Option<JobId>,
-}
-
-fn cursor(text: &str) -> Result<JobId, String> {
-    text.parse().map_err(|_| "expected a whole job id of 32 hex digits".to_owned())
 }
 
 fn answer(text: &str) -> Result<CheckedCompletion, String> {
@@ -141,12 +139,22 @@ pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: b
     let mut session = Session {
         store: &store,
         configured: &config.handlers,
+        bridge: Some(config),
         handlers,
         is_served: store::file::is_served(&config.store.url),
+        account_names: AccountNames::new(
+            config.accounts.iter().map(|(name, account)| (name, &account.base_url)),
+        ),
         clock,
         json,
         screen: Screen::stdout(),
         notice,
+        ask: ask::can_ask(json).then_some(ask::ask as fn(&str) -> bool),
+        operator: store.operator(actor()),
+        rates: DeliveryRates {
+            per_account: config.delivery.rate_per_account,
+            total: config.delivery.rate_total,
+        },
         out: anstream::stdout(),
     };
     let done = session.run(args.command).await;
@@ -158,15 +166,25 @@ struct Session<'a, W> {
     store: &'a Store,
     /// The handlers of the configuration.
     configured: &'a BTreeMap<HandlerName, HandlerConfig>,
+    /// How to ask the running bridge; `None` to ask only the store.
+    bridge: Option<&'a Config>,
     /// The names of this program's handlers.
     handlers: HashSet<String>,
     /// Whether a bridge serves the store; `None` if unknown.
     is_served: Option<bool>,
+    /// The accounts that a filter may name.
+    account_names: AccountNames,
     clock: Clock,
     json: bool,
     screen: Screen,
     /// Writes a note to stderr that is not part of the result.
     notice: fn(&str),
+    /// Asks the operator; `None` if no one can be asked.
+    ask: Option<fn(&str) -> bool>,
+    /// Who runs the command.
+    operator: Operator<'a>,
+    /// The pace of deliveries.
+    rates: DeliveryRates,
     out: W,
 }
 
@@ -182,103 +200,62 @@ impl<W: Write> Session<'_, W> {
         match command {
             Command::List(list) => self.list(list).await,
             Command::Show { id } => self.show(id).await,
+            Command::Explain { id } => self.explain(id).await,
+            Command::Errors { group } => self.errors(group).await,
+            Command::Retry { error_group: Some(group), force, .. } => self.retry_group(group, force).await,
             Command::Retry { dead: true, handler, force, .. } => self.retry_dead(handler, force).await,
+            Command::Retry { force, by_filter: ByFilter { filter: Some(filter), options }, .. } => {
+                self.change_by_filter(BulkAction::Retry, &filter, force, &options).await
+            }
+            Command::Cancel { by_filter: ByFilter { filter: Some(filter), options }, .. } => {
+                self.change_by_filter(BulkAction::Cancel, &filter, false, &options).await
+            }
+            Command::Stop { number } => self.stop(number).await,
             Command::Retry { ids, send, force, .. } => {
                 self.change_each(&ids, Change::Retry { send, force }).await
             }
             Command::Complete { id, data } => self.complete(id, data).await,
-            Command::Cancel { ids } => self.change_each(&ids, Change::Cancel).await,
+            Command::Cancel { ids, .. } => self.change_each(&ids, Change::Cancel).await,
+            Command::Erase(erase) => self.erase(&erase).await,
         }
-    }
-
-    async fn list(&mut self, list: List) -> anyhow::Result<()> {
-        let is_search = list.q.is_some() && !self.json;
-        let filter = JobFilter {
-            state: list.state,
-            handler: list.handler,
-            account_id: list.account_id.map(AccountId),
-            outcome: list.outcome,
-            text: list.q,
-            before: list.cursor,
-            limit: list.limit,
-        };
-        let page = self.search(filter).await?;
-        let hint = (is_search && page.jobs.is_empty() && page.next.is_none()).then_some(text::NO_JOB_FOUND);
-        let more =
-            page.next.filter(|_| page.stopped || !self.json).map(|next| text::more(next, page.stopped));
-        let text = if self.json { String::new() } else { self.lines(&page.jobs).await? };
-        self.print(json!(PageView::from(page)), || text)?;
-        if let Some(more) = more {
-            (self.notice)(&more);
-        }
-        if let Some(hint) = hint {
-            (self.notice)(hint);
-        }
-        Ok(())
-    }
-
-    /// Reads one page. The store may have to search several times for it.
-    async fn search(&self, mut filter: JobFilter) -> Result<Page, StoreError> {
-        let began = self.clock.elapsed();
-        let mut page = self.store.jobs().list(&filter).await?;
-        while page.stopped && self.clock.elapsed().saturating_sub(began) < SEARCH_TIME {
-            filter.before = page.next;
-            filter.limit -= u32::try_from(page.jobs.len()).unwrap_or(filter.limit);
-            let mut found = std::mem::take(&mut page.jobs);
-            page = self.store.jobs().list(&filter).await?;
-            found.append(&mut page.jobs);
-            page.jobs = found;
-        }
-        Ok(page)
-    }
-
-    /// Lists jobs as text. A terminal gets short ids, which all commands accept; a file gets whole ids.
-    async fn lines(&self, jobs: &[JobSummary]) -> Result<String, StoreError> {
-        let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
-        let digits = match self.screen.width {
-            Some(_) => self.store.jobs().unique_digits(&ids).await?,
-            None => vec![usize::MAX; ids.len()],
-        };
-        let name =
-            |(job, digits): (&JobSummary, usize)| (job.id.short(digits.max(SHORT_ID_DIGITS)), job.clone());
-        let named: Vec<_> = jobs.iter().zip(digits).map(name).collect();
-        Ok(text::list(&named, self.clock.now(), self.screen))
     }
 
     async fn show(&mut self, id: JobPrefix) -> anyhow::Result<()> {
         let id = self.store.jobs().find(id).await?;
         let (job, attempts) = self.store.jobs().get(id).await?.ok_or(StoreError::NoJob(id))?;
-        let waits_for = self.waits_for(&job).await?;
+        let waits_for = self.waits_for(&job, &attempts).await?;
         let notes = self.store.callbacks().notes(id).await?;
         let history = (attempts.as_slice(), notes.as_slice());
         let text = text::job(&job, history, waits_for.as_ref(), self.clock.now(), self.screen);
         self.print(json!(JobWithAttempts::new(&job, &attempts, &notes, waits_for)), || text)
     }
 
-    async fn waits_for(&self, job: &JobRecord) -> Result<Option<WaitsFor>, StoreError> {
-        let JobRecord::Whole(job) = job else { return Ok(None) };
-        let waits = self.store.accounts().waits_at(job.request.return_url.origin()).await?;
-        let context = WaitContext {
-            now: self.clock.now(),
-            is_served: self.is_served,
-            has_handler: self.handlers.contains(job.handler.as_str()),
-            account: waits.account.as_ref(),
-            all_accounts: waits.all_accounts.as_ref(),
-        };
-        Ok(waits_for(job, &context))
-    }
-
     async fn complete(&mut self, id: JobPrefix, completion: CheckedCompletion) -> anyhow::Result<()> {
         let id = self.store.jobs().find(id).await?;
-        self.store.callbacks().complete_by_operator(id, completion).await?;
+        self.operator.complete(id, completion).await?;
         let job = self.job(id).await?;
         self.print(json!(JobView::new(&job)), || text::changed(std::slice::from_ref(&job)))
     }
 
     async fn retry_dead(&mut self, handler: Option<HandlerName>, force: bool) -> anyhow::Result<()> {
-        let done = self.store.jobs().retry_dead(handler, force).await?;
+        let done = self.operator.retry_dead(handler, force).await?;
         let json = json!({ "retried": done.retried, "superseded": done.superseded });
         self.print(json, || text::retried(done))
+    }
+
+    /// Parses a filter.
+    async fn parse(&self, text: &str) -> anyhow::Result<Filter> {
+        let parsed = self.account_names.parse(text, self.store, self.clock.now()).await;
+        parsed.map_err(|error| match error {
+            BadFilter::Text(error) => anyhow::Error::from(Usage(format!("invalid filter `{text}`: {error}"))),
+            BadFilter::Store(error) => error.into(),
+        })
+    }
+
+    async fn erase(&mut self, erase: &Erase) -> anyhow::Result<()> {
+        let Outcome { json, text, failure } = erase.run(&self.operator, self.ask).await?;
+        self.print(json, || text)?;
+        failure.map_or(Ok(()), |failure| Err(anyhow::anyhow!(failure)))
     }
 
     async fn change_each(&mut self, ids: &[JobPrefix], change: Change) -> anyhow::Result<()> {
@@ -315,9 +292,9 @@ impl<W: Write> Session<'_, W> {
                     Some(Send::Handler) => Resend::Handler,
                     Some(Send::Fallback) => Resend::Fallback(self.fallback(id).await?),
                 };
-                self.store.jobs().retry_with(id, RetryOptions { send, force }).await?;
+                self.operator.retry_with(id, RetryOptions { send, force }).await?;
             }
-            Change::Cancel => self.store.jobs().cancel(id).await?,
+            Change::Cancel => self.operator.cancel(id).await?,
         }
         self.job(id).await
     }

@@ -17,7 +17,7 @@ use super::text::{clean, colour, span, when};
 /// The width of the names before a job's values.
 const NAME_WIDTH: usize = 14;
 /// Shown instead of data and completion.
-const DROPPED: &str = "data and completion were deleted to free space (budget.stored, store.body_retention)";
+const DROPPED: &str = "data and completion were deleted, to free space (budget.stored, store.body_retention) or by `jobs erase`";
 
 /// The note below a search that found nothing.
 pub(super) const NO_JOB_FOUND: &str =
@@ -55,12 +55,12 @@ pub(super) fn list(jobs: &[(String, JobSummary)], now: Timestamp, screen: Screen
     format!("{}\n", table.render(screen))
 }
 
-/// How to continue a list from `next`. If the search was `stopped`, it is incomplete.
-pub(super) fn more(next: JobId, stopped: bool) -> String {
-    if stopped {
+/// How to continue a list from `next`. With a reason why the search stopped, the list is incomplete.
+pub(super) fn more(next: JobId, because: Option<&str>) -> String {
+    if let Some(because) = because {
         format!(
-            "The search is incomplete: it stopped at jobs received {}, and older ones may match. To continue, run the \
-             same command with --cursor {next}",
+            "The search is incomplete: it stopped at jobs received {}, and older ones may match ({because}). To continue, \
+             run the same command with --cursor {next}",
             next.received_at()
         )
     } else {
@@ -157,14 +157,14 @@ fn noted(notes: &[Note], screen: Screen) -> String {
 }
 
 /// A name and its value, broken between words if it is wider than `width`.
-fn field(name: &str, value: &str, width: Option<usize>) -> String {
+pub(super) fn field(name: &str, value: &str, width: Option<usize>) -> String {
     let name = format!("{name:<NAME_WIDTH$}");
     let lines = wrap(value, width.unwrap_or(usize::MAX), &name, &" ".repeat(NAME_WIDTH));
     format!("{}\n", lines.join("\n"))
 }
 
 fn waited_for(waits_for: &WaitsFor, now: Timestamp) -> String {
-    let next = match waits_for.cause {
+    let next = match waits_for.cause.as_str() {
         "handler" | "no_handler" | "callback" | "conversation" => "fallback",
         "messages" => "runs",
         _ => "next try",
@@ -226,6 +226,12 @@ fn history(attempts: &[Attempt], screen: Screen) -> String {
         ]);
     }
     table.render(screen)
+}
+
+/// A number of things: `1 job`, `2 jobs`.
+pub(super) fn counted(count: u64, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }
 
 /// The jobs that were changed, and their states.
@@ -306,6 +312,7 @@ mod tests {
             ("not_connected", Some(3), None, "why (for 7 s)"),
         ] {
             let (since, until) = (since.map(at), until.map(at));
+            let cause = model::ExplainCode::all().find(|code| code.as_str() == cause).unwrap();
             let waits_for = WaitsFor { cause, why: "why".into(), advice: String::new(), since, until };
             assert_eq!(waited_for(&waits_for, at(10)), expected);
         }
@@ -324,11 +331,16 @@ mod tests {
     fn a_list_shows_how_to_continue_and_whether_it_is_incomplete() {
         let next = JobId::new(Timestamp::from_millis(1_700_000_000_000), 1);
         assert_eq!(
-            more(next, false),
+            more(next, None),
             format!("There may be more jobs. To continue, run the same command with --cursor {next}")
         );
-        let stopped = more(next, true);
-        for part in ["is incomplete", "received 2023-11-14T22:13:20", &format!("--cursor {next}")] {
+        let stopped = more(next, Some("it took too long"));
+        for part in [
+            "is incomplete",
+            "received 2023-11-14T22:13:20",
+            "(it took too long)",
+            &format!("--cursor {next}"),
+        ] {
             assert!(stopped.contains(part), "{part} in {stopped}");
         }
     }

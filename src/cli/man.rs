@@ -178,7 +178,7 @@ mod tests {
             );
             if name == "greeter-jobs-list" {
                 assert!(text.contains("\nEXAMPLES\n") && text.contains("\nCOLUMNS\n"), "{text}");
-                let example = "greeter jobs list --outcome fallback --handler greet --json";
+                let example = "greeter jobs list state:dead since:2h --limit 10";
                 let example = example.replace("greeter", "salesbot-bridge");
                 assert!(text.lines().any(|line| line.trim() == example), "{text}");
             }

@@ -9,6 +9,7 @@ mod accounts_access;
 mod accounts_confirm;
 mod accounts_resume;
 mod accounts_text;
+mod actions;
 mod backup;
 #[cfg(feature = "tools")]
 mod bench;
@@ -42,6 +43,8 @@ mod widget_package_text;
 mod widgets;
 
 mod account;
+mod actor;
+mod ask;
 mod exit;
 mod program;
 #[cfg(feature = "tools")]
@@ -117,7 +120,7 @@ enum Command {
     /// Check or show the configuration, or print its schema
     #[command(subcommand, after_help = examples::CONFIG)]
     Config(config::Command),
-    /// List, show, retry, complete or cancel jobs
+    /// List, show, retry, complete, cancel or erase jobs
     #[command(after_help = examples::JOBS)]
     Jobs(jobs::Args),
     /// List the handlers, or test one at a URL
@@ -129,6 +132,9 @@ enum Command {
     /// List, connect, resume or remove accounts
     #[command(after_help = examples::ACCOUNTS)]
     Accounts(accounts::Args),
+    /// List what operators did
+    #[command(subcommand, after_help = examples::ACTIONS)]
+    Actions(actions::Command),
     /// Write a widget.zip to upload to Kommo, so that a SalesBot can call the bridge
     #[cfg(feature = "tools")]
     #[command(after_help = examples::WIDGET_PACKAGE)]
@@ -252,6 +258,10 @@ async fn run(
         Command::Accounts(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
             accounts::run(args, &config, json).await
+        }
+        Command::Actions(command) => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            Ok(actions::run(command, &config, json).await?)
         }
         #[cfg(feature = "tools")]
         Command::WidgetPackage(args) => {

@@ -50,7 +50,10 @@ impl Sender {
             _ => None,
         };
         let decision = self.update_account(&job, decision, &outcome, &mut permit);
-        log_outcome(&job, &decision, status, duration, clock);
+        log_outcome(&job, &decision, status, duration, &self.0.meters, clock);
+        if matches!(outcome, AttemptOutcome::Called(_)) {
+            self.0.meters.called(duration);
+        }
         let Decision { next, result, error, .. } = decision;
         let attempt = result.map(|result| Attempt {
             stage: Stage::Delivery,
@@ -78,7 +81,7 @@ impl Sender {
                 if log_written(written, id, &handler)
                     && let Some(event) = event
                 {
-                    event.log(&self.0.parts.job_log);
+                    event.log(&self.0.parts.job_log, &self.0.meters);
                 }
             })
             .await;
@@ -158,7 +161,11 @@ impl Sender {
                 return Ok(CallOutcome::NoResponse(CallFailure::NotSent(reason)));
             }
         };
+        let is_first = !job.tried && !permit.has_started();
         permit.start().map_err(AttemptOutcome::NotAdmitted)?;
+        if is_first {
+            self.0.meters.first_call_after(self.0.parts.clock.steady().since(job.due_at));
+        }
         // From here until the response, we cannot tell whether the continue has arrived.
         between_calls.take();
         let response = kommo.continue_bot(url, &bearer.token, completion).await;

@@ -2,14 +2,50 @@
 
 use std::time::Duration;
 
+use metrics::Histogram;
+
 use crate::job_log::{AttemptLine, Finished, JobLog, LastCall};
+use crate::meters::Counters;
 use model::clock::Clock;
 use model::{
-    AfterDelivery, DeliveringJob, FallbackReason, HandlerName, JobId, StateName, Timestamp, whole_millis,
+    AfterDelivery, DeliveringJob, FallbackReason, HandlerName, JobId, Stage, StateName, Timestamp,
+    whole_millis,
 };
 use store::{StoreError, Written};
 
 use super::decide::Decision;
+
+/// What the sender counts and measures.
+pub(super) struct DeliveryMeters {
+    /// Attempts by outcome.
+    attempts: Counters<&'static str>,
+    attempt_seconds: Histogram,
+    pace_wait: Histogram,
+    receipt_to_continue: Histogram,
+}
+
+impl DeliveryMeters {
+    pub(super) fn new() -> Self {
+        Self {
+            attempts: Counters::new(
+                |outcome| metrics::counter!("bridge_delivery_attempts_total", "outcome" => *outcome),
+            ),
+            attempt_seconds: metrics::histogram!("bridge_delivery_attempt_seconds"),
+            pace_wait: metrics::histogram!("bridge_pace_wait_seconds"),
+            receipt_to_continue: metrics::histogram!("bridge_receipt_to_continue_seconds"),
+        }
+    }
+
+    /// Records how long a job with a completion waited for its first call.
+    pub(super) fn first_call_after(&self, wait: Duration) {
+        self.pace_wait.record(wait.as_secs_f64());
+    }
+
+    /// Records how long an attempt with a call took.
+    pub(super) fn called(&self, duration: Duration) {
+        self.attempt_seconds.record(duration.as_secs_f64());
+    }
+}
 
 /// Logs and counts the outcome of one attempt. The end of the job and a fallback are logged later, when the store has
 /// them ([`JobEvent`]).
@@ -18,6 +54,7 @@ pub(super) fn log_outcome(
     decision: &Decision,
     status: Option<u16>,
     duration: Duration,
+    meters: &DeliveryMeters,
     clock: &Clock,
 ) {
     let (id, handler, attempt) = (job.id, &job.handler, job.attempts + 1);
@@ -31,7 +68,7 @@ pub(super) fn log_outcome(
         AfterDelivery::Wait { .. } => "wait",
         AfterDelivery::Replace { .. } => "replaced",
     };
-    metrics::counter!("bridge_delivery_attempts_total", "outcome" => label).increment(1);
+    meters.attempts.add_one(&label);
     match &decision.next {
         AfterDelivery::Delivered | AfterDelivery::Gone | AfterDelivery::Dead { .. } => {}
         // Expected, and not charged.
@@ -59,6 +96,8 @@ pub(super) fn log_written(written: Result<Written, StoreError>, id: JobId, handl
     match written {
         Ok(Written::Done) => return true,
         Ok(Written::Stale) => {
+            metrics::counter!("bridge_fence_rejections_total", "stage" => Stage::Delivery.as_str())
+                .increment(1);
             tracing::warn!(job.id = %id, %handler, "response dropped: the job was cancelled or taken over in the meantime");
         }
         Err(error) => {
@@ -123,11 +162,11 @@ impl JobEvent {
     }
 
     /// Logs and counts the event.
-    pub(super) fn log(self, jobs: &JobLog) {
+    pub(super) fn log(self, jobs: &JobLog, meters: &DeliveryMeters) {
         match self {
             Self::Finished(job) => {
                 if job.state == StateName::Delivered {
-                    metrics::histogram!("bridge_receipt_to_continue_seconds").record(job.total.as_secs_f64());
+                    meters.receipt_to_continue.record(job.total.as_secs_f64());
                 }
                 jobs.finished(job);
             }

@@ -91,6 +91,7 @@ struct Inner {
     #[cfg(test)]
     limiter_queries: std::sync::atomic::AtomicUsize,
     runtime: StageRuntime,
+    meters: log::DeliveryMeters,
     /// Holds a token for each delivery that has no call under way.
     between_calls: TaskTracker,
 }
@@ -109,6 +110,7 @@ impl Sender {
             #[cfg(test)]
             limiter_queries: std::sync::atomic::AtomicUsize::default(),
             runtime,
+            meters: log::DeliveryMeters::new(),
             between_calls: TaskTracker::new(),
         }));
         let releaser = Arc::downgrade(&sender.0);

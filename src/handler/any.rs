@@ -34,6 +34,11 @@ pub(crate) trait AnyHandler: Send + Sync {
         None
     }
 
+    /// The time until the next call tests whether it can be reached again; `None` if it can be reached, as far as is known.
+    fn unreachable_for(&self) -> Option<Duration> {
+        None
+    }
+
     /// Which attempts may begin now. The pool asks before each claim; asking for a probe takes it.
     fn admission(&self) -> Admission {
         Admission::All

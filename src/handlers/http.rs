@@ -161,6 +161,10 @@ impl AnyHandler for HttpHandler {
         Some(self.inner.max_awaiting)
     }
 
+    fn unreachable_for(&self) -> Option<Duration> {
+        self.inner.breaker().open_for(self.inner.clock.elapsed())
+    }
+
     fn admission(&self) -> Admission {
         self.inner.breaker().admission(self.inner.clock.elapsed())
     }

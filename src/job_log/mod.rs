@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::log_limiter::LogLimiter;
+use crate::meters::{Counters, Totals};
 use model::clock::Clock;
 use model::{AttemptResult, FallbackReason, HandlerName, JobId, Timestamp, whole_millis};
 
@@ -28,6 +29,9 @@ pub struct JobLog(Arc<Inner>);
 struct Inner {
     clock: Clock,
     finished: Mutex<Limiter<Finished>>,
+    /// Finished jobs by handler, state and outcome.
+    ends: Counters<(HandlerName, &'static str, &'static str)>,
+    totals: Totals,
     fallbacks: LogLimiter<(HandlerName, FallbackReason)>,
     retries: LogLimiter<(HandlerName, AttemptResult)>,
     blocked: LogLimiter<HandlerName>,
@@ -64,7 +68,16 @@ impl JobLog {
         let blocked = LogLimiter::with_sum(clock.clone(), |handler, suppressed| {
             tracing::warn!(%handler, suppressed, "handler blocked its thread: further lines were suppressed");
         });
-        Self(Arc::new(Inner { clock, finished: Mutex::default(), fallbacks, retries, blocked }))
+        let ends = Counters::new(
+            |(handler, state, outcome): &(HandlerName, &'static str, &'static str)| metrics::counter!("bridge_jobs_finished_total", "handler" => handler.to_string(), "state" => *state, "outcome" => *outcome),
+        );
+        let totals = Totals::default();
+        Self(Arc::new(Inner { clock, finished: Mutex::default(), ends, totals, fallbacks, retries, blocked }))
+    }
+
+    /// The totals to which this log adds each finished job.
+    pub fn totals(&self) -> Totals {
+        self.0.totals.clone()
     }
 
     /// Warns that an attempt of `handler` blocks its thread, within the same limits.
@@ -98,13 +111,15 @@ impl JobLog {
         }
     }
 
-    /// Logs a finished job; call it after the store has the job's final report. Logs at most 100 lines per second.
+    /// Counts and logs a finished job; call it after the store has the job's final report. Logs at most 100 lines per second.
     /// Beyond that, failures take precedence over jobs whose bots got the handler's answer, and a sum says how many were
     /// suppressed.
     ///
     /// # Panics
     /// If called outside a Tokio runtime, where nothing can wait for the end of the second.
     pub fn finished(&self, job: Finished) {
+        self.0.ends.add_one(&(job.handler.clone(), job.state.as_str(), job.outcome_name().unwrap_or("none")));
+        job.add_to(&self.0.totals);
         let offer = self.limiter().offer(self.0.clock.elapsed(), job);
         match offer {
             Offer::Log(job) => job.log(),

@@ -18,6 +18,10 @@ fn job(state: StateName, outcome: Outcome) -> Finished {
         handler_attempts: 1,
         delivery_attempts: 2,
         total: Duration::from_millis(1_234),
+        run: Some(finished::RunTimes {
+            queue: Duration::from_millis(4),
+            handler: Duration::from_millis(1_100),
+        }),
         call: Some(finished::LastCall { status: Some(202), duration: Duration::from_millis(80) }),
         error: None,
     }
@@ -53,7 +57,11 @@ async fn a_finished_job_is_one_info_line() {
         "outcome=\"handler\"",
         "handler_attempts=1",
         "delivery_attempts=2",
+        "queue_ms=4",
+        "handler_ms=1100",
+        "delivery_ms=130",
         "total_ms=1234",
+        "trace_id=018bcfe5687b70008000000000000001",
         "call_ms=80",
         "status=202",
     ] {
@@ -87,6 +95,45 @@ async fn many_finished_jobs_are_a_hundred_lines_and_a_sum() {
     // The kept lines count in the next second.
     (0..100).for_each(|_| jobs.finished(fine()));
     assert_eq!(lines.with("state=\"delivered\"").len(), 100 + 70);
+}
+
+#[tokio::test]
+async fn finished_jobs_are_counted_and_added_to_the_totals() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let (jobs, _) = log();
+    let before = jobs.totals().snapshot();
+    (0..3).for_each(|_| jobs.finished(fine()));
+    jobs.finished(job(StateName::Delivered, Outcome::Fallback(FallbackReason::Failed)));
+    jobs.finished(job(StateName::Dead, Outcome::Handler));
+    jobs.finished(job(StateName::Gone, Outcome::Handler));
+    jobs.finished(Finished { outcome: None, ..job(StateName::Cancelled, Outcome::Handler) });
+    let totals = jobs.totals().snapshot();
+    assert_eq!((totals.by_handler, totals.by_fallback, totals.dead, totals.requests), (3, 1, 1, 0));
+    let median = totals.times_since(&before).quantile_ms(0.5).unwrap();
+    assert!((1_000.0..=1_500.0).contains(&median), "{median}");
+    let text = handle.render();
+    for sample in [
+        r#"{handler="greet",state="delivered",outcome="handler"} 3"#,
+        r#"{handler="greet",state="delivered",outcome="fallback"} 1"#,
+        r#"{handler="greet",state="dead",outcome="handler"} 1"#,
+        r#"{handler="greet",state="gone",outcome="handler"} 1"#,
+        r#"{handler="greet",state="cancelled",outcome="none"} 1"#,
+    ] {
+        assert!(text.contains(&format!("bridge_jobs_finished_total{sample}")), "{sample} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn times_of_a_handler_that_did_not_run_are_omitted() {
+    let ((jobs, _), lines) = (log(), collect(tracing::Level::INFO));
+    jobs.finished(Finished { run: None, ..fine() });
+    let line = &lines.with("job finished")[0];
+    assert!(
+        !line.contains("queue_ms") && !line.contains("handler_ms") && line.contains("total_ms"),
+        "{line}"
+    );
 }
 
 fn line<'a>(handler: &'a HandlerName, error: &'a str) -> AttemptLine<'a> {

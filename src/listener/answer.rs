@@ -30,6 +30,7 @@ pub(super) async fn answer(
     let options = activity.slots().options();
     let proves = (options.rules.proves)(request.uri().path());
     let share = (options.rules.share)(request.uri().path());
+    let route = (options.route)(request.uri().path());
     // Proxies and servers disagree about where a body with this header ends, especially if it also has a length. So the
     // connection closes after the response, and no one can hide a second request behind the body.
     let mut last = request.headers().contains_key(TRANSFER_ENCODING);
@@ -38,6 +39,7 @@ pub(super) async fn answer(
     let mut answered = if begins { ask(routes, request).await } else { busy() };
     activity.received();
     let status = answered.status();
+    activity.slots().count(route, status);
     if proves && status.is_success() {
         activity.proves_itself();
     } else if !(proves && status.is_server_error()) {

@@ -2,15 +2,19 @@
 //!
 //! The table decides. This module adds the lock around it, the waiting, the metrics and the log.
 //!
-//! Metrics: the gauge `bridge_connections{listener}` and the counter `bridge_connections_evicted_total{listener}`.
+//! Metrics: the gauge `bridge_connections{listener}`, and the counters `bridge_connections_evicted_total{listener}` and
+//! `bridge_http_requests_total{listener,route,status}`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::StatusCode;
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+
+use crate::meters::Counters;
 
 use super::ListenerOptions;
 use super::table::{Admission, Id, Table};
@@ -28,6 +32,8 @@ struct Inner {
     wanted: AtomicBool,
     open: Gauge,
     evicted: Counter,
+    /// Requests by listener, route and status.
+    requests: Counters<(&'static str, &'static str, u16)>,
 }
 
 struct State {
@@ -59,7 +65,15 @@ impl Slots {
         open.increment(0.0);
         evicted.increment(0);
         let (state, changed, wanted) = (Mutex::new(state), Notify::new(), AtomicBool::new(false));
-        Self(Arc::new(Inner { options, state, changed, wanted, open, evicted }))
+        let requests = Counters::new(
+            |(listener, route, status): &(&'static str, &'static str, u16)| counter!("bridge_http_requests_total", "listener" => *listener, "route" => *route, "status" => status.to_string()),
+        );
+        Self(Arc::new(Inner { options, state, changed, wanted, open, evicted, requests }))
+    }
+
+    /// Counts a request.
+    pub(super) fn count(&self, route: &'static str, status: StatusCode) {
+        self.0.requests.add_one(&(self.0.options.name, route, status.as_u16()));
     }
 
     /// Returns the listener's options.

@@ -19,7 +19,7 @@ use super::body::RawRequest;
 use super::decide::{Refusal, Rejection};
 use super::faulty_value::FaultyValue;
 use super::token::Unverified;
-use super::{Receiver, ReceiverState, Route, log, return_url};
+use super::{Receiver, ReceiverState, Route, return_url};
 
 /// Extra time for which an idempotency key is kept after its request can no longer be stored, in case the calendar clock
 /// is set back a little.
@@ -50,11 +50,14 @@ pub(super) async fn widget_request(
         }
     };
     let handler = known.map_or("unknown", |(name, _)| name.as_str());
-    log::count(handler, &answered);
+    state.meters.count(known.map(|(name, _)| name), &answered);
     match answered {
         Ok(Accepted { id, duplicate }) => {
             let took = receiver.clock.elapsed().saturating_sub(started);
-            metrics::histogram!("bridge_ack_seconds").record(took.as_secs_f64());
+            state.meters.acknowledged(took);
+            if !duplicate {
+                receiver.totals.request();
+            }
             Json(Acknowledgement { job_id: id, duplicate }).into_response()
         }
         Err(refusal) => {

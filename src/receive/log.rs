@@ -1,19 +1,51 @@
 //! The log lines and metrics of requests.
 
+use std::time::Duration;
+
+use metrics::Histogram;
+
+use crate::meters::Counters;
+use model::HandlerName;
 use store::Accepted;
 
 use super::decide::Refusal;
 use super::faulty_value::FaultyValue;
 
-/// Counts a request for `handler`, which is `unknown` if it is not registered.
-pub(super) fn count(handler: &str, answered: &Result<Accepted, Refusal>) {
-    let label = match answered {
+/// The counters of requests.
+pub(super) struct RequestMeters {
+    /// By handler, which is `None` if it is not registered, and by outcome.
+    requests: Counters<(Option<HandlerName>, &'static str)>,
+    ack_seconds: Histogram,
+}
+
+impl RequestMeters {
+    pub(super) fn new() -> Self {
+        Self {
+            requests: Counters::new(|(handler, outcome)| {
+                let handler = handler.as_ref().map_or("unknown", HandlerName::as_str).to_owned();
+                metrics::counter!("bridge_requests_total", "handler" => handler, "outcome" => *outcome)
+            }),
+            ack_seconds: metrics::histogram!("bridge_ack_seconds"),
+        }
+    }
+
+    /// Records how long a request waited for its 200.
+    pub(super) fn acknowledged(&self, after: Duration) {
+        self.ack_seconds.record(after.as_secs_f64());
+    }
+
+    /// Counts a request for `handler`, which is `None` if it is not registered.
+    pub(super) fn count(&self, handler: Option<&HandlerName>, answered: &Result<Accepted, Refusal>) {
+        self.requests.add_one(&(handler.cloned(), outcome(answered)));
+    }
+}
+
+fn outcome(answered: &Result<Accepted, Refusal>) -> &'static str {
+    match answered {
         Ok(Accepted { duplicate: false, .. }) => "accepted",
         Ok(Accepted { duplicate: true, .. }) => "duplicate",
         Err(refusal) => refusal.rejection.outcome(),
-    };
-    metrics::counter!("bridge_requests_total", "handler" => handler.to_owned(), "outcome" => label)
-        .increment(1);
+    }
 }
 
 impl Refusal {

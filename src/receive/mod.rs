@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::log_limiter::LogLimiter;
+use crate::meters::Totals;
 use crate::problem;
 use model::clock::Clock;
 use model::{AccountId, HandlerName, HostRules, JobOrdering};
@@ -85,6 +86,8 @@ pub struct Receiver {
     pub clock: Clock,
     /// Returns random bits, for the ids of jobs.
     pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
+    /// Counts the requests that became jobs.
+    pub totals: Totals,
     /// Once it is cancelled, every request gets 503.
     pub draining: CancellationToken,
 }
@@ -93,12 +96,14 @@ pub struct Receiver {
 pub fn router(receiver: Receiver) -> Router {
     let router = Router::new().route("/widget_request/{handler}", post(attempt::widget_request));
     let log_limiter = LogLimiter::new("widget_requests refused", receiver.clock.clone());
-    problem::with_fallbacks(router).with_state(Arc::new(ReceiverState { receiver, log_limiter }))
+    let meters = log::RequestMeters::new();
+    problem::with_fallbacks(router).with_state(Arc::new(ReceiverState { receiver, log_limiter, meters }))
 }
 
 struct ReceiverState {
     receiver: Receiver,
     log_limiter: LogLimiter,
+    meters: log::RequestMeters,
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::bridge::{Bridge, Listeners};
 use crate::shutdown::Shutdown;
 use model::StateName;
 use model::clock::Clock;
+use model::filter::Condition;
 use store::{JobFilter, Store, StoreError};
 
 /// The most unfinished jobs of one state that are listed.
@@ -181,7 +182,8 @@ async fn unfinished(url: &str) -> Result<Vec<String>, StoreError> {
     let Some(store) = Store::observe(url, Clock::system()).await? else { return Ok(Vec::new()) };
     let mut lines = Vec::new();
     for state in StateName::ALL {
-        let filter = JobFilter { state: Some(state), limit: MAX_LISTED, ..JobFilter::default() };
+        let filter =
+            JobFilter { filter: Condition::State(state).into(), limit: MAX_LISTED, ..JobFilter::default() };
         let jobs = store.jobs().list(&filter).await?.jobs;
         for job in jobs.iter().filter(|job| job.finished_at.is_none()) {
             let error =

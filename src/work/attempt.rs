@@ -55,7 +55,13 @@ impl Pool {
     pub(super) fn start(&self, job: RunningJob, permit: Permit) {
         let started = self.0.runtime.begin();
         match self.may_run(&job) {
-            Ok((registered, limit)) => self.run_handler(registered, limit, job, permit, started),
+            Ok((registered, limit)) => {
+                if job.attempts == 0 {
+                    let waited = self.0.clock.steady().since(job.waiting_since);
+                    registered.queue_wait.record(waited.as_secs_f64());
+                }
+                self.run_handler(registered, limit, job, permit, started);
+            }
             Err(outcome) => {
                 self.0.runtime.spawn(self.clone().end(job, permit, outcome, started));
             }
@@ -187,7 +193,8 @@ impl Pool {
     ) -> (HandlerReport, EndedAttempt) {
         let now = self.0.clock.steady();
         let duration = started.duration(&self.0.clock);
-        let number = job.attempts + u32::from(outcome.is_new_attempt());
+        let ran = outcome.is_new_attempt();
+        let number = job.attempts + u32::from(ran);
         let fallback = HandlerPolicy::default();
         let registered = self.0.registry.get(job.handler.as_str());
         let policy = registered.map_or(&fallback, |registered| &registered.policy);
@@ -208,7 +215,13 @@ impl Pool {
                 many_awaiting,
             },
         );
-        log_outcome(&self.0.job_log, &job, number, &decision, duration);
+        log_outcome(&self.0.job_log, &self.0.attempts, &job, number, &decision, duration);
+        if let Some(registered) = registered
+            && decision.result.is_some()
+            && ran
+        {
+            registered.attempt.record(duration.as_secs_f64());
+        }
         let Decision { next, result, error, .. } = decision;
         let fallback = match &next {
             AfterHandler::Deliver(prepared) => prepared.outcome.fallback_reason(),

@@ -3,14 +3,26 @@
 use std::time::Duration;
 
 use crate::job_log::{AttemptLine, JobLog};
-use model::{AfterHandler, AttemptResult, HandlerName, JobId, Outcome, RunningJob, whole_millis};
+use crate::meters::Counters;
+use model::{AfterHandler, AttemptResult, HandlerName, JobId, Outcome, RunningJob, Stage, whole_millis};
 use store::{StoreError, Written};
 
 use super::decide::Decision;
 
+/// Attempts by handler and outcome.
+pub(super) type AttemptCounters = Counters<(HandlerName, &'static str)>;
+
+/// Creates the counters.
+pub(super) fn attempt_counters() -> AttemptCounters {
+    Counters::new(
+        |(handler, outcome)| metrics::counter!("bridge_handler_attempts_total", "handler" => handler.to_string(), "outcome" => *outcome),
+    )
+}
+
 /// Logs and counts the outcome of one attempt. A fallback is logged later, when the store has it.
 pub(super) fn log_outcome(
     jobs: &JobLog,
+    attempts: &AttemptCounters,
     job: &RunningJob,
     attempt: u32,
     decision: &Decision,
@@ -22,8 +34,7 @@ pub(super) fn log_outcome(
         (_, Some(result)) => result.as_str(),
         (_, None) => "not_run",
     };
-    metrics::counter!("bridge_handler_attempts_total", "handler" => handler.to_string(), "outcome" => label)
-        .increment(1);
+    attempts.add_one(&(handler.clone(), label));
     match (&decision.next, decision.result) {
         (AfterHandler::Deliver(prepared), _) if prepared.outcome == Outcome::Handler => {
             let duration_ms = whole_millis(duration);
@@ -53,6 +64,8 @@ pub(super) fn log_written(written: Result<Written, StoreError>, id: JobId, handl
     match written {
         Ok(Written::Done) => return true,
         Ok(Written::Stale) => {
+            metrics::counter!("bridge_fence_rejections_total", "stage" => Stage::Handler.as_str())
+                .increment(1);
             tracing::warn!(job.id = %id, %handler, "result dropped: the job was cancelled or taken over in the meantime");
         }
         Err(error) => {

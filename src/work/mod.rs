@@ -24,7 +24,7 @@ use crate::job_log::JobLog;
 use crate::stage::{LEASE_MARGIN, StageRuntime, claim_together};
 use kommo::ClientFactory;
 use model::clock::Clock;
-use model::{JobId, RunningJob, StateName};
+use model::{HandlerLoad, HandlerName, HandlerPolicy, JobId, RunningJob, StateName};
 use store::{AwaitingClaim, Slot, Store, StoreError};
 
 use decide::AttemptOutcome;
@@ -69,6 +69,7 @@ struct Inner {
     threads: HandlerThreads,
     clients: Arc<ClientFactory>,
     job_log: JobLog,
+    attempts: log::AttemptCounters,
     clock: Clock,
     random: fn() -> f64,
     callbacks: Arc<CallbackUrls>,
@@ -103,6 +104,7 @@ impl Pool {
             threads,
             clients,
             job_log: JobLog::new(clock.clone()),
+            attempts: log::attempt_counters(),
             clock,
             random,
             callbacks,
@@ -217,6 +219,23 @@ impl Pool {
                 CalledBack::Ended(self.clone().finish(*job, outcome, self.0.runtime.begin()).await)
             }
         })
+    }
+
+    /// What the handler `name` does at the moment; `None` if there is no such handler.
+    pub fn load(&self, name: &str) -> Option<HandlerLoad> {
+        let handler = &self.0.registry.get(name)?.handler;
+        let unreachable_until = handler.unreachable_for().map(|left| self.0.clock.now() + left);
+        Some(HandlerLoad { unreachable_until, ..self.permits_of(name) })
+    }
+
+    /// The policies of all handlers.
+    pub fn policies(&self) -> impl Iterator<Item = (&HandlerName, &HandlerPolicy)> {
+        self.0.registry.iter()
+    }
+
+    /// How many jobs may await a callback of the handler `name`; `None` if any number may.
+    pub fn max_awaiting(&self, name: &str) -> Option<usize> {
+        self.0.registry.get(name)?.handler.max_awaiting()
     }
 
     /// Waits until no attempt runs.

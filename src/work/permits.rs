@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::handler::{Admission, AnyHandler};
-use model::FairSemaphore;
+use model::{FairSemaphore, HandlerLoad};
 
 use super::{Pool, Registry};
 
@@ -18,8 +18,14 @@ pub(super) struct Permit {
 /// All permits of a pool.
 pub(super) struct Permits {
     shared: FairSemaphore,
-    /// The free permits of each handler that has a limit of its own.
-    own: HashMap<Arc<str>, usize>,
+    /// The permits of each handler that has a limit of its own.
+    own: HashMap<Arc<str>, OwnPermits>,
+}
+
+/// The permits of one handler.
+struct OwnPermits {
+    limit: usize,
+    free: usize,
 }
 
 impl Permits {
@@ -31,18 +37,36 @@ impl Permits {
             let limit = registry.get(name.as_str()).and_then(|known| known.handler.own_concurrency());
             let name: Arc<str> = name.as_str().into();
             match limit {
-                Some(limit) => drop(own.insert(name, limit)),
+                Some(limit) => drop(own.insert(name, OwnPermits { limit, free: limit })),
                 None => sharing.push(name),
             }
         }
         Self { shared: FairSemaphore::among_known(shared, sharing), own }
     }
 
+    /// The permits that the handler `name` may use, and how many of them are in use.
+    fn load(&self, name: &str) -> HandlerLoad {
+        match self.own.get(name) {
+            Some(own) => HandlerLoad {
+                in_use: own.limit - own.free,
+                limit: own.limit,
+                is_shared: false,
+                has_room: own.free > 0,
+                unreachable_until: None,
+            },
+            None => {
+                let (limit, in_use) = self.shared.use_of_all();
+                let has_room = self.shared.room(name) > 0;
+                HandlerLoad { in_use, limit, is_shared: true, has_room, unreachable_until: None }
+            }
+        }
+    }
+
     fn try_acquire(&mut self, name: &str, wanted: usize) -> usize {
         match self.own.get_mut(name) {
-            Some(free) => {
-                let got = wanted.min(*free);
-                *free -= got;
+            Some(own) => {
+                let got = wanted.min(own.free);
+                own.free -= got;
                 got
             }
             None => self.shared.try_acquire(name, wanted),
@@ -51,7 +75,7 @@ impl Permits {
 
     fn release(&mut self, name: &str) {
         match self.own.get_mut(name) {
-            Some(free) => *free += 1,
+            Some(own) => own.free += 1,
             None => self.shared.release(name),
         }
     }
@@ -74,6 +98,11 @@ impl Pool {
         }
         let got = self.lock().try_acquire(name, wanted);
         (0..got).map(|_| Permit { pool: self.clone(), name: name.into() }).collect()
+    }
+
+    /// The permits that the handler `name` may use.
+    pub(super) fn permits_of(&self, name: &str) -> HandlerLoad {
+        self.lock().load(name)
     }
 
     fn lock(&self) -> MutexGuard<'_, Permits> {

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use metrics::Histogram;
+
 use crate::handler::{AnyHandler, Handler};
 use model::{HandlerName, HandlerPolicy};
 
@@ -12,6 +14,10 @@ pub struct Registered {
     pub(super) handler: Arc<dyn AnyHandler>,
     /// `handlers.NAME` of the configuration.
     pub policy: HandlerPolicy,
+    /// From the receipt of a request to the first attempt.
+    pub(super) queue_wait: Histogram,
+    /// One attempt.
+    pub(super) attempt: Histogram,
 }
 
 /// All handlers, by name.
@@ -26,7 +32,10 @@ impl Registry {
 
     /// Adds a handler of any kind. Replaces an earlier one with the same name.
     pub(crate) fn add_any(&mut self, name: HandlerName, handler: Arc<dyn AnyHandler>, policy: HandlerPolicy) {
-        self.0.insert(name, Registered { handler, policy });
+        let label = name.to_string();
+        let queue_wait = metrics::histogram!("bridge_queue_wait_seconds", "handler" => label.clone());
+        let attempt = metrics::histogram!("bridge_handler_attempt_seconds", "handler" => label);
+        self.0.insert(name, Registered { handler, policy, queue_wait, attempt });
     }
 
     /// The handler with that name.

@@ -12,6 +12,7 @@ pub(crate) const SHARED: &[(&str, &[&str])] = &[
     ("awaiting", &[]),
     ("budget", &[]),
     ("cause", &[]),
+    ("feed", &[]),
     ("error", &["budget", "cause"]),
     ("retry", &["error"]),
     ("lanes", &["error"]),
@@ -24,8 +25,9 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("sqlite::read", &[]),
     ("sqlite::write", &["sqlite::file"]),
     ("sqlite::engine", &["sqlite::file", "sqlite::write"]),
-    ("sqlite::jobs", &["sqlite::write", "sqlite::engine"]),
-    ("sqlite::accounts", &["sqlite::write", "sqlite::engine"]),
+    ("sqlite::actions", &["sqlite::write", "sqlite::engine"]),
+    ("sqlite::jobs", &["sqlite::write", "sqlite::engine", "sqlite::actions"]),
+    ("sqlite::accounts", &["sqlite::write", "sqlite::engine", "sqlite::actions"]),
     (
         "sqlite::maintenance",
         &["sqlite::file", "sqlite::read", "sqlite::write", "sqlite::engine", "sqlite::jobs"],
@@ -51,7 +53,8 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// The exports of the crate root that come from `handles`. Its other exports are shared.
-const HANDLES: [&str; 6] = ["Store", "Callbacks", "Jobs", "Accounts", "OAuth", "Maintenance"];
+const HANDLES: [&str; 8] =
+    ["Store", "Callbacks", "Errors", "Jobs", "Accounts", "OAuth", "Operator", "Maintenance"];
 
 /// All complaints about a file of the store; `below_src` is its path below `crates/store/src/`.
 pub(crate) fn store_file(below_src: &str, text: &str) -> Vec<String> {

@@ -10,6 +10,7 @@ mod answers;
 mod bridge;
 mod budget;
 mod conversations;
+mod explain;
 mod handlers;
 mod hostile_handlers;
 mod hostile_kommo;

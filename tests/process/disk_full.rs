@@ -30,7 +30,7 @@ impl Disk {
     }
 
     /// Uses up every free byte.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut ballast = File::create(self.ballast()).unwrap();
         for size in [1 << 16, 1 << 12, 1] {
             while ballast.write_all(&vec![b'x'; size]).is_ok() {}

@@ -9,6 +9,7 @@ mod http_handler;
 mod idle;
 mod instructions;
 mod open_loop;
+mod operate;
 mod paused;
 mod start;
 mod stuck;
@@ -30,6 +31,7 @@ pub const ALL: &[(&str, Run)] = &[
     ("stuck", |rig| Box::pin(stuck::run(rig))),
     ("instructions", |rig| Box::pin(instructions::run(rig))),
     ("history", |rig| Box::pin(history::run(rig))),
+    ("operate", |rig| Box::pin(operate::run(rig))),
     ("accounts", |rig| Box::pin(accounts::run(rig))),
     ("unconnected", |rig| Box::pin(unconnected::run(rig))),
     ("backlog", |rig| Box::pin(backlog::run(rig))),

@@ -63,8 +63,13 @@ impl FairSemaphore {
         self.used >= self.capacity
     }
 
+    /// The number of permits, and how many of them are held.
+    pub const fn use_of_all(&self) -> (usize, usize) {
+        (self.capacity, self.used)
+    }
+
     /// The number of permits that `lane` could take now.
-    fn room(&self, lane: &str) -> usize {
+    pub fn room(&self, lane: &str) -> usize {
         let used = self.used;
         let free = self.capacity.saturating_sub(used);
         let mine = self.held.get(lane).copied().unwrap_or(0);

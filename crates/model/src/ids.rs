@@ -24,6 +24,12 @@ impl JobId {
         Self(Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
     }
 
+    /// The smallest id of a job that was received at `moment`: a bound for searches, not the id of a job.
+    pub fn first_at(moment: Timestamp) -> Self {
+        let millis = u128::try_from(moment.as_millis()).unwrap_or(0).min((1 << 48) - 1);
+        Self(Uuid::from_u128(millis << 80))
+    }
+
     /// Wraps `uuid`.
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid)
@@ -137,6 +143,9 @@ mod tests {
         assert_eq!(early.as_uuid().get_version_num(), 7);
         assert_eq!(early.to_string().parse(), Ok(early));
         assert_eq!(late.received_at(), Timestamp::from_millis(1_001));
+        let bound = JobId::first_at(Timestamp::from_millis(1_001));
+        assert!(early < bound && bound <= late && bound.received_at() == late.received_at());
+        assert_eq!(JobId::first_at(Timestamp::from_millis(i64::MIN)).as_uuid(), Uuid::nil());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! [`transition`](super::transition)).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{
     AccountId, CheckedCompletion, Entity, Fence, HandlerName, JobId, JobOrdering, PreparedCompletion,
@@ -120,6 +121,19 @@ pub struct DeliveringJob {
     pub tried: bool,
     /// A newer job with the same `return_url`; `None` if an operator chose to send this one anyway.
     pub superseded_by: Option<JobId>,
+    /// Since when the delivery is due, by the steady clock.
+    pub due_at: Timestamp,
+    /// The last charged attempt of the handler; `None` if there is none, or if the store does not know it at hand.
+    pub last_run: Option<HandlerRun>,
+}
+
+/// When a handler ran, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandlerRun {
+    /// The start of the attempt, by the calendar.
+    pub started_at: Timestamp,
+    /// How long the attempt took.
+    pub duration: Duration,
 }
 
 impl DeliveringJob {

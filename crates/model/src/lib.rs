@@ -11,6 +11,7 @@
 //!   ([`AccountWait`]).
 //! - **Addresses**: the hosts that may get a bearer token ([`HostRules`]), and the URL where a bot waits ([`ReturnUrl`]).
 //! - **Policies**: [`Backoff`], [`HandlerPolicy`], and permits that are divided fairly ([`FairSemaphore`]).
+//! - **Explanations**: why a job is in its state ([`explain`]), and which errors are the same ([`fingerprint`]).
 //! - **Time**: a [`Timestamp`], and the [`clock`] that all code takes as an argument. Only the clock waits.
 
 mod account;
@@ -19,8 +20,11 @@ mod budget;
 pub mod clock;
 mod completion;
 mod error_chain;
+mod explain;
 mod fair_semaphore;
 mod fallback;
+pub mod filter;
+mod fingerprint;
 mod hosts;
 mod ids;
 mod job;
@@ -40,7 +44,6 @@ mod summary;
 mod time;
 pub mod transition;
 mod wait;
-mod waits_for;
 mod widget_request;
 
 pub use account::{AccountKey, AccountRecord, AccountState, Authorization, SealedTokens};
@@ -48,11 +51,17 @@ pub use attempt::{Attempt, AttemptResult, Stage};
 pub use budget::{Budget, RequestRate};
 pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, Step};
 pub use error_chain::error_chain;
+pub use explain::{
+    AccountPace, AccountPause, Because, Code as ExplainCode, ExplainContext, Explanation, HandlerLoad, Line,
+    NextStep, Suggestion, WaitsFor, explain,
+};
 pub use fair_semaphore::FairSemaphore;
 pub use fallback::{FallbackReason, UnknownFallbackReason};
+pub use filter::Filter;
+pub use fingerprint::fingerprint;
 pub use hosts::{AllowedHosts, HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
 pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
-pub use job::{DeliveringJob, Delivery, Job, NewJob, RunningJob};
+pub use job::{DeliveringJob, Delivery, HandlerRun, Job, NewJob, RunningJob};
 pub use job_prefix::{JobPrefix, JobPrefixError};
 pub use json_text::repaired as repaired_json;
 pub use limits::{CompletionError, JsonError};
@@ -70,7 +79,6 @@ pub use summary::{JobRecord, JobSummary};
 pub use time::{Timestamp, whole_millis};
 pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};
 pub use wait::{ALL_ACCOUNTS, AccountOrigin, AccountWait, UnknownWaitCause, WaitCause};
-pub use waits_for::{WaitContext, WaitsFor, waits_for};
 pub use widget_request::{Entity, EntityKind, WidgetRequest};
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ fn debug_shows_neither_what_a_customer_wrote_nor_the_url_of_a_continue() {
         delivery: Delivery::default(),
         tried: false,
         superseded_by: None,
+        due_at: now,
+        last_run: None,
     };
     let new = NewJob {
         id: delivering.id,

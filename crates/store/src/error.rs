@@ -122,6 +122,17 @@ pub enum StoreError {
     /// The account has used up its budget. Other accounts are not affected.
     #[error(transparent)]
     OverBudget(OverBudget),
+    /// Counting the jobs that a filter matches takes too long.
+    #[error(
+        "the filter reads too many jobs to count those that match: narrow it, for example with `since:` or `state:`"
+    )]
+    SlowFilter,
+    /// A filter is too long.
+    #[error("the filter is too long when it is written in full: {0}")]
+    LongFilter(#[source] Cause),
+    /// There is no such bulk change.
+    #[error("there is no bulk change {0}: `actions list` shows the numbers of actions")]
+    NoBulk(u64),
     /// As many lists as the store allows are already being read.
     #[error("too many lists of jobs are being read: try again in a moment")]
     TooManyLists,
@@ -206,6 +217,9 @@ impl StoreError {
                 | Self::WrongState { .. }
                 | Self::Superseded { .. }
                 | Self::NoHandlerCompletion(_)
+                | Self::NoBulk(_)
+                | Self::SlowFilter
+                | Self::LongFilter(_)
                 | Self::TooManyLists
         )
     }

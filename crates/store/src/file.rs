@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 
 use crate::StoreError;
-use crate::sqlite::file::{log, path, proc_locks};
+use crate::sqlite::file::{log, path, proc_locks, sizes as file_sizes};
 
-pub use crate::records::{LogState, MAX_LOG_BYTES};
+pub use crate::records::{FileSizes, LogState, MAX_LOG_BYTES};
 
 /// Returns the absolute path of the file that `url` names.
 ///
@@ -32,4 +32,12 @@ pub fn is_served(url: &str) -> Option<bool> {
 /// `url` names no file.
 pub fn log_state(url: &str) -> Result<LogState, StoreError> {
     log::log_state(url)
+}
+
+/// Returns the sizes of the files of the store at `url`.
+///
+/// # Errors
+/// `url` names no file.
+pub fn sizes(url: &str) -> Result<FileSizes, StoreError> {
+    file_sizes::sizes(url)
 }

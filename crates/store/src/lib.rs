@@ -14,6 +14,7 @@ pub mod backup;
 mod budget;
 mod cause;
 mod error;
+mod feed;
 pub mod file;
 mod handles;
 pub mod inspect;
@@ -29,11 +30,14 @@ mod tests;
 pub use budget::OverBudget;
 pub use cause::Cause;
 pub use error::StoreError;
-pub use handles::{Accounts, Callbacks, Jobs, Maintenance, OAuth, Store};
+pub use feed::ChangedJobs;
+pub use handles::{Accounts, Callbacks, Errors, Jobs, Maintenance, OAuth, Operator, Store};
 pub use lanes::{Lanes, Slot};
 pub use records::{
-    Accepted, AwaitingClaim, CodeLimits, Completed, FallbackCount, JobFilter, KeptCode, Leased, LongestDue,
-    NewCode, NewConnection, Overdue, Page, Pair, PendingRevocation, RecentOutcomes, Renewal, Retention, Role,
-    SealedCode, StateUse, Stats, StoredKey, Waits, Written,
+    Accepted, Action, ActionPage, ActionResult, ActionSource, Actor, AwaitingClaim, BadErasure, Bulk,
+    BulkAction, BulkOrder, BulkPlan, CodeLimits, Completed, Erasable, Erasure, ErrorGroup, FallbackCount,
+    HandlerStats, HistoryPoint, JobFilter, KeptCode, KeptHistory, Leased, LongestDue, NewCode, NewConnection,
+    Overdue, Page, Pair, PendingRevocation, RecentOutcomes, Renewal, Retention, Role, SealedCode, StateUse,
+    Stats, Stopped, StoredKey, Surroundings, Waits, Written,
 };
 pub use retry::{Resend, RetriedDead, RetryOptions};

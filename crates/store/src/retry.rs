@@ -45,6 +45,8 @@ pub(crate) struct Found {
     pub(crate) superseded_by: Option<JobId>,
     pub(crate) is_fallback: bool,
     pub(crate) has_handler_completion: bool,
+    /// Whether it still has its data and completions.
+    pub(crate) has_bodies: bool,
 }
 
 /// How a retry changes the job's completion.
@@ -63,6 +65,9 @@ pub(crate) fn decide(id: JobId, found: &Found, options: &RetryOptions) -> Result
     // Only a repeated continue can be superseded; the first one is always sent.
     let mut is_repeated = true;
     match found.state {
+        StateName::Dead | StateName::Gone if !found.has_bodies => {
+            return wrong("its texts were erased, so there is nothing to send");
+        }
         StateName::Dead | StateName::Gone => {}
         StateName::Delivering if found.is_leased => {
             return wrong("its continue is on its way; try again once Kommo has answered");

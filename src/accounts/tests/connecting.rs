@@ -107,7 +107,14 @@ async fn no_account_replaces_one_that_is_still_at_the_address() {
         let Authorization::Active(tokens) = sealed.authorization else { panic!("it was connected") };
         let one = AccountKey { account_id: AccountId(1), ..mine };
         let origin_of_one = origin.as_str().into();
-        let new = NewConnection { key: one, origin: origin_of_one, tokens, moves_from: None, state: None };
+        let new = NewConnection {
+            key: one,
+            origin: origin_of_one,
+            tokens,
+            moves_from: None,
+            state: None,
+            by: None,
+        };
         store.accounts().connect(new).await.unwrap();
         accounts.reload().await.unwrap();
         let callback = Callback { referer: host(&origin).to_owned(), ..home.callback(&accounts) };

@@ -153,7 +153,7 @@ async fn an_account_without_a_token_is_not_disconnected_by_a_repeated_call() {
     assert_eq!(store.jobs().get(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
     // The same is true after its removal.
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
-    accounts.remove(&key).await.unwrap();
+    accounts.remove(&key, operator()).await.unwrap();
     assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::Repeated));
     assert!(!accounts.is_disabled(home.account_id(), home.client_uuid()));
 }

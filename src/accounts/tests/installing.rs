@@ -134,11 +134,15 @@ async fn an_operator_confirms_an_installation_while_the_bridge_runs() {
     assert_eq!((&*waiting[0].host, &*waiting[0].integration), (host(home.origin()), "main"));
     assert_eq!((waiting[0].codes, waiting[0].expires_at), (2, until));
     let mut asked = Vec::new();
-    let connected = command.confirm(&waiting[0], |account_id| {
+    let accept = |account_id| {
         asked.push(account_id);
         true
-    });
-    assert_eq!(connected.await.unwrap().account_id, home.account_id());
+    };
+    let connected = command.confirm(&waiting[0], accept, operator()).await.unwrap();
+    assert_eq!(connected.account_id, home.account_id());
+    let log = store.actions(None, 9).await.unwrap().actions;
+    assert_eq!((&*log[0].what, log[0].target.as_deref()), ("accounts confirm", Some(host(home.origin()))));
+    assert_eq!((log.len(), log[0].by.clone()), (1, operator()));
     assert_eq!(asked, [home.account_id()]);
     accounts.step(&store).await;
     assert!(accounts.bearer(home.origin()).await.is_ok(), "the bridge notices it");
@@ -151,12 +155,15 @@ async fn a_declined_or_late_installation_is_not_connected() {
     let accounts = home.accounts(&store).await;
     kept(accounts.connect(home.installation()).await);
     let waiting = accounts.installations().await.unwrap().remove(0);
-    assert_eq!(accounts.confirm(&waiting, |_| false).await, Err(ConnectError::Declined(home.account_id())));
+    assert_eq!(
+        accounts.confirm(&waiting, |_| false, operator()).await,
+        Err(ConnectError::Declined(home.account_id()))
+    );
     assert!(store.accounts().all().await.unwrap().is_empty());
     kept(accounts.connect(home.installation()).await);
     home.clock.advance(Duration::from_secs(20 * 60));
     assert!(accounts.installations().await.unwrap().is_empty());
-    assert!(matches!(accounts.confirm(&waiting, |_| true).await, Err(ConnectError::Code(_))));
+    assert!(matches!(accounts.confirm(&waiting, |_| true, operator()).await, Err(ConnectError::Code(_))));
     assert_eq!(home.simulator.oauth_calls().len(), 1);
 }
 
@@ -168,8 +175,11 @@ async fn a_code_whose_exchange_failed_is_stored_for_a_retry() {
     kept(accounts.connect(home.installation()).await);
     let waiting = accounts.installations().await.unwrap().remove(0);
     home.simulator.queue_oauth_faults([Fault::Status(503)]);
-    assert!(matches!(accounts.confirm(&waiting, |_| true).await, Err(ConnectError::Unavailable(_))));
-    assert!(accounts.confirm(&waiting, |_| true).await.is_ok());
+    assert!(matches!(
+        accounts.confirm(&waiting, |_| true, operator()).await,
+        Err(ConnectError::Unavailable(_))
+    ));
+    assert!(accounts.confirm(&waiting, |_| true, operator()).await.is_ok());
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn changes_by_another_process_are_noticed() {
     assert_eq!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&renewed));
 
     let key = other.list().await.unwrap()[0].key.clone().unwrap();
-    assert!(other.remove(&key).await.unwrap());
+    assert!(other.remove(&key, operator()).await.unwrap());
     accounts.step(&store).await;
     assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), NoBearer::Unknown);
 }

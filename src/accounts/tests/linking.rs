@@ -43,7 +43,7 @@ async fn a_used_link_accepts_no_other_code() {
     assert_eq!(home.simulator.oauth_calls().len(), 1);
     // The account that it connected is gone, so the link only counts as used.
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
-    accounts.remove(&key).await.unwrap();
+    accounts.remove(&key, operator()).await.unwrap();
     assert_eq!(accounts.connect(again(&callback)).await, used);
 }
 

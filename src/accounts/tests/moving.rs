@@ -85,7 +85,7 @@ async fn a_confirmed_host_cannot_take_an_active_account_either() {
     let claim = Callback { code: "junk".into(), referer, client_id: None, state: None, from_widget: true };
     accounts.connect(claim).await.unwrap();
     let waiting = accounts.installations().await.unwrap().remove(0);
-    let done = accounts.confirm(&waiting, |_| true).await;
+    let done = accounts.confirm(&waiting, |_| true, operator()).await;
     assert!(matches!(done, Err(ConnectError::Elsewhere { .. })), "{done:?}");
     assert_eq!(home.continues_at(&accounts).await, home.origin());
 }
@@ -109,6 +109,7 @@ async fn a_renewal_accepts_no_tokens_of_another_account() {
         tokens: sealed.clone(),
         moves_from: None,
         state: None,
+        by: None,
     };
     store.accounts().connect(new).await.unwrap();
     accounts.reload().await.unwrap();

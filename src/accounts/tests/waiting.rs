@@ -144,7 +144,7 @@ async fn a_resumed_account_is_probed_and_its_refused_deliveries_are_due() {
 
     let observer = home.store(Role::Observer).await;
     let command = home.accounts(&observer).await;
-    assert!(command.ask_resume(home.origin()).await.unwrap());
+    assert!(command.ask_resume(home.origin(), operator()).await.unwrap());
     accounts.step(&store).await;
     assert_eq!(left(&home, &accounts), Duration::ZERO);
     let due_at = store.jobs().get(id).await.unwrap().unwrap().0.summary().due_at;
@@ -168,7 +168,7 @@ async fn a_resumed_account_renews_its_tokens_before_the_pause_ends() {
     assert!(accounts.renewed(home.origin(), &stale).await.is_err());
     assert!(accounts.renewed(home.origin(), &stale).await.is_err());
     assert_eq!(home.refreshes(), 1, "the second renewal waits");
-    accounts.ask_resume(home.origin()).await.unwrap();
+    accounts.ask_resume(home.origin(), operator()).await.unwrap();
     accounts.step(&store).await;
     assert!(accounts.renewed(home.origin(), &stale).await.is_err());
     assert_eq!(home.refreshes(), 2);

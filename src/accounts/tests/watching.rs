@@ -52,7 +52,7 @@ async fn a_wait_follows_another_process_that_gives_up_or_removes_the_account() {
     assert!(waiting[0].account == host(home.origin()) && waiting[0].why.contains("revoked"), "{waiting:?}");
 
     let key = other.list().await.unwrap()[0].key.clone().unwrap();
-    assert!(other.remove(&key).await.unwrap());
+    assert!(other.remove(&key, operator()).await.unwrap());
     accounts.step(&store).await;
     assert!(accounts.0.parts.health.waiting().is_empty(), "a removed account does not need an authorization");
 }

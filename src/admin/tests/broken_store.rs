@@ -21,5 +21,5 @@ async fn a_failing_store_is_503_with_retry_after() {
     }
     let metrics = it.call("GET", "/metrics", "").await;
     assert_eq!(metrics.status, StatusCode::OK);
-    assert!(!metrics.text.contains("bridge_jobs") && metrics.text.contains("bridge_accounts_waiting"));
+    assert!(!metrics.text.contains("bridge_jobs{") && metrics.text.contains("bridge_accounts_waiting"));
 }

@@ -1,5 +1,6 @@
 //! Lists do not delay the stats, and do not show dropped bodies.
 
+use model::filter::{FilterKey, JobTrait, WaitingFor};
 use model::{Budget, FallbackReason};
 
 use super::*;
@@ -74,6 +75,61 @@ async fn fallbacks_are_filtered_and_counted_by_reason() {
     ]);
     let expected = json!({ "jobs": 4, "fallbacks": 3, "fallbacks_by": by, "is_sample": false });
     assert_eq!(stats["last_hour"], expected);
+}
+
+#[tokio::test]
+async fn a_list_takes_a_filter_beside_the_other_parameters() {
+    let it = Fixture::new(None).await;
+    let dead = it.jobs.make("echo", StateName::Dead).await.to_string();
+    let queued = it.jobs.make("greet", StateName::Queued).await.to_string();
+    for (query, expected) in [
+        ("q=state:dead", vec![&dead]),
+        ("q=state:dead,queued%20-handler:echo", vec![&queued]),
+        ("q=lead:7&state=queued", vec![&queued]),
+        ("q=account:a2.kommo.com", vec![&queued]),
+        ("q=is:late", vec![]),
+        ("q=https%3A%2F%2Fa1.kommo.com%2Fapi%2Fv4%2Fsalesbot%2F1%2Fcontinue%2Fc1", vec![&dead]),
+    ] {
+        assert_eq!(it.ids(query).await.iter().collect::<Vec<_>>(), expected, "{query}");
+    }
+    for (q, expected) in [
+        (
+            "stat:x",
+            "`q` cannot be `stat:x`: at character 1: unknown key `stat` (expected one of: state, handler,",
+        ),
+        ("account:nowhere", "`q` cannot be `account:nowhere`: at character 9: unknown account `nowhere`"),
+    ] {
+        let refused = it.call("GET", &format!("/api/v1/jobs?q={q}"), "").await;
+        let detail = refused.problem(400);
+        assert!(detail.starts_with(expected), "{detail}");
+    }
+}
+
+#[test]
+fn the_documents_explain_every_key_and_value() {
+    let document = include_str!("../../../docs/operations.md");
+    let (_, filters) = document.split_once("## Filters").unwrap();
+    for key in FilterKey::ALL {
+        assert!(filters.contains(&format!("`{key}:`")), "{key}");
+    }
+    let (_, values) = filters.split_once("`waiting:` takes").unwrap();
+    for waiting in WaitingFor::ALL {
+        assert!(values.contains(&format!("`{}`", waiting.as_str())), "{waiting:?}");
+    }
+    for job_trait in JobTrait::ALL {
+        assert!(filters.contains(&format!("`{}`", job_trait.as_str())), "{job_trait:?}");
+    }
+}
+
+#[test]
+fn a_search_says_why_it_stopped_and_what_narrows_it() {
+    let page = store::Page { jobs: Vec::new(), next: None, stopped: Some(store::Stopped::Jobs(100_000)) };
+    let view = serde_json::to_value(super::super::job_json::PageView::from(page)).unwrap();
+    assert_eq!(view["stopped"], json!(true));
+    let because = view["stopped_because"].as_str().unwrap();
+    for part in ["it read 100000 jobs", "no index", "since", "lead"] {
+        assert!(because.contains(part), "{because}");
+    }
 }
 
 #[tokio::test]

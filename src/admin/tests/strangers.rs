@@ -4,6 +4,7 @@ use http::Response;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::time::Instant;
 
+use super::access::PATHS;
 use super::*;
 use crate::problem::SendAfter;
 

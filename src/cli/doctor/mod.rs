@@ -16,6 +16,7 @@ mod outgoing;
 mod permissions;
 mod public;
 mod reach;
+mod requests;
 mod store;
 
 use std::time::Duration;
@@ -109,6 +110,7 @@ async fn run_checks(loaded: &Effective) -> Vec<Check> {
     }
     checks.extend(handlers::checks(config).await);
     checks.push(reach::admin(config).await);
+    checks.extend(requests::checks(config).await);
     if let (Some(url), Some(client)) = (&config.server.public_url, reach::client(&config.delivery.outgoing)) {
         checks.push(public::check(&client, url, config).await);
     }

@@ -11,6 +11,8 @@ const VERBS: &[&str] = &[
     "Check",
     "Complete",
     "Connect",
+    "Erase",
+    "Explain",
     "Install",
     "List",
     "Load",
@@ -23,6 +25,7 @@ const VERBS: &[&str] = &[
     "Run",
     "Send",
     "Show",
+    "Stop",
     "Uninstall",
     "Write",
 ];

@@ -28,16 +28,32 @@ async fn all_handlers_are_listed() {
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(
         lines[1],
-        ["assistant", "http", "-", "50s", "conversation,", "joins", "2s", "http://127.0.0.1:1/webhook"]
+        ["assistant", "http", "-", "-", "50s", "conversation,", "joins", "2s", "http://127.0.0.1:1/webhook"]
     );
-    assert_eq!(lines[2], ["echo", "echo", "-", "50s", "-", "-"]);
-    assert_eq!(lines[3], ["greet", "rust", "-", "50s", "-", "-"]);
+    assert_eq!(lines[2], ["echo", "echo", "-", "-", "50s", "-", "-"]);
+    assert_eq!(lines[3], ["greet", "rust", "-", "-", "50s", "-", "-"]);
     let json: Value =
         serde_json::from_str(&list(&config(ASSISTANT), registered(), true).await.unwrap()).unwrap();
     assert_eq!(json["handlers"][0]["url"], "http://127.0.0.1:1/webhook");
     assert_eq!(json["handlers"][0]["ordering"], "conversation");
     assert_eq!(json["handlers"][0]["coalesce_ms"], 2_000);
     assert_eq!(json["handlers"][2]["answer_within_ms"], 50_000);
+    assert_eq!(
+        (&json["handlers"][0]["max_awaiting"], &json["handlers"][0]["breaker"]),
+        (&json!(10_000), &Value::Null)
+    );
+}
+
+#[test]
+fn a_running_bridge_adds_what_its_handlers_do() {
+    for (handler, expected) in [
+        (json!({ "concurrency": { "in_use": 3, "limit": 64, "shared": true } }), "3 of 64 (shared)"),
+        (json!({ "concurrency": { "in_use": 3, "limit": 4, "shared": false } }), "3 of 4"),
+        (json!({ "concurrency": { "in_use": 3, "limit": 4 }, "breaker": { "open": true } }), "unreachable"),
+        (json!({ "concurrency": null, "breaker": null }), ""),
+    ] {
+        assert_eq!(running(&handler), expected);
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! Tests of `jobs` beside the owner of a store.
 
+mod explain;
+mod many;
+
 use clap::Parser;
 
 use crate::admin::fixture::Jobs;
-use model::FallbackReason;
+use model::{FallbackReason, StateName};
 
 use super::*;
 
@@ -33,12 +36,17 @@ async fn run_on(screen: Screen, jobs: &Jobs, json: bool, arguments: &[&str]) -> 
     let mut session = Session {
         store: &store,
         configured: &configured,
+        bridge: None,
         handlers: HashSet::from(["echo".to_owned()]),
         is_served: store::file::is_served(&jobs.url),
+        account_names: AccountNames::default(),
         clock: jobs.clock.clock(),
         json,
         screen,
         notice: |_| {},
+        ask: None,
+        rates: DeliveryRates { per_account: 7, total: None },
+        operator: store.operator(store::Actor::new(store::ActionSource::Cli, "ann")),
         out: Vec::new(),
     };
     let done = session.run(parse(arguments).unwrap()).await;
@@ -58,25 +66,57 @@ fn wrong_usage_is_refused_before_the_store_is_opened() {
     let id = "018bcfe5-687b-7000-8000-000000000001";
     for good in [
         vec!["list"],
+        vec!["list", "state:dead", "handler:echo", "--limit", "5"],
+        vec!["list", "-state:delivered", "--state", "dead"],
+        vec!["list", "--limit", "5", "-state:delivered", "lead:5"],
+        vec!["list", "lead:7 -is:late", "--limit", "5"],
+        vec!["list", "--q", "-is:late"],
         vec!["retry", id, id],
         vec!["retry", "--dead"],
         vec!["retry", "--dead", "--handler", "echo"],
         vec!["retry", "--dead", "--force"],
+        vec!["retry", "--error-group", "7"],
+        vec!["errors"],
+        vec!["errors", "7"],
+        vec!["explain", "018b"],
         vec!["retry", id, "--force", "--send", "handler"],
         vec!["cancel", id],
         vec!["cancel", "018b"],
         vec!["complete", "018b", "--data", r#"{"reply": "Hi"}"#],
+        vec!["erase", "--lead", "7"],
+        vec!["retry", "--filter", "state:dead", "--force"],
+        vec!["cancel", "--filter", "-handler:echo", "--dry-run"],
+        vec!["cancel", "--filter", "state:queued", "--yes"],
+        vec!["stop", "12"],
+        vec!["erase", "--contact", "7", "--account", "31", "--yes"],
+        vec!["erase", "--account", "31", "--cancel-unfinished", "--dry-run"],
     ] {
         assert!(parse(&good).is_ok(), "{good:?}");
     }
     for bad in [
         vec!["retry"],
         vec!["retry", id, "--dead"],
+        vec!["retry", id, "--error-group", "7"],
+        vec!["retry", "--dead", "--error-group", "7"],
+        vec!["retry", "--error-group", "7", "--send", "handler"],
+        vec!["errors", "greet"],
+        vec!["explain"],
         vec!["retry", id, "--handler", "echo"],
         vec!["retry", id, "--send", "both"],
         vec!["retry", "--dead", "--send", "handler"],
         vec!["cancel"],
         vec!["complete", id],
+        vec!["erase"],
+        vec!["retry", id, "--filter", "state:dead"],
+        vec!["retry", "--dead", "--filter", "state:dead"],
+        vec!["retry", "--filter", "state:dead", "--send", "handler"],
+        vec!["retry", "--dead", "--yes"],
+        vec!["cancel", id, "--dry-run"],
+        vec!["stop", "x"],
+        vec!["erase", "--cancel-unfinished"],
+        vec!["erase", "--lead", "7", "--contact", "8"],
+        vec!["erase", "--lead", "0"],
+        vec!["erase", "--lead", "7", "--dry-run", "--yes"],
         vec!["complete", id, "--data", "{"],
         vec!["complete", id, "--data", "[]"],
         vec!["list", "--outcome", "ok"],
@@ -84,6 +124,8 @@ fn wrong_usage_is_refused_before_the_store_is_opened() {
         vec!["show", "018"],
         vec!["list", "--limit", "501"],
         vec!["list", "--state", "lost"],
+        vec!["list", "--stat", "dead"],
+        vec!["list", "lead:7", "-is:late"],
     ] {
         assert_eq!(parse(&bad).unwrap_err().exit_code(), 2, "{bad:?}");
     }
@@ -112,6 +154,38 @@ async fn list_and_show_print_text_and_json() {
     let (_, error) = run(&jobs, false, &["show", missing]).await;
     let error = error.unwrap();
     assert!(error.starts_with(&format!("there is no job {missing}: `jobs list --q`")), "{error}");
+}
+
+#[tokio::test]
+async fn a_list_takes_a_filter_in_words_or_in_options() {
+    let jobs = Jobs::new().await;
+    let dead = jobs.make("echo", StateName::Dead).await.to_string();
+    let queued = jobs.make("greet", StateName::Queued).await.to_string();
+    let lead = "https://a1.kommo.com/leads/detail/7";
+    for (arguments, expected) in [
+        (&["state:dead"][..], vec![&dead]),
+        (&["state:dead,queued", "handler:greet"], vec![&queued]),
+        (&["-state:dead"], vec![&queued]),
+        (&["lead:7", "--state", "dead"], vec![&dead]),
+        (&[lead], vec![&dead]),
+        (&["status:400"], vec![&dead]),
+        (&["waiting:worker"], vec![&queued]),
+        (&["--q", "handler:greet hello"], vec![&queued]),
+        (&["account:1 error:TOOLONG"], vec![&dead]),
+        (&[&dead], vec![&dead]),
+        (&[], vec![&queued, &dead]),
+    ] {
+        let page = run_json(&jobs, &[&["list"], arguments].concat()).await;
+        let ids: Vec<&str> =
+            page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected, "{arguments:?}");
+        assert_eq!((&page["stopped"], &page["stopped_because"]), (&json!(false), &Value::Null));
+    }
+    let (_, error) = run(&jobs, false, &["list", "handler:greet", "stat:dead"]).await;
+    let error = error.unwrap();
+    let expected =
+        "invalid filter `handler:greet stat:dead`: at character 15: unknown key `stat` (expected one of:";
+    assert!(error.starts_with(expected), "{error}");
 }
 
 #[tokio::test]
@@ -177,7 +251,7 @@ async fn a_job_whose_bodies_were_deleted_shows_that() {
     jobs.store.maintenance().set_budget(model::Budget { stored: 1, ..Default::default() });
     jobs.store.maintenance().trim().await;
     let (text, _) = run(&jobs, false, &["show", &id]).await;
-    assert!(text.contains("were deleted to free space") && text.contains("handler 1"), "{text}");
+    assert!(text.contains("were deleted, to free space") && text.contains("handler 1"), "{text}");
     assert!(!text.contains("hello"), "{text}");
     let job = run_json(&jobs, &["show", &id]).await;
     assert_eq!((&job["bodies_dropped"], &job["data"]), (&json!(true), &Value::Null));

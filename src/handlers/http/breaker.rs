@@ -65,6 +65,14 @@ impl Breaker {
         }
     }
 
+    /// The time until the next probe may begin; `None` if the breaker is closed. Takes no probe.
+    pub(super) fn open_for(&self, now: Duration) -> Option<Duration> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Open { next_probe } => Some(next_probe.saturating_sub(now)),
+        }
+    }
+
     /// Records the result of a call that ended at `now`. Returns whether the breaker has opened or closed.
     pub(super) fn record(&mut self, result: CallResult, now: Duration) -> Option<Change> {
         match (result, &mut *self) {
@@ -138,6 +146,8 @@ mod tests {
             (15_000, Admission::Probe),
             (15_001, Admission::After(ms(999))),
         ] {
+            let wait = if let Admission::After(wait) = expected { wait } else { Duration::ZERO };
+            assert_eq!(breaker.open_for(ms(now)), Some(wait), "at {now}");
             assert_eq!(breaker.admission(ms(now)), expected, "at {now}");
         }
     }

@@ -118,8 +118,8 @@ async fn an_encoded_body_is_refused_with_what_to_send() {
 async fn requests_are_counted_by_known_handler_and_outcome() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
-    let bench = Bench::new().await;
     let _recording = metrics::set_default_local_recorder(&recorder);
+    let bench = Bench::new().await;
     bench.post(form(&token(json!({})), RETURN_URL)).await;
     bench.post(form(&token(json!({})), RETURN_URL)).await;
     bench.post("nonsense").await;

@@ -31,6 +31,17 @@ pub struct CallLimits {
     pub concurrency: usize,
 }
 
+/// The calls to one account within the current window, which is a little longer than a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// The calls that started within it, or are about to.
+    pub used: usize,
+    /// How many may.
+    pub limit: usize,
+    /// The time until the next call may start, apart from pauses; `None` if it may start now.
+    pub next_in: Option<Duration>,
+}
+
 /// A callback that gets the account for which something changed.
 type ForAccount = Box<dyn Fn(&str) + Send + Sync>;
 
@@ -92,6 +103,14 @@ impl CallLimiter {
     fn wait_for(&self, account: &str, kind: CallKind) -> Option<Duration> {
         let now = self.clock.elapsed();
         self.lock().state.next(account, kind, now).map(|next| next.saturating_sub(now))
+    }
+
+    /// The pace of `account`, apart from its pauses.
+    pub fn pace(&self, account: &str) -> Pace {
+        let now = self.clock.elapsed();
+        let (used, limit, next) = self.lock().state.pace(account, now);
+        let left = next.saturating_sub(now);
+        Pace { used, limit, next_in: (!left.is_zero()).then_some(left) }
     }
 
     /// Reports a change outside the limiter that may let the continues of `account` start.

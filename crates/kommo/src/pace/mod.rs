@@ -19,6 +19,6 @@ mod window;
 
 pub use cause::{Cause, Pause, Source};
 pub use effects::{AccountEvidence, Outage, PauseStarted, Resumed};
-pub use limiter::{CallLimiter, CallLimits, EverybodyWaits, Paused};
+pub use limiter::{CallLimiter, CallLimits, EverybodyWaits, Pace, Paused};
 pub use permit::Permit;
 pub use state::{CallKind, Hold};

@@ -28,6 +28,11 @@ impl Window {
         self.limit.saturating_sub(self.started.len() + self.reserved)
     }
 
+    /// The number of calls that started within the current window, or are reserved.
+    pub(super) fn used(&mut self, now: Duration) -> usize {
+        self.limit.saturating_sub(self.room(now))
+    }
+
     /// The earliest moment for another reservation, if none is released before.
     pub(super) fn next(&mut self, now: Duration) -> Duration {
         if self.room(now) > 0 {

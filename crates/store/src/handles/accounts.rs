@@ -81,14 +81,6 @@ impl Accounts<'_> {
         self.0.revoke_account(key, seen, reason).await
     }
 
-    /// Deletes an account and its tokens. Returns whether it existed.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn remove(self, key: AccountKey) -> Result<bool, StoreError> {
-        self.0.remove_account(key).await
-    }
-
     /// Returns why deliveries wait. The keys are the addresses by which calls are paced, and
     /// [`ALL_ACCOUNTS`](model::ALL_ACCOUNTS).
     ///
@@ -113,14 +105,6 @@ impl Accounts<'_> {
     /// The store cannot be written.
     pub async fn write_waits(self, waits: Vec<(Arc<str>, Option<AccountWait>)>) -> Result<(), StoreError> {
         self.0.write_waits(waits).await
-    }
-
-    /// Asks the bridge that owns the store to try the account at `origin` now.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn ask_resume(self, origin: Arc<str>) -> Result<(), StoreError> {
-        self.0.ask_resume(origin).await
     }
 
     /// Removes and returns the addresses of the accounts that should be tried now.

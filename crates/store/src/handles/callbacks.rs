@@ -24,25 +24,6 @@ impl Callbacks<'_> {
         self.0.complete(id, completion, By::Callback).await
     }
 
-    /// Like [`complete`](Self::complete), for an operator: also when the job's time to answer is over.
-    ///
-    /// # Errors
-    /// There is no such job, it has a completion, it is finished, or the store cannot be written.
-    pub async fn complete_by_operator(
-        self,
-        id: JobId,
-        completion: CheckedCompletion,
-    ) -> Result<(), StoreError> {
-        match self.0.complete(id, completion, By::Operator).await? {
-            Completed::Accepted => Ok(()),
-            Completed::Before(state) | Completed::TooLate(state) => Err(StoreError::WrongState {
-                id,
-                state,
-                allowed: "only a job that has no completion yet can be completed",
-            }),
-        }
-    }
-
     /// Claims a job that awaits a callback for `lease`, to report that its handler failed. With `attempt`, only if that is
     /// the job's last attempt.
     ///

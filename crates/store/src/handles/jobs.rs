@@ -1,18 +1,18 @@
 //! The handle for jobs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    AccountId, Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerReport, JobId, JobPrefix,
-    JobRecord, NewJob, RunningJob, Timestamp,
+    AccountId, Attempt, DeliveringJob, DeliveryReport, HandlerReport, JobId, JobPrefix, JobRecord, NewJob,
+    RunningJob, StateName, Timestamp,
 };
 
 use crate::sqlite::engine::Engine;
 use crate::{
-    Accepted, JobFilter, LongestDue, Overdue, Page, RecentOutcomes, RetriedDead, RetryOptions, Stats,
-    StoreError, Written,
+    Accepted, ChangedJobs, HandlerStats, JobFilter, LongestDue, Overdue, Page, RecentOutcomes, Stats,
+    StoreError, Surroundings, Written,
 };
 
 /// The jobs of a store.
@@ -127,6 +127,14 @@ impl Jobs<'_> {
         self.0.unique_digits(ids).await
     }
 
+    /// Returns the number of jobs in each state. Cheaper than [`stats`](Self::stats).
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn counts(self) -> Result<BTreeMap<StateName, u64>, StoreError> {
+        self.0.counts().await
+    }
+
     /// Returns the numbers of jobs and bytes in the store.
     ///
     /// # Errors
@@ -143,12 +151,26 @@ impl Jobs<'_> {
         self.0.recent_outcomes(since).await
     }
 
-    /// Cancels an unfinished job. This does not stop a handler that is running, but the store drops its result.
+    /// Follows the jobs that this process receives and works on, from now on. Changes by operators and by other processes are
+    /// not included.
+    pub fn changed(self) -> ChangedJobs {
+        self.0.feed.follow()
+    }
+
+    /// Returns the jobs around the job `id`; `None` if there is no such job.
     ///
     /// # Errors
-    /// There is no such job, it is already finished, or the store cannot be written.
-    pub async fn cancel(self, id: JobId) -> Result<(), StoreError> {
-        self.0.cancel(id).await
+    /// The store cannot be read.
+    pub async fn surroundings(self, id: JobId) -> Result<Option<Surroundings>, StoreError> {
+        self.0.surroundings(id).await
+    }
+
+    /// Returns the statistics of the handlers that got jobs since `since`, from at most the newest 5,000 jobs.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn handler_stats(self, since: Timestamp) -> Result<Vec<HandlerStats>, StoreError> {
+        self.0.handler_stats(since).await
     }
 
     /// Cancels the unfinished jobs of these accounts, with `why` as their last error. Returns how many. A single read
@@ -163,28 +185,6 @@ impl Jobs<'_> {
         why: &'static str,
     ) -> Result<u64, StoreError> {
         self.0.cancel_accounts(account_ids, why).await
-    }
-
-    /// Delivers a dead or gone job again, or a waiting one at once, with a new time budget.
-    ///
-    /// # Errors
-    /// There is no such job, its state does not allow it, a newer job has the same `return_url`, the job has no
-    /// completion of its handler to send, or the store cannot be written.
-    pub async fn retry_with(self, id: JobId, options: RetryOptions) -> Result<(), StoreError> {
-        self.0.retry_with(id, options).await
-    }
-
-    /// Delivers all dead jobs again, or those of one handler. Without `force`, skips jobs that a newer job supersedes.
-    /// Takes each job at most once, even if it dies again in the meantime.
-    ///
-    /// # Errors
-    /// The store cannot be read or written. Some jobs may already be retried.
-    pub async fn retry_dead(
-        self,
-        handler: Option<HandlerName>,
-        force: bool,
-    ) -> Result<RetriedDead, StoreError> {
-        self.0.retry_dead(handler, force).await
     }
 
     /// Makes the deliveries to `origin` that Kommo refused because of their account due now. Returns how many.
@@ -202,6 +202,15 @@ impl Jobs<'_> {
     /// The store cannot be written. Some deliveries may already be due.
     pub async fn release_failed(self, origin: Arc<str>, since: Option<Timestamp>) -> Result<u64, StoreError> {
         self.0.release_failed(origin, since).await
+    }
+
+    /// Returns when the oldest job in `delivering` was received, by the steady clock; `None` if there is none. The cost grows
+    /// with the number of deliveries that are retried.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn oldest_undelivered(self) -> Result<Option<Timestamp>, StoreError> {
+        self.0.oldest_undelivered().await
     }
 
     /// Returns how many deliveries wait for each origin.

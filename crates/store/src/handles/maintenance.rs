@@ -4,8 +4,8 @@ use tokio_util::sync::CancellationToken;
 
 use model::{AccountId, Budget};
 
-use crate::Retention;
 use crate::sqlite::engine::Engine;
+use crate::{HistoryPoint, KeptHistory, Retention, StoreError};
 
 /// The maintenance of a store, and its settings.
 #[derive(Clone, Copy)]
@@ -32,8 +32,46 @@ impl Maintenance<'_> {
         self.0.set_budget(budget);
     }
 
+    /// Returns the bytes inside the store's file that new jobs can use before the file grows.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn reusable_bytes(self) -> Result<u64, StoreError> {
+        self.0.reusable_bytes().await
+    }
+
     /// Returns the length of the write-ahead log in bytes; 0 for an observer.
     pub fn log_bytes(self) -> u64 {
         self.0.log_bytes()
+    }
+
+    /// Returns the length of the store's file in bytes, without the log; 0 for an observer.
+    pub fn file_bytes(self) -> u64 {
+        self.0.file_bytes()
+    }
+
+    /// Returns the free space on the disk that holds the store, in bytes; `None` if it cannot be determined.
+    pub fn free_bytes(self) -> Option<u64> {
+        self.0.free_bytes()
+    }
+
+    /// Writes the `points` of the history, and deletes the periods that are not in `kept`.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn save_history(
+        self,
+        points: Vec<HistoryPoint>,
+        kept: Vec<KeptHistory>,
+    ) -> Result<(), StoreError> {
+        self.0.save_history(points, kept).await
+    }
+
+    /// Returns the whole history, each resolution in order of time.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn history(self) -> Result<Vec<HistoryPoint>, StoreError> {
+        self.0.history().await
     }
 }

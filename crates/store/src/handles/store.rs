@@ -5,10 +5,10 @@ use std::sync::Arc;
 use model::clock::Clock;
 use model::{DeliveringJob, RunningJob};
 
-use super::{Accounts, Callbacks, Jobs, Maintenance, OAuth};
+use super::{Accounts, Callbacks, Errors, Jobs, Maintenance, OAuth, Operator};
 use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
-use crate::{Role, StoreError};
+use crate::{ActionPage, Actor, Role, StoreError};
 
 /// An open store. Cheap to clone; all clones share it.
 #[derive(Clone)]
@@ -42,6 +42,11 @@ impl Store {
         Callbacks(&self.0)
     }
 
+    /// Returns the handle for groups of errors.
+    pub fn errors(&self) -> Errors<'_> {
+        Errors(&self.0)
+    }
+
     /// Returns the handle for connected accounts.
     pub fn accounts(&self) -> Accounts<'_> {
         Accounts(&self.0)
@@ -50,6 +55,20 @@ impl Store {
     /// Returns the handle for the OAuth data.
     pub fn oauth(&self) -> OAuth<'_> {
         OAuth(&self.0)
+    }
+
+    /// Returns the handle for the changes that operators make, on behalf of `by`.
+    pub const fn operator(&self, by: Actor) -> Operator<'_> {
+        Operator { engine: &self.0, by }
+    }
+
+    /// Returns at most `limit` actions of the log, newest first: those before `before`, which is the `next` of the
+    /// previous page.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn actions(&self, before: Option<u64>, limit: u32) -> Result<ActionPage, StoreError> {
+        self.0.actions(before, limit).await
     }
 
     /// Returns the handle for maintenance.

@@ -5,16 +5,16 @@ use std::sync::atomic::AtomicBool;
 
 use tokio::sync::SemaphorePermit;
 
-use model::JobId;
+use model::{AccountKey, CheckedCompletion, HandlerName, JobId};
 
 #[cfg(test)]
 use super::Store;
-use super::{Jobs, Maintenance};
+use super::{Accounts, Callbacks, Jobs, Maintenance};
 #[cfg(test)]
 use crate::Retention;
 #[cfg(test)]
 use crate::sqlite::testing::Ticks;
-use crate::{RetryOptions, StoreError};
+use crate::{ActionSource, Actor, RetriedDead, RetryOptions, StoreError};
 
 #[cfg(test)]
 impl Store {
@@ -24,7 +24,71 @@ impl Store {
     }
 }
 
+fn test() -> Actor {
+    Actor::new(ActionSource::Cli, "test")
+}
+
+impl Accounts<'_> {
+    /// Removes an account as an operator.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn remove(self, key: AccountKey) -> Result<bool, StoreError> {
+        self.0.remove_account(key, &test()).await
+    }
+
+    /// Asks the bridge, as an operator, to try an account.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn ask_resume(self, origin: Arc<str>) -> Result<(), StoreError> {
+        self.0.ask_resume(origin, &test()).await
+    }
+}
+
+impl Callbacks<'_> {
+    /// Completes a job as an operator.
+    ///
+    /// # Errors
+    /// As [`Operator::complete`](super::Operator::complete).
+    pub async fn complete_by_operator(
+        self,
+        id: JobId,
+        completion: CheckedCompletion,
+    ) -> Result<(), StoreError> {
+        super::Operator { engine: self.0, by: test() }.complete(id, completion).await
+    }
+}
+
 impl<'s> Jobs<'s> {
+    /// Cancels a job as an operator.
+    ///
+    /// # Errors
+    /// As [`Operator::cancel`](super::Operator::cancel).
+    pub async fn cancel(self, id: JobId) -> Result<(), StoreError> {
+        self.0.cancel(id, &test()).await
+    }
+
+    /// Retries a job as an operator.
+    ///
+    /// # Errors
+    /// As [`Operator::retry_with`](super::Operator::retry_with).
+    pub async fn retry_with(self, id: JobId, options: RetryOptions) -> Result<(), StoreError> {
+        self.0.retry_with(id, options, &test()).await
+    }
+
+    /// Retries dead jobs as an operator.
+    ///
+    /// # Errors
+    /// As [`Operator::retry_dead`](super::Operator::retry_dead).
+    pub async fn retry_dead(
+        self,
+        handler: Option<HandlerName>,
+        force: bool,
+    ) -> Result<RetriedDead, StoreError> {
+        self.0.retry_dead(handler, force, &test()).await
+    }
+
     /// Retries a job with the default options: sends again what was sent last.
     ///
     /// # Errors

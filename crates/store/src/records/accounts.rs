@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use model::{AccountKey, AccountWait, Authorization, SealedTokens, Timestamp};
 
+use super::Actor;
+
 /// An account to connect after an authorization.
 #[derive(Clone)]
 pub struct NewConnection {
@@ -17,6 +19,8 @@ pub struct NewConnection {
     pub moves_from: Option<Arc<str>>,
     /// The random part of the `state` of the link that led here; `None` if there was no link.
     pub state: Option<[u8; 16]>,
+    /// The operator who confirmed the installation, for the log of actions; `None` if no operator did.
+    pub by: Option<Actor>,
 }
 
 /// Whether the caller may renew the tokens.

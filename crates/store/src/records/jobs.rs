@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use model::{JobId, RunningJob, StateName, Timestamp};
 
+use super::Actor;
+
 /// The result of accepting a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
@@ -33,10 +35,10 @@ pub struct Overdue {
 }
 
 /// Who gives a completion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     Callback,
-    Operator,
+    Operator(Actor),
 }
 
 /// What became of a completion that came by a callback, or from an operator.
@@ -98,4 +100,11 @@ pub struct Stats {
     pub unfinished_bytes: u64,
     /// Bytes of the bodies of all jobs.
     pub stored_bytes: u64,
+}
+
+impl Stats {
+    /// The number of unfinished jobs.
+    pub fn unfinished(&self) -> u64 {
+        self.jobs.iter().filter(|(state, _)| !state.is_finished()).map(|(_, jobs)| jobs).sum()
+    }
 }

@@ -1,21 +1,12 @@
-//! Lists of jobs: the filter, and one page of the result.
+//! Lists of jobs: what to list, and one page of the result.
 
-use model::{AccountId, HandlerName, JobId, JobSummary, OutcomeName, StateName};
+use model::{Filter, JobId, JobSummary};
 
 /// Which jobs to list.
 #[derive(Clone, Debug, Default)]
 pub struct JobFilter {
-    /// Only jobs in this state.
-    pub state: Option<StateName>,
-    /// Only jobs of this handler.
-    pub handler: Option<HandlerName>,
-    /// Only jobs of this account.
-    pub account_id: Option<AccountId>,
-    /// Only jobs with this outcome.
-    pub outcome: Option<OutcomeName>,
-    /// Only jobs with this text in their `return_url`, data or last error, at the start of their id, or as the number of
-    /// their entity (for example a lead) or account.
-    pub text: Option<String>,
+    /// Only jobs that match this filter.
+    pub filter: Filter,
     /// Only jobs older than this one.
     pub before: Option<JobId>,
     /// The maximum number of jobs on a page.
@@ -29,6 +20,15 @@ pub struct Page {
     pub jobs: Vec<JobSummary>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<JobId>,
-    /// Whether the search stopped before the page was full, to bound its cost. Older jobs may match.
-    pub stopped: bool,
+    /// Why the search stopped before the page was full, to bound its cost; `None` if it did not. Older jobs may match.
+    pub stopped: Option<Stopped>,
+}
+
+/// The bound at which a search stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It has read this many jobs, because no index covers the filter.
+    Jobs(u32),
+    /// It has taken too long.
+    Time,
 }

@@ -16,6 +16,7 @@ fn found(state: StateName) -> Found {
         superseded_by: None,
         is_fallback: false,
         has_handler_completion: false,
+        has_bodies: true,
     }
 }
 
@@ -37,6 +38,17 @@ fn only_dead_gone_and_waiting_jobs_can_be_retried() {
     for force in [false, true] {
         let error = decide(id(1), &leased, &options(Resend::Last, force)).unwrap_err().to_string();
         assert!(error.contains("is delivering: its continue is on its way"), "{error}");
+    }
+}
+
+#[test]
+fn a_job_whose_texts_were_erased_is_not_retried() {
+    for state in [StateName::Dead, StateName::Gone] {
+        for force in [false, true] {
+            let erased = Found { has_bodies: false, ..found(state) };
+            let error = decide(id(1), &erased, &options(Resend::Last, force)).unwrap_err().to_string();
+            assert!(error.contains("its texts were erased"), "{error}");
+        }
     }
 }
 

@@ -19,8 +19,10 @@ use super::write::changes::Changes;
 use super::write::command::{Command, Queued};
 use super::write::known_keys::Keys;
 use super::write::message::{Message, Reply};
+use super::write::search_progress::SearchProgress;
 use crate::awaiting::Awaiting;
 use crate::budget::Budgets;
+use crate::feed::Feed;
 use crate::lanes::Lanes;
 use crate::records::IsKnown;
 use crate::time::{Moment, StoreClock};
@@ -36,13 +38,18 @@ pub(crate) struct Engine {
     pub(crate) runtime: Handle,
     /// Whether jobs were written lately.
     pub(super) was_used: AtomicBool,
+    /// Whether bulk changes may wait for this process.
+    pub(super) bulk_waits: AtomicBool,
     pub(super) reading: SqlitePool,
     pub(super) checkpoints: Mutex<Option<SqliteConnection>>,
     /// The changes by the writer.
     pub(super) changes: Arc<Changes>,
     pub(super) keys: Arc<Keys>,
+    pub(super) search_progress: Arc<SearchProgress>,
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) awaiting: Arc<Awaiting>,
+    /// The jobs that changed, for followers.
+    pub(crate) feed: Arc<Feed>,
     /// One permit for each list that may be read at the same time.
     pub(super) lists: Semaphore,
     pub(crate) work: Arc<Lanes<RunningJob>>,

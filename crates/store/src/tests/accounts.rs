@@ -21,7 +21,7 @@ fn tokens(filler: u8) -> SealedTokens {
 
 fn connection(account_id: i64, origin: &str, filler: u8) -> NewConnection {
     let (key, tokens) = (key(account_id), tokens(filler));
-    NewConnection { key, origin: origin.into(), tokens, moves_from: None, state: None }
+    NewConnection { key, origin: origin.into(), tokens, moves_from: None, state: None, by: None }
 }
 
 /// Connects an account, whatever its previous address.

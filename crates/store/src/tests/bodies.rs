@@ -67,7 +67,8 @@ async fn a_job_without_bodies_keeps_everything_else() {
     assert_eq!(record, JobRecord::WithoutBodies(JobSummary { bodies_dropped: true, ..before }));
     assert_eq!(attempts.len(), 2);
     let find = async |text: &str| {
-        let filter = JobFilter { text: Some(text.into()), limit: 9, ..JobFilter::default() };
+        let filter =
+            JobFilter { filter: Condition::Text(text.into()).into(), limit: 9, ..JobFilter::default() };
         store.jobs().list(&filter).await.unwrap().jobs.len()
     };
     assert_eq!((find("xxx").await, find("/continue/34_").await, find(&id.to_string()).await), (0, 1, 1));

@@ -148,6 +148,8 @@ async fn the_sender_gets_the_whole_delivery_under_a_lease() {
         delivery: Delivery::default(),
         tried: false,
         superseded_by: None,
+        due_at: START,
+        last_run: Some(HandlerRun { started_at: START, duration: Duration::from_millis(12) }),
     };
     assert_eq!(job, expected);
     let State::Delivering { lease_until, .. } = stored_job(&store, id).await.state else { panic!() };

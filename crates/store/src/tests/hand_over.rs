@@ -165,6 +165,8 @@ async fn a_free_sender_gets_the_delivery_with_the_next_fence() {
         delivery: Delivery::default(),
         tried: false,
         superseded_by: None,
+        due_at: START,
+        last_run: Some(HandlerRun { started_at: START, duration: Duration::from_millis(12) }),
     };
     assert_eq!(job, expected);
     let State::Delivering { lease_until, .. } = stored_job(&store, id).await.state else { panic!() };

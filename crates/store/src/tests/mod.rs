@@ -5,17 +5,22 @@
 //! `Ticks`, one step of maintenance at a time; and these methods of its `Engine` (`store.0`): `moment` and `clock`;
 //! holding the writer (`hold`, `gathered`), killing it (`die`) and making it panic (`abort_writer`); each task of
 //! maintenance alone (`free_leases`, `reload`, `note_time`, `delete_finished`, `drop_bodies_before`, `move_keys`,
-//! `move_some_keys`, `forget_keys`); and the bytes that it counts (`stored_bytes`, `budgets`). Tests that fit only one
+//! `move_some_keys`, `forget_keys`, `index_few`, `delete_empty_runs`); and the bytes that it counts (`stored_bytes`, `budgets`). Tests that fit only one
 //! engine are beside that engine.
 
 pub(crate) mod accept;
 pub(crate) mod accounts;
+pub(crate) mod actions;
 pub(crate) mod ages;
 pub(crate) mod bodies;
 pub(crate) mod budget;
+pub(crate) mod bulk;
 pub(crate) mod callbacks;
 pub(crate) mod claims;
 pub(crate) mod commit;
+pub(crate) mod erase;
+pub(crate) mod errors;
+pub(crate) mod filters;
 pub(crate) mod free;
 pub(crate) mod hand_over;
 pub(crate) mod handled;
@@ -32,6 +37,7 @@ pub(crate) mod retry;
 pub(crate) mod sent;
 pub(crate) mod stale;
 pub(crate) mod supersede;
+pub(crate) mod surroundings;
 pub(crate) mod turns;
 pub(crate) mod waits;
 
@@ -45,6 +51,7 @@ pub(crate) use crate::sqlite::testing::{self, Ticks};
 pub(crate) use crate::time::{Cutoff, Moment, ServiceTime};
 pub(crate) use crate::*;
 pub(crate) use model::clock::ManualClock;
+pub(crate) use model::filter::Condition;
 pub(crate) use model::*;
 pub(crate) use std::sync::Arc;
 pub(crate) use tokio::sync::oneshot;
@@ -165,6 +172,12 @@ impl Home {
 
 pub(crate) fn handler(name: &str) -> HandlerName {
     name.parse().unwrap()
+}
+
+/// Returns the filter that people write like this.
+pub(crate) fn wanted(text: &str) -> Filter {
+    let context = model::filter::FilterContext { now: START, account: &|_| None };
+    Filter::parse(text, &context).unwrap()
 }
 
 /// Returns the URL at which the bot of a request waits. Each serial number gives another URL.

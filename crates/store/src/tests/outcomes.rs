@@ -34,8 +34,12 @@ async fn a_list_can_show_only_fallbacks_or_only_answers() {
     let answered = home.waiting(&store).await;
     let fallback = fallen_back(&home, &store, FallbackReason::Failed).await;
     home.queued(&store).await;
-    let list = async |outcome, state| {
-        let filter = JobFilter { outcome, state, limit: 9, ..JobFilter::default() };
+    let both = |one: Option<Condition>, other: Option<Condition>| {
+        one.into_iter().chain(other).fold(Filter::default(), Filter::and)
+    };
+    let list = async |outcome: Option<OutcomeName>, state: Option<StateName>| {
+        let filter = both(state.map(Condition::State), outcome.map(Condition::Outcome));
+        let filter = JobFilter { filter, limit: 9, ..JobFilter::default() };
         let jobs = store.jobs().list(&filter).await.unwrap().jobs;
         jobs.iter().map(|job| job.id).collect::<Vec<_>>()
     };

@@ -9,6 +9,8 @@
 //! file that the failure names, or choose a seed: `PROPTEST_RNG_SEED=7 cargo test random`.
 
 mod check;
+mod erased;
+mod filters;
 mod known;
 mod later;
 mod life;

@@ -27,6 +27,15 @@ impl LimiterState {
         self.global.resume(account, now)
     }
 
+    /// The calls of the account in the current window, the limit, and the moment at which the next one may start, apart from
+    /// pauses. Adds no account.
+    pub(in crate::pace) fn pace(&mut self, account: &str, now: Duration) -> (usize, usize, Duration) {
+        match self.accounts.get_mut(account) {
+            None => (0, self.rate_per_account, now),
+            Some(known) => (known.window.used(now), known.window.limit, known.window.next(now)),
+        }
+    }
+
     /// The paused accounts, with the cause and the end of each pause.
     pub(in crate::pace) fn paused(&self) -> Vec<(Arc<str>, Cause, Duration)> {
         let paused = |(name, known): (&Arc<str>, &Account)| {
@@ -87,6 +96,18 @@ mod tests {
             let [(_, _, until)] = &state.paused()[..] else { panic!("{cause}") };
             assert_eq!(*until, pause_length(cause, 2), "{cause}: the pause grows as after any probe");
         }
+    }
+
+    #[test]
+    fn the_pace_of_an_account_counts_reserved_and_started_calls() {
+        let mut state = LimiterState::new(7, None);
+        assert_eq!(state.pace("a", secs(0)), (0, 7, secs(0)));
+        assert!(state.accounts.is_empty(), "asking adds no account");
+        let mut reserved = state.reserve("a", 7, secs(0));
+        assert!(state.start("a", &mut reserved[0], secs(0)));
+        let window = Duration::from_millis(1_100);
+        assert_eq!(state.pace("a", secs(0)), (7, 7, window));
+        assert_eq!(state.pace("a", secs(2)), (6, 7, secs(2)), "one of them has left the window");
     }
 
     #[test]

@@ -3,14 +3,15 @@
 //! Only one process renews tokens at a time: it holds a lease, and its write names the generation that it renewed. A
 //! write that names another generation changes nothing.
 
-use model::{AccountKey, Timestamp};
+use model::{AccountId, AccountKey, Timestamp};
 
 use crate::sqlite::accounts::oauth_commands::{record_connected_account, settle_pending};
+use crate::sqlite::actions::{self, NewAction};
 use crate::sqlite::write::bind::{execute, query};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::insert::insert_row;
 use crate::sqlite::write::transaction::Transaction;
-use crate::{Leased, NewConnection, Renewal, Role, StoreError};
+use crate::{Actor, Leased, NewConnection, Renewal, Role, StoreError};
 
 /// Connects an account after an authorization: it becomes active, whatever its state was. Answers with its generation.
 /// Answers `None` and changes nothing if the account is known at an address from which it may not move.
@@ -49,7 +50,7 @@ impl Command for Connect {
     type Answer = Option<u64>;
 
     fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Option<u64>, StoreError> {
-        let NewConnection { key, moves_from, state, .. } = &self.new;
+        let NewConnection { key, origin, moves_from, state, by, .. } = &self.new;
         let mut statement = transaction.prepare_cached(CONNECT)?;
         let last = bind_connection(&self.new, self.now, &mut statement)?;
         statement.raw_bind_parameter(last, moves_from.as_deref())?;
@@ -59,6 +60,10 @@ impl Command for Connect {
         settle_pending(transaction, key)?;
         if let Some(nonce) = *state {
             record_connected_account(transaction, nonce, key.account_id)?;
+        }
+        if let Some(by) = by {
+            let target = account_named(Some(origin), key.account_id);
+            actions::record(transaction, &NewAction::on(by, "accounts confirm", target))?;
         }
         Ok(Some(u64::try_from(generation).unwrap_or(0)))
     }
@@ -229,19 +234,34 @@ impl Command for Revoke {
     }
 }
 
+const REMOVE: &str =
+    "DELETE FROM accounts WHERE account_id = :account_id AND client_uuid = :client_uuid RETURNING origin";
+
+/// Returns the host of an account, or its number.
+fn account_named(origin: Option<&str>, account_id: AccountId) -> String {
+    let host = origin.and_then(|origin| origin.split_once("://")).map(|(_scheme, host)| host);
+    host.map_or_else(|| account_id.to_string(), str::to_owned)
+}
+
 /// Deletes an account. Answers whether it existed.
 pub(crate) struct Remove {
     pub(crate) key: AccountKey,
+    pub(crate) by: Actor,
 }
 
 impl Command for Remove {
     type Answer = bool;
 
     fn apply(&self, transaction: &mut Transaction<'_>) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM accounts WHERE account_id = ? AND client_uuid = ?";
-        let changed = transaction.execute(sql, (self.key.account_id.0, &*self.key.client_uuid))?;
+        let removed = query!(transaction, REMOVE, {
+            "account_id" => self.key.account_id.0,
+            "client_uuid" => &*self.key.client_uuid,
+        }, |row| row.get::<_, Option<String>>(0));
         settle_pending(transaction, &self.key)?;
-        Ok(changed == 1)
+        let Some(origin) = removed.into_iter().next() else { return Ok(false) };
+        let target = account_named(origin.as_deref(), self.key.account_id);
+        actions::record(transaction, &NewAction::on(&self.by, "accounts remove", target))?;
+        Ok(true)
     }
 }
 

@@ -11,7 +11,7 @@ use model::{AccountId, AccountKey, AccountRecord, Authorization, SealedTokens, T
 
 use crate::sqlite::accounts::connections::{Connect, EndRenewal, LeaseRenewal, Remove, Revoke};
 use crate::sqlite::engine::Engine;
-use crate::{Leased, NewConnection, Renewal, StoreError};
+use crate::{Actor, Leased, NewConnection, Renewal, StoreError};
 
 impl Engine {
     pub(crate) async fn all_accounts(&self) -> Result<Vec<AccountRecord>, StoreError> {
@@ -54,8 +54,8 @@ impl Engine {
         self.execute(Revoke { key, seen, reason }).await
     }
 
-    pub(crate) async fn remove_account(&self, key: AccountKey) -> Result<bool, StoreError> {
-        self.execute(Remove { key }).await
+    pub(crate) async fn remove_account(&self, key: AccountKey, by: &Actor) -> Result<bool, StoreError> {
+        self.execute(Remove { key, by: by.clone() }).await
     }
 }
 

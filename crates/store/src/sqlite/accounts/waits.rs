@@ -8,12 +8,13 @@ use sqlx::sqlite::SqliteRow;
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownWaitCause};
 
+use crate::sqlite::actions::{self, NewAction};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::insert::insert_row;
 use crate::sqlite::write::transaction::Transaction;
-use crate::{Cause, StoreError, Waits};
+use crate::{Actor, Cause, StoreError, Waits};
 
 impl Engine {
     pub(crate) async fn account_waits(&self) -> Result<Vec<(String, AccountWait)>, StoreError> {
@@ -42,8 +43,8 @@ impl Engine {
         self.execute(WriteWaits(waits)).await
     }
 
-    pub(crate) async fn ask_resume(&self, origin: Arc<str>) -> Result<(), StoreError> {
-        self.execute(AskResume { origin, now: self.clock().now() }).await
+    pub(crate) async fn ask_resume(&self, origin: Arc<str>, by: &Actor) -> Result<(), StoreError> {
+        self.execute(AskResume { origin, now: self.clock().now(), by: by.clone() }).await
     }
 
     pub(crate) async fn take_resumes(&self) -> Result<Vec<Arc<str>>, StoreError> {
@@ -131,6 +132,7 @@ impl Command for ForgetWaits {
 struct AskResume {
     origin: Arc<str>,
     now: Timestamp,
+    by: Actor,
 }
 
 impl Command for AskResume {
@@ -139,6 +141,8 @@ impl Command for AskResume {
     fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
         let sql = "INSERT INTO account_resumes (origin, asked_at) VALUES (?, ?) ON CONFLICT DO NOTHING";
         transaction.execute(sql, (&*self.origin, self.now.as_millis()))?;
+        let host = self.origin.split_once("://").map_or(&*self.origin, |(_scheme, host)| host);
+        actions::record(transaction, &NewAction::on(&self.by, "accounts resume", host))?;
         Ok(())
     }
 }

@@ -10,9 +10,13 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// The number, description and text of each migration. The text of a released one never changes, because stores remember
 /// its checksum.
-const FILES: [(i64, &str, &str); 2] = [
+const FILES: [(i64, &str, &str); 6] = [
     (1, "jobs", include_str!("../../../migrations/sqlite/0001_jobs.sql")),
     (2, "accounts", include_str!("../../../migrations/sqlite/0002_accounts.sql")),
+    (3, "search", include_str!("../../../migrations/sqlite/0003_search.sql")),
+    (4, "errors", include_str!("../../../migrations/sqlite/0004_errors.sql")),
+    (5, "history", include_str!("../../../migrations/sqlite/0005_history.sql")),
+    (6, "actions", include_str!("../../../migrations/sqlite/0006_actions.sql")),
 ];
 
 /// Migrates a file to the schema of this program.

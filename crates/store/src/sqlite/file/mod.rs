@@ -13,4 +13,5 @@ pub(crate) mod proc_locks;
 pub(crate) mod replace;
 pub(crate) mod room;
 mod schema;
+pub(crate) mod sizes;
 pub(crate) mod verify;

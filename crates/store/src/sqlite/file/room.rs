@@ -4,11 +4,16 @@ use std::path::Path;
 
 /// Returns the room for the store at `path` in bytes; `None` if it cannot be determined.
 pub(crate) fn room(path: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(super::create::folder_of(path)).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = free(path)?;
     let log = super::path::with(path, "-wal");
     let own = [path, &log].map(|file| std::fs::metadata(file).map_or(0, |file| file.len()));
     Some(own.into_iter().fold(free, u64::saturating_add))
+}
+
+/// Returns the free space on the disk that holds `path`, in bytes; `None` if it cannot be determined.
+pub(crate) fn free(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(super::create::folder_of(path)).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 #[cfg(test)]

@@ -39,6 +39,11 @@ impl Batch {
         self.accepts.len() + self.handled.len() + self.sent.len() + self.commands.len()
     }
 
+    /// Whether it contains requests or reports, and not only commands.
+    pub(crate) fn has_jobs(&self) -> bool {
+        self.len() > self.commands.len()
+    }
+
     #[cfg(test)]
     pub(crate) fn accepts(&self) -> usize {
         self.accepts.len()

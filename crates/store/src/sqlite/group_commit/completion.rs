@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use model::JobId;
+
+use crate::feed::Feed;
 use crate::sqlite::file::identity::FileIdentity;
 use crate::sqlite::file::open::Writing;
 use crate::sqlite::group_commit::batch::Batch;
@@ -37,14 +40,28 @@ pub(crate) struct Committed {
 pub(crate) async fn run(
     mut completions: mpsc::UnboundedReceiver<Completion>,
     file: Option<Arc<FileIdentity>>,
+    feed: Arc<Feed>,
 ) -> Option<Writing> {
     while let Some(completion) = completions.recv().await {
         match completion {
-            Completion::Batch(batch, committed) => complete(batch, committed, file.as_deref()),
+            Completion::Batch(batch, committed) => {
+                if batch.has_jobs() {
+                    feed.publish(|| changed(&batch));
+                }
+                complete(batch, committed, file.as_deref());
+            }
             Completion::Ended(writing) => return Some(writing),
         }
     }
     None
+}
+
+/// The jobs that the batch is about, except those of its commands.
+fn changed(batch: &Batch) -> Vec<JobId> {
+    let accepted = batch.accepts.iter().map(|accept| accept.job.id);
+    let handled = batch.handled.iter().map(|(report, _)| report.job.id);
+    let sent = batch.sent.iter().map(|(report, _)| report.job.id);
+    accepted.chain(handled).chain(sent).collect()
 }
 
 fn complete(batch: Batch, committed: Committed, file: Option<&FileIdentity>) {
@@ -68,7 +85,7 @@ fn complete(batch: Batch, committed: Committed, file: Option<&FileIdentity>) {
             Handled::Done(slot) => (Written::Done, slot),
             Handled::Stale => (Written::Stale, None),
         };
-        if let (Some(slot), Some(job)) = (slot, reports::delivering(&report)) {
+        if let (Some(slot), Some(job)) = (slot, reports::delivering(&report, moment.steady)) {
             (slot.take)(job);
         }
         on_written.answer(Ok(written));

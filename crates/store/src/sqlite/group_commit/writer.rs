@@ -31,6 +31,7 @@ use crate::sqlite::jobs::reports;
 use crate::sqlite::write::changes::Changes;
 use crate::sqlite::write::known_keys::Keys;
 use crate::sqlite::write::message::{Message, answer};
+use crate::sqlite::write::search_progress::SearchProgress;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::StoreClock;
 
@@ -43,6 +44,7 @@ const MAX_REPORT_DELAY: Duration = Duration::from_millis(5);
 pub(crate) struct Writer {
     pub(crate) writing: Writing,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) search_progress: Arc<SearchProgress>,
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) awaiting: Arc<Awaiting>,
     pub(crate) work: Arc<Lanes<RunningJob>>,
@@ -151,12 +153,15 @@ impl Writer {
     }
 
     fn try_transaction(&self, batch: &mut Batch) -> Result<Committed, StoreError> {
-        let Self { writing, keys, budgets, awaiting, work, delivery, clock, changes, .. } = self;
+        let Self {
+            writing, keys, search_progress, budgets, awaiting, work, delivery, clock, changes, ..
+        } = self;
         let changed_rows = writing.connection.total_changes();
         let mut transaction = Transaction::begin(&writing.connection, clock)?;
         batch.drop_late(accept::now);
         accept::find(&transaction, &mut batch.accepts, keys)?;
         let accepts = accept::apply(&mut transaction, &batch.accepts, keys, budgets, work)?;
+        accept::note_for_search(&transaction, search_progress, &batch.accepts, &accepts)?;
         let handled = batch.handled.iter().map(|(report, _)| &**report);
         let handled = reports::handled(&mut transaction, handled, delivery)?;
         let sent = reports::sent(&mut transaction, batch.sent.iter().map(|(report, _)| &**report))?;

@@ -20,10 +20,12 @@ use super::turns::{self, Conversation};
 use crate::budget::{Budgets, OverBudget, signed};
 use crate::lanes::{Lanes, Slot};
 use crate::sqlite::engine::Engine;
+use crate::sqlite::jobs::search::index;
 use crate::sqlite::jobs::supersede;
 use crate::sqlite::write::insert::insert_row;
 use crate::sqlite::write::known_keys::{Key, Keys};
 use crate::sqlite::write::message::{Accept, Message};
+use crate::sqlite::write::search_progress::SearchProgress;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
 use crate::{Accepted, StoreError};
@@ -170,6 +172,19 @@ pub(crate) fn apply(
         turns::give(transaction, conversation)?;
     }
     Ok(results)
+}
+
+/// Counts the new jobs among `accepts` for the search index, and corrects the index if one of them belongs before its end.
+pub(crate) fn note_for_search(
+    transaction: &Transaction<'_>,
+    progress: &SearchProgress,
+    accepts: &[Box<Accept>],
+    stored: &[Stored],
+) -> Result<(), StoreError> {
+    let new = accepts.iter().zip(stored).filter(|(_, stored)| matches!(stored, Stored::New(_)));
+    let ids = new.map(|(accept, _)| accept.job.id);
+    progress.accepted(ids.clone().count());
+    index::make_void(transaction, progress, ids)
 }
 
 /// The place of the last job in the line of each conversation.

@@ -14,6 +14,7 @@ use model::{CheckedCompletion, HandlerName, JobId, OutcomeName, RunningJob, Stat
 
 use crate::budget::signed;
 use crate::records::By;
+use crate::sqlite::actions::{self, NewAction};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::row::columns;
 use crate::sqlite::jobs::{notes, rows, turns};
@@ -153,14 +154,15 @@ impl Command for Complete {
             return Ok(Err(StoreError::NoJob(self.id)));
         };
         let now = transaction.moment.steady;
-        let completed = decide(found.state, found.outcome, self.by == By::Operator || now < found.answer_by);
-        let note = match (completed, self.by) {
-            (Completed::Accepted, By::Operator) => "an operator gave the completion",
+        let completed =
+            decide(found.state, found.outcome, matches!(self.by, By::Operator(_)) || now < found.answer_by);
+        let note = match (completed, &self.by) {
+            (Completed::Accepted, By::Operator(_)) => "an operator gave the completion",
             (Completed::Accepted, By::Callback) => "the completion came by a callback",
             (Completed::TooLate(_), By::Callback) => {
                 "a completion came by a callback, but too late: it was discarded"
             }
-            (Completed::TooLate(_), By::Operator) | (Completed::Before(_), _) => return Ok(Ok(completed)),
+            (Completed::TooLate(_), By::Operator(_)) | (Completed::Before(_), _) => return Ok(Ok(completed)),
         };
         notes::add_if_room(transaction, self.id, note)?;
         if completed == Completed::Accepted {
@@ -180,6 +182,9 @@ impl Command for Complete {
             post_commit.undelivered(&found.origin, now);
             if let Some(conversation) = &line {
                 turns::give(transaction, conversation)?;
+            }
+            if let By::Operator(by) = &self.by {
+                actions::record(transaction, &NewAction::on_job(by, "jobs complete", self.id))?;
             }
         }
         Ok(Ok(completed))

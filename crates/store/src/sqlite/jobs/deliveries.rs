@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use sqlx::Row;
 
+use model::Timestamp;
+
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::lane_reload::DELIVERY;
@@ -20,6 +22,12 @@ impl Engine {
         Ok(waiting)
     }
 
+    /// Returns when the oldest job in `delivering` was received, by the steady clock.
+    pub(crate) async fn oldest_undelivered(&self) -> Result<Option<Timestamp>, StoreError> {
+        let oldest: Option<i64> = sqlx::query_scalar(OLDEST).fetch_one(&self.reading).await?;
+        Ok(oldest.map(Timestamp::from_millis))
+    }
+
     pub(crate) async fn with_deliveries(
         &self,
         origins: &[Arc<str>],
@@ -30,6 +38,22 @@ impl Engine {
         rows.iter().map(|row| Ok(row.try_get::<&str, _>(0)?.into())).collect()
     }
 }
+
+/// Selects since when the oldest delivery waits. It jumps along the lanes. Of each, it reads the oldest first try, and all
+/// retries; then the few deliveries that are under way.
+pub(crate) const OLDEST: &str = "WITH RECURSIVE lane (name) AS ( \
+     SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     UNION ALL \
+     SELECT (SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin > lane.name) FROM lane WHERE lane.name IS NOT NULL) \
+     SELECT min(waiting_since) FROM ( \
+     SELECT (SELECT min(waiting_since) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = lane.name AND delivery_rank = 0) AS waiting_since FROM lane WHERE name IS NOT NULL \
+     UNION ALL \
+     SELECT (SELECT min(waiting_since) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = lane.name AND delivery_rank > 0) FROM lane WHERE name IS NOT NULL \
+     UNION ALL \
+     SELECT min(waiting_since) FROM jobs WHERE state = 'delivering' AND lease_until IS NOT NULL)";
 
 pub(crate) const WAITING: &str =
     "SELECT count(*) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?";

@@ -9,7 +9,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{DeliveringJob, Timestamp};
+use rusqlite::{OptionalExtension, Row};
+
+use model::{DeliveringJob, HandlerRun, JobId, Timestamp};
 
 use crate::records::YOUNG;
 use crate::sqlite::engine::Engine;
@@ -79,6 +81,11 @@ pub(crate) const YOUNG_FIRST: &str = claim!(
     "delivery_rank = 2" by "due_at",
 );
 
+/// Selects the last charged attempt of a handler that is not in the row of its job, because it did not give the
+/// completion without an error.
+pub(crate) const LAST_RUN: &str = "SELECT started_at, duration_ms FROM other_attempts \
+     WHERE job_id = ? AND stage = 'handler' ORDER BY number DESC LIMIT 1";
+
 /// Claims due deliveries to one origin.
 pub(crate) struct ClaimDeliveries {
     pub(crate) origin: Arc<str>,
@@ -101,11 +108,23 @@ impl Command for ClaimDeliveries {
             let young = self.young_first(transaction, self.limit - claimed.rows)?;
             claimed.jobs.extend(young.jobs);
         }
+        for job in claimed.jobs.iter_mut().filter(|job| job.last_run.is_none() && job.handler_attempts > 0) {
+            job.last_run = last_run(transaction, job.id)?;
+        }
         let mut next = transaction.prepare_cached(NEXT_DELIVERY)?;
         let next: Option<i64> = next.query_one([&*self.origin], |row| row.get(0))?;
         transaction.post_commit.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
         Ok(by_age(claimed.jobs, |job| job.waiting_since))
     }
+}
+
+fn last_run(transaction: &Transaction<'_>, id: JobId) -> Result<Option<HandlerRun>, StoreError> {
+    let mut statement = transaction.prepare_cached(LAST_RUN)?;
+    let run = |row: &Row<'_>| {
+        let (started_at, ms) = (Timestamp::from_millis(row.get(0)?), row.get(1)?);
+        Ok(HandlerRun { started_at, duration: rows::duration(ms) })
+    };
+    Ok(statement.query_one([id.as_uuid()], run).optional()?)
 }
 
 impl ClaimDeliveries {

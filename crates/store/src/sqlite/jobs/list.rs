@@ -1,10 +1,9 @@
 //! Lists jobs, newest first, in bounded time and memory.
 //!
-//! A list reads bodies only if it searches for a text. If a filter skips jobs, the list scans one window of jobs after
-//! another until the page is full, it has scanned the maximum number of jobs, or its time has run out. The page says
-//! where to continue, and whether the search stopped early. For unfinished and dead jobs, the windows contain only jobs
-//! in that state ([`Source`]). Only two lists run at a time, so that connections remain for reading single jobs and
-//! statistics.
+//! A list reads bodies only if it searches for a text. If a filter skips jobs, the list reads one window of jobs after
+//! another until the page is full, it has read the maximum number of jobs, or its time has run out. The page says where to
+//! continue, and why the search stopped early. The windows contain only jobs that the [`Source`] leaves. Only two lists run
+//! at a time, so that connections remain for reading single jobs and statistics.
 
 use std::time::Duration;
 
@@ -13,12 +12,14 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use tokio::sync::SemaphorePermit;
 
-use model::{AccountId, JobId, JobPrefix, JobSummary, OutcomeName, StateName};
+use model::{Filter, JobId, JobSummary, Timestamp};
 
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::list_source::Source;
+use crate::sqlite::jobs::filter_sql;
+use crate::sqlite::jobs::list_source::{self, Source};
+use crate::sqlite::jobs::list_walk::{Stretch, Walk};
 use crate::sqlite::jobs::rows::{self, SUMMARY};
-use crate::{JobFilter, Page, StoreError};
+use crate::{JobFilter, Page, Stopped, StoreError};
 
 /// The maximum number of lists that run at the same time.
 pub(crate) const MAX_CONCURRENT_LISTS: usize = 2;
@@ -33,8 +34,8 @@ const JOB_BYTES: usize = 512;
 
 /// The limits on the cost of a page.
 pub(crate) struct Bounds<'b> {
-    /// The maximum number of jobs to scan if a filter matches few of them.
-    pub(crate) scan: i64,
+    /// The maximum number of jobs to read if a filter matches few of them.
+    pub(crate) scan: u32,
     /// The bytes after which the page is full. The last job may exceed them.
     pub(crate) bytes: usize,
     /// The time after which no further window begins.
@@ -44,7 +45,7 @@ pub(crate) struct Bounds<'b> {
 }
 
 /// The bounds of every list.
-const MAX_SCANNED_JOBS: i64 = 20_000;
+const MAX_SCANNED_JOBS: u32 = 100_000;
 const MAX_PAGE_BYTES: usize = 1 << 20;
 const MAX_PAGE_TIME: Duration = Duration::from_secs(1);
 
@@ -54,13 +55,13 @@ impl Engine {
         let elapsed = || self.clock().elapsed();
         let bounds =
             Bounds { scan: MAX_SCANNED_JOBS, bytes: MAX_PAGE_BYTES, time: MAX_PAGE_TIME, elapsed: &elapsed };
-        let mut page = page(&self.reading, filter, &bounds).await?;
         let now = self.moment();
+        let mut page = page(&self.reading, filter, now.steady, &bounds).await?;
         page.jobs = page.jobs.into_iter().map(|job| now.show_summary(job)).collect();
         Ok(page)
     }
 
-    async fn list_permit(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+    pub(crate) async fn list_permit(&self) -> Result<SemaphorePermit<'_>, StoreError> {
         tokio::select! {
             biased;
             permit = self.lists.acquire() => permit.map_err(|_| StoreError::Closed),
@@ -69,53 +70,47 @@ impl Engine {
     }
 }
 
-/// Lists jobs within `bounds`.
+/// Lists jobs within `bounds`. `now` is a moment of the steady clock.
 pub(crate) async fn page(
     pool: &SqlitePool,
-    filter: &JobFilter,
+    asked: &JobFilter,
+    now: Timestamp,
     bounds: &Bounds<'_>,
 ) -> Result<Page, StoreError> {
     let began = (bounds.elapsed)();
-    let source = Source::of(pool, filter.state).await?;
-    if source == Source::Nothing {
-        return Ok(Page { jobs: Vec::new(), next: None, stopped: false });
-    }
-    let (mut filter, at_once) = (filter.clone(), finds_at_once(filter));
-    filter.limit = filter.limit.max(1);
-    let mut window = match source {
-        // Each window scans the whole index, so the first one should fill the page.
-        Source::Indexes(_) => i64::from(filter.limit).clamp(WINDOW_JOBS.0, WINDOW_JOBS.1),
+    let limit = asked.limit.max(1);
+    let mut walk = Walk::begin(pool, &asked.filter, asked.before).await?;
+    let mut window = match walk.source() {
+        // Each window reads the whole index, so the first one should fill the page.
+        Source::Union(_) => i64::from(limit).clamp(WINDOW_JOBS.0, WINDOW_JOBS.1),
         _ => WINDOW_JOBS.0,
     };
-    let mut left = bounds.scan;
+    let mut left = i64::from(bounds.scan);
     let mut filling = Filling { jobs: Vec::new(), rows: 0, bytes: 0 };
     loop {
         let window_began = (bounds.elapsed)();
-        let size = window.min(left);
-        let oldest = if at_once { None } else { window_end(pool, source, filter.before, size).await? };
-        let last = filling.fill(pool, source, &filter, oldest, bounds.bytes).await?;
+        let Some(stretch) = walk.next(pool, window.min(left)).await? else {
+            return Ok(Page { jobs: filling.jobs, next: None, stopped: None });
+        };
+        let query = select(walk.source(), &asked.filter, now, limit - filling.rows, &stretch);
+        let last = filling.fill(pool, query, limit, bounds.bytes).await?;
         // The page is full, or the list has reached the oldest job.
-        if last.is_some() || oldest.is_none() {
-            return Ok(Page { jobs: filling.jobs, next: last, stopped: false });
+        if last.is_some() || stretch.is_last {
+            return Ok(Page { jobs: filling.jobs, next: last, stopped: None });
         }
-        left -= size;
-        let now = (bounds.elapsed)();
-        if left <= 0 || now.saturating_sub(began) >= bounds.time {
-            return Ok(Page { jobs: filling.jobs, next: oldest, stopped: true });
+        left -= stretch.jobs;
+        let passed = (bounds.elapsed)();
+        let stopped = if left <= 0 {
+            Some(Stopped::Jobs(bounds.scan))
+        } else {
+            (passed.saturating_sub(began) >= bounds.time || walk.is_void()).then_some(Stopped::Time)
+        };
+        if stopped.is_some() {
+            return Ok(Page { jobs: filling.jobs, next: stretch.oldest, stopped });
         }
-        let quick = now.saturating_sub(window_began) < SHORT_WINDOW;
+        let quick = passed.saturating_sub(window_began) < SHORT_WINDOW;
         window = if quick { window * 2 } else { window / 2 }.clamp(WINDOW_JOBS.0, WINDOW_JOBS.1);
-        filter.before = oldest;
     }
-}
-
-/// Whether the list skips no rows: it has no condition, or an index in its own order.
-fn finds_at_once(filter: &JobFilter) -> bool {
-    let JobFilter { state, handler, account_id, outcome, text, before: _, limit: _ } = filter;
-    matches!((state, outcome), (None | Some(StateName::Dead), None) | (None, Some(OutcomeName::Fallback)))
-        && handler.is_none()
-        && account_id.is_none()
-        && text.is_none()
 }
 
 /// A page that is not full yet.
@@ -127,16 +122,14 @@ struct Filling {
 }
 
 impl Filling {
-    /// Adds the jobs that `filter` matches, down to `oldest`. Returns the last job once the page is full.
+    /// Adds the jobs that `query` finds. Returns the last job once the page is full.
     async fn fill(
         &mut self,
         pool: &SqlitePool,
-        source: Source,
-        filter: &JobFilter,
-        oldest: Option<JobId>,
+        mut query: QueryBuilder<Sqlite>,
+        limit: u32,
         max_bytes: usize,
     ) -> Result<Option<JobId>, StoreError> {
-        let mut query = select(source, filter, filter.limit - self.rows, oldest);
         // Read rows one by one, so that only the jobs of the page are in memory.
         let mut found = query.build().fetch(pool);
         while let Some(row) = found.try_next().await? {
@@ -146,7 +139,7 @@ impl Filling {
                 self.bytes += JOB_BYTES + texts;
                 self.jobs.push(job);
             }
-            if self.rows >= filter.limit || self.bytes >= max_bytes {
+            if self.rows >= limit || self.bytes >= max_bytes {
                 return id_of(&row).map(Some);
             }
         }
@@ -154,75 +147,32 @@ impl Filling {
     }
 }
 
+/// Selects the jobs of a stretch that match `filter`.
 pub(crate) fn select(
-    source: Source,
-    filter: &JobFilter,
+    source: &Source,
+    filter: &Filter,
+    now: Timestamp,
     limit: u32,
-    oldest: Option<JobId>,
+    stretch: &Stretch,
 ) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new(format!("SELECT {SUMMARY} FROM jobs WHERE true"));
-    if let Some(before) = filter.before {
-        sql.push(" AND id < ").push_bind(before.as_uuid());
-    }
-    if let Some(oldest) = oldest {
-        sql.push(" AND id >= ").push_bind(oldest.as_uuid());
-    }
-    if !matches!(source, Source::All) && filter.state != Some(StateName::Dead) {
+    let Stretch { before, oldest, .. } = *stretch;
+    let (index, condition) = match source {
+        Source::Ordered(part) => *part,
+        _ => ("", "true"),
+    };
+    let by = list_source::by(index);
+    let mut sql = QueryBuilder::new(format!("SELECT {SUMMARY} FROM jobs {by} WHERE {condition}"));
+    list_source::push_range(&mut sql, before, oldest);
+    if matches!(source, Source::Union(_)) {
         sql.push(" AND id IN (");
-        source.push(&mut sql, filter.before, oldest);
+        source.push(&mut sql, before, oldest);
         sql.push(")");
     }
-    if let Some(state) = filter.state {
-        // Written as a literal, because SQLite uses a partial index only if its condition is in the statement.
-        sql.push(format!(" AND state = '{state}'"));
-    }
-    if let Some(outcome) = filter.outcome {
-        // A literal for the same reason. If both indexes fit, `jobs_dead` has fewer entries.
-        let column = if filter.state == Some(StateName::Dead) { "+outcome" } else { "outcome" };
-        sql.push(format!(" AND {column} = '{}'", outcome.as_str()));
-    }
-    if let Some(handler) = &filter.handler {
-        // The plus keeps SQLite from using the queue's index, whose rows it would have to sort.
-        sql.push(" AND +handler = ").push_bind(handler.as_str().to_owned());
-    }
-    if let Some(AccountId(account)) = filter.account_id {
-        sql.push(" AND account_id = ").push_bind(account);
-    }
-    if let Some(text) = &filter.text {
-        // The body comes last, because only a body can take long to read.
-        sql.push(" AND (instr(return_url, ").push_bind(text.clone());
-        sql.push(") OR instr(coalesce(last_error, ''), ").push_bind(text.clone()).push(")");
-        if let Ok(number) = text.parse::<i64>() {
-            sql.push(" OR entity_id = ").push_bind(number).push(" OR account_id = ").push_bind(number);
-        }
-        if let Ok(prefix) = text.parse::<JobPrefix>() {
-            let (first, last) = prefix.range();
-            // The plus makes SQLite check this on each row, like the other conditions, instead of searching the range.
-            sql.push(" OR +id BETWEEN ").push_bind(first.as_uuid()).push(" AND ").push_bind(last.as_uuid());
-        }
-        sql.push(" OR instr(coalesce(data, ''), ").push_bind(text.clone()).push("))");
-    }
+    filter_sql::push(&mut sql, filter, now);
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
     sql
 }
 
-/// Returns the oldest job of a window of `size` + 1 jobs; `None` if fewer remain.
-async fn window_end(
-    pool: &SqlitePool,
-    source: Source,
-    before: Option<JobId>,
-    size: i64,
-) -> Result<Option<JobId>, StoreError> {
-    window(source, before, size).build().fetch_optional(pool).await?.as_ref().map(id_of).transpose()
-}
-
-pub(crate) fn window(source: Source, before: Option<JobId>, size: i64) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::<Sqlite>::new("");
-    source.push(&mut query, before, None);
-    query.push(" ORDER BY id DESC LIMIT 1 OFFSET ").push_bind(size);
-    query
-}
-
-fn id_of(row: &SqliteRow) -> Result<JobId, StoreError> {
+pub(crate) fn id_of(row: &SqliteRow) -> Result<JobId, StoreError> {
     Ok(JobId::from_uuid(row.try_get("id")?))
 }

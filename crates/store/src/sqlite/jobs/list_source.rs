@@ -1,72 +1,213 @@
 //! Chooses where a list gets its ids from.
 //!
-//! Most jobs are finished. A search for the few unfinished ones must not scan the finished ones. So it takes their ids
-//! from the partial indexes that the queue and the sender need anyway, and lists need no index of their own. These
-//! indexes are not in the order of ids: each window scans all their entries, which is fast up to [`MAX_ENTRIES`].
+//! Most jobs are delivered. A search for the few others must not scan the delivered ones. So it takes their ids from the
+//! partial indexes that the queue and the sender need anyway, and from those for people. A search for a handler, an
+//! account, a lead or a bot uses the [search index](super::search).
 
-use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite};
 
-use model::{JobId, StateName};
+use model::filter::{Clause, Condition, JobTrait, WaitingFor};
+use model::{Filter, JobId, OutcomeName, StateName};
 
-use crate::StoreError;
-
-/// If more jobs are in a state, a list scans the newest jobs of all states instead: many of them are in that state.
+/// If more jobs are in these states, a list scans the newest jobs of all states instead: many of them are in these states.
 const MAX_ENTRIES: i64 = 1_000_000;
+/// Reading a job through an index of states costs as much as reading this many adjacent jobs.
+const JUMP_COST: i64 = 4;
+/// If the search index leaves fewer jobs, it is better than the index of fallbacks, whose number is unknown.
+const FEW_JOBS: i64 = 10_000;
+
+/// A partial index, and its condition.
+pub(crate) type Part = (&'static str, &'static str);
 
 /// The source of the ids of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// No job is in this state.
+    /// No job matches.
     Nothing,
-    /// All jobs.
+    /// All jobs, in the order of their ids.
     All,
-    /// These partial indexes, each with its condition. Together they contain every job of the state exactly once.
-    Indexes(&'static [(&'static str, &'static str)]),
+    /// One partial index in the order of ids.
+    Ordered(Part),
+    /// These partial indexes. Together they contain each job of the states exactly once, in any order: each window reads
+    /// all their entries.
+    Union(Vec<Part>),
+    /// The search index.
+    Search,
+}
+
+/// A set of states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct States(u8);
+
+impl States {
+    pub(crate) const ALL: Self = Self(u8::MAX);
+
+    pub(crate) fn of(states: &[StateName]) -> Self {
+        Self(states.iter().fold(0, |set, state| set | 1 << *state as u8))
+    }
+
+    pub(crate) const fn contains(self, state: StateName) -> bool {
+        self.0 >> state as u8 & 1 == 1
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = StateName> {
+        StateName::ALL.into_iter().filter(move |state| self.contains(*state))
+    }
+
+    /// The states in which a job can match `filter`.
+    pub(crate) fn of_filter(filter: &Filter) -> Self {
+        let sets = filter.clauses().iter().map(|Clause { negated, any_of }| {
+            let exact = |condition: &Condition| of_condition(condition).filter(|(_, is_exact)| *is_exact);
+            if *negated {
+                Self(!any_of.iter().filter_map(exact).fold(0, |set, (states, _)| set | states.0))
+            } else {
+                let possible = |condition| of_condition(condition).map_or(Self::ALL, |(states, _)| states);
+                Self(any_of.iter().fold(0, |set, condition| set | possible(condition).0))
+            }
+        });
+        sets.fold(Self::ALL, |all, set| Self(all.0 & set.0))
+    }
+}
+
+const UNFINISHED: [StateName; 4] =
+    [StateName::Queued, StateName::Running, StateName::AwaitingCallback, StateName::Delivering];
+
+/// The states in which a job can match the condition, and whether all jobs in them do; `None` if any state.
+fn of_condition(condition: &Condition) -> Option<(States, bool)> {
+    let of = States::of;
+    Some(match condition {
+        Condition::State(state) => (of(&[*state]), true),
+        Condition::Is(JobTrait::Unfinished) => (of(&UNFINISHED), true),
+        Condition::Is(JobTrait::Finished) => (States(!of(&UNFINISHED).0), true),
+        Condition::Is(JobTrait::Late) => (of(&UNFINISHED), false),
+        Condition::Waiting(waiting) => match waiting {
+            WaitingFor::Handler => (of(&[StateName::Running]), true),
+            WaitingFor::Callback => (of(&[StateName::AwaitingCallback]), true),
+            WaitingFor::Worker
+            | WaitingFor::Conversation
+            | WaitingFor::Messages
+            | WaitingFor::HandlerRetry => (of(&[StateName::Queued]), false),
+            WaitingFor::Retry => (of(&[StateName::Queued, StateName::Delivering]), false),
+            _ => (of(&[StateName::Delivering]), false),
+        },
+        _ => return None,
+    })
+}
+
+/// What is known about the jobs that can match a filter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidates<'a> {
+    /// The states in which a job can match.
+    pub(crate) states: States,
+    /// The number of jobs in each state.
+    pub(crate) counts: &'a [(StateName, i64)],
+    /// Whether only jobs with a fallback match.
+    pub(crate) is_fallback: bool,
+    /// About how many jobs the search index leaves; `None` if it does not apply.
+    pub(crate) searched: Option<i64>,
 }
 
 impl Source {
-    /// Chooses the source for a list of jobs in `state`, of which there are `jobs`.
-    pub(crate) const fn choose(state: StateName, jobs: i64) -> Self {
-        match state {
-            _ if jobs <= 0 => Self::Nothing,
-            _ if jobs > MAX_ENTRIES => Self::All,
-            StateName::Queued => Self::Indexes(&[("jobs_queued", "state = 'queued'")]),
-            StateName::Running => {
-                Self::Indexes(&[("jobs_leased", "lease_until IS NOT NULL AND state = 'running'")])
-            }
-            StateName::AwaitingCallback => Self::Indexes(&[("jobs_awaiting", "state = 'awaiting_callback'")]),
-            StateName::Delivering => Self::Indexes(&[
-                ("jobs_undelivered", "state = 'delivering' AND lease_until IS NULL"),
-                ("jobs_leased", "lease_until IS NOT NULL AND state = 'delivering'"),
-            ]),
-            // This index is in the order of ids, so the planner uses it for the list itself.
-            StateName::Dead => Self::Indexes(&[("jobs_dead", "state = 'dead'")]),
-            StateName::Delivered | StateName::Gone | StateName::Cancelled => Self::All,
+    /// Chooses the source that leaves the fewest jobs to read.
+    pub(crate) fn choose(candidates: &Candidates<'_>) -> Self {
+        let Candidates { states, counts, is_fallback, searched } = *candidates;
+        let jobs: i64 =
+            counts.iter().filter(|(state, _)| states.contains(*state)).map(|(_, jobs)| *jobs).sum();
+        if jobs <= 0 {
+            return Self::Nothing;
+        }
+        let has_index = !states.contains(StateName::Delivered) && jobs <= MAX_ENTRIES;
+        match searched {
+            Some(searched) if has_index && searched / JUMP_COST < jobs => Self::Search,
+            _ if has_index => Self::of_states(states),
+            Some(searched) if !is_fallback || searched < FEW_JOBS => Self::Search,
+            _ if is_fallback => Self::FALLBACKS,
+            _ => Self::All,
         }
     }
 
-    /// Returns the source for a list of jobs in `state`.
-    pub(crate) async fn of(pool: &SqlitePool, state: Option<StateName>) -> Result<Self, StoreError> {
-        let Some(state) = state else { return Ok(Self::All) };
-        let count = sqlx::query("SELECT jobs FROM job_counts WHERE state = ?").bind(state.as_str());
-        let jobs = count.fetch_one(pool).await?.try_get(0)?;
-        Ok(Self::choose(state, jobs))
+    const FALLBACKS: Self = Self::Ordered(("jobs_fallback", "outcome = 'fallback'"));
+
+    /// The indexes of these states, which do not include `delivered`.
+    fn of_states(states: States) -> Self {
+        let parts: Vec<Part> = states.iter().flat_map(parts).copied().collect();
+        match parts[..] {
+            [part] if is_ordered(part) => Self::Ordered(part),
+            _ => Self::Union(parts),
+        }
+    }
+
+    /// Whether the source contains exactly the jobs that match `filter`, apart from a range of ids.
+    pub(crate) fn is_exact(&self, filter: &Filter) -> bool {
+        let mut clauses = filter
+            .clauses()
+            .iter()
+            .filter(|clause| !matches!(clause.any_of[..], [Condition::Since(_) | Condition::Until(_)]));
+        let (first, second) = (clauses.next(), clauses.next());
+        match (self, first, second) {
+            (Self::All, None, _) => true,
+            (Self::Ordered((index, condition)), Some(Clause { negated: false, any_of }), None) => {
+                match any_of[..] {
+                    [Condition::State(state)] => parts(state) == [(*index, *condition)],
+                    [Condition::Outcome(OutcomeName::Fallback)] => *self == Self::FALLBACKS,
+                    _ => false,
+                }
+            }
+            _ => false,
+        }
     }
 
     /// Adds a SELECT of the ids before `before` and from `oldest` on.
-    pub(crate) fn push(self, sql: &mut QueryBuilder<Sqlite>, before: Option<JobId>, oldest: Option<JobId>) {
-        let all = [("", "true")];
-        let parts = if let Self::Indexes(parts) = self { parts } else { &all };
+    pub(crate) fn push(&self, sql: &mut QueryBuilder<Sqlite>, before: Option<JobId>, oldest: Option<JobId>) {
+        let parts = match self {
+            Self::Ordered(part) => std::slice::from_ref(part),
+            Self::Union(parts) => parts,
+            Self::All | Self::Nothing | Self::Search => &[("", "true")],
+        };
         for (place, (index, condition)) in parts.iter().enumerate() {
             let union = if place == 0 { "" } else { " UNION ALL " };
-            let by = if index.is_empty() { String::new() } else { format!(" INDEXED BY {index}") };
-            sql.push(format!("{union}SELECT id FROM jobs{by} WHERE {condition}"));
-            if let Some(before) = before {
-                sql.push(" AND id < ").push_bind(before.as_uuid());
-            }
-            if let Some(oldest) = oldest {
-                sql.push(" AND id >= ").push_bind(oldest.as_uuid());
-            }
+            sql.push(format!("{union}SELECT id FROM jobs {} WHERE {condition}", by(index)));
+            push_range(sql, before, oldest);
         }
     }
 }
+
+/// Names the index for SQLite. Without a name it uses the ids, because no other condition allows it an index.
+pub(crate) fn by(index: &str) -> String {
+    if index.is_empty() { String::new() } else { format!("INDEXED BY {index}") }
+}
+
+/// Adds a condition on the id.
+pub(crate) fn push_range(sql: &mut QueryBuilder<Sqlite>, before: Option<JobId>, oldest: Option<JobId>) {
+    if let Some(before) = before {
+        sql.push(" AND id < ").push_bind(before.as_uuid());
+    }
+    if let Some(oldest) = oldest {
+        sql.push(" AND id >= ").push_bind(oldest.as_uuid());
+    }
+}
+
+/// The indexes that contain all jobs of a state; none for delivered jobs.
+const fn parts(state: StateName) -> &'static [Part] {
+    match state {
+        StateName::Queued => &[("jobs_queued", "state = 'queued'")],
+        StateName::Running => &[("jobs_leased", "lease_until IS NOT NULL AND state = 'running'")],
+        StateName::AwaitingCallback => &[("jobs_awaiting", "state = 'awaiting_callback'")],
+        StateName::Delivering => &[
+            ("jobs_undelivered", "state = 'delivering' AND lease_until IS NULL"),
+            ("jobs_leased", "lease_until IS NOT NULL AND state = 'delivering'"),
+        ],
+        StateName::Dead => &[("jobs_dead", "state = 'dead'")],
+        StateName::Gone => &[("jobs_ended", "state = 'gone'")],
+        StateName::Cancelled => &[("jobs_ended", "state = 'cancelled'")],
+        StateName::Delivered => &[],
+    }
+}
+
+/// Whether the index is in the order of ids.
+fn is_ordered((index, _): Part) -> bool {
+    index == "jobs_dead" || index == "jobs_ended"
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,9 @@ use crate::sqlite::write::transaction::Transaction;
 
 pub(crate) const NOTES: &str = "SELECT noted_at, note FROM notes WHERE job_id = ? ORDER BY number";
 
+/// Notes may quote what the bodies contain.
+pub(crate) const DROP: &str = "DELETE FROM notes WHERE job_id = ?";
+
 const LAST_NUMBER: &str =
     "SELECT (SELECT coalesce(max(number), 0) FROM notes WHERE job_id = jobs.id) FROM jobs WHERE id = ?";
 

@@ -70,8 +70,8 @@ fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
 pub(crate) const OLDEST_QUEUED: &str = "SELECT min(CASE WHEN due_at IS NOT NULL THEN waiting_since END), \
      coalesce(sum(due_at IS NULL), 0) FROM jobs WHERE state = 'queued'";
 
-/// Returns the numbers of jobs and bytes in the store.
-pub(crate) async fn stats(pool: &SqlitePool, clock: &StoreClock) -> Result<Stats, StoreError> {
+/// Returns the number of jobs in each state.
+async fn counts(pool: &SqlitePool) -> Result<BTreeMap<StateName, u64>, StoreError> {
     let mut jobs: BTreeMap<StateName, u64> = StateName::ALL.into_iter().map(|state| (state, 0)).collect();
     for row in sqlx::query("SELECT state, jobs FROM job_counts").fetch_all(pool).await? {
         let (state, count): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -79,6 +79,12 @@ pub(crate) async fn stats(pool: &SqlitePool, clock: &StoreClock) -> Result<Stats
             jobs.insert(state, u64::try_from(count).unwrap_or(0));
         }
     }
+    Ok(jobs)
+}
+
+/// Returns the numbers of jobs and bytes in the store.
+pub(crate) async fn stats(pool: &SqlitePool, clock: &StoreClock) -> Result<Stats, StoreError> {
+    let jobs = counts(pool).await?;
     let (oldest, in_line): (Option<i64>, i64) = sqlx::query_as(OLDEST_QUEUED).fetch_one(pool).await?;
     let bytes = account_bytes::totals(pool).await?;
     let now = clock.moment();
@@ -96,6 +102,10 @@ impl Engine {
     pub(crate) async fn job(&self, id: JobId) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
         let found = job(&self.reading, id).await?;
         Ok(found.map(|(record, attempts)| (self.moment().show(record), attempts)))
+    }
+
+    pub(crate) async fn counts(&self) -> Result<BTreeMap<StateName, u64>, StoreError> {
+        counts(&self.reading).await
     }
 
     pub(crate) async fn stats(&self) -> Result<Stats, StoreError> {

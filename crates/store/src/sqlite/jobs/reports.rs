@@ -9,13 +9,14 @@ use rusqlite::CachedStatement;
 
 use model::{
     AfterDelivery, AfterHandler, Attempt, AttemptResult, DeliveringJob, Delivery, DeliveryReport,
-    FallbackReason, Fence, HandlerReport, JobId, Outcome, PreparedCompletion, RunningJob, StateName,
-    Timestamp,
+    FallbackReason, Fence, HandlerReport, HandlerRun, JobId, Outcome, PreparedCompletion, RunningJob,
+    StateName, Timestamp,
 };
 
 use crate::budget::signed;
 use crate::lanes::{Lanes, Slot};
 use crate::sqlite::engine::{Engine, REPORT_RETRY_DELAY};
+use crate::sqlite::jobs::failures;
 use crate::sqlite::jobs::turns::{self, Conversation};
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::bind;
@@ -94,6 +95,7 @@ pub(crate) fn handled<'r>(
         }
         if success(report).is_none() {
             keep(transaction, job.id, report.attempt.as_ref())?;
+            transaction.failures.extend(failures::of_handler(report));
         }
         let post_commit = &mut transaction.post_commit;
         match next {
@@ -193,8 +195,9 @@ fn duration_ms(attempt: &Attempt) -> i64 {
     i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Returns the claimed delivery for the sender that was free when the transaction stored its completion.
-pub(crate) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
+/// Returns the claimed delivery for the sender that was free when the transaction stored its completion. `now` is the
+/// steady time of the transaction.
+pub(crate) fn delivering(report: &HandlerReport, now: Timestamp) -> Option<DeliveringJob> {
     let HandlerReport { job, next: AfterHandler::Deliver(prepared), attempt, .. } = report else {
         return None;
     };
@@ -213,6 +216,10 @@ pub(crate) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
         delivery: Delivery::default(),
         tried: false,
         superseded_by: None,
+        due_at: now,
+        last_run: attempt
+            .as_ref()
+            .map(|attempt| HandlerRun { started_at: attempt.started_at, duration: attempt.duration }),
     })
 }
 
@@ -236,6 +243,7 @@ pub(crate) fn sent<'r>(
         }
         if acceptance(report).is_none() {
             keep(transaction, job.id, attempt.as_ref())?;
+            transaction.failures.extend(failures::of_delivery(report));
         }
         let bytes =
             if due_at.is_none() { bytes_of.query_one([job.id.as_uuid()], |row| row.get(0))? } else { 0 };

@@ -46,7 +46,8 @@ macro_rules! with_columns {
             "received_at", "waiting_since", "answer_by", "due_at", "lease_until", "fence", "crashes",
             "handler_attempts", "delivery_attempts", "failures", "failing_since", "refused_at", "answer_lost",
             "tried", "superseded_by", "completion", "handler_completion", "outcome", "fallback_reason",
-            "last_error", "finished_at", "turn", "coalesce_ms", "joined_into", "earlier_data"
+            "last_error", "handled_at", "handled_ms", "finished_at", "turn", "coalesce_ms", "joined_into",
+            "earlier_data"
         )
     };
 }

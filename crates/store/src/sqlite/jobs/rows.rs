@@ -2,14 +2,15 @@
 //! id. It never affects other rows.
 
 use std::error::Error;
+use std::time::Duration;
 
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use model::{
-    AccountId, CheckedCompletion, DeliveringJob, Delivery, Entity, EntityKind, Fence, HandlerName, Job,
-    JobId, JobRecord, JobSummary, Outcome, PreparedCompletion, QueueWait, ReturnUrl, RunningJob, State,
-    StateName, Timestamp, UnknownFallbackReason, WidgetRequest,
+    AccountId, CheckedCompletion, DeliveringJob, Delivery, Entity, EntityKind, Fence, HandlerName,
+    HandlerRun, Job, JobId, JobRecord, JobSummary, Outcome, PreparedCompletion, QueueWait, ReturnUrl,
+    RunningJob, State, StateName, Timestamp, UnknownFallbackReason, WidgetRequest,
 };
 
 use crate::sqlite::jobs::row::{Claimed, ClaimedRow, Columns};
@@ -114,6 +115,8 @@ pub(crate) fn delivering(row: &dyn Columns) -> Result<DeliveringJob, StoreError>
         },
         tried: row.flag("tried")?,
         superseded_by: row.optional_id("superseded_by")?,
+        due_at: row.time("due_at")?,
+        last_run: row.last_run()?,
     })
 }
 
@@ -140,6 +143,11 @@ pub(crate) fn claimed<T>(
 
 fn unless_damaged<T>(read: Result<T, StoreError>) -> Option<T> {
     read.inspect_err(|error| tracing::error!(%error, "a job cannot be read and is left unchanged")).ok()
+}
+
+/// A stored duration. The schema refuses negative ones.
+pub(crate) fn duration(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
 struct JobRow<'r> {
@@ -259,6 +267,13 @@ impl<'r> JobRow<'r> {
         let Some(completion) = self.completion("completion")? else { return Ok(None) };
         let outcome = self.needed("outcome", self.outcome()?)?;
         Ok(Some(PreparedCompletion { completion, outcome }))
+    }
+
+    /// The attempt of the handler that is in the job's row.
+    fn last_run(&self) -> Result<Option<HandlerRun>, StoreError> {
+        let (started_at, ms) = (self.optional_time("handled_at")?, self.optional_integer("handled_ms")?);
+        let run = |(started_at, ms)| HandlerRun { started_at, duration: duration(ms) };
+        Ok(started_at.zip(ms).map(run))
     }
 
     fn queue_wait(&self) -> Result<QueueWait, StoreError> {

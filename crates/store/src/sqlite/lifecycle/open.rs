@@ -10,6 +10,7 @@ use model::clock::Clock;
 
 use crate::awaiting::Awaiting;
 use crate::budget::Budgets;
+use crate::feed::Feed;
 use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::file::{open, path};
@@ -20,6 +21,7 @@ use crate::sqlite::jobs::list;
 use crate::sqlite::maintenance::service_time;
 use crate::sqlite::write::changes::Changes;
 use crate::sqlite::write::known_keys::Keys;
+use crate::sqlite::write::search_progress::SearchProgress;
 use crate::time::StoreClock;
 use crate::{Cause, Role, StoreError};
 
@@ -38,9 +40,11 @@ impl Engine {
         let opened = open::open(url, role).await?;
         let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));
         let keys = Arc::new(Keys::default());
+        let search_progress = Arc::new(SearchProgress::default());
         let changes = Arc::new(Changes::default());
         let budgets = Arc::new(Budgets::default());
         let awaiting = Arc::new(Awaiting::default());
+        let feed = Arc::new(Feed::default());
         let time = Arc::new(StoreClock::new(clock.clone()));
         let (sender, receiver) = mpsc::channel(MAX_QUEUED_MESSAGES);
         let (completion, completions) = mpsc::unbounded_channel();
@@ -48,6 +52,7 @@ impl Engine {
         let writer = Writer {
             writing: opened.writing,
             keys: keys.clone(),
+            search_progress: search_progress.clone(),
             budgets: budgets.clone(),
             awaiting: awaiting.clone(),
             work: work.clone(),
@@ -58,17 +63,20 @@ impl Engine {
             completion,
         };
         writer.start(receiver).map_err(|error| StoreError::Database(Cause::of(error)))?;
-        let writer = tokio::spawn(completion::run(completions, file.clone()));
+        let writer = tokio::spawn(completion::run(completions, file.clone(), feed.clone()));
         let engine = Self {
             operations: Mutex::new(Some(sender)),
             runtime: Handle::current(),
             was_used: AtomicBool::new(false),
+            bulk_waits: AtomicBool::new(true),
             reading: opened.reading,
             checkpoints: Mutex::new(Some(opened.checkpoints)),
             changes,
             keys,
+            search_progress,
             budgets,
             awaiting,
+            feed,
             lists: Semaphore::new(list::MAX_CONCURRENT_LISTS),
             work,
             delivery,

@@ -3,6 +3,7 @@
 use crate::StoreError;
 use crate::sqlite::accounts::{connections, waits};
 use crate::sqlite::engine::Engine;
+use crate::sqlite::jobs::search::index;
 use crate::sqlite::jobs::{keys, lane_reload};
 use crate::sqlite::maintenance::{leases, service_time};
 
@@ -19,9 +20,11 @@ impl Engine {
         }
         let freed = self.execute(leases::FreeLeases { until: None, now: self.moment().steady }).await?;
         if freed > 0 {
+            metrics::counter!("bridge_recovered_jobs_total", "reason" => "start").increment(freed);
             tracing::info!(jobs = freed, "the previous process ended with jobs in progress; resuming them");
         }
         self.execute(keys::LoadKeys(self.keys.clone())).await?;
+        self.execute(index::LoadProgress(self.search_progress.clone())).await?;
         self.execute(connections::FreeRenewals).await?;
         self.execute(waits::ForgetWaits).await?;
         self.execute(lane_reload::ReloadLanes).await?;

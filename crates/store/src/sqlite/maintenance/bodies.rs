@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::StoreError;
 use crate::budget::{low_water, signed};
 use crate::sqlite::engine::Engine;
+use crate::sqlite::jobs::notes;
 use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
 use crate::sqlite::read::named::Named;
 use crate::sqlite::write::account_bytes::{self, body_bytes};
@@ -262,9 +263,6 @@ fn first(jobs: &[Droppable], max_bytes: i64) -> usize {
 pub(crate) const DROP_BODIES: &str = "UPDATE jobs SET data = NULL, earlier_data = NULL, completion = NULL, handler_completion = NULL \
      WHERE id = :id AND state IN ('delivered', 'cancelled') AND data IS NOT NULL";
 
-/// Notes may quote what the bodies contain.
-pub(crate) const DROP_NOTES: &str = "DELETE FROM notes WHERE job_id = ?";
-
 /// Drops the bodies of these jobs, and their notes. Answers with the number of jobs that had bodies.
 struct DropBodies {
     jobs: Vec<Droppable>,
@@ -275,7 +273,7 @@ impl Command for DropBodies {
 
     fn apply(&self, transaction: &mut Transaction<'_>) -> Result<u64, StoreError> {
         let mut statement = transaction.prepare_cached(DROP_BODIES)?;
-        let mut notes = transaction.prepare_cached(DROP_NOTES)?;
+        let mut notes = transaction.prepare_cached(notes::DROP)?;
         let mut dropped = 0;
         for job in &self.jobs {
             bind!(statement, DROP_BODIES, { "id" => job.position.id });

@@ -89,7 +89,11 @@ impl Engine {
     /// does that.
     pub(super) async fn checkpoint(&self, connection: &mut Checkpoints<'_>) -> CheckpointOutcome {
         let Some(connection) = &mut connection.borrowed else { return CheckpointOutcome::Complete };
-        match sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await {
+        let started_at = self.clock().elapsed();
+        let checkpointed = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await;
+        metrics::histogram!("bridge_checkpoint_seconds")
+            .record(self.clock().elapsed().saturating_sub(started_at).as_secs_f64());
+        match checkpointed {
             Ok(row) => {
                 let pages = |column: usize| row.try_get(column).unwrap_or_default();
                 let (logged, copied): (i64, i64) = (pages(1), pages(2));

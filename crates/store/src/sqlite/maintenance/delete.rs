@@ -7,6 +7,7 @@ use uuid::Uuid;
 use model::StateName;
 
 use crate::sqlite::engine::Engine;
+use crate::sqlite::jobs::error_groups::DeleteErrorGroups;
 use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::maintenance::chunks::{CHUNK_BYTES, CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::maintenance::keys::ForgetKeys;
@@ -96,6 +97,7 @@ impl Engine {
             jobs = jobs && self.execute(DeleteFinished { before }).await?.more;
             keys = keys && self.execute(ForgetKeys { now: over }).await? == CHUNK_ROWS.unsigned_abs();
         }
+        self.execute(DeleteErrorGroups { before }).await?;
         // If bodies are kept as long as their jobs, they were deleted with them.
         let bodies =
             retention.bodies < retention.jobs && self.drop_aged(walked, now.cutoff(retention.bodies)).await?;

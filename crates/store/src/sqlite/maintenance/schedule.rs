@@ -9,10 +9,12 @@ use model::clock::{CalendarWatch, Jump};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::file::log::LogWatch;
 use crate::sqlite::jobs::lane_reload::ReloadLanesIfChanged;
+use crate::sqlite::jobs::search::run::RunSize;
 use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::maintenance::cache::IdleWatch;
 use crate::sqlite::maintenance::checkpoints::{CheckpointTimer, Checkpoints};
 use crate::sqlite::maintenance::leases::FreeLeases;
+use crate::sqlite::maintenance::search::SearchWatch;
 use crate::sqlite::write::known_keys::GATHERED_KEYS;
 use crate::time::Moment;
 use crate::{Retention, StoreError};
@@ -72,6 +74,7 @@ pub(crate) struct Schedule {
     /// Whether the next step has to store the current moment.
     note: bool,
     walked: Walked,
+    search: SearchWatch,
     /// The number of changes when budgets were last enforced; `None` if the last step left more to do.
     budgeted: Option<u64>,
     calendar: CalendarWatch,
@@ -91,6 +94,7 @@ impl Schedule {
             delete: false,
             note: false,
             walked: Walked::default(),
+            search: SearchWatch::default(),
             budgeted: None,
             calendar: CalendarWatch::new(store.clock().clone()),
             seen: None,
@@ -131,11 +135,14 @@ impl Schedule {
         }
         let min_keys = if self.delete { 1 } else { GATHERED_KEYS };
         failed.note(store.move_keys(now.cutoff(Duration::ZERO), min_keys).await);
+        failed.note(store.index_jobs(&mut self.search, now, RunSize::STANDARD).await);
         if self.delete {
             failed.note(store.end_unclaimed(now, self.retention.jobs).await);
             let deleted = store.delete(&mut self.walked, now, self.retention).await;
             self.delete = failed.note(deleted).unwrap_or(true);
+            failed.note(store.delete_empty_runs().await);
         }
+        failed.note(store.continue_bulks(self.tick.is_multiple_of(POLL_TICKS)).await);
         if store.changes.count() != changes {
             self.idle.maintenance_wrote();
         }
@@ -174,6 +181,7 @@ impl Engine {
     async fn poll(&self, now: Moment, seen: Option<i64>) -> Result<Option<i64>, StoreError> {
         let freed = self.execute(FreeLeases { until: Some(now.steady), now: now.steady }).await?;
         if freed > 0 {
+            metrics::counter!("bridge_recovered_jobs_total", "reason" => "lease").increment(freed);
             tracing::warn!(jobs = freed, "leases expired; their jobs continue from where they were");
         }
         self.execute(ReloadLanesIfChanged { seen }).await

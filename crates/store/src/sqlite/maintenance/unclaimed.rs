@@ -16,10 +16,11 @@ use std::time::Duration;
 use sqlx::Row;
 use uuid::Uuid;
 
-use model::{AccountId, StateName, Timestamp};
+use model::{AccountId, JobId, StateName, Timestamp};
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
+use crate::sqlite::jobs::failures;
 use crate::sqlite::jobs::work_claims::count;
 use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::read::named::Named;
@@ -48,7 +49,7 @@ pub(crate) const OLD: &str = "SELECT id, account_id FROM jobs WHERE state = 'del
 pub(crate) const GIVE_UP: &str = concat!(
     "UPDATE jobs SET state = 'dead', due_at = NULL, finished_at = :now, finished_service_at = :service_now, \
      last_error = :why, fence = fence + 1 WHERE id = :id AND state = 'delivering' AND lease_until IS NULL \
-     RETURNING account_id, ",
+     RETURNING handler, outcome, account_id, ",
     body_bytes!()
 );
 
@@ -57,6 +58,22 @@ pub(crate) const GIVE_UP: &str = concat!(
 struct Unclaimed {
     id: Uuid,
     account: i64,
+}
+
+/// A delivery that was given up.
+struct GivenUp {
+    handler: String,
+    outcome: String,
+    account: i64,
+    bytes: i64,
+}
+
+impl GivenUp {
+    fn count(&self) {
+        let Self { handler, outcome, .. } = self;
+        metrics::counter!("bridge_jobs_finished_total", "handler" => handler.clone(), "state" => StateName::Dead.as_str(), "outcome" => outcome.clone())
+            .increment(1);
+    }
 }
 
 impl Engine {
@@ -86,9 +103,10 @@ impl Engine {
                 if !jobs.is_empty() {
                     left -= 1;
                     let ended = self.execute(GiveUp { jobs, now, why: why.clone() }).await?;
+                    ended.iter().for_each(GivenUp::count);
                     tracing::warn!(
                         account = origin,
-                        jobs = ended,
+                        jobs = ended.len(),
                         "gave up deliveries: their account was not connected within store.retention"
                     );
                 }
@@ -121,7 +139,8 @@ impl Engine {
     }
 }
 
-/// Moves deliveries to `dead`, except those that were claimed or finished in the meantime. Answers with their number.
+/// Moves deliveries to `dead`, except those that were claimed or finished in the meantime. Answers with
+/// the others.
 struct GiveUp {
     jobs: Vec<Unclaimed>,
     now: Moment,
@@ -129,11 +148,11 @@ struct GiveUp {
 }
 
 impl Command for GiveUp {
-    type Answer = u64;
+    type Answer = Vec<GivenUp>;
 
-    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<u64, StoreError> {
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Vec<GivenUp>, StoreError> {
         let mut statement = transaction.prepare_cached(GIVE_UP)?;
-        let mut given_up: Vec<(i64, i64)> = Vec::with_capacity(self.jobs.len());
+        let mut given_up: Vec<GivenUp> = Vec::with_capacity(self.jobs.len());
         for job in &self.jobs {
             bind!(statement, GIVE_UP, {
                 "now" => self.now.calendar.as_millis(),
@@ -141,14 +160,25 @@ impl Command for GiveUp {
                 "why" => &self.why,
                 "id" => job.id,
             });
-            given_up.extend(read_all(statement.raw_query(), |row| Ok((row.get(0)?, row.get(1)?)))?);
+            let given: Vec<GivenUp> = read_all(statement.raw_query(), |row| {
+                Ok(GivenUp {
+                    handler: row.get(0)?,
+                    outcome: row.get(1)?,
+                    account: row.get(2)?,
+                    bytes: row.get(3)?,
+                })
+            })?;
+            if !given.is_empty() {
+                transaction.failures.push(failures::given_up(JobId::from_uuid(job.id), &self.why));
+            }
+            given_up.extend(given);
         }
         drop(statement);
         let post_commit = &mut transaction.post_commit;
-        for (account, bytes) in &given_up {
-            post_commit.bytes.finished(*account, *bytes);
+        for job in &given_up {
+            post_commit.bytes.finished(job.account, job.bytes);
         }
         post_commit.moved(StateName::Delivering, StateName::Dead, count(given_up.len()));
-        Ok(given_up.len() as u64)
+        Ok(given_up)
     }
 }

@@ -11,6 +11,8 @@ use model::Timestamp;
 
 use crate::sqlite::engine::{Engine, lock};
 use crate::sqlite::jobs::lane_reload::ReloadLanes;
+use crate::sqlite::jobs::search::index::{IndexRun, Indexed};
+use crate::sqlite::jobs::search::run::RunSize;
 use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::maintenance::delete::DeleteFinished;
 use crate::sqlite::maintenance::keys::{ForgetKeys, MoveKeys};
@@ -93,6 +95,20 @@ impl Engine {
     /// Deletes finished jobs in one transaction. Returns how many.
     pub(crate) async fn delete_finished(&self, before: Cutoff) -> Result<u64, StoreError> {
         self.execute(DeleteFinished { before }).await.map(|deleted| deleted.jobs)
+    }
+
+    /// Adds runs of a few jobs each to the search index, from all jobs received before now. Returns how many.
+    pub(crate) async fn index_few(&self) -> u32 {
+        let mut runs = 0;
+        loop {
+            let (progress, before) = (self.search_progress.clone(), self.moment().calendar);
+            let run = IndexRun { progress, size: RunSize { run: 5, block: 2 }, before };
+            match self.execute(run).await.unwrap() {
+                Indexed::Run => runs += 1,
+                Indexed::Removed => {}
+                Indexed::TooFew(_) => return runs,
+            }
+        }
     }
 
     /// Deletes idempotency keys of expired tokens. Returns how many.

@@ -5,13 +5,14 @@ use std::sync::atomic::AtomicU32;
 use super::*;
 use crate::sqlite::jobs::list::{self, Bounds};
 use crate::sqlite::jobs::list_source::Source;
+use crate::sqlite::jobs::list_walk::Stretch;
 use crate::tests::lists::jobs;
 
 /// Reads all pages of a list within `bounds`. Returns the jobs of each page.
 async fn pages(store: &Store, mut filter: JobFilter, bounds: &Bounds<'_>) -> Vec<Vec<JobId>> {
     let mut pages = Vec::new();
     loop {
-        let page = list::page(&store.0.reading, &filter, bounds).await.unwrap();
+        let page = list::page(&store.0.reading, &filter, START, bounds).await.unwrap();
         pages.push(page.jobs.iter().map(|job| job.id).collect());
         match page.next {
             Some(next) => filter.before = Some(next),
@@ -28,7 +29,8 @@ async fn bodies_are_the_last_columns_of_a_job() {
     let names: Vec<String> =
         sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs')").fetch_all(&mut raw).await.unwrap();
     assert_eq!(names[names.len() - 4..], ["data", "earlier_data", "completion", "handler_completion"]);
-    let listed = list::select(Source::All, &JobFilter::default(), 9, None);
+    let stretch = Stretch { before: None, oldest: None, jobs: 0, is_last: true };
+    let listed = list::select(&Source::All, &Filter::default(), START, 9, &stretch);
     let listed = listed.sql().as_str().replace("data IS NULL AS bodies_dropped", "");
     assert!(!listed.contains("data") && !listed.contains("completion"), "{listed}");
 }
@@ -63,13 +65,14 @@ async fn a_search_stops_in_time_and_continues_without_gaps_or_repeats() {
     for (text, expected) in
         [("Ann", ids.clone()), ("nowhere", Vec::new()), (&*ids[150].to_string(), vec![ids[150]])]
     {
-        let filter = JobFilter { text: Some(text.into()), limit: 500, ..JobFilter::default() };
+        let filter =
+            JobFilter { filter: Condition::Text(text.into()).into(), limit: 500, ..JobFilter::default() };
         let found = pages(&store, filter, &bounds).await;
         assert!(found.len() > 2, "{text}: the time never ran out");
         assert_eq!(found.concat(), expected, "{text}");
     }
     let quick = Bounds { elapsed: &|| Duration::ZERO, ..bounds };
-    let filter = JobFilter { text: Some("Ann".into()), limit: 500, ..JobFilter::default() };
+    let filter = JobFilter { filter: wanted("Ann"), limit: 500, ..JobFilter::default() };
     assert_eq!(pages(&store, filter, &quick).await, [ids], "with enough time, there is one page");
 }
 
@@ -111,34 +114,39 @@ async fn a_few_jobs_of_a_state_are_found_at_once_among_many_others() {
     // A list that scanned the other jobs would stop before it reached these.
     let elapsed = || Duration::ZERO;
     let bounds = Bounds { scan: 20_000, bytes: 1 << 20, time: COMMIT_TIMEOUT, elapsed: &elapsed };
-    let page = async |filter: &JobFilter| list::page(&store.0.reading, filter, &bounds).await.unwrap();
+    let page = async |filter: &JobFilter| list::page(&store.0.reading, filter, START, &bounds).await.unwrap();
     for (state, expected) in [
         (StateName::Queued, vec![queued]),
         (StateName::Running, vec![running]),
         (StateName::Delivering, vec![waits, on_its_way]),
         (StateName::Dead, vec![dead]),
+        (StateName::Gone, vec![gone_id]),
     ] {
-        let plain = JobFilter { state: Some(state), limit: 9, ..JobFilter::default() };
-        let named = JobFilter { handler: Some(handler("greet")), ..plain.clone() };
-        let searched = JobFilter { text: Some("Ann".into()), ..plain.clone() };
+        let plain = JobFilter { filter: Condition::State(state).into(), limit: 9, ..JobFilter::default() };
+        let named =
+            JobFilter { filter: plain.filter.clone().and_all(wanted("handler:greet")), ..plain.clone() };
+        let searched = JobFilter { filter: plain.filter.clone().and_all(wanted("Ann")), ..plain.clone() };
         for filter in [&plain, &named, &searched] {
             let found = page(filter).await;
             let ids: Vec<JobId> = found.jobs.iter().map(|job| job.id).collect();
-            assert_eq!((ids, found.next, found.stopped), (expected.clone(), None, false), "{filter:?}");
+            assert_eq!((ids, found.next, found.stopped), (expected.clone(), None, None), "{filter:?}");
         }
         let one = page(&JobFilter { limit: 1, ..plain.clone() }).await;
-        assert_eq!((one.jobs[0].id, one.next, one.stopped), (expected[0], Some(expected[0]), false));
-        let other = JobFilter { handler: Some(handler("other")), ..plain };
-        assert_eq!(page(&other).await, Page { jobs: Vec::new(), next: None, stopped: false });
+        assert_eq!((one.jobs[0].id, one.next, one.stopped), (expected[0], Some(expected[0]), None));
+        let other = JobFilter { filter: plain.filter.clone().and_all(wanted("handler:other")), ..plain };
+        assert_eq!(page(&other).await, Page { jobs: Vec::new(), next: None, stopped: None });
     }
 
     // A filter without an index takes a second page, and the first one says so.
-    let mut filter = JobFilter { state: Some(StateName::Gone), limit: 9, ..JobFilter::default() };
+    let mut filter =
+        JobFilter { filter: wanted("-error:x -outcome:handler"), limit: 9, ..JobFilter::default() };
     let first = page(&filter).await;
-    assert!(first.jobs.is_empty() && first.stopped && first.next.is_some());
+    assert!(first.jobs.is_empty() && first.next.is_some());
+    assert_eq!(first.stopped, Some(Stopped::Jobs(20_000)));
     filter.before = first.next;
     let second = page(&filter).await;
-    assert_eq!((second.jobs[0].id, second.next, second.stopped), (gone_id, None, false));
-    filter = JobFilter { state: Some(StateName::Cancelled), ..filter };
-    assert_eq!(page(&filter).await, Page { jobs: Vec::new(), next: None, stopped: false });
+    let found: Vec<JobId> = second.jobs.iter().map(|job| job.id).collect();
+    assert_eq!((found, second.next, second.stopped), (vec![queued, running], None, None));
+    filter = JobFilter { filter: wanted("state:cancelled"), ..filter };
+    assert_eq!(page(&filter).await, Page { jobs: Vec::new(), next: None, stopped: None });
 }

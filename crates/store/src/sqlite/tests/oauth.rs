@@ -64,8 +64,14 @@ async fn a_link_accepts_one_code_and_remembers_the_account() {
         obtained_at: START,
         expires_at: START,
     };
-    let new =
-        NewConnection { key: key(7), origin: ORIGIN.into(), tokens, moves_from: None, state: Some([1; 16]) };
+    let new = NewConnection {
+        key: key(7),
+        origin: ORIGIN.into(),
+        tokens,
+        moves_from: None,
+        state: Some([1; 16]),
+        by: None,
+    };
     store.accounts().connect(new).await.unwrap();
     store.close().await;
     let store = home.serve().await;

@@ -49,7 +49,7 @@ async fn no_other_process_owns_the_store_before_the_last_write() {
     let store = home.serve().await;
     let id = home.queued(&store).await;
     let open = hold(&store).await;
-    let (cancel, _) = Queued::new(Cancel { id, now: store.0.moment(), why: None });
+    let (cancel, _) = Queued::new(Cancel { id, now: store.0.moment(), why: None, by: None });
     store.0.send(Message::Command(cancel)).await.unwrap();
     let writer = crate::sqlite::engine::lock(&store.0.writer).take().unwrap();
     drop(store);

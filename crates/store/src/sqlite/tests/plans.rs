@@ -1,19 +1,22 @@
 //! Each frequent statement finds its rows through the index made for it, so its cost does not grow with the table.
 
 use super::*;
-use crate::sqlite::jobs::list_source::Source;
+use crate::sqlite::actions;
 use crate::sqlite::jobs::operator::{cancel, retry};
 use crate::sqlite::jobs::{
-    accept, callbacks, coalesce, deliveries, delivery_claims, find, keys, lane_reload, list, notes, outcomes,
-    read, release, reports, supersede, turns, work_claims,
+    accept, bulk, callbacks, coalesce, deliveries, delivery_claims, erase, error_groups, find, handler_stats,
+    keys, lane_reload, notes, outcomes, read, release, reports, supersede, surroundings, turns, work_claims,
 };
-use crate::sqlite::maintenance::{bodies, delete, keys as moved_keys, leases, service_time, unclaimed};
+use crate::sqlite::maintenance::{
+    bodies, delete, history, keys as moved_keys, leases, service_time, unclaimed,
+};
 use crate::sqlite::read::named::without_names;
+use crate::sqlite::write::error_groups as written_groups;
 
 const INDEX_OF_TURNS: &str = "jobs_turns (handler=? AND account_id=? AND entity_type=? AND entity_id=?";
 
 /// Returns the query plan, one line for each step.
-async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
+pub(super) async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
     let sql = format!("EXPLAIN QUERY PLAN {}", without_names(sql));
     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(raw).await.unwrap();
     rows.iter().map(|row| sqlx::Row::get::<String, _>(row, "detail")).collect()
@@ -48,8 +51,18 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("join", coalesce::JOIN, "jobs USING PRIMARY KEY (id=?)"),
         ("newest", coalesce::NEWEST, "jobs USING PRIMARY KEY (id=?)"),
         ("data of a message", coalesce::DATA, "jobs USING PRIMARY KEY (id=?)"),
+        ("find for an erasure", erase::FIND, "jobs USING PRIMARY KEY (id=?)"),
+        ("erase", erase::ERASE, "jobs USING PRIMARY KEY (id=?)"),
+        ("errors to erase", erase::ERRORS, "jobs USING PRIMARY KEY (id=?)"),
+        ("groups to erase", erase::DROP_GROUPS, "error_groups_texts (text=?)"),
+        ("erase errors", erase::ERASE_ERRORS, "other_attempts USING PRIMARY KEY (job_id=?)"),
+        ("window of an erasure", bulk::find::WINDOW_END, "jobs USING PRIMARY KEY (id<?)"),
+        ("jobs of an erasure", bulk::find::OF, "jobs USING PRIMARY KEY (id>? AND id<?)"),
+        ("a bulk change", bulk::rows::ONE, "bulk_changes USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("bulk changes", bulk::rows::RUNNING, "INDEX bulk_changes_running"),
+        ("actions", actions::PAGE, "actions USING INTEGER PRIMARY KEY (rowid<?)"),
         ("notes", notes::NOTES, "notes USING PRIMARY KEY (job_id=?)"),
-        ("drop notes", bodies::DROP_NOTES, "notes USING PRIMARY KEY (job_id=?)"),
+        ("drop notes", notes::DROP, "notes USING PRIMARY KEY (job_id=?)"),
         (
             "young retries",
             delivery_claims::YOUNG_FIRST,
@@ -62,6 +75,7 @@ async fn hot_statements_never_scan_and_never_sort() {
             "jobs_undelivered (origin=? AND delivery_rank=? AND due_at<?)",
         ),
         ("next delivery", delivery_claims::NEXT_DELIVERY, "jobs_undelivered (origin=? AND delivery_rank=?)"),
+        ("last run", delivery_claims::LAST_RUN, "other_attempts USING PRIMARY KEY (job_id=? AND stage=?)"),
         ("waiting of a lane", deliveries::WAITING, "(origin=?)"),
         ("bytes of a job", reports::BYTES, "jobs USING PRIMARY KEY (id=?)"),
         ("handled", reports::HANDLED, "jobs USING PRIMARY KEY (id=?)"),
@@ -82,6 +96,18 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("unclaimed among the others", unclaimed::OLD, "jobs_undelivered (origin=? AND delivery_rank>?)"),
         ("give up", unclaimed::GIVE_UP, "jobs USING PRIMARY KEY (id=?)"),
         ("drop bodies", bodies::DROP_BODIES, "jobs USING PRIMARY KEY (id=?)"),
+        ("around a job", surroundings::JOB, "jobs USING PRIMARY KEY (id=?)"),
+        (
+            "ahead in a line",
+            surroundings::AHEAD,
+            "jobs_turns (handler=? AND account_id=? AND entity_type=? AND entity_id=? AND turn>? AND turn<?)",
+        ),
+        ("waiting of an account", surroundings::WAITING, "(origin=?)"),
+        ("recent jobs of handlers", handler_stats::RECENT, "jobs USING PRIMARY KEY (id>?)"),
+        ("find a group", written_groups::FIND, "error_groups_texts (text=? AND stage=? AND handler=?)"),
+        ("drop hours", written_groups::DROP_HOURS, "error_hours USING PRIMARY KEY (group_id=?"),
+        ("mark with a group", written_groups::MARK, "jobs USING PRIMARY KEY (id=?)"),
+        ("one group", error_groups::GROUP, "error_groups USING INTEGER PRIMARY KEY (rowid=?)"),
         ("first digits of an id", find::MATCHES, "jobs USING PRIMARY KEY (id>? AND id<?)"),
         ("job before", find::NEIGHBOURS, "jobs USING PRIMARY KEY (id<?)"),
         ("job behind", find::NEIGHBOURS, "jobs USING PRIMARY KEY (id>?)"),
@@ -93,6 +119,10 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("superseded at its end", supersede::ENDED, "jobs_superseded_ended (return_url=?)"),
         ("mark superseded", supersede::MARK, "jobs USING PRIMARY KEY (id=?)"),
         ("work lanes", lane_reload::WORK, "jobs_queued (handler>?)"),
+        ("delete history", history::DELETE, "history USING PRIMARY KEY (step_seconds=?)"),
+        ("oldest first try", deliveries::OLDEST, "jobs_young (origin=?)"),
+        ("oldest retry", deliveries::OLDEST, "jobs_undelivered (origin=? AND delivery_rank>?)"),
+        ("oldest under way", deliveries::OLDEST, "jobs_leased (lease_until>?)"),
         ("with deliveries", deliveries::WITH_DELIVERIES, "(origin=?)"),
         ("with deliveries on their way", deliveries::WITH_DELIVERIES, "jobs_leased (lease_until>?)"),
         ("delivery lanes", lane_reload::DELIVERY, "(origin>?)"),
@@ -171,67 +201,6 @@ async fn a_start_reads_no_finished_jobs() {
         plan.iter().any(|step| step.contains("SEARCH jobs USING COVERING INDEX jobs_finished")),
         "{plan:#?}"
     );
-}
-
-#[tokio::test]
-async fn lists_need_no_sorting() {
-    let home = Home::new();
-    let _store = home.serve().await;
-    let mut raw = home.raw().await;
-    let id = JobId::new(START, 1);
-    for state in StateName::ALL.map(Some).into_iter().chain([None]) {
-        for named in [None, Some(handler("greet"))] {
-            for before in [None, Some(id)] {
-                let filter = JobFilter { state, handler: named.clone(), before, ..JobFilter::default() };
-                let source = state.map_or(Source::All, |state| Source::choose(state, 1));
-                let mut select = list::select(source, &filter, 9, before);
-                let plan = plan(&mut raw, select.build().sql().as_str()).await;
-                assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{filter:?} {plan:#?}");
-                let by_index = plan.iter().any(|step| step.contains("jobs_dead"));
-                assert!(by_index || state != Some(StateName::Dead), "{plan:#?}");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_list_of_fallbacks_reads_no_other_jobs() {
-    let home = Home::new();
-    let _store = home.serve().await;
-    let mut raw = home.raw().await;
-    for before in [None, Some(JobId::new(START, 1))] {
-        let filter = JobFilter { outcome: Some(OutcomeName::Fallback), before, ..JobFilter::default() };
-        let plan = plan(&mut raw, list::select(Source::All, &filter, 9, None).build().sql().as_str()).await;
-        assert!(plan.iter().all(|step| step.contains("jobs_fallback")), "{plan:#?}");
-    }
-}
-
-#[tokio::test]
-async fn a_list_of_unfinished_jobs_reads_no_finished_ones() {
-    let home = Home::new();
-    let _store = home.serve().await;
-    let mut raw = home.raw().await;
-    let id = JobId::new(START, 1);
-    for (state, indexes) in [
-        (StateName::Queued, &["jobs_queued"][..]),
-        (StateName::Running, &["jobs_leased"]),
-        (StateName::AwaitingCallback, &["jobs_awaiting"]),
-        (StateName::Delivering, &["jobs_undelivered", "jobs_leased"]),
-        (StateName::Dead, &["jobs_dead"]),
-    ] {
-        let source = Source::choose(state, 1);
-        let filter = JobFilter { state: Some(state), before: Some(id), ..JobFilter::default() };
-        for mut sql in [list::window(source, Some(id), 9), list::select(source, &filter, 9, Some(id))] {
-            let plan = plan(&mut raw, sql.build().sql().as_str()).await;
-            for index in indexes {
-                assert!(plan.iter().any(|step| step.contains(index)), "{state}: {plan:#?}");
-            }
-            assert!(
-                !plan.iter().any(|step| step == "SCAN jobs" || step.contains("PRIMARY KEY (id<?")),
-                "{state}: {plan:#?}"
-            );
-        }
-    }
 }
 
 #[tokio::test]

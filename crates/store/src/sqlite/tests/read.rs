@@ -5,15 +5,15 @@ use crate::sqlite::jobs::list::{self, Bounds};
 use crate::tests::read::filter;
 
 /// Returns bounds on the number of scanned jobs only.
-fn scan_bounds(scan: i64) -> Bounds<'static> {
+fn scan_bounds(scan: u32) -> Bounds<'static> {
     Bounds { scan, bytes: usize::MAX, time: COMMIT_TIMEOUT, elapsed: &|| Duration::ZERO }
 }
 
 /// Reads all pages. Returns their jobs and the number of pages.
-async fn all(store: &Store, mut filter: JobFilter, scan: i64) -> (Vec<JobId>, usize) {
+async fn all(store: &Store, mut filter: JobFilter, scan: u32) -> (Vec<JobId>, usize) {
     let (mut ids, mut pages) = (Vec::new(), 0);
     loop {
-        let page = list::page(&store.0.reading, &filter, &scan_bounds(scan)).await.unwrap();
+        let page = list::page(&store.0.reading, &filter, START, &scan_bounds(scan)).await.unwrap();
         pages += 1;
         assert!(page.jobs.len() <= usize::try_from(filter.limit.max(1)).unwrap());
         ids.extend(page.jobs.iter().map(|job| job.id));
@@ -63,22 +63,23 @@ async fn filters_find_their_jobs_among_any_number_of_others() {
     let store = home.serve().await;
     let ids = thirty(&home, &store).await;
     for (limit, scan) in [(100, 100), (2, 100), (2, 3), (100, 1)] {
-        let of = |filter: JobFilter| JobFilter { limit, ..filter };
-        let state = of(JobFilter { state: Some(StateName::Cancelled), ..filter(0) });
-        assert_eq!(all(&store, state.clone(), scan).await.0, every(&ids, |n| n % 3 == 0));
-        let odd = of(JobFilter { handler: Some(handler("odd")), ..filter(0) });
-        assert_eq!(all(&store, odd, scan).await.0, every(&ids, |n| n % 2 == 1));
-        let account = of(JobFilter { account_id: Some(AccountId(4)), ..filter(0) });
-        assert_eq!(all(&store, account, scan).await.0, every(&ids, |n| n % 5 == 4));
-        let both = JobFilter { handler: Some(handler("even")), ..state };
-        assert_eq!(all(&store, both, scan).await.0, every(&ids, |n| n % 6 == 0));
-        let dead = of(JobFilter { state: Some(StateName::Dead), ..filter(0) });
-        assert_eq!(all(&store, dead, scan).await.0, []);
+        for (text, expected) in [
+            ("state:cancelled", every(&ids, |n| n % 3 == 0)),
+            ("handler:odd", every(&ids, |n| n % 2 == 1)),
+            ("account:4", every(&ids, |n| n % 5 == 4)),
+            ("state:cancelled handler:even", every(&ids, |n| n % 6 == 0)),
+            ("-state:cancelled -handler:even", every(&ids, |n| n % 3 != 0 && n % 2 == 1)),
+            ("state:dead", Vec::new()),
+        ] {
+            let filter = JobFilter { filter: wanted(text), ..filter(limit) };
+            assert_eq!(all(&store, filter, scan).await.0, expected, "{text}");
+        }
     }
-    let pages = async |state| all(&store, JobFilter { state, ..filter(100) }, 5).await.1;
-    assert_eq!(pages(Some(StateName::Cancelled)).await, 6, "one window at a time");
-    assert_eq!(pages(Some(StateName::Gone)).await, 1, "the counts show that there are none");
-    assert_eq!(pages(None).await, 1, "no job has to be skipped");
+    let pages = async |text| all(&store, JobFilter { filter: wanted(text), ..filter(100) }, 5).await.1;
+    assert_eq!(pages("status:404").await, 6, "one window at a time");
+    assert_eq!(pages("state:gone").await, 1, "the counts show that there are none");
+    assert_eq!(pages("").await, 1, "no job has to be skipped");
+    assert_eq!(pages("state:cancelled").await, 1, "they have an index");
 }
 
 #[tokio::test]
@@ -87,7 +88,7 @@ async fn text_is_searched_in_url_data_error_and_id() {
     let store = home.serve().await;
     let ids = thirty(&home, &store).await;
     let find = async |text: &str| {
-        let filter = JobFilter { text: Some(text.into()), ..filter(100) };
+        let filter = JobFilter { filter: Condition::Text(text.into()).into(), ..filter(100) };
         all(&store, filter, 100).await.0
     };
     assert_eq!(find("Nr. 17!").await, every(&ids, |n| n == 17));
@@ -124,7 +125,7 @@ async fn a_lead_and_an_account_are_found_by_number_and_a_job_by_its_first_digits
         // The ids contain it, but do not begin with it.
         (ids[1].to_string()[9..16].to_owned(), Vec::new()),
     ] {
-        let filter = JobFilter { text: Some(text.clone()), ..filter(100) };
+        let filter = JobFilter { filter: Condition::Text(text.clone()).into(), ..filter(100) };
         assert_eq!(all(&store, filter, 100).await.0, expected, "{text}");
     }
 }
@@ -133,7 +134,7 @@ async fn a_lead_and_an_account_are_found_by_number_and_a_job_by_its_first_digits
 async fn an_empty_store_has_one_empty_page() {
     let home = Home::new();
     let store = home.serve().await;
-    assert_eq!(store.jobs().list(&filter(9)).await, Ok(Page { jobs: vec![], next: None, stopped: false }));
+    assert_eq!(store.jobs().list(&filter(9)).await, Ok(Page { jobs: vec![], next: None, stopped: None }));
     let stats = store.jobs().stats().await.unwrap();
     assert!(stats.jobs.values().all(|jobs| *jobs == 0));
     assert_eq!((stats.jobs.len(), stats.oldest_queued), (8, None));

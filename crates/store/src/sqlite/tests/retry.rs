@@ -99,7 +99,16 @@ async fn a_dead_letter_that_dies_again_is_not_retried_twice() {
     let ids = [home.dead(&store).await, home.dead(&store).await];
     let retry = |after| {
         let now = home.now();
-        store.0.execute(RetryDead { handler: None, force: false, after, limit: 1, now })
+        store.0.execute(RetryDead {
+            handler: None,
+            group: None,
+            force: false,
+            after,
+            limit: 1,
+            now,
+            by: Actor::new(ActionSource::Cli, "test"),
+            action: None,
+        })
     };
     assert_eq!(retry(None).await.unwrap().last, Some(ids[0]));
     let job = claim(&store).await;

@@ -37,8 +37,6 @@ const REFUSED: &[(StateName, &str)] = &[
     (StateName::Queued, "outcome = 'handler'"),
     (StateName::Delivering, "data = NULL"),
     (StateName::Dead, "data = NULL"),
-    (StateName::Dead, "data = NULL, completion = NULL"),
-    (StateName::Gone, "data = NULL, completion = NULL"),
     (StateName::Delivered, "data = NULL"),
     (StateName::Delivered, "completion = NULL"),
     (StateName::Delivered, "data = NULL, completion = NULL, outcome = NULL"),
@@ -116,6 +114,25 @@ async fn every_check_of_a_job_rejects_bad_rows() {
         "status = 1000",
     ] {
         refuses(&mut raw, format!("UPDATE other_attempts SET {change}")).await;
+    }
+    let group = "INSERT INTO error_groups (stage, handler, text, failures, first_at, last_at, last_service_at, sample) \
+         VALUES ('handler', 'greet', 'a', 1, 1, 1, 1, x'00000000000000000000000000000000')";
+    sqlx::query(group).execute(&mut raw).await.unwrap();
+    let hour = "INSERT INTO error_hours (group_id, hour, failures) SELECT id, 1, 1 FROM error_groups";
+    sqlx::query(hour).execute(&mut raw).await.unwrap();
+    for change in [
+        "stage = 'lunch'",
+        "handler = hex(zeroblob(33))",
+        "text = ''",
+        "text = hex(zeroblob(151))",
+        "failures = 0",
+        "sample = x'00'",
+    ] {
+        refuses(&mut raw, format!("UPDATE error_groups SET {change}")).await;
+    }
+    refuses(&mut raw, "UPDATE error_hours SET failures = 0".into()).await;
+    for point in ["0, 1, '{}'", "5, -1, '{}'", "5, 1, ''"] {
+        refuses(&mut raw, format!("INSERT INTO history (step_seconds, slot, point) VALUES ({point})")).await;
     }
     refuses(&mut raw, "UPDATE job_counts SET jobs = -1".into()).await;
     refuses(&mut raw, "UPDATE recent_keys SET job_id = x'00'".into()).await;

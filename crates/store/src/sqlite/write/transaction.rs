@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, Connection};
 use crate::StoreError;
 use crate::sqlite::write::account_bytes;
 use crate::sqlite::write::bind::execute;
+use crate::sqlite::write::error_groups::{self, Failure};
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::{Moment, StoreClock};
 
@@ -15,6 +16,8 @@ use crate::time::{Moment, StoreClock};
 pub(crate) struct Transaction<'c> {
     connection: &'c Connection,
     pub(crate) post_commit: PostCommit,
+    /// The failures of jobs in this transaction.
+    pub(crate) failures: Vec<Failure>,
     /// When the transaction got the lock. BEGIN may have waited long for another process.
     pub(crate) moment: Moment,
 }
@@ -25,7 +28,8 @@ impl<'c> Transaction<'c> {
     /// Begins a transaction that may write at once.
     pub(crate) fn begin(connection: &'c Connection, clock: &StoreClock) -> Result<Self, StoreError> {
         execute!(connection, "BEGIN IMMEDIATE", {});
-        Ok(Self { connection, post_commit: PostCommit::default(), moment: clock.moment() })
+        let (post_commit, failures) = (PostCommit::default(), Vec::new());
+        Ok(Self { connection, post_commit, failures, moment: clock.moment() })
     }
 
     /// Prepares a statement, or finds it in the cache. It does not borrow the transaction, so the changes to apply after
@@ -34,8 +38,9 @@ impl<'c> Transaction<'c> {
         self.connection.prepare_cached(sql)
     }
 
-    /// Updates the counts of jobs and bytes, and commits.
+    /// Updates the counts of jobs and bytes and the groups of errors, and commits.
     pub(crate) fn commit(mut self) -> Result<PostCommit, StoreError> {
+        error_groups::write(&self, &self.failures, self.moment)?;
         account_bytes::add(&self, &self.post_commit.bytes.bytes())?;
         for (state, change) in self.post_commit.counts() {
             execute!(self, COUNT, { "change" => change, "state" => state.as_str() });

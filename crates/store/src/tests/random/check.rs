@@ -11,7 +11,8 @@ const ALL: u32 = 100_000;
 
 impl Life {
     /// Checks everything except the attempts.
-    pub(super) async fn check(&self) {
+    pub(super) async fn check(&mut self) {
+        self.checks += 1;
         let filter = JobFilter { limit: ALL, ..JobFilter::default() };
         let stored = self.store.jobs().list(&filter).await.unwrap().jobs;
         let now = self.store.0.moment();
@@ -29,6 +30,7 @@ impl Life {
         }
         assert_eq!(self.store.jobs().stats().await.unwrap().jobs, counts);
         self.check_bytes().await;
+        self.check_filters().await;
         self.check_lanes();
     }
 

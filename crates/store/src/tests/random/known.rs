@@ -59,6 +59,15 @@ impl Known {
             delivery: self.delivery,
             tried: self.tried,
             superseded_by: self.superseded_by,
+            due_at: self.due_at().unwrap(),
+            last_run: self.attempts.iter().rfind(|attempt| attempt.stage == Stage::Handler).map(run_of),
+        }
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        match self.job.state {
+            State::Delivering { due_at, .. } => Some(due_at),
+            _ => None,
         }
     }
 
@@ -199,4 +208,9 @@ impl Known {
         let is_repeated = self.tried || self.job.state.name() != StateName::Delivering;
         is_repeated && self.superseded_by.is_some()
     }
+}
+
+/// Returns when an attempt of a handler ran, and for how long.
+pub(super) fn run_of(attempt: &Attempt) -> HandlerRun {
+    HandlerRun { started_at: attempt.started_at, duration: attempt.duration }
 }

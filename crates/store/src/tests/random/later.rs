@@ -7,7 +7,7 @@ use crate::records::By;
 
 /// A callback, or an operator, brings the completion of a job.
 pub(super) fn completed(store: Store, id: JobId, is_operator: bool, now: Timestamp) -> Asked {
-    let by = if is_operator { By::Operator } else { By::Callback };
+    let by = if is_operator { By::Operator(Actor::new(ActionSource::Api, "test")) } else { By::Callback };
     asked(COMMANDS, async move {
         let answer = store.0.complete(id, prepared("later").completion, by).await;
         check(move |life| assert_eq!(answer, life.model.completed(id, is_operator, now)))

@@ -7,6 +7,7 @@ use proptest::sample::Index;
 
 use super::super::hand_over::Room;
 use super::super::*;
+use super::known::run_of;
 use super::later::{claimed_awaiting, completed};
 use super::model::{Model, Reported};
 use super::steps::{About, AfterCall, AfterWork, Event, Step, calmed, retry_options};
@@ -31,6 +32,8 @@ pub(super) struct Life {
     /// All jobs and keys that ever existed.
     ids: Vec<JobId>,
     keys: Vec<String>,
+    /// How often everything was checked.
+    pub(super) checks: usize,
 }
 
 /// Compares the store's answer with the model's.
@@ -70,6 +73,7 @@ impl Life {
             to_senders: BTreeMap::new(),
             ids: Vec::new(),
             keys: Vec::new(),
+            checks: 0,
         };
         life.register_rooms(0, 0);
         life
@@ -102,6 +106,11 @@ impl Life {
                 self.open_again().await;
             }
             Event::MoveKeys { all } => self.move_keys(all).await,
+            Event::IndexJobs => {
+                self.store.0.index_few().await;
+                self.store.0.delete_empty_runs().await.unwrap();
+            }
+            Event::Erase { account, cancels } => self.erase(account, cancels).await,
             Event::Observe(step) => self.observe(step).await,
             Event::DropBodies(millis) => {
                 let before = self.store.0.moment().cutoff(Duration::from_millis(millis));
@@ -319,6 +328,8 @@ impl Life {
         report.attempt = report.attempt.filter(|_| about.charged);
         report.error = about.error.then(|| format!("handler, claim {}", report.job.fence.0));
         let (attempt, error) = (report.attempt.clone(), report.error.clone());
+        // A delivery that is handed over knows no earlier attempt.
+        let last_run = attempt.as_ref().map(run_of);
         let reported = Reported { id, fence: report.job.fence, attempt, tried: false, next, error };
         asked(WORKERS, async move {
             let answer = store.jobs().handled(report).await;
@@ -330,7 +341,8 @@ impl Life {
                 let lease = job.as_ref().map(|_| life.home.clock.clock().steady() + LEASE);
                 assert_eq!(answer, Ok(life.model.handled(reported, lease, now)));
                 if let Some(job) = job {
-                    let known = DeliveringJob { superseded_by: None, ..life.model.jobs[&id].delivering() };
+                    let known = life.model.jobs[&id].delivering();
+                    let known = DeliveringJob { superseded_by: None, last_run, ..known };
                     assert_eq!(job, known);
                     life.senders.push(job);
                 }

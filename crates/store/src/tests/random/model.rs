@@ -304,6 +304,12 @@ impl Model {
                 matches!(answer, Err(StoreError::WrongState { state: named, .. }) if *named == state);
             return assert!(refused, "{answer:?}");
         }
+        let is_erased = known.bodies_dropped && !is_waiting;
+        if is_erased {
+            let refused =
+                matches!(answer, Err(StoreError::WrongState { allowed, .. }) if allowed.contains("erased"));
+            return assert!(refused, "{answer:?}");
+        }
         if let Some(newer) = known.superseded_by.filter(|_| known.is_superseded() && !options.force) {
             return assert_eq!(*answer, Err(StoreError::Superseded { id, newer }));
         }
@@ -319,6 +325,7 @@ impl Model {
         let options = RetryOptions { force, ..RetryOptions::default() };
         let is_meant = |known: &&mut Known| {
             known.job.state.name() == StateName::Dead
+                && !known.bodies_dropped
                 && handler.is_none_or(|handler| known.job.handler.as_str() == handler)
                 && (force || !known.is_superseded())
         };

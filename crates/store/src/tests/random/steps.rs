@@ -27,6 +27,10 @@ pub(super) enum Event {
     MoveKeys { all: bool },
     /// Maintenance drops the bodies of jobs that finished more than this many milliseconds ago.
     DropBodies(u64),
+    /// An operator erases the texts of an account; perhaps also those of its unfinished jobs, which are then cancelled.
+    Erase { account: i64, cancels: bool },
+    /// Maintenance adds jobs to the search index, and removes those that are deleted.
+    IndexJobs,
     /// A command beside the bridge carries out an operator action.
     Observe(Step),
 }
@@ -159,6 +163,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         2 => any::<bool>().prop_map(|all| Event::MoveKeys { all }),
         3 => by_operators().prop_map(Event::Observe),
         2 => (0..40_000_u64).prop_map(Event::DropBodies),
+        1 => (1..3_i64, any::<bool>()).prop_map(|(account, cancels)| Event::Erase { account, cancels }),
+        3 => Just(Event::IndexJobs),
     ]
 }
 

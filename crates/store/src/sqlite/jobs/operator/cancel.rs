@@ -6,6 +6,7 @@ use sqlx::{Row, SqlitePool};
 use model::AccountId;
 use model::{JobId, StateName};
 
+use crate::sqlite::actions::{self, NewAction};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::turns;
 use crate::sqlite::write::account_bytes::body_bytes;
@@ -13,11 +14,11 @@ use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-use crate::{Cause, StoreError};
+use crate::{Actor, Cause, StoreError};
 
 impl Engine {
-    pub(crate) async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
-        self.execute(Cancel { id, now: self.moment(), why: None }).await?
+    pub(crate) async fn cancel(&self, id: JobId, by: &Actor) -> Result<(), StoreError> {
+        self.execute(Cancel { id, now: self.moment(), why: None, by: Some(by.clone()) }).await?
     }
 
     pub(crate) async fn cancel_accounts(
@@ -31,7 +32,7 @@ impl Engine {
         let mut cancelled = 0;
         for some in unfinished(&self.reading, account_ids).await?.chunks(CANCELLED_AT_ONCE) {
             let now = self.moment();
-            let asked = some.iter().map(|&id| self.execute(Cancel { id, now, why: Some(why) }));
+            let asked = some.iter().map(|&id| self.execute(Cancel { id, now, why: Some(why), by: None }));
             for answer in futures_util::future::join_all(asked).await {
                 // A job that has finished in the meantime needs no cancelling.
                 cancelled += u64::from(answer?.is_ok());
@@ -54,6 +55,8 @@ pub(crate) struct Cancel {
     pub(crate) now: Moment,
     /// The reason, stored as the job's last error; `None` keeps the previous error.
     pub(crate) why: Option<&'static str>,
+    /// The operator, for the log of actions; `None` if this is part of another action.
+    pub(crate) by: Option<Actor>,
 }
 
 impl Command for Cancel {
@@ -89,11 +92,15 @@ impl Command for Cancel {
         if let Some(conversation) = &line {
             turns::give(transaction, conversation)?;
         }
+        if let Some(by) = &self.by {
+            actions::record(transaction, &NewAction::on_job(by, "jobs cancel", self.id))?;
+        }
         Ok(Ok(()))
     }
 }
 
-fn state_of(transaction: &Transaction<'_>, id: JobId) -> Result<Option<StateName>, StoreError> {
+/// Returns the state of a job; `None` if there is no such job.
+pub(crate) fn state_of(transaction: &Transaction<'_>, id: JobId) -> Result<Option<StateName>, StoreError> {
     let mut statement = transaction.prepare_cached("SELECT state FROM jobs WHERE id = ?")?;
     let name: Option<String> = statement.query_one([id.as_uuid()], |row| row.get(0)).optional()?;
     let corrupt = |error: model::UnknownState| StoreError::Corrupt {

@@ -6,42 +6,78 @@ use uuid::Uuid;
 use model::{HandlerName, JobId, StateName, Timestamp};
 
 use crate::retry::{Found, Swap, decide};
+use crate::sqlite::actions::{self, NewAction};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::work_claims::count;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
-use crate::{Cause, Resend, RetriedDead, RetryOptions, StoreError};
+use crate::{Actor, Cause, Resend, RetriedDead, RetryOptions, StoreError};
 
 /// The maximum number of dead jobs that one transaction retries. It bounds the time for which requests wait.
 const RETRY_CHUNK: i64 = 500;
 
 impl Engine {
-    pub(crate) async fn retry_with(&self, id: JobId, options: RetryOptions) -> Result<(), StoreError> {
-        self.execute(Retry { id, options, now: self.moment().steady }).await?
+    pub(crate) async fn retry_with(
+        &self,
+        id: JobId,
+        options: RetryOptions,
+        by: &Actor,
+    ) -> Result<(), StoreError> {
+        self.execute(Retry { id, options, now: self.moment().steady, by: Some(by.clone()) }).await?
     }
 
     pub(crate) async fn retry_dead(
         &self,
         handler: Option<HandlerName>,
         force: bool,
+        by: &Actor,
+    ) -> Result<RetriedDead, StoreError> {
+        self.retry_all(handler, None, force, by).await
+    }
+
+    pub(crate) async fn retry_group(
+        &self,
+        group: i64,
+        force: bool,
+        by: &Actor,
+    ) -> Result<RetriedDead, StoreError> {
+        self.retry_all(None, Some(group), force, by).await
+    }
+
+    async fn retry_all(
+        &self,
+        handler: Option<HandlerName>,
+        group: Option<i64>,
+        force: bool,
+        by: &Actor,
     ) -> Result<RetriedDead, StoreError> {
         let mut done = RetriedDead::default();
-        let mut after = None;
+        let (mut after, mut action) = (None, None);
         loop {
             let now = self.moment().steady;
-            let request = RetryDead { handler: handler.clone(), force, after, limit: RETRY_CHUNK, now };
+            let request = RetryDead {
+                handler: handler.clone(),
+                group,
+                force,
+                after,
+                limit: RETRY_CHUNK,
+                now,
+                by: by.clone(),
+                action,
+            };
             let some = self.execute(request).await?;
             done.retried += some.jobs;
-            after = some.last;
+            (after, action) = (some.last, Some(some.action));
             if after.is_none() {
                 break;
             }
         }
         if !force {
             let name = handler.as_ref().map(HandlerName::as_str);
-            let left: i64 = sqlx::query_scalar(DEAD_SUPERSEDED).bind(name).fetch_one(&self.reading).await?;
+            let left: i64 =
+                sqlx::query_scalar(DEAD_SUPERSEDED).bind(name).bind(group).fetch_one(&self.reading).await?;
             done.superseded = left.unsigned_abs();
         }
         Ok(done)
@@ -91,33 +127,36 @@ const TO_FALLBACK: &str = retry_one!(
 );
 pub(crate) const DEAD: &str = retry!(
     "refused_at = min(refused_at, :now)",
-    "state = 'dead' AND id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > :after \
-     AND (:handler IS NULL OR handler = :handler) AND (:force OR superseded_by IS NULL) ORDER BY id LIMIT 0 + :limit)"
+    "state = 'dead' AND id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > :after AND data IS NOT NULL \
+     AND (:handler IS NULL OR handler = :handler) AND (:group_id IS NULL OR error_group = :group_id) \
+     AND (:force OR superseded_by IS NULL) ORDER BY id LIMIT 0 + :limit)"
 );
-pub(crate) const DEAD_SUPERSEDED: &str = "SELECT count(*) FROM jobs WHERE state = 'dead' \
-     AND superseded_by IS NOT NULL AND (?1 IS NULL OR handler = ?1)";
+pub(crate) const DEAD_SUPERSEDED: &str = "SELECT count(*) FROM jobs WHERE state = 'dead' AND data IS NOT NULL \
+     AND superseded_by IS NOT NULL AND (?1 IS NULL OR handler = ?1) AND (?2 IS NULL OR error_group = ?2)";
 
 const FIND: &str = concat!(
     "SELECT state, lease_until IS NOT NULL, tried, superseded_by, outcome IS 'fallback', \
-     handler_completion IS NOT NULL, ",
+     handler_completion IS NOT NULL, data IS NOT NULL, ",
     body_bytes!(),
     " FROM jobs WHERE id = ?"
 );
 
 /// Retries one job.
-struct Retry {
-    id: JobId,
-    options: RetryOptions,
-    now: Timestamp,
+pub(crate) struct Retry {
+    pub(crate) id: JobId,
+    pub(crate) options: RetryOptions,
+    pub(crate) now: Timestamp,
+    /// The operator, for the log of actions; `None` if this is part of another action.
+    pub(crate) by: Option<Actor>,
 }
 
 impl Command for Retry {
     type Answer = Result<(), StoreError>;
 
     fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
-        let Self { id, options, now } = self;
+        let Self { id, options, now, by } = self;
         let mut find = transaction.prepare_cached(FIND)?;
-        let read = |row: &Row<'_>| Ok((found(*id, row), row.get::<_, i64>(6)?));
+        let read = |row: &Row<'_>| Ok((found(*id, row), row.get::<_, i64>(7)?));
         let Some((found, before)) = find.query_one([id.as_uuid()], read).optional()? else {
             return Ok(Err(StoreError::NoJob(*id)));
         };
@@ -136,6 +175,9 @@ impl Command for Retry {
             }
             post_commit.bytes.grew(account, after - before);
             post_commit.undelivered(&origin, *now);
+        }
+        if let Some(by) = by {
+            actions::record(transaction, &NewAction::on_job(by, "jobs retry", *id))?;
         }
         Ok(Ok(()))
     }
@@ -199,6 +241,7 @@ fn found(id: JobId, row: &Row<'_>) -> Result<Found, StoreError> {
         superseded_by: row.get::<_, Option<Uuid>>(3)?.map(JobId::from_uuid),
         is_fallback: row.get(4)?,
         has_handler_completion: row.get(5)?,
+        has_bodies: row.get(6)?,
     })
 }
 
@@ -208,10 +251,27 @@ fn found(id: JobId, row: &Row<'_>) -> Result<Found, StoreError> {
 /// retried endlessly.
 pub(crate) struct RetryDead {
     pub(crate) handler: Option<HandlerName>,
+    /// Only jobs of this group of errors.
+    pub(crate) group: Option<i64>,
     pub(crate) force: bool,
     pub(crate) after: Option<JobId>,
     pub(crate) limit: i64,
     pub(crate) now: Timestamp,
+    pub(crate) by: Actor,
+    /// Its number in the log of actions; `None` for the first transaction.
+    pub(crate) action: Option<i64>,
+}
+
+impl RetryDead {
+    fn action(&self, jobs: u64) -> NewAction {
+        let handler = self.handler.as_ref().map(|handler| format!(" handler:{handler}"));
+        let target = match self.group {
+            Some(group) => format!("errors/{group}"),
+            None => format!("state:dead{}", handler.unwrap_or_default()),
+        };
+        let name = if self.group.is_some() { "errors retry" } else { "jobs retry" };
+        NewAction { jobs, ..NewAction::on(&self.by, name, target) }
+    }
 }
 
 /// The result of one transaction of [`RetryDead`].
@@ -219,6 +279,8 @@ pub(crate) struct Retried {
     pub(crate) jobs: u64,
     /// The last retried job; `None` if no job was retried.
     pub(crate) last: Option<JobId>,
+    /// Its number in the log of actions.
+    pub(crate) action: i64,
 }
 
 impl Command for RetryDead {
@@ -229,6 +291,7 @@ impl Command for RetryDead {
             "now" => self.now.as_millis(),
             "force" => self.force,
             "handler" => self.handler.as_ref().map(HandlerName::as_str),
+            "group_id" => self.group,
             "limit" => self.limit,
             "after" => self.after.map_or(Uuid::nil(), JobId::as_uuid),
         }, RetriedRow::read);
@@ -238,6 +301,14 @@ impl Command for RetryDead {
             post_commit.bytes.revived(*account, *bytes);
         }
         post_commit.moved(StateName::Dead, StateName::Delivering, count(retried.len()));
-        Ok(Retried { jobs: retried.len() as u64, last: retried.iter().map(|row| row.id).max() })
+        let jobs = retried.len() as u64;
+        let action = match self.action {
+            Some(action) => {
+                actions::add_jobs(transaction, action, jobs)?;
+                action
+            }
+            None => actions::record(transaction, &self.action(jobs))?,
+        };
+        Ok(Retried { jobs, last: retried.iter().map(|row| row.id).max(), action })
     }
 }

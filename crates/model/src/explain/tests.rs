@@ -1,9 +1,17 @@
-//! Each reason to wait, as a table.
+//! Each reason, as a table.
+
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::*;
-use crate::{AccountId, CheckedCompletion, JobId, Outcome, PreparedCompletion, WaitCause, WidgetRequest};
+use crate::{
+    AccountId, AccountWait, AttemptResult, CheckedCompletion, FallbackReason, Job, JobId, Outcome,
+    PreparedCompletion, QueueWait, Stage, State, WaitCause, WidgetRequest,
+};
+
+mod finished;
+mod live;
 
 const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1_000)
@@ -46,16 +54,10 @@ fn wait(cause: WaitCause, until: Option<i64>) -> AccountWait {
 
 #[test]
 fn each_reason_to_wait_comes_with_advice() {
-    let now = WaitContext {
-        now: at(10),
-        is_served: Some(true),
-        has_handler: true,
-        account: None,
-        all_accounts: None,
-    };
+    let now = ExplainContext { is_served: Some(true), ..ExplainContext::at(at(10)) };
     let unauthorized = wait(WaitCause::Unauthorized, Some(40));
     let (ended, blocked) = (wait(WaitCause::TooMany, Some(9)), wait(WaitCause::Blocked, None));
-    let refused = WaitContext { account: Some(&unauthorized), ..now };
+    let refused = ExplainContext { account: Some(&unauthorized), ..now };
     let due = State::Queued(QueueWait::Until(at(9)));
     let retry = State::Queued(QueueWait::Until(at(12)));
     let running = State::Running { lease_until: at(99) };
@@ -64,7 +66,7 @@ fn each_reason_to_wait_comes_with_advice() {
         (
             due.clone(),
             None,
-            WaitContext { has_handler: false, ..now },
+            ExplainContext { has_handler: false, ..now },
             "no_handler",
             "`echo`",
             "handlers.echo",
@@ -107,7 +109,7 @@ fn each_reason_to_wait_comes_with_advice() {
         (
             delivering(9, None),
             None,
-            WaitContext { account: Some(&ended), ..now },
+            ExplainContext { account: Some(&ended), ..now },
             "too_many",
             "said",
             "do that",
@@ -116,7 +118,7 @@ fn each_reason_to_wait_comes_with_advice() {
         (
             delivering(9, None),
             None,
-            WaitContext { all_accounts: Some(&blocked), ..now },
+            ExplainContext { all_accounts: Some(&blocked), ..now },
             "all_accounts",
             "all accounts wait: said",
             "do that",
@@ -125,7 +127,7 @@ fn each_reason_to_wait_comes_with_advice() {
         (
             delivering(9, None),
             None,
-            WaitContext { all_accounts: Some(&blocked), ..refused },
+            ExplainContext { all_accounts: Some(&blocked), ..refused },
             "unauthorized",
             "said",
             "do that",
@@ -134,7 +136,7 @@ fn each_reason_to_wait_comes_with_advice() {
         (
             due,
             None,
-            WaitContext { is_served: Some(false), ..refused },
+            ExplainContext { is_served: Some(false), ..refused },
             "bridge",
             "no bridge serves",
             "serve",
@@ -143,7 +145,7 @@ fn each_reason_to_wait_comes_with_advice() {
         (
             delivering(9, None),
             None,
-            WaitContext { is_served: Some(false), ..refused },
+            ExplainContext { is_served: Some(false), ..refused },
             "bridge",
             "said unauthorized",
             "serve",
@@ -152,15 +154,17 @@ fn each_reason_to_wait_comes_with_advice() {
         (
             delivering(9, None),
             None,
-            WaitContext { is_served: None, ..now },
+            ExplainContext { is_served: None, ..now },
             "turn",
             "its turn",
             "no action",
             None,
         ),
     ] {
-        let found = waits_for(&job(state.clone(), error), &context).unwrap();
-        assert_eq!((found.cause, found.until), (cause, until.map(at)), "{state:?} {context:?}");
+        let explained = explain(&JobRecord::Whole(job(state.clone(), error)), &[], &context);
+        let found = explained.waits_for().unwrap();
+        assert_eq!(explained.summary, format!("{}: {why}", state.name(), why = found.why));
+        assert_eq!((found.cause.as_str(), found.until), (cause, until.map(at)), "{state:?} {context:?}");
         assert!(found.why.contains(why) && found.advice.contains(advice), "{found:?}");
     }
 }
@@ -168,12 +172,12 @@ fn each_reason_to_wait_comes_with_advice() {
 #[test]
 fn a_finished_job_waits_for_nothing() {
     let blocked = wait(WaitCause::Blocked, None);
-    let context = WaitContext {
-        now: at(10),
+    let context = ExplainContext {
         is_served: Some(false),
         has_handler: false,
         account: Some(&blocked),
         all_accounts: Some(&blocked),
+        ..ExplainContext::at(at(10))
     };
     let (prepared, finished_at) = (prepared(), at(9));
     for state in [
@@ -182,6 +186,47 @@ fn a_finished_job_waits_for_nothing() {
         State::Dead { prepared: prepared.clone(), finished_at },
         State::Cancelled { prepared: Some(prepared), finished_at },
     ] {
-        assert_eq!(waits_for(&job(state, Some("500")), &context), None);
+        let explained = explain(&JobRecord::Whole(job(state.clone(), Some("500"))), &[], &context);
+        assert_eq!((explained.waits_for(), explained.next), (None, None), "{state:?}");
+        assert!(!explained.because.is_empty(), "{state:?}");
     }
+}
+
+#[test]
+fn each_code_has_one_name() {
+    let mut names: Vec<&str> = Code::all().map(Code::as_str).collect();
+    for code in Code::all() {
+        let written = serde_json::to_value(code).unwrap();
+        assert_eq!(serde_json::from_value::<Code>(written).unwrap(), code);
+    }
+    assert!(serde_json::from_value::<Code>(json!("hunger")).is_err());
+    assert_eq!(serde_json::to_value(Code::Account(WaitCause::TooMany)).unwrap(), "too_many");
+    names.sort_unstable();
+    let all = names.len();
+    names.dedup();
+    assert_eq!((names.len(), all), (33, 33));
+}
+
+#[test]
+fn a_program_reads_the_summary_the_reasons_the_next_step_and_the_commands() {
+    let job = job(State::Queued(QueueWait::Until(at(9))), None);
+    let context = ExplainContext { is_served: Some(true), ..ExplainContext::at(at(10)) };
+    let explained = explain(&JobRecord::Whole(job.clone()), &[], &context);
+    let value = serde_json::to_value(&explained).unwrap();
+    assert_eq!(value["summary"], "queued: it waits for a free worker");
+    let reason =
+        json!({ "code": "worker", "text": "it waits for a free worker", "since": at(9), "until": null });
+    assert_eq!(value["because"], json!([reason]));
+    assert_eq!(value["next"]["at"], json!(at(50)));
+    let commands: Vec<&str> =
+        explained.you_can.iter().filter_map(|suggestion| suggestion.command.as_deref()).collect();
+    let id = job.id;
+    assert_eq!(
+        commands,
+        [
+            format!("salesbot-bridge jobs complete {id} --data '{{\"reply\":\"…\"}}'"),
+            format!("salesbot-bridge jobs cancel {id}")
+        ]
+    );
+    assert!(value.get("is_finished").is_none() && value["because"][0].get("advice").is_none());
 }

@@ -1,0 +1,136 @@
+//! The log of actions: what operators did.
+
+use std::sync::Arc;
+
+use model::{JobId, Timestamp};
+
+/// The maximum length of an actor's name, in characters.
+const MAX_NAME: usize = 100;
+
+/// Where an action came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActionSource {
+    /// The API of the admin listener.
+    Api,
+    /// A page of the admin listener.
+    Page,
+    /// A command.
+    Cli,
+}
+
+impl ActionSource {
+    const ALL: [Self; 3] = [Self::Api, Self::Page, Self::Cli];
+
+    /// Returns its name in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Page => "page",
+            Self::Cli => "cli",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == name)
+    }
+}
+
+/// Who acts. Never contains a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    source: ActionSource,
+    name: Arc<str>,
+}
+
+impl Actor {
+    /// Creates an actor: the role of a token, or the operating system's user. A long name is shortened.
+    pub fn new(source: ActionSource, name: &str) -> Self {
+        let name: String = name.chars().filter(|letter| !letter.is_control()).take(MAX_NAME).collect();
+        Self { source, name: if name.is_empty() { "unknown".into() } else { name.into() } }
+    }
+
+    /// Where the action comes from.
+    pub const fn source(&self) -> ActionSource {
+        self.source
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// How an action ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActionResult {
+    /// It is complete.
+    Done,
+    /// It continues.
+    Running,
+    /// An operator stopped it.
+    Stopped,
+    /// It could not be completed.
+    Failed,
+}
+
+impl ActionResult {
+    const ALL: [Self; 4] = [Self::Done, Self::Running, Self::Stopped, Self::Failed];
+
+    /// Returns its name in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|result| result.as_str() == name)
+    }
+}
+
+/// An action in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// Its number; later actions have greater ones.
+    pub id: u64,
+    /// When it happened, or began.
+    pub at: Timestamp,
+    /// Who acted.
+    pub by: Actor,
+    /// The command that does the same, such as `jobs retry`.
+    pub what: String,
+    /// The job, if it is about one.
+    pub job_id: Option<JobId>,
+    /// The filter, the account or the file, if it is not about one job.
+    pub target: Option<String>,
+    /// How many jobs it has changed.
+    pub jobs: u64,
+    /// How it ended.
+    pub result: ActionResult,
+}
+
+/// A page of the log, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionPage {
+    /// The actions.
+    pub actions: Vec<Action>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_printable_and_never_empty() {
+        for (name, expected) in
+            [("ann", "ann"), ("", "unknown"), ("a\n\u{1b}b", "ab"), (&"ä".repeat(101), &"ä".repeat(100))]
+        {
+            assert_eq!(Actor::new(ActionSource::Cli, name).name(), expected);
+        }
+    }
+}

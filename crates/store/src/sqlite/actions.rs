@@ -1,0 +1,153 @@
+//! The log of actions. A command that changes the store for an operator records it in its own transaction.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use model::{JobId, Timestamp};
+
+use crate::sqlite::engine::Engine;
+use crate::sqlite::write::bind::execute;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::transaction::Transaction;
+use crate::{Action, ActionPage, ActionResult, ActionSource, Actor, StoreError};
+
+/// The maximum number of actions in the log. Older ones are deleted, except for those that continue.
+pub(crate) const MAX_ACTIONS: i64 = 10_000;
+/// The maximum number of characters of a target.
+const MAX_TARGET: usize = 1_000;
+
+/// An action to record.
+#[derive(Clone, Debug)]
+pub(crate) struct NewAction {
+    pub(crate) by: Actor,
+    /// The command that does the same, such as `jobs retry`.
+    pub(crate) what: &'static str,
+    pub(crate) job_id: Option<JobId>,
+    pub(crate) target: Option<String>,
+    /// The number of changed jobs.
+    pub(crate) jobs: u64,
+    pub(crate) result: ActionResult,
+}
+
+impl NewAction {
+    /// Creates an action that is done and concerns no job.
+    pub(crate) fn on(by: &Actor, what: &'static str, target: impl Into<String>) -> Self {
+        let target = Some(target.into()).filter(|target| !target.is_empty());
+        Self { by: by.clone(), what, job_id: None, target, jobs: 0, result: ActionResult::Done }
+    }
+
+    /// Creates an action that has changed one job.
+    pub(crate) fn on_job(by: &Actor, what: &'static str, id: JobId) -> Self {
+        Self { by: by.clone(), what, job_id: Some(id), target: None, jobs: 1, result: ActionResult::Done }
+    }
+}
+
+const INSERT: &str = "INSERT INTO actions (at, source, who, what, job_id, target, jobs, result) \
+     VALUES (:at, :source, :who, :what, :job_id, :target, :jobs, :result)";
+const TRIM: &str = "DELETE FROM actions WHERE id <= :id AND result <> 'running'";
+const CHANGE: &str = "UPDATE actions SET jobs = :jobs, result = :result WHERE id = :id";
+const ADD_JOBS: &str = "UPDATE actions SET jobs = jobs + :jobs WHERE id = :id";
+pub(crate) const PAGE: &str = "SELECT id, at, source, who, what, job_id, target, jobs, result FROM actions \
+     WHERE id < ? ORDER BY id DESC LIMIT ?";
+
+/// Records an action. Returns its number.
+pub(crate) fn record(transaction: &Transaction<'_>, action: &NewAction) -> Result<i64, StoreError> {
+    let target: Option<String> = action.target.as_ref().map(|text| text.chars().take(MAX_TARGET).collect());
+    execute!(transaction, INSERT, {
+        "at" => transaction.moment.calendar.as_millis(),
+        "source" => action.by.source().as_str(),
+        "who" => action.by.name(),
+        "what" => action.what,
+        "job_id" => action.job_id.map(JobId::as_uuid),
+        "target" => target,
+        "jobs" => stored(action.jobs),
+        "result" => action.result.as_str(),
+    });
+    let id = transaction.last_insert_rowid();
+    execute!(transaction, TRIM, { "id" => id - MAX_ACTIONS });
+    Ok(id)
+}
+
+/// Sets the number of changed jobs and the result of an action.
+pub(crate) fn change(
+    transaction: &Transaction<'_>,
+    id: i64,
+    jobs: u64,
+    result: ActionResult,
+) -> Result<(), StoreError> {
+    execute!(transaction, CHANGE, { "jobs" => stored(jobs), "result" => result.as_str(), "id" => id });
+    Ok(())
+}
+
+/// Adds to the number of changed jobs of an action.
+pub(crate) fn add_jobs(transaction: &Transaction<'_>, id: i64, jobs: u64) -> Result<(), StoreError> {
+    execute!(transaction, ADD_JOBS, { "jobs" => stored(jobs), "id" => id });
+    Ok(())
+}
+
+fn stored(jobs: u64) -> i64 {
+    i64::try_from(jobs).unwrap_or(i64::MAX)
+}
+
+/// Records an action that changes nothing in the store.
+struct Record(NewAction);
+
+impl Command for Record {
+    type Answer = ();
+
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        record(transaction, &self.0).map(|_id| ())
+    }
+}
+
+impl Engine {
+    pub(crate) async fn record_action(
+        &self,
+        by: &Actor,
+        what: &'static str,
+        target: String,
+        result: ActionResult,
+    ) -> Result<(), StoreError> {
+        self.execute(Record(NewAction { result, ..NewAction::on(by, what, target) })).await
+    }
+
+    pub(crate) async fn actions(&self, before: Option<u64>, limit: u32) -> Result<ActionPage, StoreError> {
+        let before = before.map_or(i64::MAX, stored);
+        let query = sqlx::query(PAGE).bind(before).bind(i64::from(limit) + 1);
+        let rows = query.fetch_all(&self.reading).await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let actions: Vec<Action> = rows.iter().take(limit).map(action).collect::<Result<_, _>>()?;
+        let next = actions.last().filter(|_| rows.len() > limit).map(|last| last.id);
+        Ok(ActionPage { actions, next })
+    }
+}
+
+fn action(row: &SqliteRow) -> Result<Action, StoreError> {
+    let id: i64 = row.try_get("id")?;
+    let corrupt = |column: &'static str| StoreError::Corrupt {
+        table: "actions",
+        column,
+        id: id.to_string(),
+        why: "unknown".into(),
+    };
+    let by = actor(row)?.ok_or_else(|| corrupt("source"))?;
+    let job_id: Option<uuid::Uuid> = row.try_get("job_id")?;
+    let jobs: i64 = row.try_get("jobs")?;
+    Ok(Action {
+        id: id.unsigned_abs(),
+        at: Timestamp::from_millis(row.try_get("at")?),
+        by,
+        what: row.try_get("what")?,
+        job_id: job_id.map(JobId::from_uuid),
+        target: row.try_get("target")?,
+        jobs: jobs.unsigned_abs(),
+        result: ActionResult::from_name(row.try_get("result")?).ok_or_else(|| corrupt("result"))?,
+    })
+}
+
+/// Reads `source` and `who`; `None` if the source is unknown.
+pub(crate) fn actor(row: &SqliteRow) -> Result<Option<Actor>, StoreError> {
+    let source = ActionSource::from_name(row.try_get("source")?);
+    let who: &str = row.try_get("who")?;
+    Ok(source.map(|source| Actor::new(source, who)))
+}

@@ -1,0 +1,159 @@
+//! Each key of a filter is found through an index, or the search stops after a bounded number of jobs.
+
+use model::filter::FilterKey;
+
+use super::plans::plan;
+use super::*;
+use crate::sqlite::jobs::list;
+use crate::sqlite::jobs::list_source::{Candidates, Source, States};
+use crate::sqlite::jobs::list_walk::{self, Stretch};
+use crate::sqlite::jobs::search::{index, lookup, terms};
+
+/// How the jobs of a filter are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// A range of the primary key.
+    Ids,
+    /// These partial indexes alone.
+    Indexes(&'static [&'static str]),
+    /// The search index, and then ranges of the primary key.
+    Search,
+    /// Reading jobs until the bound is reached.
+    Reading,
+}
+
+/// Chooses the source of a filter as if each state had a job.
+fn source(filter: &Filter) -> Source {
+    let counts = StateName::ALL.map(|state| (state, 1));
+    let is_fallback = filter.to_string().contains("outcome:fallback");
+    let searched = (!terms::of_filter(filter).is_empty()).then_some(0);
+    Source::choose(&Candidates { states: States::of_filter(filter), counts: &counts, is_fallback, searched })
+}
+
+#[tokio::test]
+async fn each_key_has_a_plan() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let id = JobId::new(START, 1);
+    let unfinished = &["jobs_queued", "jobs_leased", "jobs_awaiting", "jobs_undelivered"][..];
+    let table = [
+        (FilterKey::State, "state:dead", By::Indexes(&["jobs_dead"])),
+        (FilterKey::State, "state:gone", By::Indexes(&["jobs_ended (state=?"])),
+        (FilterKey::State, "state:cancelled,dead", By::Indexes(&["jobs_ended (state=?", "jobs_dead"])),
+        (FilterKey::State, "state:queued", By::Indexes(&["jobs_queued"])),
+        (FilterKey::State, "state:running", By::Indexes(&["jobs_leased"])),
+        (FilterKey::State, "state:awaiting_callback", By::Indexes(&["jobs_awaiting"])),
+        (FilterKey::State, "state:delivering", By::Indexes(&["jobs_undelivered", "jobs_leased"])),
+        (FilterKey::State, "state:delivering error:x", By::Indexes(&["jobs_undelivered", "jobs_leased"])),
+        (FilterKey::Handler, "handler:greet", By::Search),
+        (FilterKey::Account, "account:7", By::Search),
+        (FilterKey::Account, "account:a.kommo.com", By::Search),
+        (FilterKey::Lead, "lead:5", By::Search),
+        (FilterKey::Contact, "contact:5", By::Search),
+        (FilterKey::Customer, "customer:5", By::Search),
+        (FilterKey::Bot, "bot:5", By::Search),
+        (FilterKey::Conversation, "conversation:7:lead:5", By::Search),
+        (FilterKey::Id, "id:018b", By::Ids),
+        (FilterKey::Trace, "trace:018bcfe5687b700080000000000000ab", By::Ids),
+        (FilterKey::ReturnUrl, "return_url:https://a.kommo.com/api/v4/salesbot/1/continue/2", By::Search),
+        (FilterKey::Since, "since:1h", By::Ids),
+        (FilterKey::Until, "until:1h", By::Ids),
+        (FilterKey::Error, "error:x", By::Reading),
+        (FilterKey::Status, "status:429", By::Reading),
+        (FilterKey::Attempts, "attempts:>2", By::Reading),
+        (FilterKey::Outcome, "outcome:fallback", By::Indexes(&["jobs_fallback"])),
+        (FilterKey::Outcome, "outcome:fallback state:dead", By::Indexes(&["jobs_dead"])),
+        (FilterKey::Outcome, "outcome:handler", By::Reading),
+        (FilterKey::Waiting, "waiting:account", By::Indexes(&["jobs_undelivered", "jobs_leased"])),
+        (FilterKey::Waiting, "waiting:worker", By::Indexes(&["jobs_queued"])),
+        (FilterKey::Is, "is:late", By::Indexes(unfinished)),
+        (FilterKey::Is, "is:unfinished", By::Indexes(unfinished)),
+        (FilterKey::Is, "is:superseded", By::Reading),
+    ];
+    for key in FilterKey::ALL {
+        assert!(table.iter().any(|(tested, _, _)| *tested == key), "{key} has no plan here");
+    }
+    for (_, text, by) in table {
+        let filter = wanted(text);
+        let source = source(&filter);
+        let is_search = source == Source::Search;
+        assert_eq!(is_search, by == By::Search, "{text}: {source:?}");
+        for before in [None, Some(id)] {
+            // A list without a limit of ids only ever reads one page of an exact source.
+            let oldest = if source.is_exact(&filter) { None } else { Some(id) };
+            let stretch = Stretch { before, oldest, jobs: 9, is_last: false };
+            let mut statements = vec![list::select(&source, &filter, START, 9, &stretch)];
+            if !is_search {
+                statements.push(list_walk::window(&source, before, None, 9));
+            }
+            for (place, mut sql) in statements.into_iter().enumerate() {
+                let plan = plan(&mut raw, sql.build().sql().as_str()).await;
+                // The end of a window is the only thing that several indexes have to be sorted for.
+                let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE FOR"));
+                assert!(!sorts || (place > 0 && matches!(source, Source::Union(_))), "{text}: {plan:#?}");
+                if let By::Indexes(indexes) = by {
+                    for index in indexes {
+                        assert!(plan.iter().any(|step| step.contains(index)), "{text}: {plan:#?}");
+                    }
+                    let reads_others =
+                        |step: &String| step == "SCAN jobs" || step.contains("PRIMARY KEY (id<?");
+                    assert!(!plan.iter().any(reads_others), "{text}: {plan:#?}");
+                } else if oldest.is_some() {
+                    let by_id = |step: &String| step.contains("jobs USING PRIMARY KEY (id");
+                    assert!(plan.iter().any(by_id) || plan == ["SCAN jobs"], "{text}: {plan:#?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_of_any_state_need_no_sorting() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let id = JobId::new(START, 1);
+    for set in 1..=u8::MAX {
+        let states: Vec<&str> = StateName::ALL
+            .into_iter()
+            .filter(|state| set >> *state as u8 & 1 == 1)
+            .map(StateName::as_str)
+            .collect();
+        let filter = wanted(&format!("state:{}", states.join(",")));
+        let source = source(&filter);
+        for before in [None, Some(id)] {
+            let stretch = Stretch { before, oldest: before, jobs: 9, is_last: false };
+            let plan =
+                plan(&mut raw, list::select(&source, &filter, START, 9, &stretch).build().sql().as_str())
+                    .await;
+            assert!(
+                !plan.iter().any(|step| step.contains("TEMP B-TREE FOR")),
+                "{states:?} {plan:#?} {}",
+                list::select(&source, &filter, START, 9, &stretch).sql().as_str()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_search_index_is_read_through_its_keys() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    for (name, sql, expected) in [
+        ("terms", lookup::OCCURRENCES, "search_terms USING PRIMARY KEY (bucket=? AND run>? AND run<?)"),
+        ("run of an id", lookup::RUN_OF, "search_runs USING COVERING INDEX"),
+        ("behind", lookup::BEHIND, "jobs USING PRIMARY KEY (id>? AND id<?)"),
+        ("blocks", lookup::BLOCKS, "search_runs USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("delete a run", index::DELETE_RUN, "search_runs USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("delete its terms", index::DELETE_TERMS, "search_terms USING PRIMARY KEY (bucket=? AND run=?)"),
+        ("void", index::VOID, "search_runs USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("next to index", index::NEXT, "jobs USING PRIMARY KEY (id>? AND id<?)"),
+        ("empty runs", index::EMPTY, "jobs USING PRIMARY KEY (id>? AND id<?)"),
+    ] {
+        let plan = plan(&mut raw, sql).await;
+        assert!(plan.iter().any(|step| step.contains(expected)), "{name}: {plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{name}: {plan:#?}");
+    }
+}

@@ -1,0 +1,134 @@
+//! `/api/v1/events`: server-sent events about changes, for pages that follow the store.
+//!
+//! Each event contains the ids of jobs that changed, and the number of jobs in each state. A follower gets at most two
+//! events a second, however many jobs there are, and a comment every fifteen seconds, so that it notices a broken
+//! connection. Without followers, nothing is collected.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use http::StatusCode;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::health::Phase;
+use crate::problem::ProblemDetails;
+use model::{JobId, StateName};
+use store::ChangedJobs;
+
+use super::Shared;
+
+/// The maximum number of followers. Each one holds a connection of the admin listener.
+const MAX_FOLLOWERS: usize = 8;
+/// The time between two events.
+const EVENT_INTERVAL: Duration = Duration::from_millis(500);
+/// Intervals without an event after which a comment shows that the connection works.
+const HEARTBEAT_INTERVALS: u32 = 30;
+/// The maximum number of ids in an event.
+const MAX_IDS: usize = 200;
+/// When a refused follower should try again.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// The permits of the followers.
+#[derive(Clone)]
+pub(super) struct Followers(Arc<Semaphore>);
+
+impl Default for Followers {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_FOLLOWERS)))
+    }
+}
+
+/// One event.
+#[derive(Debug, Serialize)]
+struct Change {
+    /// The jobs that changed.
+    jobs: BTreeSet<JobId>,
+    /// Whether more jobs changed than these.
+    more: bool,
+    counts: BTreeMap<StateName, u64>,
+}
+
+/// A follower, between two events.
+struct Follower {
+    shared: Shared,
+    changed: ChangedJobs,
+    counts: BTreeMap<StateName, u64>,
+    quiet: u32,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// `GET /api/v1/events`
+pub(super) async fn follow(State(shared): State<Shared>) -> Result<Response, ProblemDetails> {
+    let permit = shared.followers.0.clone().try_acquire_owned().map_err(|_| {
+        let detail = format!(
+            "{MAX_FOLLOWERS} callers already follow the events. Close one of them, or poll the lists."
+        );
+        ProblemDetails::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too-many-followers",
+            "Too many followers",
+            detail,
+        )
+        .retry_after(RETRY_AFTER)
+    })?;
+    let changed = shared.store.jobs().changed();
+    let follower = Follower { shared, changed, counts: BTreeMap::new(), quiet: 0, _permit: permit };
+    let events = stream::unfold(follower, |mut follower| async {
+        let event = follower.next().await?;
+        Some((Ok::<_, Infallible>(event), follower))
+    });
+    Ok(Sse::new(events).into_response())
+}
+
+impl Follower {
+    /// The next event; `None` once the bridge stops.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            let (jobs, more) = self.collect().await;
+            if self.shared.health.phase() == Phase::Draining {
+                return None;
+            }
+            // A store that cannot be read changes nothing. The follower sees the next counts.
+            let counts = self.shared.store.jobs().counts().await.unwrap_or_else(|_| self.counts.clone());
+            let is_news = !jobs.is_empty() || more || counts != self.counts;
+            self.counts.clone_from(&counts);
+            if is_news {
+                self.quiet = 0;
+                return Event::default().event("jobs").json_data(Change { jobs, more, counts }).ok();
+            }
+            self.quiet += 1;
+            if self.quiet >= HEARTBEAT_INTERVALS {
+                self.quiet = 0;
+                return Some(Event::default().comment("quiet"));
+            }
+        }
+    }
+
+    /// The jobs that change within one interval, and whether there are more.
+    async fn collect(&mut self) -> (BTreeSet<JobId>, bool) {
+        let over = self.shared.clock.sleep(EVENT_INTERVAL);
+        tokio::pin!(over);
+        let (mut jobs, mut more) = (BTreeSet::new(), false);
+        loop {
+            tokio::select! {
+                () = &mut over => return (jobs, more),
+                changed = self.changed.next() => match changed {
+                    None => more = true,
+                    Some(changed) => for id in changed {
+                        more |= jobs.len() >= MAX_IDS && !jobs.contains(&id);
+                        if jobs.len() < MAX_IDS {
+                            jobs.insert(id);
+                        }
+                    },
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What only the running bridge knows, in memory: permits, breakers and the pace of accounts; and the settings that the
+//! API shows. The admin listener asks for it, and does not name the rooms that know it.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use model::{AccountPace, AccountPause, HandlerLoad, HandlerName, Timestamp};
+use store::StoreError;
+
+use super::accounts::AccountsView;
+
+/// A read of the accounts.
+pub type ListedAccounts<'a> = Pin<Box<dyn Future<Output = Result<AccountsView, StoreError>> + Send + 'a>>;
+
+/// What the running bridge knows.
+pub trait Live: Send + Sync {
+    /// What a handler does at the moment; `None` if there is no such handler.
+    fn load(&self, handler: &HandlerName) -> Option<HandlerLoad>;
+
+    /// How many jobs may await a callback of a handler; `None` if any number may.
+    fn max_awaiting(&self, handler: &HandlerName) -> Option<u64>;
+
+    /// The pace of the account at `origin`.
+    fn pace(&self, origin: &str) -> Option<AccountPace>;
+
+    /// The pause of the calls to the account at `origin`.
+    fn pause(&self, origin: &str) -> Option<AccountPause>;
+
+    /// The settings of all handlers, by name.
+    fn handlers(&self) -> Vec<HandlerSettings>;
+
+    /// All accounts.
+    fn accounts(&self) -> ListedAccounts<'_>;
+
+    /// The settings of the store.
+    fn store(&self) -> StoreSettings;
+}
+
+/// The settings of a handler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HandlerSettings {
+    /// Its name.
+    pub name: HandlerName,
+    /// `rust` if it is registered in Rust, otherwise `handlers.NAME.kind`.
+    pub kind: String,
+    /// Its URL; `None` unless it is at one.
+    pub url: Option<String>,
+    /// `handlers.NAME.max_attempts`
+    pub max_attempts: u32,
+    /// `handlers.NAME.attempt_timeout`
+    pub attempt_timeout_ms: u64,
+    /// `handlers.NAME.answer_within`
+    pub answer_within_ms: u64,
+    /// `handlers.NAME.ordering`
+    pub ordering: &'static str,
+    /// `handlers.NAME.coalesce`
+    pub coalesce_ms: u64,
+}
+
+/// The settings of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// `store.url`
+    pub url: String,
+    /// `store.retention`
+    pub retention: Duration,
+    /// `store.body_retention`
+    pub body_retention: Duration,
+    /// `store.backup_folder`
+    pub backup_folder: Option<PathBuf>,
+}
+
+/// A pace as JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PaceView {
+    /// The calls that started within the current second, or are about to.
+    pub used: usize,
+    /// How many may.
+    pub limit: usize,
+    /// When the next call may start, apart from pauses; null if at once.
+    pub next_at: Option<Timestamp>,
+}
+
+impl From<AccountPace> for PaceView {
+    fn from(pace: AccountPace) -> Self {
+        let AccountPace { used, limit, next_at } = pace;
+        Self { used, limit, next_at }
+    }
+}

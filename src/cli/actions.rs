@@ -1,0 +1,114 @@
+//! `actions list`: what operators did, by page, API or command.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::admin::{ActionsView, DEFAULT_LIMIT, MAX_LIMIT};
+use crate::config::Config;
+use model::Timestamp;
+use model::clock::Clock;
+use store::{Action, ActionPage, Role, Store};
+
+use super::examples;
+use super::exit::{notice, print};
+use super::screen::Screen;
+use super::table::{Column, Table};
+use super::text::{clean, when};
+
+/// The commands of `actions`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List what operators did, newest first
+    #[command(after_help = examples::ACTIONS_LIST)]
+    List {
+        /// The maximum number of actions to list, 1 to 500
+        #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT,
+              value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
+        limit: u32,
+        /// Continue after the action with this number: the `next_cursor` of the previous list
+        #[arg(long, value_name = "NUMBER")]
+        cursor: Option<u64>,
+    },
+}
+
+/// Runs the command. Prints the result to stdout, as one JSON object if `json` is set.
+///
+/// # Errors
+/// The store cannot be opened or read.
+pub(super) async fn run(command: Command, config: &Config, json: bool) -> anyhow::Result<()> {
+    let Command::List { limit, cursor } = command;
+    let clock = Clock::system();
+    let store = Store::open(&config.store.url, Role::Observer, clock.clone()).await?;
+    let page = store.actions(cursor, limit).await;
+    store.close().await;
+    let page = page?;
+    let next = page.next;
+    if json {
+        return print(&json!(ActionsView::from(page)).to_string());
+    }
+    print(table(&page, clock.now(), Screen::stdout()).trim_end())?;
+    if let Some(next) = next {
+        notice(&format!("There are more actions. To continue, run the same command with --cursor {next}"));
+    }
+    Ok(())
+}
+
+fn table(page: &ActionPage, now: Timestamp, screen: Screen) -> String {
+    if page.actions.is_empty() {
+        return "No operator has changed anything yet.\n".to_owned();
+    }
+    let mut table = Table::new([
+        Column::new("ACTION").right(),
+        Column::new("WHEN"),
+        Column::new("WHO").cut(8),
+        Column::new("WHAT"),
+        Column::new("ON").cut(16),
+        Column::new("JOBS").right().spare(1),
+        Column::new("RESULT"),
+    ]);
+    for action in &page.actions {
+        let Action { id, at, by, what, job_id, target, jobs, result } = action;
+        let on = job_id.map(|id| id.to_string()).or_else(|| target.clone()).unwrap_or_default();
+        table.row([
+            id.to_string().into(),
+            when(*at, now).into(),
+            clean(&format!("{} ({})", by.name(), by.source().as_str())).into(),
+            clean(what).into(),
+            clean(&on).into(),
+            jobs.to_string().into(),
+            result.as_str().into(),
+        ]);
+    }
+    format!("{}\n", table.render(screen))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::{ActionResult, ActionSource, Actor};
+
+    #[test]
+    fn an_action_is_one_line() {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let action = |id, what: &str, target: &str| Action {
+            id,
+            at: Timestamp::from_millis(1_699_999_820_000),
+            by: Actor::new(ActionSource::Cli, "ann"),
+            what: what.to_owned(),
+            job_id: None,
+            target: Some(target.to_owned()),
+            jobs: id,
+            result: ActionResult::Done,
+        };
+        let actions = vec![action(12, "jobs erase", "lead:7"), action(3, "accounts remove", "a.kommo.com")];
+        let text = table(&ActionPage { actions, next: None }, now, Screen::FILE);
+        assert_eq!(
+            text,
+            "ACTION  WHEN       WHO        WHAT             ON           JOBS  RESULT\n    \
+             12  3 min ago  ann (cli)  jobs erase       lead:7         12  done\n     \
+             3  3 min ago  ann (cli)  accounts remove  a.kommo.com     3  done\n"
+        );
+        let none = table(&ActionPage { actions: Vec::new(), next: None }, now, Screen::FILE);
+        assert_eq!(none, "No operator has changed anything yet.\n");
+    }
+}

@@ -1,0 +1,127 @@
+//! Checks what became of the requests since the running bridge started: calls to unknown paths, and refused requests.
+//! Neither has a job, so no list of jobs shows them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::cli::health;
+use crate::cli::text::clean;
+use crate::config::Config;
+
+use super::check::Check;
+
+const NAME: &str = "requests";
+/// The outcomes of `bridge_requests_total` that are not refusals.
+const TAKEN: [&str; 2] = ["accepted", "duplicate"];
+/// The maximum number of outcomes and paths that a finding names.
+const MAX_NAMED: usize = 3;
+
+/// One check for unknown paths and one for refusals; none if no bridge runs.
+pub(super) async fn checks(config: &Config) -> Vec<Check> {
+    let Some(metrics) = health::metrics(config).await else { return Vec::new() };
+    let stats = health::api(config, "/api/v1/stats").await.unwrap_or_default();
+    let url = config.server.public_url.as_ref().map_or("", url::Url::as_str).trim_end_matches('/');
+    decide(&metrics, &stats, url)
+}
+
+/// The sum of a counter for each value of its label.
+fn sums(metrics: &str, counter: &str, label: &str) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    let start = format!("{counter}{{");
+    let key = format!("{label}=\"");
+    for line in metrics.lines().filter_map(|line| line.strip_prefix(&start)) {
+        let Some((labels, number)) = line.rsplit_once("} ") else { continue };
+        let value = labels.split(&key).nth(1).and_then(|rest| rest.split('"').next());
+        if let (Some(value), Ok(number)) = (value, number.parse::<u64>()) {
+            *sums.entry(value.to_owned()).or_default() += number;
+        }
+    }
+    sums
+}
+
+fn decide(metrics: &str, stats: &Value, public_url: &str) -> Vec<Check> {
+    // The metric also counts the GETs of scanners. A widget block sends a POST.
+    let unknown = stats["unknown_paths"].as_array().map_or(&[][..], Vec::as_slice);
+    let outcomes = sums(metrics, "bridge_requests_total", "outcome");
+    let mut refused: Vec<(&String, &u64)> = outcomes
+        .iter()
+        .filter(|(outcome, requests)| !TAKEN.contains(&&***outcome) && **requests > 0)
+        .collect();
+    refused.sort_by_key(|(_, requests)| std::cmp::Reverse(**requests));
+    let mut checks = Vec::new();
+    if !unknown.is_empty() {
+        let paths = unknown.iter().take(MAX_NAMED);
+        let paths: Vec<String> = paths
+            .map(|one| {
+                format!("POST {} ({} times)", clean(one["path"].as_str().unwrap_or("?")), one["calls"])
+            })
+            .collect();
+        let found = format!("unknown paths were called since the bridge started: {}", paths.join(", "));
+        let todo = format!(
+            "correct the URL in the widget block: POST {public_url}/widget_request/NAME; then save the bot again"
+        );
+        checks.push(Check::warning(NAME, found, todo));
+    }
+    if !refused.is_empty() {
+        let total: u64 = refused.iter().map(|(_, requests)| **requests).sum();
+        let named: Vec<String> = refused
+            .iter()
+            .take(MAX_NAMED)
+            .map(|(outcome, requests)| format!("{requests} {outcome}"))
+            .collect();
+        let found = format!("{total} requests were refused since the bridge started: {}", named.join(", "));
+        let todo =
+            "the log of `serve` has the reason of each refusal, and the handler, `aud` or host at fault";
+        checks.push(Check::warning(NAME, found, todo));
+    }
+    if checks.is_empty() {
+        let accepted: u64 = outcomes.values().sum();
+        checks.push(Check::ok(NAME, format!("{accepted} since the bridge started, none refused")));
+    }
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::doctor::check::Outcome;
+
+    #[test]
+    fn unknown_paths_and_refusals_are_reported() {
+        let accepted = "bridge_requests_total{handler=\"echo\",outcome=\"accepted\"} 5\n\
+                        bridge_requests_total{handler=\"greet\",outcome=\"duplicate\"} 1\n";
+        let scanned = "bridge_unknown_paths_total{reason=\"path\"} 2\n";
+        let refused = "bridge_requests_total{handler=\"echo\",outcome=\"bad_signature\"} 3\n\
+                       bridge_requests_total{handler=\"greet\",outcome=\"bad_signature\"} 1\n\
+                       bridge_requests_total{handler=\"unknown\",outcome=\"unknown_handler\"} 7\n";
+        let (none, stats) = (
+            json!({ "unknown_paths": [] }),
+            json!({ "unknown_paths": [{ "path": "/widget/echo", "calls": 3 }] }),
+        );
+        for (metrics, stats, expected, parts) in [
+            (format!("{accepted}{scanned}"), &none, &[Outcome::Ok][..], &["6 since the bridge started"][..]),
+            (
+                accepted.to_owned(),
+                &stats,
+                &[Outcome::Warning],
+                &["POST /widget/echo (3 times)", "POST https://b.example/widget_request/NAME"],
+            ),
+            (
+                format!("{accepted}{refused}"),
+                &stats,
+                &[Outcome::Warning, Outcome::Warning],
+                &["11 requests were refused", "7 unknown_handler, 4 bad_signature"],
+            ),
+        ] {
+            let checks = decide(&metrics, stats, "https://b.example");
+            assert_eq!(checks.iter().map(Check::outcome).collect::<Vec<_>>(), expected);
+            let text = serde_json::to_string(&checks).unwrap();
+            for part in parts {
+                assert!(text.contains(part), "{part} in {text}");
+            }
+        }
+    }
+}
