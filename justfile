@@ -44,6 +44,10 @@ soak *args:
 fuzz seconds="60":
     .ci/fuzz {{ seconds }}
 
+# Lints the description of the admin API, and compares a running bridge with it: [PROGRAM] [--seconds N].
+openapi *args:
+    .ci/openapi {{ args }}
+
 # How many requests a second the loop takes in and continues.
 bench-loop *args:
     cargo run --release --locked -- bench {{ args }}

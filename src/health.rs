@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp};
 
@@ -34,7 +35,7 @@ pub enum Phase {
 }
 
 /// An account whose deliveries wait for an operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Waiting {
     /// The account's host, `example.kommo.com`, with its port if that is not the scheme's own.
     pub account: String,
@@ -43,16 +44,17 @@ pub struct Waiting {
 }
 
 /// The deliveries of all accounts wait.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct EverybodyWaits {
     /// What is wrong and what an operator has to do.
     pub why: String,
-    /// When the wait ends; `None` if that depends on the response to the next delivery.
+    /// When the wait ends; null if that depends on the response to the next delivery.
+    #[schema(value_type = Option<crate::schema::Moment>)]
     pub until: Option<Timestamp>,
 }
 
 /// Calls of bots to a path that does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Misdirected {
     /// The path, shortened, without its query.
     pub path: String,

@@ -8,10 +8,15 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Router};
+use axum::{Extension, Json, Router};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+mod browser;
+
+pub use browser::wants_page;
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -38,6 +43,27 @@ pub fn keep_private(headers: &mut HeaderMap) {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+}
+
+/// The body of an error, as RFC 9457 defines it.
+#[derive(Serialize, ToSchema)]
+pub struct Problem {
+    /// `about:blank` if the status says everything, otherwise `urn:salesbot-bridge:problem:NAME`. The name of an error never
+    /// changes.
+    #[schema(
+        example = "urn:salesbot-bridge:problem:no-job",
+        pattern = "^(about:blank|urn:salesbot-bridge:problem:[a-z-]+)$"
+    )]
+    r#type: Cow<'static, str>,
+    /// What is wrong, in a few words.
+    #[schema(example = "No such job")]
+    title: Cow<'static, str>,
+    /// The status of the response.
+    #[schema(minimum = 400, maximum = 599, example = 404)]
+    status: u16,
+    /// What is wrong and what to do, for people.
+    #[schema(example = "There is no job `0193`. Finished jobs are deleted after store.retention.")]
+    detail: Cow<'static, str>,
 }
 
 /// A response that says what is wrong and what to do.
@@ -68,6 +94,16 @@ impl ProblemDetails {
         Self { slug: None, title: title.into(), status, detail: detail.into(), retry_after: None }
     }
 
+    /// The status.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong and what to do, for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Adds `Retry-After`, rounded up to whole seconds.
     #[must_use]
     pub fn retry_after(mut self, span: Duration) -> Self {
@@ -78,16 +114,14 @@ impl ProblemDetails {
 
 impl IntoResponse for ProblemDetails {
     fn into_response(self) -> Response {
-        let kind = self
-            .slug
-            .map_or_else(|| "about:blank".to_owned(), |slug| format!("urn:salesbot-bridge:problem:{slug}"));
-        let body = json!({
-            "type": kind,
-            "title": self.title,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        let mut response = (self.status, body.to_string()).into_response();
+        let kind = self.slug.map(|slug| format!("urn:salesbot-bridge:problem:{slug}").into());
+        let body = Problem {
+            r#type: kind.unwrap_or("about:blank".into()),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: self.detail,
+        };
+        let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         keep_private(headers);
@@ -105,7 +139,7 @@ impl IntoResponse for ProblemDetails {
 pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
         .fallback(async || {
-            let detail = "There is nothing at this path. Check the URL.";
+            let detail = "Unknown path. Check the URL.";
             (Extension(Unrouted::Path), ProblemDetails::of_status(StatusCode::NOT_FOUND, detail))
         })
         .method_not_allowed_fallback(async || {
@@ -119,7 +153,7 @@ mod tests {
     use axum::body::Body;
     use axum::routing::post;
     use http::Request;
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use tower::ServiceExt;
 
     use super::*;

@@ -15,6 +15,8 @@ mod made_up;
 mod manifests;
 #[path = "architecture/metrics.rs"]
 mod metrics;
+#[path = "architecture/operator_routes.rs"]
+mod operator_routes;
 #[path = "architecture/paths.rs"]
 mod paths;
 #[path = "architecture/store.rs"]
@@ -40,11 +42,13 @@ const ROOMS: &[(&str, May)] = &[
     ("problem", May::Only(&[])),
     ("panics", May::Only(&[])),
     ("log_limiter", May::Only(&[])),
-    ("health", May::Only(&[])),
+    ("health", May::Only(&["schema"])),
     ("meters", May::Only(&[])),
+    ("schema", May::Only(&[])),
+    ("listed_account", May::Only(&["schema"])),
     ("telemetry", May::Only(&["config", "meters", "panics", "terminal"])),
     ("job_log", May::Only(&["log_limiter", "meters"])),
-    ("history", May::Only(&["meters"])),
+    ("history", May::Only(&["meters", "schema"])),
     ("listener", May::Only(&["problem", "log_limiter", "meters"])),
     ("config", May::Only(&[])),
     ("handler", May::Only(&[])),
@@ -55,7 +59,7 @@ const ROOMS: &[(&str, May)] = &[
     ("receive", May::Only(&["log_limiter", "meters", "problem", "request_body", "terminal"])),
     ("work", May::Only(&["stage", "handler", "job_log", "meters", "panics"])),
     ("deliver", May::Only(&["stage", "accounts", "health", "job_log", "meters"])),
-    ("accounts", May::Only(&["health", "secrets"])),
+    ("accounts", May::Only(&["health", "listed_account", "secrets"])),
     ("oauth", May::Only(&["accounts", "problem", "log_limiter"])),
     (
         "admin",
@@ -64,9 +68,12 @@ const ROOMS: &[(&str, May)] = &[
             "health",
             "history",
             "job_log",
+            "listed_account",
             "log_limiter",
             "meters",
             "problem",
+            "request_body",
+            "schema",
             "secrets",
         ]),
     ),
@@ -82,8 +89,8 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "store",
         &[
-            "stage", "receive", "callback", "work", "deliver", "history", "accounts", "admin", "bridge",
-            "cli", "testing",
+            "schema", "stage", "receive", "callback", "work", "deliver", "history", "accounts", "admin",
+            "bridge", "cli", "testing",
         ],
     ),
     ("kommo", &["handler", "handlers", "work", "accounts", "deliver", "bridge", "cli", "testing", "fuzzing"]),
@@ -92,7 +99,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("widget_package", &["cli"]),
     ("reqwest", &["handlers", "cli", "testing"]),
     ("anyhow", &["main", "cli"]),
-    ("maud", &["oauth"]),
+    ("maud", &["admin", "oauth"]),
+    ("utoipa", &["schema", "problem", "health", "history", "listed_account", "admin"]),
 ];
 
 const RULES: Rules = Rules { rooms: ROOMS, crates: CRATES, sql: "crates/store/", lines: 400 };

@@ -64,6 +64,9 @@ struct Arguments {
     /// for temporary files
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// Keep the store of `operate` in this folder, and use it again in the next run
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
     /// Added by `cargo bench`
     #[arg(long, hide = true)]
     bench: bool,
@@ -95,12 +98,12 @@ fn report(result: Result<()>) -> ExitCode {
 }
 
 async fn measure(arguments: Arguments) -> Result<()> {
-    let Arguments { only, runs, quick, json, output, folder, bench: _ } = arguments;
+    let Arguments { only, runs, quick, json, output, folder, keep, bench: _ } = arguments;
     let names: Vec<&str> = scenarios::ALL.iter().map(|(name, _)| *name).collect();
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(format!("unknown scenario `{unknown}` (expected one of: {})", names.join(", ")).into());
     }
-    let rig = Rig::new(runs as usize, quick, folder)?;
+    let rig = Rig::new(runs as usize, quick, folder, keep)?;
     let machine = machine::describe(rig.folder())?;
     let mut outcomes = Vec::new();
     for (name, run) in scenarios::ALL {

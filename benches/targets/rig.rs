@@ -49,17 +49,18 @@ pub struct Rig {
     /// The number of runs for each figure.
     pub runs: usize,
     quick: bool,
+    keep: Option<PathBuf>,
     /// The integration whose secret signs the tokens.
     pub integration: Integration,
     fastify: OnceCell<std::result::Result<PathBuf, String>>,
 }
 
 impl Rig {
-    /// Creates a folder for the stores, below `folder` if given.
+    /// Creates a folder for the stores, below `folder` if given. Scenarios that can use a store again keep it in `keep`.
     ///
     /// # Errors
     /// The folder cannot be created.
-    pub fn new(runs: usize, quick: bool, folder: Option<PathBuf>) -> Result<Self> {
+    pub fn new(runs: usize, quick: bool, folder: Option<PathBuf>, keep: Option<PathBuf>) -> Result<Self> {
         // A thousand accounts need a thousand ports. If the limit cannot be raised, those scenarios fail with an error.
         let limit = rustix::process::getrlimit(Resource::Nofile);
         let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -67,7 +68,7 @@ impl Rig {
             Some(folder) => TempDir::new_in(folder)?,
             None => TempDir::new()?,
         };
-        Ok(Self { folder, runs, quick, integration: Integration::default(), fastify: OnceCell::new() })
+        Ok(Self { folder, runs, quick, keep, integration: Integration::default(), fastify: OnceCell::new() })
     }
 
     /// The folder of the stores.
@@ -96,6 +97,16 @@ impl Rig {
     /// The folder cannot be created.
     pub fn store(&self) -> Result<TempDir> {
         Ok(TempDir::new_in(self.folder())?)
+    }
+
+    /// The folder of the store that a scenario keeps for the next run; `None` without `--keep`.
+    ///
+    /// # Errors
+    /// The folder cannot be created.
+    pub fn kept(&self, scenario: &str) -> Result<Option<PathBuf>> {
+        let folder = self.keep.as_ref().map(|keep| keep.join(scenario));
+        folder.as_ref().map_or(Ok(()), std::fs::create_dir_all)?;
+        Ok(folder)
     }
 
     /// The size to use: `full`, or `quick` with `--quick`.

@@ -3,12 +3,13 @@
 //! It is a copy of the store's accounts, replaced whenever one changes. Calls name an account by its address, so the
 //! directory is searched by address. It also finds a moved account under its old address.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use kommo::{AccountRef, Bearer, NoBearer};
+use model::maps::HashMap;
 use model::{AccountId, AccountKey, AccountRecord, AccountState, Authorization, Timestamp};
 
 use super::seal::{Sealer, Tokens, Unsealable};

@@ -1,65 +1,24 @@
 //! All accounts as a person sees them: configured ones, connected ones, and ones known only from waiting deliveries.
 
-use serde::Serialize;
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use model::{AccountId, AccountKey, AccountState, AccountWait, Timestamp};
+#[cfg(any(test, feature = "cli"))]
+use model::AccountKey;
+use model::{ALL_ACCOUNTS, AccountState};
 #[cfg(any(test, feature = "cli"))]
 use store::Actor;
 use store::StoreError;
 
 use super::{Accounts, host};
-
-/// One account. Contains no token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    /// Its scheme, host and port; `None` if unknown.
-    #[serde(skip)]
-    pub origin: Option<String>,
-    /// Its host, with the port unless it is the scheme's default; `None` if unknown.
-    pub host: Option<String>,
-    /// Its name in the configuration, if it is configured.
-    pub name: Option<String>,
-    /// Kommo's number of the account, if it is known.
-    pub account_id: Option<AccountId>,
-    /// The integration that it is connected through: its name, or its id if it is no longer configured.
-    pub integration: Option<String>,
-    /// Its state.
-    pub state: AccountState,
-    /// Why it is not active, and what to do.
-    pub reason: Option<String>,
-    /// When its access token expires; `None` for a long-lived one.
-    pub expires_at: Option<Timestamp>,
-    /// When a person last connected it.
-    pub connected_at: Option<Timestamp>,
-    /// The number of deliveries that wait for it.
-    pub waiting: u64,
-    /// What they wait for, according to the running bridge.
-    pub waits_for: Option<AccountWait>,
-    /// Its row in the store.
-    #[serde(skip)]
-    pub key: Option<AccountKey>,
-}
-
-#[cfg(any(test, feature = "cli"))]
-impl Listed {
-    /// Returns how the bridge knows the account.
-    pub fn known_as(&self) -> model::AccountOrigin {
-        use model::AccountOrigin;
-
-        match (&self.name, &self.key, &self.integration) {
-            (Some(name), ..) => AccountOrigin::Configured(name.clone()),
-            (None, Some(_), Some(integration)) => AccountOrigin::Connected(integration.clone()),
-            _ => AccountOrigin::Unknown,
-        }
-    }
-}
+use crate::listed_account::ListedAccount;
 
 impl Accounts {
     /// Returns all accounts: configured ones first, then connected ones, then unknown ones that deliveries wait for.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn list(&self) -> Result<Vec<Listed>, StoreError> {
+    pub async fn list(&self) -> Result<Vec<ListedAccount>, StoreError> {
         let waiting = match &self.0.parts.store {
             Some(store) => store.jobs().waiting_deliveries().await?,
             None => Vec::new(),
@@ -76,12 +35,12 @@ impl Accounts {
             let count = waiting.iter().find(|(known, _)| known == origin);
             count.map_or(0, |(_, jobs)| *jobs)
         };
-        let mut listed: Vec<Listed> = self
+        let mut listed: Vec<ListedAccount> = self
             .0
             .parts
             .long_lived
             .iter()
-            .map(|account| Listed {
+            .map(|account| ListedAccount {
                 origin: Some(account.origin.clone()),
                 host: Some(host(&account.origin).to_owned()),
                 name: Some(account.name.clone()),
@@ -109,7 +68,7 @@ impl Accounts {
                 .collect();
             let integration = self.integration(&record.key.client_uuid);
             let trouble = entry.tokens.as_ref().and_then(|tokens| tokens.as_ref().err());
-            connected.push(Listed {
+            connected.push(ListedAccount {
                 origin: record.origin.as_deref().map(str::to_owned),
                 host: record.origin.as_deref().map(|origin| host(origin).to_owned()),
                 name: None,
@@ -140,8 +99,8 @@ impl Accounts {
             );
         }
         listed.extend(connected);
-        let unknown =
-            waiting.iter().filter(|(origin, _)| !known.contains(origin)).map(|(origin, jobs)| Listed {
+        let unknown = waiting.iter().filter(|(origin, _)| !known.contains(origin)).map(|(origin, jobs)| {
+            ListedAccount {
                 origin: Some(origin.clone()),
                 host: Some(host(origin).to_owned()),
                 name: None,
@@ -154,9 +113,36 @@ impl Accounts {
                 waiting: *jobs,
                 waits_for: wait_at(origin),
                 key: None,
-            });
+            }
+        });
         listed.extend(unknown);
         Ok(listed)
+    }
+
+    /// Returns how many accounts are not active, or have an origin that is in `paused` or waits for anything. Reads only
+    /// memory.
+    pub fn in_trouble(&self, paused: &HashSet<Arc<str>>) -> usize {
+        let waits = self.0.parts.health.waits();
+        let mut stuck: HashSet<&str> = paused.iter().map(|origin| &**origin).collect();
+        stuck.extend(waits.iter().map(|(origin, _)| &**origin).filter(|origin| *origin != ALL_ACCOUNTS));
+        let mut known = HashSet::new();
+        let configured = self.0.parts.long_lived.iter().filter(|account| {
+            known.insert(account.origin.clone());
+            stuck.contains(account.origin.as_str())
+        });
+        let mut accounts = configured.count();
+        let directory = self.directory();
+        for entry in directory.entries() {
+            let record = &entry.record;
+            let addresses = || record.origin.iter().chain(&record.previous_origin).map(|origin| &**origin);
+            let is_stuck = addresses().any(|origin| !known.contains(origin) && stuck.contains(origin));
+            let is_readable = !matches!(entry.tokens, Some(Err(_)));
+            let is_active = is_readable && record.authorization.state() == AccountState::Active;
+            accounts += usize::from(is_stuck || !is_active);
+        }
+        // Deliveries wait for accounts that were never connected.
+        let unknown = |origin: &&str| !known.contains(*origin) && directory.at(origin).is_none();
+        accounts + stuck.into_iter().filter(unknown).count()
     }
 
     /// Removes a connected account and its tokens. Returns whether there was one.

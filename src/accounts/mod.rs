@@ -62,7 +62,6 @@ pub use installations::Installation;
 #[cfg(any(test, feature = "cli"))]
 pub use link::LINK_LIFE;
 pub use link::StateError;
-pub use list::Listed;
 pub use parts::{AccountsParts, EncryptionKeys, LongLivedAccount, OAuthIntegration};
 pub use revoke::{Revocation, RevocationError, Revoked};
 

@@ -8,10 +8,10 @@
 //! Every accepted request checks whether its pair is known, so the check uses only memory. [`watch`](super::watch)
 //! stores a new pair within five seconds. A pair lost in a crash is seen again with the account's next request.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use model::AccountId;
+use model::maps::HashMap;
 use store::{Pair, Store, StoreError};
 
 use super::Accounts;

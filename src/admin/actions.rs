@@ -1,38 +1,56 @@
 //! `GET /api/v1/actions`: what operators did.
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
-use url::form_urlencoded;
+use utoipa::ToSchema;
 
+use crate::schema;
 use model::{JobId, Timestamp};
 use store::{Action, ActionPage};
 
+use super::Shared;
 use super::call::{Answer, STORE_TIMEOUT, within};
-use super::jobs_query::{DEFAULT_LIMIT, MAX_LIMIT};
-use super::refusal::short;
-use super::{Shared, refusal};
+use super::document::tag;
+use super::query::{BadParameter, DEFAULT_LIMIT, Given, Paging, Parameter, Params, Query};
+use super::responses::{QueryErrors, StoreErrors};
 
 /// A page of the log of actions, newest first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ActionsPage)]
 pub struct ActionsView {
+    /// The actions.
     actions: Vec<ActionView>,
     /// The `cursor` of the next page; null at the end.
     next_cursor: Option<u64>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// One action.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Action)]
 struct ActionView {
+    /// Its number; later actions have greater ones.
     id: u64,
+    /// When it happened or began.
+    #[schema(value_type = schema::Moment)]
     at: Timestamp,
-    /// `api`, `page` or `cli`.
+    /// Where it came from.
+    #[schema(value_type = schema::ActionSource)]
     source: &'static str,
+    /// The role of the token, or the user of the command.
     who: String,
+    /// The command that does the same, such as `jobs retry`.
     what: String,
+    /// The job; null if it is not about one job.
+    #[schema(value_type = Option<schema::JobId>)]
     job_id: Option<JobId>,
+    /// The filter, the account or the file; null if it is about one job.
     target: Option<String>,
+    /// How many jobs it has changed.
     jobs: u64,
+    /// How far it is.
+    #[schema(value_type = schema::ActionResult)]
     result: &'static str,
 }
 
@@ -50,58 +68,28 @@ impl From<Action> for ActionView {
     }
 }
 
-/// `GET /api/v1/actions`
-pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer {
-    let (limit, before) =
-        parse(query.as_deref().unwrap_or_default()).map_err(|error| refusal::of_parameter(&error))?;
-    let page = within(STORE_TIMEOUT, shared.store.actions(before, limit)).await?;
+/// The query of the list.
+pub(super) struct ActionsQuery(Paging<u64>);
+
+impl Query for ActionsQuery {
+    fn parameters() -> Vec<Parameter> {
+        Paging::<u64>::parameters(DEFAULT_LIMIT).into()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self, BadParameter> {
+        Paging::read(given, DEFAULT_LIMIT).map(Self)
+    }
+}
+
+/// Lists what operators did
+///
+/// By the API, by a page or by a command, newest first.
+#[utoipa::path(get, path = "/api/v1/actions", tag = tag::ACTIONS, operation_id = "listActions", params(Params<ActionsQuery>),
+    responses((status = 200, description = "A page of actions.", body = ActionsView), QueryErrors, StoreErrors))]
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    Params(ActionsQuery(Paging { limit, cursor })): Params<ActionsQuery>,
+) -> Answer {
+    let page = within(STORE_TIMEOUT, shared.store.actions(cursor, limit)).await?;
     Ok(Json(ActionsView::from(page)).into_response())
-}
-
-/// Parses `limit` and `cursor`. An empty value counts as absent.
-fn parse(query: &str) -> Result<(u32, Option<u64>), String> {
-    let (mut limit, mut cursor) = (None, None);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let wrong = |expected: &str| format!("`{name}` cannot be `{}`: expected {expected}", short(&value));
-        let is_repeated = match &*name {
-            "limit" if value.is_empty() => false,
-            "cursor" if value.is_empty() => false,
-            "limit" => {
-                let number = value.parse().ok().filter(|number| (1..=MAX_LIMIT).contains(number));
-                let number = number.ok_or_else(|| wrong(&format!("a number from 1 to {MAX_LIMIT}")))?;
-                limit.replace(number).is_some()
-            }
-            "cursor" => {
-                let number = value.parse().map_err(|_| wrong("the next_cursor of an earlier page"))?;
-                cursor.replace(number).is_some()
-            }
-            _ => {
-                return Err(format!("unknown parameter `{}` (expected one of: limit, cursor)", short(&name)));
-            }
-        };
-        if is_repeated {
-            return Err(format!("`{name}` occurs more than once"));
-        }
-    }
-    Ok((limit.unwrap_or(DEFAULT_LIMIT), cursor))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_query_is_checked() {
-        for (query, expected) in [
-            ("", Ok((DEFAULT_LIMIT, None))),
-            ("limit=&cursor=", Ok((DEFAULT_LIMIT, None))),
-            ("limit=3&cursor=17", Ok((3, Some(17)))),
-            ("limit=0", Err("`limit` cannot be `0`: expected a number from 1 to 500")),
-            ("cursor=a", Err("`cursor` cannot be `a`: expected the next_cursor of an earlier page")),
-            ("limit=1&limit=2", Err("`limit` occurs more than once")),
-            ("who=ann", Err("unknown parameter `who` (expected one of: limit, cursor)")),
-        ] {
-            assert_eq!(parse(query), expected.map_err(str::to_owned), "{query}");
-        }
-    }
 }

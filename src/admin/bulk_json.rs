@@ -3,25 +3,41 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::schema;
 use model::{JobId, Timestamp};
-use store::{Bulk, BulkAction, BulkPlan, Erasable};
+use store::{Bulk, BulkAction, BulkPlan, Erasable, RetriedDead};
 
 /// A bulk change and its progress.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = BulkChange)]
 pub struct BulkView {
+    /// Its number, which is also that of its action.
     id: u64,
+    /// What it does to each job.
+    #[schema(value_type = schema::BulkActionName)]
     action: &'static str,
+    /// To which jobs.
     filter: String,
+    /// Whether it cancels unfinished jobs, or retries superseded ones.
     force: bool,
+    /// Where it came from.
+    #[schema(value_type = schema::ActionSource)]
     source: &'static str,
+    /// The role of the token, or the user of the command.
     who: String,
+    /// When it began.
+    #[schema(value_type = schema::Moment)]
     at: Timestamp,
-    /// `running`, `done`, `stopped` or `failed`.
+    /// How far it is: `failed` if its filter cannot be read.
+    #[schema(value_type = schema::ActionResult)]
     state: &'static str,
     /// The maximum number of jobs that it changes; null for all.
     max_jobs: Option<u64>,
+    /// The jobs that it has changed.
     changed: u64,
+    /// The jobs that it left as they were, because of their state.
     skipped: u64,
 }
 
@@ -44,12 +60,17 @@ impl From<&Bulk> for BulkView {
 }
 
 /// What an erasure would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ErasurePlan)]
 pub struct ErasableView {
+    /// The filter that finds the jobs.
     filter: String,
+    /// The number of finished jobs.
     finished: u64,
+    /// The number of unfinished jobs.
     unfinished: u64,
-    /// The jobs of each account, by its number.
+    /// The number of jobs of each account, by its number.
+    #[schema(value_type = BTreeMap<String, u64>)]
     accounts: BTreeMap<i64, u64>,
 }
 
@@ -62,29 +83,60 @@ impl ErasableView {
 }
 
 /// What a bulk change would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = BulkPlan)]
 pub struct BulkPlanView {
+    /// What it does to each job.
+    #[schema(value_type = schema::BulkActionName)]
     action: &'static str,
     /// The filter, written in full and narrowed to the states that allow the action.
     filter: String,
+    /// Whether it retries superseded jobs too.
     force: bool,
+    /// How many jobs match.
     jobs: u64,
-    /// The jobs of each account, by its number.
+    /// The number of jobs of each account, by its number.
+    #[schema(value_type = BTreeMap<String, u64>)]
     accounts: BTreeMap<i64, u64>,
+    /// The oldest of the jobs; null if there are none.
     oldest: Option<PlannedJob>,
+    /// The newest of the jobs; null if there are none.
     newest: Option<PlannedJob>,
     /// How long the deliveries take at the pace of the accounts; null if nothing is delivered.
     seconds: Option<u64>,
     /// What the change itself needs; null if there is nothing to change, or if no one needs it.
     token: Option<String>,
-    /// When the token expires.
+    /// When the token expires; null if there is none.
+    #[schema(value_type = Option<schema::Moment>)]
     expires_at: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+/// A job of a plan.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 struct PlannedJob {
+    /// Its id.
+    #[schema(value_type = schema::JobId)]
     id: JobId,
+    /// When its request arrived.
+    #[schema(value_type = schema::Moment)]
     received_at: Timestamp,
+}
+
+/// How many dead jobs were retried.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Retried)]
+pub struct RetriedView {
+    /// The jobs that are delivered again.
+    retried: u64,
+    /// The jobs left alone, because a newer job has the same `return_url`.
+    superseded: u64,
+}
+
+impl From<RetriedDead> for RetriedView {
+    fn from(done: RetriedDead) -> Self {
+        let RetriedDead { retried, superseded } = done;
+        Self { retried, superseded }
+    }
 }
 
 impl From<JobId> for PlannedJob {

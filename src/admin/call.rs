@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, Path, Request};
 use axum::response::Response;
+use serde::de::DeserializeOwned;
 
 use crate::problem::ProblemDetails;
 use model::JobId;
@@ -30,6 +31,27 @@ pub(super) type Id = Result<Path<String>, PathRejection>;
 pub(super) async fn read(shared: &Shared, request: Request) -> Result<Bytes, ProblemDetails> {
     let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, shared)).await;
     body.map_err(|_| refusal::too_slow())?.map_err(refusal::of_transfer)
+}
+
+/// Parses a body that has to be a JSON object. Serde alone would take a list of the values as well, in the order of the
+/// fields. `instead` says what to send.
+pub(super) fn object<T: DeserializeOwned>(body: &[u8], instead: &str) -> Result<T, ProblemDetails> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(refusal::of_body("it is a list, not an object", instead));
+    }
+    serde_json::from_slice(body).map_err(|why| refusal::of_body(why, instead))
+}
+
+/// Like [`object`]; no body and `null` count as the default.
+pub(super) fn object_or_default<T: DeserializeOwned + Default>(
+    body: &[u8],
+    instead: &str,
+) -> Result<T, ProblemDetails> {
+    if body.is_empty() {
+        Ok(T::default())
+    } else {
+        Ok(object::<Option<T>>(body, instead)?.unwrap_or_default())
+    }
 }
 
 /// The text in the path. Any text that is not valid UTF-8 matches nothing.

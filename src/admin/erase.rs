@@ -4,26 +4,41 @@ use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use model::{AccountId, Entity, EntityKind};
 use store::{Actor, Erasure};
 
 use super::bulk::begun;
-use super::bulk_json::ErasableView;
-use super::call::{Answer, BULK_TIMEOUT, STORE_TIMEOUT, read, run_to_end, within};
+use super::bulk_json::{BulkView, ErasableView};
+use super::call::{Answer, BULK_TIMEOUT, STORE_TIMEOUT, object, read, run_to_end, within};
+use super::document::tag;
+use super::responses::{BodyErrors, StoreErrors};
 use super::{Shared, refusal};
 
 const ERASE: &str = r#"Send one of "lead", "contact" and "customer" with its number, "account_id", or both; add "dry_run":true to count the jobs only, and "cancel_unfinished":true to cancel unfinished jobs and erase them too."#;
 
-#[derive(Debug, Deserialize)]
+/// Whose texts to erase: at most one of `lead`, `contact` and `customer`; or an account; or both.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EraseRequest, example = json!({ "lead": 31_764_961, "dry_run": true }))]
 struct Erase {
+    /// The number of a lead.
+    #[schema(minimum = 1)]
     lead: Option<i64>,
+    /// The number of a contact.
+    #[schema(minimum = 1)]
     contact: Option<i64>,
+    /// The number of a customer.
+    #[schema(minimum = 1)]
     customer: Option<i64>,
+    /// The number of an account. With an entity, only jobs that match both.
+    #[schema(minimum = 1)]
     account_id: Option<i64>,
+    /// Whether to cancel unfinished jobs, and erase them too.
     #[serde(default)]
     cancel_unfinished: bool,
+    /// Whether only to count the jobs.
     #[serde(default)]
     dry_run: bool,
 }
@@ -47,14 +62,22 @@ impl Erase {
     }
 }
 
-/// `POST /api/v1/jobs/erase`
+/// Erases the texts of a customer
+///
+/// Of a lead, a contact, a customer or an account. The erasure runs in the background, like a bulk change.
+#[utoipa::path(post, path = "/api/v1/jobs/erase", tag = tag::BULK, operation_id = "eraseJobs", request_body = Erase,
+    responses(
+        (status = 200, description = "The dry run: the jobs that the erasure would find.", body = ErasableView),
+        (status = 202, description = "The erasure has begun.", body = BulkView,
+            headers(("Location" = String, description = "The path of the bulk change."))),
+        BodyErrors, StoreErrors))]
 pub(super) async fn erase(
     State(shared): State<Shared>,
     Extension(by): Extension<Actor>,
     request: Request,
 ) -> Answer {
     let body = read(&shared, request).await?;
-    let asked: Erase = serde_json::from_slice(&body).map_err(|why| refusal::of_body(why, ERASE))?;
+    let asked: Erase = object(&body, ERASE)?;
     let erasure = asked.erasure().map_err(|why| refusal::of_body(why, ERASE))?;
     let (store, acts) = (shared.store.clone(), by.clone());
     if asked.dry_run {

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
@@ -16,13 +17,20 @@ use futures_util::stream;
 use http::StatusCode;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::health::Phase;
 use crate::problem::ProblemDetails;
+use crate::schema;
 use model::{JobId, StateName};
 use store::ChangedJobs;
 
 use super::Shared;
+use super::access::Visitor;
+use super::document::tag;
+use super::responses::TooManyFollowers;
 
 /// The maximum number of followers. Each one holds a connection of the admin listener.
 const MAX_FOLLOWERS: usize = 8;
@@ -45,27 +53,66 @@ impl Default for Followers {
     }
 }
 
-/// One event.
-#[derive(Debug, Serialize)]
-struct Change {
-    /// The jobs that changed.
+/// The `data` of an event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobsEvent)]
+pub(super) struct Change {
+    /// The jobs that changed, at most 200.
+    #[schema(value_type = Vec<schema::JobId>)]
     jobs: BTreeSet<JobId>,
     /// Whether more jobs changed than these.
     more: bool,
+    /// The number of jobs in each state.
+    #[schema(value_type = BTreeMap<schema::JobState, u64>)]
     counts: BTreeMap<StateName, u64>,
 }
+
+/// One event of the stream. OpenAPI 3.1 has no stream, so the schema of the response describes each event.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only a description")]
+struct ServerSentEvent {
+    /// The type: `jobs`.
+    #[schema(example = "jobs")]
+    event: String,
+    /// A `JobsEvent` as JSON.
+    #[schema(value_type = JobsEventText)]
+    data: String,
+}
+
+/// A [`Change`] as JSON text.
+enum JobsEventText {}
+
+impl PartialSchema for JobsEventText {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).content_media_type("application/json");
+        let text = text.content_schema(Some(Ref::from_schema_name(Change::name())));
+        text.description(Some("A `JobsEvent` as JSON.")).into()
+    }
+}
+
+impl ToSchema for JobsEventText {}
 
 /// A follower, between two events.
 struct Follower {
     shared: Shared,
+    visitor: Visitor,
     changed: ChangedJobs,
     counts: BTreeMap<StateName, u64>,
     quiet: u32,
     _permit: OwnedSemaphorePermit,
 }
 
-/// `GET /api/v1/events`
-pub(super) async fn follow(State(shared): State<Shared>) -> Result<Response, ProblemDetails> {
+/// Streams changes as server-sent events
+///
+/// Each event has the type `jobs`, and a `JobsEvent` as its data. At most two come a second, the first one at once. If nothing
+/// changes, a comment comes every fifteen seconds. The stream ends when the bridge stops. Changes by operators and by commands
+/// show only in `counts`.
+#[utoipa::path(get, path = "/api/v1/events", tag = tag::STATE, operation_id = "followEvents",
+    responses((status = 200, description = "The stream.", body = ServerSentEvent, content_type = "text/event-stream"), TooManyFollowers))]
+pub(super) async fn follow(
+    State(shared): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Response, ProblemDetails> {
     let permit = shared.followers.0.clone().try_acquire_owned().map_err(|_| {
         let detail = format!(
             "{MAX_FOLLOWERS} callers already follow the events. Close one of them, or poll the lists."
@@ -79,7 +126,7 @@ pub(super) async fn follow(State(shared): State<Shared>) -> Result<Response, Pro
         .retry_after(RETRY_AFTER)
     })?;
     let changed = shared.store.jobs().changed();
-    let follower = Follower { shared, changed, counts: BTreeMap::new(), quiet: 0, _permit: permit };
+    let follower = Follower { shared, visitor, changed, counts: BTreeMap::new(), quiet: 0, _permit: permit };
     let events = stream::unfold(follower, |mut follower| async {
         let event = follower.next().await?;
         Some((Ok::<_, Infallible>(event), follower))
@@ -88,11 +135,11 @@ pub(super) async fn follow(State(shared): State<Shared>) -> Result<Response, Pro
 }
 
 impl Follower {
-    /// The next event; `None` once the bridge stops.
+    /// The next event; `None` once the bridge stops or the session has ended.
     async fn next(&mut self) -> Option<Event> {
         loop {
             let (jobs, more) = self.collect().await;
-            if self.shared.health.phase() == Phase::Draining {
+            if self.shared.health.phase() == Phase::Draining || !self.visitor.is_still_valid() {
                 return None;
             }
             // A store that cannot be read changes nothing. The follower sees the next counts.

@@ -4,27 +4,50 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::problem::ProblemDetails;
+use crate::schema;
 use model::{
-    Attempt, ExplainContext, Explanation, HandlerName, JobId, JobRecord, JobSummary, StateName, explain,
+    Attempt, Because, ExplainContext, Explanation, HandlerName, JobId, JobRecord, JobSummary, NextStep,
+    StateName, Suggestion, explain,
 };
 use store::Surroundings;
 
 use super::call::{Answer, Id, STORE_TIMEOUT, job_id, within};
+use super::document::tag;
+use super::paths::JobPath;
+use super::responses::{NoJob, StoreErrors};
 use super::{Shared, refusal};
 
 /// The explanation of a job's state, as the API and `jobs explain --json` show it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Explanation)]
 pub struct ExplanationView {
+    /// The job.
+    #[schema(value_type = schema::JobId)]
     id: JobId,
+    /// Its state.
+    #[schema(value_type = schema::JobState)]
     state: StateName,
+    /// Its handler.
+    #[schema(value_type = schema::HandlerName)]
     handler: HandlerName,
-    #[serde(flatten)]
-    explanation: Explanation,
+    /// The state and the first reason, in one sentence.
+    summary: String,
+    /// The reasons, the most important one first.
+    #[schema(value_type = Vec<schema::Because>)]
+    because: Vec<Because>,
+    /// What happens next; null if nothing does.
+    #[schema(value_type = Option<schema::NextStep>)]
+    next: Option<NextStep>,
+    /// What an operator can do.
+    #[schema(value_type = Vec<schema::Suggestion>)]
+    you_can: Vec<Suggestion>,
     /// The group of its last error; null if there is none.
     error_group: Option<i64>,
     /// What the explanation leaves out, because only the running bridge knows it.
+    #[schema(value_type = Vec<String>)]
     unknown: Vec<&'static str>,
 }
 
@@ -36,18 +59,26 @@ impl ExplanationView {
         around: &Surroundings,
         unknown: Vec<&'static str>,
     ) -> Self {
+        let Explanation { summary, because, next, you_can, .. } = explanation;
         Self {
             id: job.id,
             state: job.state,
             handler: job.handler.clone(),
-            explanation,
+            summary,
+            because,
+            next,
+            you_can,
             error_group: around.error_group,
             unknown,
         }
     }
 }
 
-/// `GET /api/v1/jobs/{id}/explain`
+/// Explains why a job is in its state
+///
+/// And what happens next, and what an operator can do.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/explain", tag = tag::JOBS, operation_id = "explainJob", params(JobPath),
+    responses((status = 200, description = "The explanation.", body = ExplanationView), NoJob, StoreErrors))]
 pub(super) async fn one(State(shared): State<Shared>, id: Id) -> Answer {
     let id = job_id(&shared, id).await?;
     let found = within(STORE_TIMEOUT, shared.store.jobs().get(id)).await?;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-#[cfg(feature = "cli")]
-use model::filter::Condition;
-use model::filter::{FilterContext, FilterError, FilteredAccount};
+use model::filter::{Condition, FilterContext, FilterError, FilteredAccount};
 use model::{AccountRecord, Filter, Timestamp};
 use store::{Store, StoreError};
 
@@ -45,6 +43,13 @@ impl AccountNames {
         Ok(Filter::parse(text, &FilterContext { now, account: &account })?)
     }
 
+    /// The name of the account at `host` in the configuration; `None` if it has none.
+    pub(super) fn name_of(&self, host: &str) -> Option<&str> {
+        let named =
+            |account: &FilteredAccount| matches!(account, FilteredAccount::Host(named) if named == host);
+        self.0.iter().find(|(_, account)| named(account)).map(|(name, _)| name.as_str())
+    }
+
     fn find(&self, name: &str, connected: &[AccountRecord]) -> Option<FilteredAccount> {
         let name = name.to_lowercase();
         if let Some(named) = self.0.get(&name) {
@@ -69,6 +74,12 @@ fn at(url: &Url) -> Option<FilteredAccount> {
     let host = url.host_str()?;
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Some(FilteredAccount::Host(host))
+}
+
+/// Whether the filter searches for a text in what customers wrote.
+pub(super) fn searches_bodies(filter: &Filter) -> bool {
+    let mut conditions = filter.clauses().iter().flat_map(|clause| &clause.any_of);
+    conditions.any(|condition| matches!(condition, Condition::Text(_)))
 }
 
 /// Whether the filter searches for a text, so that a request without a job may be what someone looks for.
@@ -127,5 +138,13 @@ mod tests {
             let expected = host.map(|host| FilteredAccount::Host(host.into()));
             assert_eq!(names.find(name, &connected), expected, "{name}");
         }
+        assert_eq!(
+            (
+                names.name_of("one.kommo.com"),
+                names.name_of("127.0.0.1:8090"),
+                names.name_of("twin.kommo.com")
+            ),
+            (Some("shop"), Some("local"), None)
+        );
     }
 }

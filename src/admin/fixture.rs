@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{AccountsView, Fallback, HandlerSettings, ListedAccounts, Live, StoreSettings};
+use super::{AccountsView, Fallback, HandlerSettings, ListedAccounts, Live, StoreSettings, TestedHandler};
 use model::clock::ManualClock;
 use model::{
     AccountId, AccountPace, AccountPause, AfterDelivery, AfterHandler, Attempt, AttemptResult,
@@ -67,6 +67,18 @@ impl Live for NoLive {
         Box::pin(async { Ok(AccountsView::default()) })
     }
 
+    fn give_up_after(&self) -> Duration {
+        Duration::from_secs(3_600)
+    }
+
+    fn accounts_in_trouble(&self) -> usize {
+        0
+    }
+
+    fn test_handler(&self, _: &HandlerName, _: serde_json::Value) -> Option<TestedHandler<'_>> {
+        None
+    }
+
     fn store(&self) -> StoreSettings {
         let day = Duration::from_secs(86_400);
         StoreSettings {
@@ -75,6 +87,10 @@ impl Live for NoLive {
             body_retention: day,
             backup_folder: None,
         }
+    }
+
+    fn public_url(&self) -> Option<&str> {
+        Some("https://bots.example.com")
     }
 }
 
@@ -109,6 +125,40 @@ impl Jobs {
             _ => self.work(handler, id, number, state).await,
         }
         id
+    }
+
+    /// Creates a job in `dead` with this data, whose deliveries failed this often with this error.
+    pub(crate) async fn make_dead(&self, data: serde_json::Value, error: &str, deliveries: u32) -> JobId {
+        self.clock.advance(Duration::from_secs(1));
+        let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+        let job = self.new_job("echo", number, format!("jti-{number}"), Duration::from_secs(50));
+        let job = NewJob { request: WidgetRequest { data: data.clone(), ..job.request }, ..job };
+        let id = self.store.jobs().accept(job, LEASE).await.unwrap().id;
+        let job = self.store.jobs().claim_work("echo".into(), 1, LEASE).await.unwrap().remove(0);
+        let completion = serde_json::json!({ "data": { "echo": data } }).to_string();
+        let completion = CheckedCompletion::from_json(&completion).unwrap();
+        let next = AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler });
+        let attempt = Some(self.attempt(Stage::Handler, AttemptResult::Ok, None));
+        let report = HandlerReport { job, attempt, next, error: None };
+        assert_eq!(self.store.jobs().handled(report).await.unwrap(), Written::Done);
+        for delivery in 1..=deliveries {
+            let job = self.claim_delivery(number).await;
+            let attempt = self.attempt(Stage::Delivery, AttemptResult::Retry, Some(504));
+            let attempt = Some(Attempt { number: delivery, error: Some(error.to_owned()), ..attempt });
+            let next = if delivery < deliveries {
+                AfterDelivery::Retry { due_at: self.clock.now(), delivery: Delivery::default() }
+            } else {
+                AfterDelivery::Dead { answer_lost: false }
+            };
+            let report = DeliveryReport { job, attempt, next, error: Some(error.to_owned()) };
+            assert_eq!(self.store.jobs().sent(report).await.unwrap(), Written::Done);
+        }
+        id
+    }
+
+    /// Adds this many groups of errors: the first has the newest error, and each hundredth is new.
+    pub(crate) async fn many_errors(&self, groups: u32) {
+        self.store.errors().add_groups(groups).await;
     }
 
     /// Creates two queued jobs at the same moment, the older first: their ids differ only in the last digits.
@@ -185,9 +235,20 @@ impl Jobs {
         idempotency_key: String,
         answer_within: Duration,
     ) -> JobId {
+        let job = self.new_job(handler, number, idempotency_key, answer_within);
+        self.store.jobs().accept(job, LEASE).await.unwrap().id
+    }
+
+    fn new_job(
+        &self,
+        handler: &str,
+        number: u32,
+        idempotency_key: String,
+        answer_within: Duration,
+    ) -> NewJob {
         let now = self.clock.now();
         let url = format!("https://a{number}.kommo.com/api/v4/salesbot/{number}/continue/c{number}");
-        let job = NewJob {
+        NewJob {
             id: JobId::new(now, number.into()),
             handler: handler.parse().unwrap(),
             request: WidgetRequest {
@@ -202,8 +263,7 @@ impl Jobs {
             received_at: now,
             answer_by: now + answer_within,
             ordering: JobOrdering::None,
-        };
-        self.store.jobs().accept(job, LEASE).await.unwrap().id
+        }
     }
 
     async fn work(&self, handler: &str, id: JobId, number: u32, state: StateName) {

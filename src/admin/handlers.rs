@@ -6,62 +6,81 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
+use crate::schema;
 use model::{HandlerLoad, Timestamp, whole_millis};
-use store::HandlerStats;
+use store::{HandlerStats, StoreError};
 
 use super::Shared;
 use super::call::{Answer, STORE_TIMEOUT, within};
+use super::document::tag;
 use super::live::HandlerSettings;
+use super::responses::StoreErrors;
 
 /// The period of the statistics.
-const RECENT: Duration = Duration::from_secs(300);
+pub(super) const RECENT: Duration = Duration::from_secs(300);
 
 /// One handler, as the API and `handlers list --json` show it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Handler)]
 pub struct HandlerView {
+    /// Its settings.
     #[serde(flatten)]
-    settings: HandlerSettings,
+    pub(super) settings: HandlerSettings,
     /// How many of its jobs await a callback; null if there is no store yet.
-    awaiting_callback: Option<u64>,
+    pub(super) awaiting_callback: Option<u64>,
     /// How many may; null if any number may.
-    max_awaiting: Option<u64>,
+    pub(super) max_awaiting: Option<u64>,
     /// Its permits; null if no bridge runs.
-    concurrency: Option<ConcurrencyView>,
+    pub(super) concurrency: Option<ConcurrencyView>,
     /// Its circuit breaker; null if no bridge runs.
-    breaker: Option<BreakerView>,
+    pub(super) breaker: Option<BreakerView>,
     /// Its jobs of the last five minutes; null if there are none.
-    recent: Option<RecentView>,
+    pub(super) recent: Option<RecentView>,
 }
 
 /// The permits that a handler may use.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct ConcurrencyView {
-    in_use: usize,
-    limit: usize,
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Concurrency)]
+pub(super) struct ConcurrencyView {
+    /// How many of its jobs run.
+    pub(super) in_use: usize,
+    /// How many may run.
+    pub(super) limit: usize,
     /// Whether it shares them with other handlers (`workers.concurrency`).
-    shared: bool,
+    pub(super) shared: bool,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
-struct BreakerView {
+/// The circuit breaker of a handler at a URL.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Breaker)]
+pub(super) struct BreakerView {
     /// Whether its URL cannot be reached, so that its jobs wait.
-    open: bool,
+    pub(super) open: bool,
     /// When the next call tests that; null if it is closed.
-    next_probe_at: Option<Timestamp>,
+    #[schema(value_type = Option<schema::Moment>)]
+    pub(super) next_probe_at: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
-struct RecentView {
-    jobs: u64,
-    answered: u64,
-    fallbacks: u64,
-    delivered: u64,
-    dead: u64,
-    /// From the receipt to the continue, of those that were delivered.
-    p50_ms: Option<u64>,
-    p99_ms: Option<u64>,
+/// The jobs of a handler of the last five minutes, from the newest 5,000 jobs.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = RecentJobs)]
+pub(super) struct RecentView {
+    /// The number of jobs.
+    pub(super) jobs: u64,
+    /// Those that the handler answered.
+    pub(super) answered: u64,
+    /// Those that have the fallback.
+    pub(super) fallbacks: u64,
+    /// Those that were delivered.
+    pub(super) delivered: u64,
+    /// Those that the sender gave up.
+    pub(super) dead: u64,
+    /// The median time from receipt to continue of those that were delivered; null if there are none.
+    pub(super) p50_ms: Option<u64>,
+    /// The time from receipt to continue that 1 % of them exceed; null if there are none.
+    pub(super) p99_ms: Option<u64>,
 }
 
 impl HandlerView {
@@ -101,10 +120,13 @@ impl From<&HandlerStats> for RecentView {
     }
 }
 
-/// `GET /api/v1/handlers`
-pub(super) async fn list(State(shared): State<Shared>) -> Answer {
-    let since = shared.clock.now() - RECENT;
-    let stats = within(STORE_TIMEOUT, shared.store.jobs().handler_stats(since)).await?;
+/// Reads the statistics of the recent jobs of all handlers.
+pub(super) async fn recent(shared: &Shared) -> Result<Vec<HandlerStats>, StoreError> {
+    shared.store.jobs().handler_stats(shared.clock.now() - RECENT).await
+}
+
+/// All handlers, by name.
+pub(super) fn views(shared: &Shared, stats: &[HandlerStats]) -> Vec<HandlerView> {
     let view = |settings: HandlerSettings| {
         let name = settings.name.clone();
         let awaiting = shared.store.callbacks().awaiting(name.as_str());
@@ -116,6 +138,22 @@ pub(super) async fn list(State(shared): State<Shared>) -> Answer {
             None => view,
         }
     };
-    let handlers: Vec<HandlerView> = shared.live.handlers().into_iter().map(view).collect();
-    Ok(Json(json!({ "handlers": handlers })).into_response())
+    shared.live.handlers().into_iter().map(view).collect()
+}
+
+/// The handlers, by name.
+#[derive(Debug, Serialize, ToSchema)]
+struct HandlersPage {
+    /// The handlers.
+    handlers: Vec<HandlerView>,
+}
+
+/// Lists the handlers
+///
+/// With their settings, permits, circuit breakers and recent jobs.
+#[utoipa::path(get, path = "/api/v1/handlers", tag = tag::STATE, operation_id = "listHandlers",
+    responses((status = 200, description = "The handlers.", body = HandlersPage), StoreErrors))]
+pub(super) async fn list(State(shared): State<Shared>) -> Answer {
+    let stats = within(STORE_TIMEOUT, recent(&shared)).await?;
+    Ok(Json(HandlersPage { handlers: views(&shared, &stats) }).into_response())
 }

@@ -7,55 +7,104 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::health::{Health, Phase};
+use crate::health::{EverybodyWaits, Nonce, Phase, Waiting};
 use store::StoreError;
 
 use super::Shared;
+use super::document::tag;
 
 /// How long Kommo waits for a response. The bridge cannot serve a connection that waits longer for a slot.
 const KOMMO_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Responds that the process is alive, without checking anything.
-pub(super) async fn live() -> Response {
-    answer(StatusCode::OK, json!({ "status": "live" }))
+/// The state of the process.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
+pub(super) struct StatusView {
+    /// `live`; or, without a nonce, that there is none.
+    #[schema(value_type = String, example = "live")]
+    status: &'static str,
 }
 
-/// Responds whether requests should be sent here. 200 lists the accounts that wait for an operator, and says why if all
-/// accounts wait; 503 lists the reasons against it.
+/// The bridge takes requests.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Ready)]
+pub(super) struct ReadyView {
+    /// `ready`.
+    #[schema(value_type = String, example = "ready")]
+    status: &'static str,
+    /// The accounts that wait for an operator.
+    waiting: Vec<Waiting>,
+    /// Why the deliveries of all accounts wait; null if they do not.
+    everybody_waits: Option<EverybodyWaits>,
+    /// What does not work at the moment, although the bridge is ready. Absent if everything works.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<String>,
+}
+
+/// The bridge takes no requests.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NotReady)]
+pub(super) struct NotReadyView {
+    /// `not ready`.
+    #[schema(value_type = String, example = "not ready")]
+    status: &'static str,
+    /// Why.
+    reasons: Vec<String>,
+}
+
+/// Says that the process is alive
+///
+/// Without checking anything.
+#[utoipa::path(get, path = "/health/live", tag = tag::HEALTH, operation_id = "getLive",
+    responses((status = 200, description = "The process is alive.", body = StatusView)))]
+pub(super) async fn live() -> Response {
+    answer(StatusCode::OK, &StatusView { status: "live" })
+}
+
+/// Says whether requests should be sent here
+///
+/// 200 lists the accounts that wait for an operator, and says why if all accounts wait; 503 lists the reasons against it.
 ///
 /// Three things are not such a reason. Waiting accounts would wait elsewhere too. A public listener that is full for a
 /// moment is only `degraded`, because the requests in progress end soon; it becomes a reason once new connections have
 /// found no slot for as long as Kommo waits. A background task that panicked and restarts is only `degraded` too,
 /// because requests are served without it.
+#[utoipa::path(get, path = "/health/ready", tag = tag::HEALTH, operation_id = "getReady",
+    responses(
+        (status = 200, description = "The bridge takes requests.", body = ReadyView),
+        (status = 503, description = "The bridge is starting or stopping, its store does not work, or its public listener is \
+            full.", body = NotReadyView)))]
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     let mut reasons = reasons(shared.health.phase(), shared.prober.ask().await);
     let full_for = shared.health.callers_wait_since().map(|since| since.elapsed());
     reasons.extend(full_for.filter(|full_for| *full_for >= KOMMO_TIMEOUT).map(of_full));
-    if reasons.is_empty() {
-        let mut body = ready_body(&shared.health);
-        let degraded: Vec<String> =
-            full_for.map(of_full).into_iter().chain(shared.health.failed_tasks()).collect();
-        if !degraded.is_empty() {
-            body["degraded"] = json!(degraded);
-        }
-        answer(StatusCode::OK, body)
-    } else {
-        answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "not ready", "reasons": reasons }))
+    if !reasons.is_empty() {
+        return answer(StatusCode::SERVICE_UNAVAILABLE, &NotReadyView { status: "not ready", reasons });
     }
+    let view = ReadyView {
+        status: "ready",
+        waiting: shared.health.waiting(),
+        everybody_waits: shared.health.everybody_waits(),
+        degraded: full_for.map(of_full).into_iter().chain(shared.health.failed_tasks()).collect(),
+    };
+    answer(StatusCode::OK, &view)
 }
 
-/// The nonce of this process, with which `doctor` recognizes it behind `server.public_url`.
+/// Shows the nonce of this process
+///
+/// `doctor` recognizes the process by it behind `server.public_url`.
+#[utoipa::path(get, path = "/health/nonce", tag = tag::HEALTH, operation_id = "getNonce",
+    responses(
+        (status = 200, description = "The nonce.", body = Nonce),
+        (status = 404, description = "This process has no nonce.", body = StatusView)))]
 pub(super) async fn nonce(State(shared): State<Shared>) -> Response {
     match shared.health.nonce() {
-        Some(nonce) => answer(StatusCode::OK, json!(nonce)),
-        None => answer(StatusCode::NOT_FOUND, json!({ "status": "this bridge has no nonce" })),
+        Some(nonce) => answer(StatusCode::OK, &nonce),
+        None => answer(StatusCode::NOT_FOUND, &StatusView { status: "this bridge has no nonce" }),
     }
-}
-
-fn ready_body(health: &Health) -> serde_json::Value {
-    json!({ "status": "ready", "waiting": health.waiting(), "everybody_waits": health.everybody_waits() })
 }
 
 fn reasons(phase: Phase, store: Result<(), StoreError>) -> Vec<String> {
@@ -76,7 +125,7 @@ fn of_full(full_for: Duration) -> String {
     )
 }
 
-fn answer(status: StatusCode, body: serde_json::Value) -> Response {
+fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     let mut response = (status, Json(body)).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -1,63 +1,59 @@
 //! `GET /api/v1/history`: the numbers of the charts.
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use url::form_urlencoded;
+use utoipa::PartialSchema;
+use utoipa::openapi::schema::ArrayBuilder;
 
-use crate::history::{Series, UnknownSeries, UnknownWindow, Window};
-use crate::problem::ProblemDetails;
+use crate::history::{HistoryView, Series, Window};
 
-use super::refusal::short;
-use super::{Shared, refusal};
+use super::Shared;
+use super::document::tag;
+use super::query::{BadParameter, Given, Parameter, Params, Query};
+use super::responses::QueryErrors;
 
-/// An invalid parameter.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadHistoryParameter {
-    #[error("unknown parameter `{0}` (expected one of: series, window)")]
-    Unknown(String),
-    #[error("`{0}` occurs more than once")]
-    Twice(&'static str),
-    #[error(transparent)]
-    Series(#[from] UnknownSeries),
-    #[error("`window` cannot be `{value}`: {source}")]
-    Window { value: String, source: UnknownWindow },
+/// The query: an hour and all series, unless the caller names others.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct HistoryQuery {
+    window: Window,
+    series: Vec<Series>,
 }
 
-/// `GET /api/v1/history`
+impl Query for HistoryQuery {
+    fn parameters() -> Vec<Parameter> {
+        let series = ArrayBuilder::new().items(Series::schema());
+        vec![
+            Parameter::new("series", "The lines to return, with commas. By default all of them.", series)
+                .list(),
+            Parameter::new("window", "The time that the values cover. By default an hour.", Window::schema()),
+        ]
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self, BadParameter> {
+        let series = |text: &str| text.split(',').map(str::parse).collect::<Result<Vec<Series>, _>>();
+        Ok(Self {
+            window: given.parsed("window", str::parse)?.unwrap_or_default(),
+            series: given.parsed("series", series)?.unwrap_or_else(|| Series::ALL.to_vec()),
+        })
+    }
+}
+
+/// Returns numbers for charts
+///
+/// One value of each series for each period of a window, oldest first, and one for the whole window.
+#[utoipa::path(get, path = "/api/v1/history", tag = tag::STATE, operation_id = "getHistory", params(Params<HistoryQuery>),
+    responses((status = 200, description = "The numbers.", body = HistoryView), QueryErrors))]
 pub(super) async fn history(
     State(shared): State<Shared>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ProblemDetails> {
-    let (window, series) =
-        parse(query.as_deref().unwrap_or_default()).map_err(|error| refusal::of_parameter(&error))?;
-    Ok(Json(shared.history.view(window, &series, shared.clock.now())).into_response())
-}
-
-/// Parses the query. An empty or absent value means an hour, and all series.
-fn parse(query: &str) -> Result<(Window, Vec<Series>), BadHistoryParameter> {
-    let (mut window, mut series) = (None, None);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match &*name {
-            "window" if window.is_some() => return Err(BadHistoryParameter::Twice("window")),
-            "series" if series.is_some() => return Err(BadHistoryParameter::Twice("series")),
-            "window" if value.is_empty() => window = Some(Window::default()),
-            "window" => {
-                let parsed = value.parse();
-                window = Some(
-                    parsed.map_err(|source| BadHistoryParameter::Window { value: short(&value), source })?,
-                );
-            }
-            "series" if value.is_empty() => series = Some(Series::ALL.to_vec()),
-            "series" => series = Some(value.split(',').map(str::parse).collect::<Result<_, _>>()?),
-            _ => return Err(BadHistoryParameter::Unknown(short(&name))),
-        }
-    }
-    Ok((window.unwrap_or_default(), series.unwrap_or_else(|| Series::ALL.to_vec())))
+    Params(HistoryQuery { window, series }): Params<HistoryQuery>,
+) -> Response {
+    Json(shared.history.view(window, &series, shared.clock.now())).into_response()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::query::parse;
     use super::*;
 
     #[test]
@@ -70,7 +66,8 @@ mod tests {
             ("series=dead,p99_ms&window=5m", (Window::FiveMinutes, vec![Series::Dead, Series::P99Ms])),
             ("series=requests%2Ccontinues", (Window::Hour, vec![Series::Requests, Series::Continues])),
         ] {
-            assert_eq!(parse(query), Ok(expected), "{query}");
+            let (window, series) = expected;
+            assert_eq!(parse(query), Ok(HistoryQuery { window, series }), "{query}");
         }
     }
 
@@ -83,10 +80,10 @@ mod tests {
             ("window=2h", "`window` cannot be `2h`: expected one of: 5m, 1h, 24h, 14d"),
             (
                 "series=dead,alive",
-                "unknown series `alive` (expected some of: requests, continues, by_handler",
+                "`series` cannot be `dead,alive`: unknown series `alive` (expected some of: requests, continues, by_handler",
             ),
         ] {
-            let error = parse(query).unwrap_err().to_string();
+            let error = parse::<HistoryQuery>(query).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{query}: {error}");
         }
     }

@@ -1,115 +1,71 @@
-//! The query of `GET /api/v1/jobs`. Unknown parameters and values are refused: if they were ignored, a misspelled filter
-//! would return the wrong jobs.
+//! The query of `GET /api/v1/jobs`.
 
-use std::borrow::Cow;
-
-use url::form_urlencoded;
-
-use model::filter::{Condition, FilterError, FilteredAccount};
-use model::{AccountId, HandlerNameError, UnknownOutcome, UnknownState};
+use model::filter::{Condition, FilteredAccount};
+use model::{AccountId, HandlerName, JobId, OutcomeName, StateName};
 use store::JobFilter;
+use utoipa::PartialSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
 
-use super::refusal::short;
+use crate::schema;
 
-/// The default number of jobs per page.
-pub const DEFAULT_LIMIT: u32 = 50;
-/// The maximum number of jobs per page.
-pub const MAX_LIMIT: u32 = 500;
-
-/// An invalid parameter.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadParameter {
-    #[error(
-        "unknown parameter `{0}` (expected one of: state, handler, account_id, outcome, q, limit, cursor)"
-    )]
-    Unknown(String),
-    #[error("`{0}` occurs more than once")]
-    Twice(&'static str),
-    #[error("`{name}` cannot be `{value}`: {source}")]
-    Value { name: &'static str, value: String, source: BadValue },
-}
-
-/// What a parameter accepts.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadValue {
-    #[error(transparent)]
-    State(#[from] UnknownState),
-    #[error(transparent)]
-    Handler(#[from] HandlerNameError),
-    #[error(transparent)]
-    Outcome(#[from] UnknownOutcome),
-    #[error("expected a number")]
-    NotANumber,
-    #[error("expected a number from 1 to {MAX_LIMIT}")]
-    Limit,
-    #[error("expected the next_cursor of an earlier page")]
-    Cursor,
-    #[error(transparent)]
-    Filter(#[from] FilterError),
-}
+use super::query::{BadParameter, Cursor, DEFAULT_LIMIT, Given, Paging, Parameter, Query, integer};
 
 /// The parsed query.
-#[derive(Debug, Default)]
-pub(super) struct JobsQuery<'q> {
+#[derive(Debug)]
+pub(super) struct JobsQuery {
     /// The list to show, without `q`.
     pub(super) list: JobFilter,
     /// The filter as text.
-    pub(super) q: Option<Cow<'q, str>>,
+    pub(super) q: Option<String>,
 }
 
-const NAMES: [&str; 7] = ["state", "handler", "account_id", "outcome", "q", "limit", "cursor"];
-
-/// Parses the query. An empty value counts as absent.
-pub(super) fn parse(query: &str) -> Result<JobsQuery<'_>, BadParameter> {
-    let list = JobFilter { limit: DEFAULT_LIMIT, ..JobFilter::default() };
-    let mut parsed = JobsQuery { list, q: None };
-    let mut seen = Vec::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let name =
-            *NAMES.iter().find(|known| **known == name).ok_or_else(|| BadParameter::Unknown(short(&name)))?;
-        if seen.contains(&name) {
-            return Err(BadParameter::Twice(name));
-        }
-        seen.push(name);
-        if name == "q" {
-            parsed.q = Some(value).filter(|value| !value.is_empty());
-        } else if !value.is_empty() {
-            set(&mut parsed.list, name, &value).map_err(|source| refused(name, &value, source))?;
-        }
+impl Cursor for JobId {
+    fn schema() -> RefOr<Schema> {
+        schema::JobId::schema()
     }
-    Ok(parsed)
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
 }
 
-/// The error about a value.
-pub(super) fn refused(name: &'static str, value: &str, source: impl Into<BadValue>) -> BadParameter {
-    BadParameter::Value { name, value: short(value), source: source.into() }
-}
+impl Query for JobsQuery {
+    fn parameters() -> Vec<Parameter> {
+        let number = integer().examples([31_764_961]);
+        let filter =
+            ObjectBuilder::new().schema_type(Type::String).examples(["state:dead handler:greet since:2h"]);
+        let outcome = "Only jobs whose bot gets the handler's answer, or the fallback.";
+        let q = "Only jobs that match this filter, like `state:dead handler:greet since:2h`; see `docs/operations.md`. A job \
+                 must match the other parameters too.";
+        let conditions = [
+            Parameter::new("state", "Only jobs in this state.", schema::JobState::schema()),
+            Parameter::new("handler", "Only jobs of this handler.", schema::HandlerName::schema()),
+            Parameter::new("account_id", "Only jobs of the account with this number.", number),
+            Parameter::new("outcome", outcome, schema::Outcome::schema()),
+            Parameter::new("q", q, filter),
+        ];
+        conditions.into_iter().chain(Paging::<JobId>::parameters(DEFAULT_LIMIT)).collect()
+    }
 
-fn set(list: &mut JobFilter, name: &str, value: &str) -> Result<(), BadValue> {
-    let condition = match name {
-        "state" => Condition::State(value.parse()?),
-        "handler" => Condition::Handler(value.parse()?),
-        "account_id" => {
-            let account_id = AccountId(value.parse().map_err(|_| BadValue::NotANumber)?);
-            Condition::Account(FilteredAccount::Number(account_id))
-        }
-        "outcome" => Condition::Outcome(value.parse()?),
-        "limit" => {
-            let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-            list.limit = limit.ok_or(BadValue::Limit)?;
-            return Ok(());
-        }
-        _ => {
-            list.before = Some(value.parse().map_err(|_| BadValue::Cursor)?);
-            return Ok(());
-        }
-    };
-    list.filter = std::mem::take(&mut list.filter).and(condition);
-    Ok(())
+    fn read(given: &Given<'_>) -> Result<Self, BadParameter> {
+        let account = |text: &str| text.parse().map(AccountId).map_err(|_| "expected a number");
+        let conditions = [
+            given.parsed("state", str::parse::<StateName>)?.map(Condition::State),
+            given.parsed("handler", str::parse::<HandlerName>)?.map(Condition::Handler),
+            given.parsed("account_id", account)?.map(FilteredAccount::Number).map(Condition::Account),
+            given.parsed("outcome", str::parse::<OutcomeName>)?.map(Condition::Outcome),
+        ];
+        let filter = conditions.into_iter().flatten().fold(model::Filter::default(), model::Filter::and);
+        let Paging { limit, cursor } = Paging::read(given, DEFAULT_LIMIT)?;
+        let list = JobFilter { filter, before: cursor, limit };
+        Ok(Self { list, q: given.text("q").map(str::to_owned) })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::query::parse;
     use super::*;
 
     #[test]
@@ -135,8 +91,10 @@ mod tests {
     #[test]
     fn invalid_parameters_are_named() {
         for (query, expected) in [
-            ("stat=dead", "unknown parameter `stat` (expected one of: state, handler"),
-            ("limit=1&limit=2", "`limit` occurs more than once"),
+            (
+                "stat=dead",
+                "unknown parameter `stat` (expected one of: state, handler, account_id, outcome, q, limit, cursor)",
+            ),
             ("state=lost", "`state` cannot be `lost`: "),
             ("handler=a/b", "`handler` cannot be `a/b`: "),
             ("account_id=x", "`account_id` cannot be `x`: expected a number"),
@@ -145,11 +103,9 @@ mod tests {
                 "`outcome` cannot be `ok`: unknown outcome `ok` (expected one of: handler, fallback)",
             ),
             ("limit=0", "`limit` cannot be `0`: expected a number from 1 to 500"),
-            ("limit=501", "`limit` cannot be `501`"),
-            ("limit=-1", "`limit` cannot be `-1`"),
             ("cursor=abc", "`cursor` cannot be `abc`: expected the next_cursor of an earlier page"),
         ] {
-            let error = parse(query).unwrap_err().to_string();
+            let error = parse::<JobsQuery>(query).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{query}: {error}");
         }
     }

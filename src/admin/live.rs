@@ -7,7 +7,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
+use crate::schema;
 use model::{AccountPace, AccountPause, HandlerLoad, HandlerName, Timestamp};
 use store::StoreError;
 
@@ -15,6 +18,28 @@ use super::accounts::AccountsView;
 
 /// A read of the accounts.
 pub type ListedAccounts<'a> = Pin<Box<dyn Future<Output = Result<AccountsView, StoreError>> + Send + 'a>>;
+
+/// A test of a handler. The error says why nothing was sent.
+pub type TestedHandler<'a> = Pin<Box<dyn Future<Output = Result<TrialView, String>> + Send + 'a>>;
+
+/// The result of a test request to a handler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TrialView {
+    /// The length of the request's body.
+    pub request_bytes: usize,
+    /// The HTTP status; null if there was no response.
+    pub status: Option<u16>,
+    /// The time until the end of the response, or until the test gave up.
+    pub duration_ms: u64,
+    /// The beginning of the response's body; null if it is empty.
+    pub response: Option<String>,
+    /// What would follow for a job: `answer`, `callback`, `retry` or `fail`.
+    pub meaning: &'static str,
+    /// Why, or advice.
+    pub why: Option<String>,
+    /// What the bot would get; null unless the meaning is `answer`.
+    pub completion: Option<Value>,
+}
 
 /// What the running bridge knows.
 pub trait Live: Send + Sync {
@@ -36,28 +61,42 @@ pub trait Live: Send + Sync {
     /// All accounts.
     fn accounts(&self) -> ListedAccounts<'_>;
 
+    /// `delivery.give_up_after`
+    fn give_up_after(&self) -> Duration;
+
+    /// How many accounts are paused, or not active, or wait for an operator. Reads only memory.
+    fn accounts_in_trouble(&self) -> usize;
+
+    /// Sends a test request with the widget's `data` to a handler; `None` unless the handler is at a URL.
+    fn test_handler(&self, handler: &HandlerName, data: Value) -> Option<TestedHandler<'_>>;
+
     /// The settings of the store.
     fn store(&self) -> StoreSettings;
+
+    /// `server.public_url` without a slash at its end; `None` if it is not set.
+    fn public_url(&self) -> Option<&str>;
 }
 
 /// The settings of a handler.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HandlerSettings {
     /// Its name.
+    #[schema(value_type = schema::HandlerName)]
     pub name: HandlerName,
     /// `rust` if it is registered in Rust, otherwise `handlers.NAME.kind`.
     pub kind: String,
-    /// Its URL; `None` unless it is at one.
+    /// Its URL; null unless it is at one.
     pub url: Option<String>,
-    /// `handlers.NAME.max_attempts`
+    /// `handlers.NAME.max_attempts`.
     pub max_attempts: u32,
-    /// `handlers.NAME.attempt_timeout`
+    /// `handlers.NAME.attempt_timeout`, in milliseconds.
     pub attempt_timeout_ms: u64,
-    /// `handlers.NAME.answer_within`
+    /// `handlers.NAME.answer_within`, in milliseconds.
     pub answer_within_ms: u64,
-    /// `handlers.NAME.ordering`
+    /// `handlers.NAME.ordering`.
+    #[schema(value_type = String, example = "conversation")]
     pub ordering: &'static str,
-    /// `handlers.NAME.coalesce`
+    /// `handlers.NAME.coalesce`, in milliseconds.
     pub coalesce_ms: u64,
 }
 
@@ -75,13 +114,15 @@ pub struct StoreSettings {
 }
 
 /// A pace as JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Pace)]
 pub struct PaceView {
     /// The calls that started within the current second, or are about to.
     pub used: usize,
     /// How many may.
     pub limit: usize,
     /// When the next call may start, apart from pauses; null if at once.
+    #[schema(value_type = Option<schema::Moment>)]
     pub next_at: Option<Timestamp>,
 }
 

@@ -17,10 +17,15 @@ use model::{ALL_ACCOUNTS, Timestamp, WaitCause};
 use store::Stats;
 
 use super::Shared;
+use super::document::tag;
 
 const CONTENT_TYPE_OF_METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Returns the metrics in Prometheus' text format. The store's numbers are omitted if it cannot be read.
+/// Returns the metrics of the process
+///
+/// In Prometheus' text format. The numbers of the store are omitted if it cannot be read.
+#[utoipa::path(get, path = "/metrics", tag = tag::HEALTH, operation_id = "getMetrics",
+    responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
 pub(super) async fn scrape(State(shared): State<Shared>) -> Response {
     let mut text = Exposition::default();
     match shared.store.jobs().stats().await {

@@ -1,17 +1,19 @@
-//! The admin listener: health, metrics and the API of jobs, errors, accounts, handlers and the store.
+//! The admin listener: health, metrics and the API of jobs, errors, accounts, handlers and the store; and its description.
 //!
-//! It serves the operators of the bridge, never Kommo. A single place, [`guard`], checks access for all routes, so a
-//! new route is guarded automatically. Only `/health/*` is open to everyone, because probes send no tokens; it
-//! reveals nothing about jobs.
+//! It serves the operators of the bridge, never Kommo. A single place, [`access`], checks access for all routes, so a
+//! new route is guarded automatically. Only probes, the login and the files of pages are open to everyone
+//! ([`is_open`]); they reveal nothing about jobs.
 //!
 //! Every change goes through the store, and takes effect even if the caller hangs up.
 
+mod access;
 mod accounts;
 mod actions;
 mod bulk;
 mod bulk_json;
 mod bulk_token;
 mod call;
+mod document;
 mod erase;
 mod errors;
 mod events;
@@ -19,7 +21,6 @@ mod explain;
 mod filter;
 #[cfg(test)]
 pub(crate) mod fixture;
-mod guard;
 mod handlers;
 mod health;
 mod history;
@@ -27,21 +28,30 @@ mod job_json;
 mod jobs;
 mod jobs_query;
 mod live;
+mod masked;
 mod metrics;
 mod outcomes_json;
+mod pages;
+mod paths;
 mod prober;
+mod query;
 mod refusal;
+mod responses;
 mod store_view;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use bytes::Bytes;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::health::Health;
 use crate::history::History;
@@ -49,15 +59,18 @@ use crate::job_log::JobLog;
 use crate::problem::with_fallbacks;
 use crate::secrets::SharedSecret;
 use model::clock::Clock;
-use model::{CheckedCompletion, HandlerName, Timestamp};
+use model::{CheckedCompletion, HandlerName, ShowData, Timestamp};
 use store::Store;
 
+pub use access::is_open;
+#[cfg(feature = "cli")]
+pub use accounts::origin_to_resume;
 pub use accounts::{AccountView, AccountsView, InstallationView};
 #[cfg(feature = "cli")]
 pub use actions::ActionsView;
 pub use bulk_json::DeliveryRates;
 #[cfg(feature = "cli")]
-pub use bulk_json::{BulkPlanView, BulkView, ErasableView};
+pub use bulk_json::{BulkPlanView, BulkView, ErasableView, RetriedView};
 #[cfg(feature = "cli")]
 pub use errors::ErrorGroupView;
 #[cfg(feature = "cli")]
@@ -70,10 +83,11 @@ pub use handlers::HandlerView;
 #[cfg(feature = "cli")]
 pub use job_json::{JobView, JobWithAttempts, PageView, stopped_because};
 #[cfg(feature = "cli")]
-pub use jobs_query::{DEFAULT_LIMIT, MAX_LIMIT};
+pub use query::{DEFAULT_LIMIT, parse_limit};
 
-pub use live::{HandlerSettings, ListedAccounts, Live, StoreSettings};
+pub use live::{HandlerSettings, ListedAccounts, Live, StoreSettings, TestedHandler, TrialView};
 
+use access::Access;
 use bulk_token::BulkTokens;
 use events::Followers;
 use prober::Prober;
@@ -92,6 +106,10 @@ pub struct Admin {
     pub handlers: Arc<HashSet<HandlerName>>,
     /// `admin.token`; [`router`] describes access without one.
     pub token: Option<SharedSecret>,
+    /// `admin.read_token`; ignored without `token`.
+    pub read_token: Option<SharedSecret>,
+    /// `admin.show_data`
+    pub show_data: ShowData,
     /// Renders the metrics of the process.
     pub metrics: RenderMetrics,
     /// The history for charts.
@@ -125,15 +143,21 @@ pub type Fallback = Arc<dyn Fn(&HandlerName) -> CheckedCompletion + Send + Sync>
 
 /// Returns the routes of the admin listener.
 ///
-/// With a token, everything but `/health/*` requires `Authorization: Bearer TOKEN`, which a web page cannot send on
-/// behalf of its visitor. Without a token, which is allowed only on a loopback address, any program on this machine has
+/// With a token, everything that is not open ([`is_open`]) requires `Authorization: Bearer TOKEN`, which a web page cannot
+/// send on behalf of its visitor, or the session of a browser that has signed in with it. `read_token` may only read.
+/// Without a token, which is allowed only on a loopback address, any program on this machine has
 /// access, but no web page that is open on it. A `Host` that is neither an address nor `localhost` is refused, because
 /// the owner of a page can make its host name point here. Requests that a browser sends for a page of another origin,
 /// including reads, are refused too. Headers forbid browsers to cache a response or to share it with another site.
 pub fn router(admin: Admin) -> Router {
-    let guard = Arc::new(guard::Guard::new(admin.token, admin.clock.clone()));
+    let access =
+        Access::new(admin.token, admin.read_token, admin.show_data, admin.secret_random, admin.clock.clone());
+    let access = Arc::new(access);
+    let (routes, description) = routes();
     let state = Shared {
+        document: document::render(&description, access.requires_token()),
         prober: Arc::new(Prober::of_store(admin.store.clone(), admin.clock.clone())),
+        started: admin.clock.now(),
         store: admin.store,
         health: admin.health,
         handlers: admin.handlers,
@@ -149,41 +173,50 @@ pub fn router(admin: Admin) -> Router {
         rates: admin.rates,
         bulk_tokens: Arc::new(BulkTokens::new(admin.secret_random)),
     };
-    let routes = Router::new()
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/health/nonce", get(health::nonce))
-        .route("/metrics", get(metrics::scrape))
-        .route("/api/v1/jobs", get(jobs::list))
-        .route("/api/v1/jobs/retry", post(jobs::retry_many))
-        .route("/api/v1/jobs/erase", post(erase::erase))
-        .route("/api/v1/jobs/bulk", post(bulk::change))
-        .route("/api/v1/jobs/bulk/{id}", get(bulk::one))
-        .route("/api/v1/jobs/bulk/{id}/stop", post(bulk::stop))
-        .route("/api/v1/actions", get(actions::list))
-        .route("/api/v1/jobs/{id}", get(jobs::one))
-        .route("/api/v1/jobs/{id}/retry", post(jobs::retry))
-        .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/api/v1/jobs/{id}/complete", post(jobs::complete))
-        .route("/api/v1/jobs/{id}/explain", get(explain::one))
-        .route("/api/v1/errors", get(errors::list))
-        .route("/api/v1/errors/{id}", get(errors::one))
-        .route("/api/v1/errors/{id}/retry", post(errors::retry))
-        .route("/api/v1/accounts", get(accounts::list))
-        .route("/api/v1/handlers", get(handlers::list))
-        .route("/api/v1/store", get(store_view::show))
-        .route("/api/v1/events", get(events::follow))
-        .route("/api/v1/stats", get(jobs::stats))
-        .route("/api/v1/history", get(history::history));
+    let routes = routes.merge(pages::routes()).merge(access::routes(access.clone()));
     with_fallbacks(routes)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn_with_state(guard, guard::check))
+        .layer(middleware::from_fn_with_state(access, access::check))
         .with_state(state)
+}
+
+/// The routes, and their description. Each is added with its description.
+fn routes() -> (Router<Shared>, OpenApi) {
+    OpenApiRouter::with_openapi(document::empty())
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::nonce))
+        .routes(routes!(metrics::scrape))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::retry_many))
+        .routes(routes!(erase::erase))
+        .routes(routes!(bulk::change))
+        .routes(routes!(bulk::one))
+        .routes(routes!(bulk::stop))
+        .routes(routes!(actions::list))
+        .routes(routes!(jobs::one))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::complete))
+        .routes(routes!(explain::one))
+        .routes(routes!(errors::list))
+        .routes(routes!(errors::one))
+        .routes(routes!(errors::retry))
+        .routes(routes!(accounts::list))
+        .routes(routes!(handlers::list))
+        .routes(routes!(store_view::show))
+        .routes(routes!(events::follow))
+        .routes(routes!(jobs::stats))
+        .routes(routes!(history::history))
+        .routes(routes!(document::show))
+        .split_for_parts()
 }
 
 /// The shared state of the routes.
 #[derive(Clone)]
 struct Shared {
+    /// The description of the API, as JSON.
+    document: Bytes,
     prober: Arc<Prober>,
     store: Store,
     health: Health,
@@ -200,4 +233,13 @@ struct Shared {
     rates: DeliveryRates,
     /// `None` if the system provided no random bytes.
     bulk_tokens: Arc<Option<BulkTokens>>,
+    /// When the bridge started, for people.
+    started: Timestamp,
+}
+
+impl Shared {
+    /// How long the bridge has been running.
+    fn up(&self) -> Duration {
+        self.clock.now().since(self.started)
+    }
 }

@@ -1,12 +1,15 @@
 //! The outcomes of recent jobs, as JSON.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::schema;
 use model::{FallbackReason, HandlerName};
 use store::{FallbackCount, RecentOutcomes};
 
-/// `last_hour` of `/api/v1/stats`.
-#[derive(Debug, Serialize)]
+/// The jobs that were received in the last hour.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LastHour)]
 pub(super) struct OutcomesView<'a> {
     /// The number of jobs with a completion.
     jobs: u64,
@@ -18,10 +21,17 @@ pub(super) struct OutcomesView<'a> {
     is_sample: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// The fallbacks of a handler for one reason.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FallbackCount)]
 struct CountView<'a> {
+    /// The handler.
+    #[schema(value_type = schema::HandlerName)]
     handler: &'a HandlerName,
+    /// The reason.
+    #[schema(value_type = schema::FallbackReason)]
     reason: FallbackReason,
+    /// The number of jobs.
     jobs: u64,
 }
 

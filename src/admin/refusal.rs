@@ -126,9 +126,11 @@ pub(super) fn of_parameter(error: impl std::fmt::Display) -> ProblemDetails {
     ProblemDetails::new(StatusCode::BAD_REQUEST, "bad-parameter", "Bad query parameter", sentence(error))
 }
 
-/// Reports a query that the path does not accept.
-pub(super) fn of_query(why: String) -> ProblemDetails {
-    of_parameter(why)
+/// Reports a search whose result would reveal what customers wrote.
+pub(super) fn hidden_text() -> ProblemDetails {
+    let detail = "A word searches what customers wrote, which admin.show_data hides from this token. \
+                  Use a key, such as lead:, account:, handler: or error:.";
+    ProblemDetails::new(StatusCode::FORBIDDEN, "hidden-text", "Hidden text", detail)
 }
 
 /// Reports that no group of errors has this number; a group that had it may have expired.
@@ -160,7 +162,7 @@ pub(super) fn too_slow() -> ProblemDetails {
     )
 }
 
-fn sentence(error: impl std::fmt::Display) -> String {
+pub(super) fn sentence(error: impl std::fmt::Display) -> String {
     let text = error.to_string();
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))

@@ -6,19 +6,25 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::schema;
 use model::{StateName, Timestamp, whole_millis};
 use store::{StoreError, backup, file};
 
 use super::Shared;
 use super::call::{Answer, STORE_TIMEOUT, within};
+use super::document::tag;
 use super::live::StoreSettings;
+use super::responses::StoreErrors;
 
 /// The store.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Store)]
 struct StoreView {
     /// The path of the database.
     path: String,
+    /// The length of the database.
     file_bytes: u64,
     /// The bytes inside the file that new jobs can use before it grows.
     reusable_bytes: u64,
@@ -26,19 +32,30 @@ struct StoreView {
     log_bytes: u64,
     /// The free bytes on the disk; null if unknown.
     free_bytes: Option<u64>,
-    /// Other processes that read it in a transaction at the moment.
+    /// The ids of other processes that read it in a transaction at the moment.
+    #[schema(value_type = Vec<u32>)]
     readers: BTreeSet<u32>,
+    /// `store.retention`, in milliseconds.
     retention_ms: u64,
+    /// `store.body_retention`, in milliseconds.
     body_retention_ms: u64,
+    /// The number of jobs in each state.
+    #[schema(value_type = BTreeMap<schema::JobState, u64>)]
     jobs: BTreeMap<StateName, u64>,
-    /// Bytes of the bodies of all jobs, and of unfinished ones.
+    /// The bytes of the bodies of all jobs.
     stored_bytes: u64,
+    /// The bytes of the bodies of unfinished jobs.
     unfinished_bytes: u64,
-    /// The last backup; null if there is none.
+    /// When the newest scheduled backup was written; null if there is none.
+    #[schema(value_type = Option<schema::Moment>)]
     last_backup: Option<Timestamp>,
 }
 
-/// `GET /api/v1/store`
+/// Shows the store
+///
+/// Its size, its disk and its contents.
+#[utoipa::path(get, path = "/api/v1/store", tag = tag::STATE, operation_id = "getStore",
+    responses((status = 200, description = "The store.", body = StoreView), StoreErrors))]
 pub(super) async fn show(State(shared): State<Shared>) -> Answer {
     let StoreSettings { url, retention, body_retention, backup_folder } = shared.live.store();
     let backup_url = url.clone();

@@ -17,16 +17,26 @@ use super::fixture::{Jobs, fallback};
 use super::{AccountNames, Admin, DeliveryRates, router};
 
 mod access;
+mod account_pages;
 mod actions;
 mod broken_store;
 mod bulk;
 mod clock;
 mod complete;
+mod conformance;
+mod document;
+mod error_pages;
 mod errors;
 mod events;
 mod explain;
+mod handler_pages;
+mod jobs_page;
 mod lists;
+mod now_page;
+mod page_job;
 mod retries;
+mod roles;
+mod sessions;
 mod stats;
 mod waits;
 
@@ -62,12 +72,47 @@ impl Answer {
 
 impl Fixture {
     async fn new(token: Option<&str>) -> Self {
+        Self::with(|admin| admin.token = token.map(Into::into)).await
+    }
+
+    /// With these tokens, and with bodies shown like this.
+    async fn with_access(token: Option<&str>, read_token: Option<&str>, show_data: model::ShowData) -> Self {
+        Self::with(|admin| {
+            admin.token = token.map(Into::into);
+            admin.read_token = read_token.map(Into::into);
+            admin.show_data = show_data;
+        })
+        .await
+    }
+
+    /// With these tokens, beside this running bridge.
+    async fn with_live(
+        token: Option<&str>,
+        read_token: Option<&str>,
+        live: std::sync::Arc<dyn super::Live>,
+    ) -> Self {
+        Self::with(|admin| {
+            admin.token = token.map(Into::into);
+            admin.read_token = read_token.map(Into::into);
+            admin.live = live;
+        })
+        .await
+    }
+
+    async fn with_read_token(token: &str, read_token: &str) -> Self {
+        Self::with_access(Some(token), Some(read_token), model::ShowData::default()).await
+    }
+
+    /// Changes what the listener gets.
+    async fn with(change: impl FnOnce(&mut Admin)) -> Self {
         let (jobs, health) = (Jobs::new().await, Health::new());
-        let router = router(Admin {
+        let mut admin = Admin {
             store: jobs.store.clone(),
             health: health.clone(),
             handlers: std::sync::Arc::new(["echo".parse().unwrap()].into()),
-            token: token.map(Into::into),
+            token: None,
+            read_token: None,
+            show_data: model::ShowData::default(),
             metrics: std::sync::Arc::new(|| crate::telemetry::render(&crate::telemetry::recorder())),
             history: crate::history::History::default(),
             token_expiry: std::sync::Arc::new(|| None),
@@ -78,8 +123,9 @@ impl Fixture {
             account_names: AccountNames::default(),
             rates: DeliveryRates { per_account: 7, total: None },
             secret_random: |bytes| getrandom::fill(bytes).is_ok(),
-        });
-        Self { jobs, health, router }
+        };
+        change(&mut admin);
+        Self { jobs, health, router: router(admin) }
     }
 
     async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
@@ -95,7 +141,9 @@ impl Fixture {
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let text = String::from_utf8(to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
         assert!(!text.contains(TOKEN) && !format!("{parts:?}").contains(TOKEN), "the token leaked");
-        Answer { status: parts.status, headers: parts.headers, text }
+        let answer = Answer { status: parts.status, headers: parts.headers, text };
+        conformance::check(method, path, &answer);
+        answer
     }
 
     async fn get(&self, path: &str) -> Value {
@@ -154,7 +202,7 @@ async fn a_job_has_exactly_the_documented_fields() {
         "return_url": "https://a1.kommo.com/api/v4/salesbot/1/continue/c1",
         "outcome": "handler", "fallback_reason": null, "bodies_dropped": false, "joined_into": null,
         "received_at": "2023-11-14T22:13:21.000Z", "due_at": null, "finished_at": "2023-11-14T22:13:21.000Z",
-        "handler_attempts": 1, "delivery_attempts": 1, "last_error": error,
+        "handler_attempts": 1, "delivery_attempts": 1, "last_error": error, "error_group": 1,
     });
     let page =
         json!({ "jobs": [expected.clone()], "next_cursor": null, "stopped": false, "stopped_because": null });
@@ -293,7 +341,8 @@ async fn dead_jobs_are_retried_in_bulk() {
     }
     for (body, word) in [
         ("", "body"),
-        ("[]", "body"),
+        ("[]", "list"),
+        (r#" ["dead"]"#, "list"),
         ("{}", "state"),
         (r#"{"state":"gone"}"#, "`gone`"),
         (r#"{"state":"dead","handler":"a/b"}"#, "handler"),

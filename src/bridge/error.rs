@@ -49,7 +49,7 @@ pub enum Error {
     },
     /// There is no handler.
     #[error(
-        "there is no handler: add [handlers.NAME] with a kind (one of: {0}), or register one in the program"
+        "no handler is configured: add [handlers.NAME] with a kind (one of: {0}), or register one in the program"
     )]
     NoHandlers(String),
     /// The store cannot be opened.
@@ -130,6 +130,7 @@ impl Error {
                 StoreError::Url(_)
                 | StoreError::NotAStore { .. }
                 | StoreError::InUse { .. }
+                | StoreError::Served { .. }
                 | StoreError::Newer { .. }
                 | StoreError::Unreleased { .. },
             )) => 2,

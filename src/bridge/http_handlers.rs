@@ -20,6 +20,7 @@ pub(super) struct HttpHandlers {
     runtime: Handle,
     secrets: HashMap<HandlerName, HttpSecrets>,
     watch: Option<CallWatch>,
+    registered: HashMap<HandlerName, Arc<HttpHandler>>,
 }
 
 impl HttpHandlers {
@@ -29,7 +30,7 @@ impl HttpHandlers {
             .handlers
             .iter()
             .filter_map(|(name, handler)| Some((name.clone(), HttpSecrets::new(handler.http.as_ref()?))));
-        Self { clock, runtime, secrets: secrets.collect(), watch }
+        Self { clock, runtime, secrets: secrets.collect(), watch, registered: HashMap::new() }
     }
 
     /// Adds the handler `name`, if it is one over HTTP.
@@ -37,7 +38,7 @@ impl HttpHandlers {
     /// # Errors
     /// Its HTTP client cannot be created.
     pub(super) fn register(
-        &self,
+        &mut self,
         registry: &mut Registry,
         name: &HandlerName,
         handler: &HandlerConfig,
@@ -47,12 +48,16 @@ impl HttpHandlers {
         let (secrets, watch) = (secrets.clone(), self.watch.clone());
         let http = HttpHandler::new(name.clone(), config, secrets, &handler.policy, clock, runtime, watch)
             .map_err(|source| Error::HttpHandler { name: name.to_string(), source })?;
-        registry.add_any(name.clone(), Arc::new(http), handler.policy.clone());
+        let http = Arc::new(http);
+        self.registered.insert(name.clone(), http.clone());
+        registry.add_any(name.clone(), http, handler.policy.clone());
         Ok(())
     }
 
-    /// The secrets of all of them, to replace them later.
-    pub(super) fn into_secrets(self) -> HashMap<HandlerName, HttpSecrets> {
-        self.secrets
+    /// All of them, to test them, and their secrets, to replace them later.
+    pub(super) fn into_parts(
+        self,
+    ) -> (HashMap<HandlerName, Arc<HttpHandler>>, HashMap<HandlerName, HttpSecrets>) {
+        (self.registered, self.secrets)
     }
 }

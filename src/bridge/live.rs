@@ -1,13 +1,19 @@
 //! What the running bridge knows in memory, for the admin listener: permits, breakers, the pace of accounts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::accounts::{Accounts, Installation, Listed};
+use serde_json::Value;
+
+use crate::accounts::{Accounts, Installation};
 use crate::admin::{
     AccountView, AccountsView, HandlerSettings, InstallationView, ListedAccounts, Live, StoreSettings,
+    TestedHandler, TrialView,
 };
 use crate::config::{Config, ordering_name};
+use crate::handlers::{HttpHandler, Meaning, Trial};
+use crate::listed_account::ListedAccount;
 use crate::work::Pool;
 use kommo::pace::{CallLimiter, Pace};
 use model::clock::Clock;
@@ -18,11 +24,18 @@ use model::{
 /// The running bridge.
 pub(super) struct LiveBridge {
     pub(super) settings: Vec<HandlerSettings>,
+    /// Without a slash at its end.
+    pub(super) public_url: Option<String>,
     pub(super) pool: Pool,
     pub(super) limiter: Arc<CallLimiter>,
     pub(super) accounts: Accounts,
+    pub(super) give_up_after: Duration,
     pub(super) store: StoreSettings,
     pub(super) clock: Clock,
+    /// The handlers at a URL.
+    pub(super) http_handlers: HashMap<HandlerName, Arc<HttpHandler>>,
+    /// `server.callback_url` is set.
+    pub(super) has_callback_url: bool,
 }
 
 /// The settings of `handlers`, by name.
@@ -46,6 +59,29 @@ pub(crate) fn handler_settings<'h>(
     let mut settings: Vec<HandlerSettings> = settings.collect();
     settings.sort_by(|a, b| a.name.cmp(&b.name));
     settings
+}
+
+/// The result of a test, as `handlers test --json` and the page show it.
+pub(crate) fn trial_view(trial: &Trial) -> TrialView {
+    let (meaning, why) = match &trial.meaning {
+        Meaning::Answer(_) => ("answer", None),
+        Meaning::Later(advice) => ("callback", advice.clone()),
+        Meaning::Retry(why) => ("retry", Some(why.clone())),
+        Meaning::Fail(why) => ("fail", Some(why.clone())),
+    };
+    let completion = match &trial.meaning {
+        Meaning::Answer(body) => serde_json::from_str(body).ok(),
+        Meaning::Later(_) | Meaning::Retry(_) | Meaning::Fail(_) => None,
+    };
+    TrialView {
+        request_bytes: trial.request_bytes,
+        status: trial.status,
+        duration_ms: whole_millis(trial.took),
+        response: trial.response.clone(),
+        meaning,
+        why,
+        completion,
+    }
 }
 
 impl Live for LiveBridge {
@@ -81,8 +117,31 @@ impl Live for LiveBridge {
         })
     }
 
+    fn give_up_after(&self) -> Duration {
+        self.give_up_after
+    }
+
+    fn accounts_in_trouble(&self) -> usize {
+        let paused = self.limiter.paused(Duration::ZERO).into_iter().map(|(account, ..)| account).collect();
+        self.accounts.in_trouble(&paused)
+    }
+
+    fn test_handler(&self, handler: &HandlerName, data: Value) -> Option<TestedHandler<'_>> {
+        let tested = self.http_handlers.get(handler)?.clone();
+        let settings = self.settings.iter().find(|settings| settings.name == *handler)?;
+        let time = Duration::from_millis(settings.attempt_timeout_ms);
+        let has_callback_url = self.has_callback_url;
+        Some(Box::pin(async move {
+            tested.test(data, has_callback_url, time).await.map(|trial| trial_view(&trial))
+        }))
+    }
+
     fn store(&self) -> StoreSettings {
         self.store.clone()
+    }
+
+    fn public_url(&self) -> Option<&str> {
+        self.public_url.as_deref()
     }
 }
 
@@ -92,30 +151,21 @@ impl LiveBridge {
         self.accounts.moved_to(origin).unwrap_or_else(|| origin.into())
     }
 
-    fn account(&self, one: Listed) -> AccountView {
+    fn account(&self, one: ListedAccount) -> AccountView {
         let origin = one.origin.as_deref();
         let (pause, pace) = (origin.and_then(|at| self.pause(at)), origin.and_then(|at| self.pace(at)));
         AccountView {
             authorize: authorize(&one),
             pause: pause.map(Into::into),
             pace: pace.map(Into::into),
-            host: one.host,
-            name: one.name,
-            account_id: one.account_id,
-            integration: one.integration,
-            state: one.state,
-            reason: one.reason,
-            expires_at: one.expires_at,
-            connected_at: one.connected_at,
-            waiting: one.waiting,
-            waits_for: one.waits_for,
+            account: one,
         }
     }
 }
 
 /// The command with which a person connects the account again; `None` if that is not necessary, or if its token is in the
 /// configuration.
-fn authorize(one: &Listed) -> Option<String> {
+fn authorize(one: &ListedAccount) -> Option<String> {
     let waits_for_person = one
         .waits_for
         .as_ref()

@@ -1,6 +1,6 @@
 //! Creates the rooms from the configuration, ready to run.
 
-use std::collections::HashMap;
+use model::maps::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::accounts::Accounts;
 use crate::config::{self, BUILT_IN_KINDS, Config};
 use crate::deliver::{DeliverySettings, Sender, SenderParts};
 use crate::handler::CallbackUrls;
-use crate::handlers::Echo;
+use crate::handlers::{Echo, HttpHandler};
 use crate::health::{EverybodyWaits, Health, Nonce};
 use crate::job_log::JobLog;
 use crate::meters::Totals;
@@ -27,7 +27,7 @@ use store::{Role, Store};
 use super::callback_urls::callback_urls;
 use super::http_handlers::HttpHandlers;
 use super::kommo_stack::{self, KommoStack};
-use super::secrets::Secrets;
+use super::secrets::{AdminTokens, Secrets};
 use super::{Bridge, Error, Registration};
 
 /// The rooms, ready to run.
@@ -45,6 +45,8 @@ pub(super) struct BridgeParts {
     pub(super) draining: CancellationToken,
     pub(super) secrets: Arc<Secrets>,
     pub(super) limiter: Arc<CallLimiter>,
+    /// The handlers at a URL.
+    pub(super) http_handlers: std::collections::HashMap<HandlerName, Arc<HttpHandler>>,
 }
 
 impl BridgeParts {
@@ -52,8 +54,8 @@ impl BridgeParts {
         let Bridge { config, registrations, clock, call_watch, .. } = bridge;
         // Before the first part sets its metrics to 0, so that a scrape shows them.
         let _installed = telemetry::recorder();
-        let http = HttpHandlers::new(&config, clock.clone(), Handle::current(), call_watch);
-        let registry = registry(&config, registrations, Some(&http))?;
+        let mut http = HttpHandlers::new(&config, clock.clone(), Handle::current(), call_watch);
+        let registry = registry(&config, registrations, Some(&mut http))?;
         let job_log = JobLog::new(clock.clone());
         let threads = handler_threads(&job_log).map_err(Error::Threads)?;
         let kommo = kommo_stack::kommo(&config)?;
@@ -80,8 +82,12 @@ impl BridgeParts {
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
         let draining = CancellationToken::new();
         let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining, job_log.totals());
-        let admin_token = config.admin.token.clone().map(SharedSecret::from);
-        let secrets = Secrets::new(&config, &receiver.signers, &accounts, admin_token, http.into_secrets());
+        let admin_tokens = AdminTokens {
+            token: config.admin.token.clone().map(SharedSecret::from),
+            read_token: config.admin.read_token.clone().map(SharedSecret::from),
+        };
+        let (http_handlers, http_secrets) = http.into_parts();
+        let secrets = Secrets::new(&config, &receiver.signers, &accounts, admin_tokens, http_secrets);
         let secrets = Arc::new(secrets);
         let sender = Sender::new(
             SenderParts {
@@ -123,6 +129,7 @@ impl BridgeParts {
             draining,
             secrets,
             limiter,
+            http_handlers,
         })
     }
 }
@@ -154,7 +161,7 @@ fn watch_all_accounts(health: &Health, limiter: &Arc<CallLimiter>, store: &Store
 pub(super) fn registry(
     config: &Config,
     registrations: Vec<(String, Registration)>,
-    http: Option<&HttpHandlers>,
+    mut http: Option<&mut HttpHandlers>,
 ) -> Result<Registry, Error> {
     let mut registry = Registry::default();
     for (name, register) in registrations {
@@ -167,7 +174,7 @@ pub(super) fn registry(
     }
     for (name, handler) in &config.handlers {
         match handler.kind.as_deref() {
-            Some(kind) => built_in(&mut registry, kind, name, handler, http)?,
+            Some(kind) => built_in(&mut registry, kind, name, handler, http.as_deref_mut())?,
             None if registry.get(name.as_str()).is_some() => {}
             None => return Err(no_such_handler(name, handler)),
         }
@@ -183,7 +190,7 @@ fn built_in(
     kind: &str,
     name: &HandlerName,
     handler: &config::HandlerConfig,
-    http: Option<&HttpHandlers>,
+    http: Option<&mut HttpHandlers>,
 ) -> Result<(), Error> {
     match (kind, http) {
         ("http", Some(http)) => http.register(registry, name, handler)?,

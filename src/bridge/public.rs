@@ -51,7 +51,7 @@ async fn serve(public: Arc<Public>, mut request: Request) -> Result<Response, In
         Some(Unrouted::Path) => {
             public.log_unrouted("path", &method, &uri);
             let detail = format!(
-                "There is nothing at this path. A widget block calls POST {}/widget_request/NAME, where NAME is the name of \
+                "Unknown path. A widget block calls POST {}/widget_request/NAME, where NAME is the name of \
                  a handler.",
                 public.prefix
             );

@@ -57,6 +57,7 @@ impl BridgeParts {
             draining,
             secrets,
             limiter,
+            http_handlers,
         } = self;
         let recorder = telemetry::recorder();
         let stop_background = CancellationToken::new();
@@ -98,11 +99,14 @@ impl BridgeParts {
         let addresses = (listeners.public.local_addr(), listeners.admin.local_addr());
         let read_timeout = config.server.read_timeout;
         let (stop_public, stop_admin) = (CancellationToken::new(), CancellationToken::new());
+        let admin_tokens = secrets.admin_tokens();
         let admin = admin::router(Admin {
             store: store.clone(),
             health: health.clone(),
             handlers: Arc::new(receiver.handlers.keys().cloned().collect()),
-            token: secrets.admin_token(),
+            token: admin_tokens.token,
+            read_token: admin_tokens.read_token,
+            show_data: config.admin.show_data,
             metrics: Arc::new(move || telemetry::render(&recorder)),
             history: history.clone(),
             token_expiry: {
@@ -117,9 +121,14 @@ impl BridgeParts {
             },
             live: Arc::new(LiveBridge {
                 settings: handler_settings(&config, pool.policies()),
+                public_url: {
+                    let url = config.server.public_url.as_ref();
+                    url.map(|url| url.as_str().trim_end_matches('/').to_owned())
+                },
                 pool: pool.clone(),
                 limiter,
                 accounts: accounts.clone(),
+                give_up_after: config.delivery.give_up_after,
                 store: StoreSettings {
                     url: config.store.url.clone(),
                     retention: config.store.retention,
@@ -127,6 +136,8 @@ impl BridgeParts {
                     backup_folder: config.store.backup_folder.clone(),
                 },
                 clock: clock.clone(),
+                http_handlers,
+                has_callback_url: config.server.callback_url.is_some(),
             }),
             account_names: AccountNames::new(
                 config.accounts.iter().map(|(name, account)| (name, &account.base_url)),
@@ -273,7 +284,8 @@ fn admin_options(read_timeout: Duration, log_limiter: LogLimiter) -> ListenerOpt
         "/health/ready" => MAX_ADMIN_READY_REQUESTS,
         _ => MAX_ADMIN_REQUESTS,
     };
-    options.rules.proves = |path| !path.starts_with("/health/");
+    // A 2xx of these shows nothing about the caller, because they need no login.
+    options.rules.proves = |path| !admin::is_open(path);
     options.route = Arc::new(routes::admin);
     options
 }
@@ -345,6 +357,20 @@ mod tests {
         }
         assert!(answer("/health/live").await.ends_with("live"));
         serving.abort();
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_needs_no_login_shows_nothing_about_the_caller() {
+        let options = admin_options(Duration::from_secs(1), LogLimiter::new("a test", Clock::system()));
+        for (path, expected) in [
+            ("/health/live", false),
+            ("/login", false),
+            ("/assets/style.css", false),
+            ("/jobs", true),
+            ("/api/v1/jobs", true),
+        ] {
+            assert_eq!((options.rules.proves)(path), expected, "{path}");
+        }
     }
 
     #[tokio::test]

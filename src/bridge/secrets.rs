@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::Signal;
 
 use crate::accounts::Accounts;
@@ -20,9 +21,18 @@ pub(super) struct Secrets {
     /// The integrations whose tokens are accepted, by name.
     signers: Vec<(String, receive::TokenSigner)>,
     accounts: Accounts,
-    admin_token: Option<SharedSecret>,
+    admin_tokens: AdminTokens,
     /// The secrets of HTTP handlers, by the handler's name.
     handlers: HashMap<HandlerName, HttpSecrets>,
+}
+
+/// The tokens of the admin listener. While both are set, they differ.
+#[derive(Clone)]
+pub(super) struct AdminTokens {
+    /// `admin.token`
+    pub(super) token: Option<SharedSecret>,
+    /// `admin.read_token`
+    pub(super) read_token: Option<SharedSecret>,
 }
 
 /// The use of a secret, which its key determines.
@@ -32,6 +42,7 @@ enum SecretUse<'a> {
     PreviousClientSecret(&'a str),
     AccessToken(&'a str),
     AdminToken,
+    ReadToken,
     /// `secret`, `previous_secret` or `auth` of an HTTP handler.
     Handler {
         name: &'a str,
@@ -46,6 +57,7 @@ impl<'a> SecretUse<'a> {
         let [section, rest @ ..] = path else { return Self::Start };
         match (section.as_str(), rest) {
             ("admin", [key]) if key == "token" => Self::AdminToken,
+            ("admin", [key]) if key == "read_token" => Self::ReadToken,
             ("integrations", [name, key]) if key == "client_secret" => Self::ClientSecret(name),
             ("integrations", [name, key]) if key == "previous_client_secret" => {
                 Self::PreviousClientSecret(name)
@@ -73,7 +85,7 @@ impl Secrets {
         config: &Config,
         signers: &[receive::TokenSigner],
         accounts: &Accounts,
-        admin_token: Option<SharedSecret>,
+        admin_tokens: AdminTokens,
         handlers: HashMap<HandlerName, HttpSecrets>,
     ) -> Self {
         let names = config.integrations.keys().cloned();
@@ -81,14 +93,14 @@ impl Secrets {
             files: config.secret_files.clone(),
             signers: names.zip(signers.iter().cloned()).collect(),
             accounts: accounts.clone(),
-            admin_token,
+            admin_tokens,
             handlers,
         }
     }
 
-    /// The token that the admin listener requires.
-    pub(super) fn admin_token(&self) -> Option<SharedSecret> {
-        self.admin_token.clone()
+    /// The tokens that the admin listener accepts.
+    pub(super) fn admin_tokens(&self) -> AdminTokens {
+        self.admin_tokens.clone()
     }
 
     /// Reads the files again at each signal. Never ends; drop it with the bridge.
@@ -107,8 +119,8 @@ impl Secrets {
 
     fn reload(&self) -> Reloaded {
         let mut reloaded = Reloaded::default();
-        for file in &self.files {
-            let secret = match file.read() {
+        for (file, secret) in self.read_files() {
+            let secret = match secret {
                 Ok(secret) => secret,
                 Err(error) => {
                     reloaded.failed.push((file.key(), error));
@@ -118,7 +130,10 @@ impl Secrets {
             let found = match SecretUse::of(&file.path) {
                 SecretUse::Start => None,
                 SecretUse::AdminToken => {
-                    self.admin_token.as_ref().map(|token| token.exchange(secret.clone()))
+                    self.admin_tokens.token.as_ref().map(|token| token.exchange(secret.clone()))
+                }
+                SecretUse::ReadToken => {
+                    self.admin_tokens.read_token.as_ref().map(|token| token.exchange(secret.clone()))
                 }
                 SecretUse::Handler { name, key } => {
                     self.handlers.get(name).and_then(|secrets| secrets.exchange(key, secret.clone()))
@@ -144,6 +159,40 @@ impl Secrets {
             }
         }
         reloaded
+    }
+
+    /// Reads all files. If the two tokens of the admin listener would become equal, refuses the one that changed, because
+    /// everyone with the read token could then change everything.
+    fn read_files(&self) -> Vec<(&SecretFile, Result<SecretString, SecretFileError>)> {
+        let mut read: Vec<_> = self.files.iter().map(|file| (file, file.read())).collect();
+        let AdminTokens { token, read_token } = &self.admin_tokens;
+        let after = |wanted: SecretUse<'_>, current: &Option<SharedSecret>| {
+            let found = read.iter().find(|(file, _)| SecretUse::of(&file.path) == wanted);
+            let new = found.and_then(|(_, secret)| secret.as_ref().ok().cloned());
+            new.or_else(|| current.as_ref().map(|current| current.get().as_ref().clone()))
+        };
+        let (full, reading) = (after(SecretUse::AdminToken, token), after(SecretUse::ReadToken, read_token));
+        if full.zip(reading).is_none_or(|(one, other)| one.expose_secret() != other.expose_secret()) {
+            return read;
+        }
+        for (file, secret) in &mut read {
+            let current = match SecretUse::of(&file.path) {
+                SecretUse::AdminToken => token,
+                SecretUse::ReadToken => read_token,
+                _ => continue,
+            };
+            let is_unchanged = match (&*secret, current) {
+                (Ok(new), Some(current)) => new.expose_secret() == current.get().expose_secret(),
+                _ => true,
+            };
+            if !is_unchanged {
+                let refusal = "contains the same secret as the other token of the admin listener: \
+                               admin.token and admin.read_token must differ";
+                *secret =
+                    Err(SecretFileError::Refused { file: file.file.clone(), refusal: refusal.to_owned() });
+            }
+        }
+        read
     }
 
     /// `integrations.NAME`, as the accounts and the receiver hold it.
@@ -185,6 +234,7 @@ mod tests {
     fn the_key_says_which_secrets_can_change_at_run_time() {
         for (path, expected) in [
             (&["admin", "token"][..], SecretUse::AdminToken),
+            (&["admin", "read_token"], SecretUse::ReadToken),
             (&["integrations", "main", "client_secret"], SecretUse::ClientSecret("main")),
             (&["integrations", "a.b", "previous_client_secret"], SecretUse::PreviousClientSecret("a.b")),
             (&["accounts", "main", "access_token"], SecretUse::AccessToken("main")),

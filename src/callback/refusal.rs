@@ -60,7 +60,7 @@ impl Refusal {
     pub(super) fn log(&self) {
         match self {
             Self::Unknown => {
-                tracing::info!("callback refused: there is no such job, or the token in the URL is wrong");
+                tracing::info!("callback refused: unknown job, or wrong token in the URL");
             }
             Self::Body(ReadError::TooLarge { limit }) => {
                 tracing::info!(limit, "callback refused: its body is larger than server.max_body");
@@ -89,7 +89,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
             Self::Unknown => {
-                let detail = "There is no job with this URL. Use `callback.url` of the request exactly as it is.";
+                let detail = "Unknown URL. Use `callback.url` of the request exactly as it is.";
                 let problem =
                     ProblemDetails::new(StatusCode::NOT_FOUND, "no-callback", "No such callback", detail);
                 (Extension(SendAfter(GUESS_DELAY)), problem).into_response()

@@ -5,9 +5,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::accounts::Listed;
 use crate::bridge::kommo_stack::KommoStack;
 use crate::config::Config;
+use crate::listed_account::ListedAccount;
 use kommo::Client;
 use model::clock::Clock;
 use store::Store;
@@ -18,7 +18,8 @@ use super::text::clean;
 /// The client of an account, and the store that holds its tokens.
 pub(super) struct AccountSession {
     pub(super) client: Client,
-    store: Option<Store>,
+    /// `None` if there is no store yet.
+    pub(super) store: Option<Store>,
 }
 
 impl AccountSession {
@@ -44,14 +45,15 @@ impl AccountSession {
 }
 
 /// The origin of the account that `wanted` names, or of the only account.
-fn choose(listed: &[Listed], wanted: Option<&str>) -> Result<String, Usage> {
+fn choose(listed: &[ListedAccount], wanted: Option<&str>) -> Result<String, Usage> {
     // An account that is known only from its waiting deliveries has no token.
-    let usable: Vec<&Listed> = listed.iter().filter(|one| one.name.is_some() || one.key.is_some()).collect();
-    let names = |some: &[&Listed]| {
+    let usable: Vec<&ListedAccount> =
+        listed.iter().filter(|one| one.name.is_some() || one.key.is_some()).collect();
+    let names = |some: &[&ListedAccount]| {
         let named = some.iter().map(|one| one.name.as_deref().or(one.host.as_deref()).unwrap_or("?"));
         clean(&named.collect::<Vec<_>>().join(", "))
     };
-    let no_account = "there is no account: connect one with `accounts authorize`, or add accounts.NAME with base_url and \
+    let no_account = "no account is configured or connected: connect one with `accounts authorize`, or add accounts.NAME with base_url and \
                   access_token to the configuration";
     let one = match wanted {
         Some(wanted) => find(listed, wanted, None).map_err(|unclear| match unclear {
@@ -88,7 +90,7 @@ pub(super) enum Unclear<'a> {
     /// No account matches.
     NotFound,
     /// Several accounts match.
-    Several(Vec<&'a Listed>),
+    Several(Vec<&'a ListedAccount>),
 }
 
 /// Finds an account by its name in the configuration, its host, its number or its subdomain.
@@ -96,21 +98,25 @@ pub(super) enum Unclear<'a> {
 /// # Errors
 /// No account or several match.
 pub(super) fn find<'a>(
-    listed: &'a [Listed],
+    listed: &'a [ListedAccount],
     wanted: &str,
     integration: Option<&str>,
-) -> Result<&'a Listed, Unclear<'a>> {
+) -> Result<&'a ListedAccount, Unclear<'a>> {
     let wanted = wanted.trim().trim_end_matches('/');
     let host = wanted.split_once("://").map_or(wanted, |(_, host)| host);
-    let is_named = |one: &Listed| one.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
-    let is_at = |one: &Listed| one.host.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(host));
-    let is_number = |one: &Listed| one.account_id.is_some_and(|id| id.to_string() == wanted);
-    let is_below = |one: &Listed| subdomain(one).is_some_and(|first| first.eq_ignore_ascii_case(wanted));
+    let is_named =
+        |one: &ListedAccount| one.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+    let is_at =
+        |one: &ListedAccount| one.host.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(host));
+    let is_number = |one: &ListedAccount| one.account_id.is_some_and(|id| id.to_string() == wanted);
+    let is_below =
+        |one: &ListedAccount| subdomain(one).is_some_and(|first| first.eq_ignore_ascii_case(wanted));
     // Exact matches come first: a name may look like another account's subdomain.
-    let matchers: [&dyn Fn(&Listed) -> bool; 4] = [&is_named, &is_at, &is_number, &is_below];
+    let matchers: [&dyn Fn(&ListedAccount) -> bool; 4] = [&is_named, &is_at, &is_number, &is_below];
     for matches in matchers {
-        let through = |one: &&Listed| integration.is_none_or(|name| one.integration.as_deref() == Some(name));
-        let found: Vec<&Listed> = listed.iter().filter(|one| matches(one)).filter(through).collect();
+        let through =
+            |one: &&ListedAccount| integration.is_none_or(|name| one.integration.as_deref() == Some(name));
+        let found: Vec<&ListedAccount> = listed.iter().filter(|one| matches(one)).filter(through).collect();
         match found.as_slice() {
             [] => {}
             [one] => return Ok(*one),
@@ -121,7 +127,7 @@ pub(super) fn find<'a>(
 }
 
 /// The first part of the account's host; `None` if the host is an IP address.
-fn subdomain(one: &Listed) -> Option<&str> {
+fn subdomain(one: &ListedAccount) -> Option<&str> {
     let host = one.host.as_deref()?;
     let is_address = host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok();
     host.split_once('.').map(|(first, _)| first).filter(|_| !is_address)

@@ -8,20 +8,21 @@ use clap::Subcommand;
 use serde_json::json;
 use url::Url;
 
-use crate::accounts::{LINK_LIFE, Listed, OAuthIntegration};
+use crate::accounts::{LINK_LIFE, OAuthIntegration};
 use crate::bridge::Error;
 use crate::config::Config;
+use crate::listed_account::ListedAccount;
 use model::clock::Clock;
 use model::path_prefix;
-use store::{ActionResult, Store, StoreError};
+use store::ActionKind;
 
 use super::accounts_access::{CommandOutput, find, open, with_accounts};
 use super::accounts_confirm::{self, Confirm};
 use super::accounts_resume;
 use super::accounts_text as text;
-use super::actor::actor;
+use super::actor::{actor, record};
 use super::examples;
-use super::exit::{Failure, notice, print};
+use super::exit::{Failure, print};
 use super::health;
 use super::screen::Screen;
 
@@ -140,9 +141,8 @@ async fn authorize(
                 .to_owned(),
         )
     })?;
-    if let Err(error) = record_link(config, clock, &integration.name).await {
-        notice(&format!("The link is not in the log of actions: {error}"));
-    }
+    let target = format!("integration {}", integration.name);
+    record(&config.store.url, clock.clone(), ActionKind::AccountsAuthorize, target).await;
     let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
     let json = json!({
         "link": link,
@@ -151,16 +151,6 @@ async fn authorize(
         "expires_at": expires_at,
     });
     Ok(CommandOutput { json, text: text::authorize(&link, &integration.name, redirect_uri, prefix) })
-}
-
-/// Records that a link was made, if there is a store. The link works in any case.
-async fn record_link(config: &Config, clock: &Clock, integration: &str) -> Result<(), StoreError> {
-    let Some(store) = Store::observe(&config.store.url, clock.clone()).await? else { return Ok(()) };
-    let what = "accounts authorize";
-    let target = format!("integration {integration}");
-    let recorded = store.operator(actor()).record(what, target, ActionResult::Done).await;
-    store.close().await;
-    recorded
 }
 
 async fn remove(
@@ -172,8 +162,8 @@ async fn remove(
     with_accounts(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
         let (found, key) = match find(&listed, account, integration)? {
-            Listed { name: Some(name), .. } => return Err(Failure::usage(text::configured(name))),
-            found @ Listed { key: Some(key), .. } => (found, key),
+            ListedAccount { name: Some(name), .. } => return Err(Failure::usage(text::configured(name))),
+            found @ ListedAccount { key: Some(key), .. } => (found, key),
             found => return Err(Failure::running(text::never_connected(found))),
         };
         if !accounts.remove(key, actor()).await.map_err(Error::from)? {

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use crate::accounts::{Accounts, Listed};
+use crate::accounts::Accounts;
 use crate::bridge::Error;
 use crate::bridge::kommo_stack::KommoStack;
 use crate::config::Config;
+use crate::listed_account::ListedAccount;
 use model::clock::Clock;
 use store::Store;
 
@@ -55,10 +56,10 @@ pub(super) async fn open(config: &Config, clock: &Clock, store: Option<Store>) -
 /// # Errors
 /// No account or several match.
 pub(super) fn find<'a>(
-    listed: &'a [Listed],
+    listed: &'a [ListedAccount],
     wanted: &str,
     integration: Option<&str>,
-) -> Result<&'a Listed, Failure> {
+) -> Result<&'a ListedAccount, Failure> {
     account::find(listed, wanted, integration).map_err(|unclear| match unclear {
         Unclear::NotFound => Failure::running(text::no_account(wanted)),
         Unclear::Several(several) => Failure::usage(text::ambiguous(wanted, &several)),

@@ -6,10 +6,10 @@
 
 use serde_json::json;
 
-use crate::accounts::Listed;
+use crate::admin::origin_to_resume;
 use crate::bridge::Error;
 use crate::config::Config;
-use model::AccountState;
+use crate::listed_account::ListedAccount;
 use model::clock::Clock;
 
 use super::accounts_access::{CommandOutput, find, with_accounts};
@@ -53,26 +53,22 @@ pub(super) async fn run(
 ///
 /// # Errors
 /// The account has no token. The text says why.
-fn origin_to_try(one: &Listed) -> Result<Option<&str>, String> {
-    match one.state {
-        AccountState::Active => Ok(one.origin.as_deref()),
-        AccountState::NeedsAuthorization | AccountState::Revoked => {
-            let reason = one.reason.as_deref().unwrap_or("it has no token");
-            Err(format!(
-                "cannot resume {}: {}; connect it with `accounts authorize`, and the bridge then sends its deliveries",
-                called(one),
-                clean(reason)
-            ))
-        }
-    }
+fn origin_to_try(one: &ListedAccount) -> Result<Option<&str>, String> {
+    origin_to_resume(one.state, one.reason.as_deref(), one.origin.as_deref()).map_err(|reason| {
+        format!(
+            "cannot resume {}: {}; connect it with `accounts authorize`, and the bridge then sends its deliveries",
+            called(one),
+            clean(&reason)
+        )
+    })
 }
 
-fn called(one: &Listed) -> String {
+fn called(one: &ListedAccount) -> String {
     clean(one.host.as_deref().or(one.name.as_deref()).unwrap_or("the account"))
 }
 
 /// Tells the operator what happens next.
-fn expectation(one: &Listed, runs: Option<bool>) -> String {
+fn expectation(one: &ListedAccount, runs: Option<bool>) -> String {
     let called = called(one);
     let waiting = match one.waiting {
         0 => "No delivery waits for it now: the bridge sends the next one at once.".to_owned(),
@@ -99,6 +95,8 @@ fn expectation(one: &Listed, runs: Option<bool>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use model::AccountState;
+
     use super::*;
     use crate::cli::account::tests::{configured, connected};
 
@@ -107,7 +105,7 @@ mod tests {
         let one = connected("a.kommo.com", 7, "main");
         assert_eq!(origin_to_try(&one).unwrap(), one.origin.as_deref());
         for state in [AccountState::NeedsAuthorization, AccountState::Revoked] {
-            let one = Listed { state, reason: Some("Kommo said so".into()), ..one.clone() };
+            let one = ListedAccount { state, reason: Some("Kommo said so".into()), ..one.clone() };
             let error = origin_to_try(&one).unwrap_err();
             assert!(error.contains("Kommo said so") && error.contains("accounts authorize"), "{error}");
         }
@@ -121,7 +119,7 @@ mod tests {
             (1, Some(false), ["when it starts", "1 delivery waits"]),
             (1, None, ["A running bridge tries", "when it starts"]),
         ] {
-            let text = expectation(&Listed { waiting, ..configured("shop", "a.kommo.com") }, runs);
+            let text = expectation(&ListedAccount { waiting, ..configured("shop", "a.kommo.com") }, runs);
             assert!(parts.iter().all(|part| text.contains(part)) && text.contains("a.kommo.com"), "{text}");
         }
     }

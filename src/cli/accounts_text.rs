@@ -6,7 +6,8 @@ use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use url::Url;
 
-use crate::accounts::{Connected, Installation, Listed};
+use crate::accounts::{Connected, Installation};
+use crate::listed_account::ListedAccount;
 use model::{AccountId, AccountState, AccountWait, RedirectUri, Timestamp, path_below};
 
 use super::screen::Screen;
@@ -14,7 +15,7 @@ use super::table::{Cell, Column, Table};
 use super::text::{clean, colour, when};
 
 /// A list of accounts. A red state needs authorization; a yellow one is revoked, or its deliveries wait.
-pub(super) fn list(listed: &[Listed], now: Timestamp, screen: Screen) -> String {
+pub(super) fn list(listed: &[ListedAccount], now: Timestamp, screen: Screen) -> String {
     if listed.is_empty() {
         return screen.fold(
             "No accounts: add accounts.NAME to the configuration, or connect one with `accounts authorize`.",
@@ -107,7 +108,7 @@ pub(super) fn no_installation(wanted: &str) -> String {
 }
 
 /// The account's host, and its name if it is in the configuration.
-fn account(one: &Listed) -> String {
+fn account(one: &ListedAccount) -> String {
     match (&one.host, &one.name) {
         (Some(host), Some(name)) => format!("{host} (accounts.{name})"),
         (Some(host), None) => host.clone(),
@@ -115,7 +116,7 @@ fn account(one: &Listed) -> String {
     }
 }
 
-fn token(one: &Listed, now: Timestamp) -> String {
+fn token(one: &ListedAccount, now: Timestamp) -> String {
     match one.expires_at {
         Some(moment) => when(moment, now),
         None if one.name.is_some() => "long-lived".to_owned(),
@@ -123,7 +124,7 @@ fn token(one: &Listed, now: Timestamp) -> String {
     }
 }
 
-fn what_to_do(one: &Listed) -> String {
+fn what_to_do(one: &ListedAccount) -> String {
     let connect = match (&one.key, &one.integration) {
         (Some(_), Some(name)) => format!("run `accounts authorize --integration {name}`"),
         _ => "run `accounts authorize`, or add accounts.NAME with its long-lived token".to_owned(),
@@ -157,7 +158,7 @@ pub(super) fn authorize(link: &Url, integration: &str, redirect_uri: &RedirectUr
 }
 
 /// An account was removed.
-pub(super) fn removed(one: &Listed) -> String {
+pub(super) fn removed(one: &ListedAccount) -> String {
     let called = clean(&one.host.clone().unwrap_or_else(|| "The account with an unknown host".to_owned()));
     let number = one.account_id.map(|id| format!(" ({id})")).unwrap_or_default();
     let waiting = match one.waiting {
@@ -179,7 +180,7 @@ pub(super) fn removed(one: &Listed) -> String {
 
 /// The error: no account matches.
 pub(super) fn no_account(wanted: &str) -> String {
-    format!("there is no account {}: see `accounts list`", clean(wanted))
+    format!("unknown account {}: `accounts list` shows the known ones", clean(wanted))
 }
 
 /// The error: the account is in the configuration, so `accounts remove` cannot remove it.
@@ -191,7 +192,7 @@ pub(super) fn configured(name: &str) -> String {
 }
 
 /// The error: the account was never connected, so there is nothing to remove.
-pub(super) fn never_connected(one: &Listed) -> String {
+pub(super) fn never_connected(one: &ListedAccount) -> String {
     let (waiting, them) = match one.waiting {
         1 => ("1 delivery waits".to_owned(), "its job"),
         jobs => (format!("{jobs} deliveries wait"), "their jobs"),
@@ -204,8 +205,8 @@ pub(super) fn never_connected(one: &Listed) -> String {
 }
 
 /// The error: several accounts match.
-pub(super) fn ambiguous(wanted: &str, several: &[&Listed]) -> String {
-    let line = |one: &&Listed| {
+pub(super) fn ambiguous(wanted: &str, several: &[&ListedAccount]) -> String {
+    let line = |one: &&ListedAccount| {
         let number = one.account_id.map(|id| format!(", number {id}")).unwrap_or_default();
         let integration =
             one.integration.as_ref().map(|name| format!(", --integration {name}")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::admin::{ActionsView, DEFAULT_LIMIT, MAX_LIMIT};
+use crate::admin::{ActionsView, DEFAULT_LIMIT, parse_limit};
 use crate::config::Config;
 use model::Timestamp;
 use model::clock::Clock;
@@ -22,8 +22,7 @@ pub(super) enum Command {
     #[command(after_help = examples::ACTIONS_LIST)]
     List {
         /// The maximum number of actions to list, 1 to 500
-        #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT,
-              value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
+        #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = parse_limit)]
         limit: u32,
         /// Continue after the action with this number: the `next_cursor` of the previous list
         #[arg(long, value_name = "NUMBER")]
@@ -83,32 +82,4 @@ fn table(page: &ActionPage, now: Timestamp, screen: Screen) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use store::{ActionResult, ActionSource, Actor};
-
-    #[test]
-    fn an_action_is_one_line() {
-        let now = Timestamp::from_millis(1_700_000_000_000);
-        let action = |id, what: &str, target: &str| Action {
-            id,
-            at: Timestamp::from_millis(1_699_999_820_000),
-            by: Actor::new(ActionSource::Cli, "ann"),
-            what: what.to_owned(),
-            job_id: None,
-            target: Some(target.to_owned()),
-            jobs: id,
-            result: ActionResult::Done,
-        };
-        let actions = vec![action(12, "jobs erase", "lead:7"), action(3, "accounts remove", "a.kommo.com")];
-        let text = table(&ActionPage { actions, next: None }, now, Screen::FILE);
-        assert_eq!(
-            text,
-            "ACTION  WHEN       WHO        WHAT             ON           JOBS  RESULT\n    \
-             12  3 min ago  ann (cli)  jobs erase       lead:7         12  done\n     \
-             3  3 min ago  ann (cli)  accounts remove  a.kommo.com     3  done\n"
-        );
-        let none = table(&ActionPage { actions: Vec::new(), next: None }, now, Screen::FILE);
-        assert_eq!(none, "No operator has changed anything yet.\n");
-    }
-}
+mod tests;

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use store::{ActionSource, Actor};
+use model::clock::Clock;
+use store::{ActionKind, ActionResult, ActionSource, Actor, Store};
+
+use super::exit::notice;
 
 /// The value of `loginuid` if the process belongs to no login.
 const NO_LOGIN: u32 = u32::MAX;
@@ -15,6 +18,34 @@ pub(super) fn actor() -> Actor {
     let effective = rustix::process::geteuid().as_raw();
     Actor::new(ActionSource::Cli, &named(effective, login, &String::from_utf8_lossy(&passwd)))
 }
+
+/// Records what a command has done outside the store, if there is a store at `url`. The command has succeeded, so a failure
+/// to record it is only a notice.
+pub(super) async fn record(url: &str, clock: Clock, kind: ActionKind, target: String) {
+    match Store::observe(url, clock).await {
+        Ok(Some(store)) => {
+            record_in(&store, kind, target).await;
+            store.close().await;
+        }
+        Ok(None) => {}
+        Err(error) => not_logged(kind, &error.to_string()),
+    }
+}
+
+/// As [`record()`], in an open store.
+pub(super) async fn record_in(store: &Store, kind: ActionKind, target: String) {
+    if let Err(error) = store.operator(actor()).record(kind, target, ActionResult::Done).await {
+        not_logged(kind, &error.to_string());
+    }
+}
+
+/// Says that an action was done and is not in the log.
+pub(super) fn not_logged(kind: ActionKind, why: &str) {
+    notice(&format!("`{}` succeeded, but is not in the log of actions: {why}", kind.as_str()));
+}
+
+/// Why an action is not in the log of a store from before that log.
+pub(super) const NO_LOG: &str = "the store is from a version without this log; `serve` adds it";
 
 fn named(effective: u32, login: Option<u32>, passwd: &str) -> String {
     let name = |uid: u32| {

@@ -8,10 +8,13 @@ use serde_json::json;
 use crate::bridge::Error;
 use crate::config::Config;
 use model::Timestamp;
-use store::StoreError;
-use store::backup::{self, Copied};
+use model::clock::Clock;
+use store::backup::{self, Copied, Restored};
+use store::{ActionKind, StoreError};
 
+use super::actor::{NO_LOG, actor, not_logged, record};
 use super::exit::{Failure, print};
+use super::text::when;
 
 /// The arguments of `backup`.
 #[derive(Debug, clap::Args)]
@@ -21,8 +24,13 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     to: PathBuf,
     /// Delete all but the newest N backups of this store in the folder
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     keep: Option<u32>,
+}
+
+fn at_least_one(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "expected the number of backups to keep, at least 1".to_owned())
 }
 
 /// The arguments of `restore`.
@@ -56,6 +64,7 @@ pub(super) async fn run(args: Args, config: &Config, now: Timestamp, json: bool)
     })
     .await?;
     let Copied { jobs, unfinished, bytes } = copied;
+    record(&config.store.url, Clock::system(), ActionKind::Backup, on(&target, &copied, deleted.len())).await;
     Ok(print(&if json {
         json!({ "file": target, "bytes": bytes, "jobs": jobs, "unfinished": unfinished, "deleted": deleted })
             .to_string()
@@ -78,19 +87,38 @@ pub(super) async fn restore(
 ) -> Result<(), Failure> {
     let (url, from) = (config.store.url.clone(), args.from.clone());
     let store = store::file::path_of(&url).map_err(Error::from)?;
-    let restored = blocking(move || backup::restore(&url, &from, now)).await?;
+    let restored = blocking(move || backup::restore(&url, &from, now, &actor())).await?;
+    if !restored.is_logged {
+        not_logged(ActionKind::Restore, NO_LOG);
+    }
     let Copied { jobs, unfinished, bytes } = restored.copied;
     Ok(print(&if json {
         json!({ "store": store, "from": args.from, "replaced": restored.replaced, "bytes": bytes, "jobs": jobs,
-                "unfinished": unfinished })
+                "unfinished": unfinished, "served_until": restored.served_until })
         .to_string()
     } else {
-        describe(&store, &args.from, restored.replaced.as_deref(), &restored.copied)
+        describe(&store, &args.from, &restored, now)
     })?)
 }
 
-fn describe(store: &Path, from: &Path, replaced: Option<&Path>, copied: &Copied) -> String {
-    let mut lines = vec![format!("{}: restored from {}, {}", store.display(), from.display(), held(copied))];
+/// What the log of actions shows of a backup.
+fn on(target: &Path, copied: &Copied, deleted: usize) -> String {
+    let Copied { jobs, bytes, .. } = copied;
+    let file = paths::absolute(target);
+    let deleted = match deleted {
+        0 => String::new(),
+        deleted => format!(", {deleted} older deleted"),
+    };
+    format!("{}, verified, {bytes} bytes, {jobs} jobs{deleted}", file.display())
+}
+
+fn describe(store: &Path, from: &Path, restored: &Restored, now: Timestamp) -> String {
+    let Restored { copied, replaced, served_until, .. } = restored;
+    let age = served_until
+        .map(|until| format!("; a bridge last served it {}", when(until, now)))
+        .unwrap_or_default();
+    let mut lines =
+        vec![format!("{}: restored from {}, {}{age}", store.display(), from.display(), held(copied))];
     if let Some(replaced) = replaced {
         lines.push(format!(
             "the replaced store is now {}: delete it when you no longer need it",
@@ -104,7 +132,7 @@ fn describe(store: &Path, from: &Path, replaced: Option<&Path>, copied: &Copied)
     );
     lines.push(
         "an account that was connected with a link may need `accounts authorize`, because Kommo replaces its tokens daily; \
-         `doctor` tells"
+         `doctor` says which"
             .to_owned(),
     );
     lines.join("\n")

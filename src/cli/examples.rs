@@ -57,8 +57,8 @@ Examples:
 pub(super) const SIMULATE: &str = "\
 Examples:
   salesbot-bridge simulate > bridge.toml
-  salesbot-bridge simulate --long-lived --bridge http://127.0.0.1:9000
-  salesbot-bridge simulate --language ru --rate-limit 7 --latency-ms 150";
+  salesbot-bridge simulate --long-lived --language ru --rate-limit 7 --latency-ms 150
+  salesbot-bridge simulate --replay 018bcfe5-687b --bridge http://127.0.0.1:9000 > replay.toml";
 
 #[cfg(feature = "tools")]
 pub(super) const BENCH: &str = "\
@@ -279,11 +279,14 @@ Columns:
   ACTION  Its number; a bulk change has the same number
   WHEN    When it happened, or began
   WHO     The user who ran the command, or the token of the API
-  WHAT    The command that does the same
+  WHAT    The command that does the same: jobs retry, cancel, complete, erase or stop;
+          accounts authorize, confirm, resume or remove; widgets install or uninstall;
+          backup; restore; store vacuum
   ON      The job, the filter, the account or the file
-  JOBS    The jobs that it changed
+  JOBS    The jobs that it changed or restored
   RESULT  done, running, stopped or failed
-  The store keeps the newest 10,000 actions.
+  The store keeps the newest 10,000 actions. A restore also restores this list.
+  Scheduled backups are in the log of the bridge.
 
 Examples:
   salesbot-bridge actions list
@@ -344,4 +347,4 @@ Example:
   salesbot-bridge health --config bridge.toml";
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::admin::HandlerView;
-use crate::bridge::live::handler_settings;
+use crate::bridge::live::{handler_settings, trial_view};
 use crate::config::{Config, HttpHandlerConfig};
 use crate::handlers::{HttpHandler, HttpSecrets, Meaning, Trial};
 use model::clock::Clock;
@@ -166,7 +166,7 @@ async fn test(
     let trial = handler.test(data, has_callback, known.policy.attempt_timeout).await;
     let trial = trial.map_err(|error| Failure::running(format!("nothing was sent: {error}")))?;
     if json {
-        print(&as_json(&trial).to_string())?;
+        print(&json!(trial_view(&trial)).to_string())?;
     } else {
         print(&as_text(http, &trial))?;
     }
@@ -188,32 +188,10 @@ fn not_at_a_url(config: &Config, registered: &HashSet<String>, name: &HandlerNam
         format!("handlers with kind = \"http\": {}", names.join(", "))
     };
     if registered.contains(name.as_str()) {
-        format!("handler `{name}` runs in this program, so there is no request to send; {testable}")
+        format!("handler `{name}` runs in this program, so it gets no request; {testable}")
     } else {
-        format!("there is no handler `{name}`; {testable}")
+        format!("unknown handler `{name}`; {testable}")
     }
-}
-
-fn as_json(trial: &Trial) -> Value {
-    let (meaning, why) = match &trial.meaning {
-        Meaning::Answer(_) => ("answer", None),
-        Meaning::Later(advice) => ("callback", advice.as_deref()),
-        Meaning::Retry(why) => ("retry", Some(why.as_str())),
-        Meaning::Fail(why) => ("fail", Some(why.as_str())),
-    };
-    let completion: Option<Value> = match &trial.meaning {
-        Meaning::Answer(body) => serde_json::from_str(body).ok(),
-        _ => None,
-    };
-    json!({
-        "request_bytes": trial.request_bytes,
-        "status": trial.status,
-        "duration_ms": whole_millis(trial.took),
-        "response": trial.response,
-        "meaning": meaning,
-        "why": why,
-        "completion": completion,
-    })
 }
 
 fn as_text(http: &HttpHandlerConfig, trial: &Trial) -> String {

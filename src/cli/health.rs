@@ -200,6 +200,8 @@ mod tests {
             health: health.clone(),
             handlers: std::sync::Arc::default(),
             token: Some("secret".into()),
+            read_token: None,
+            show_data: model::ShowData::default(),
             metrics: std::sync::Arc::new(|| crate::telemetry::render(&crate::telemetry::recorder())),
             history: crate::history::History::default(),
             token_expiry: std::sync::Arc::new(|| None),

@@ -9,7 +9,7 @@ use std::io::Write;
 use clap::{ArgGroup, Subcommand};
 use serde_json::{Value, json};
 
-use crate::admin::{AccountNames, BadFilter, DeliveryRates, JobView, JobWithAttempts};
+use crate::admin::{AccountNames, BadFilter, DeliveryRates, JobView, JobWithAttempts, RetriedView};
 use crate::config::{Config, HandlerConfig};
 use crate::handler::completion_json;
 use model::clock::Clock;
@@ -239,7 +239,7 @@ impl<W: Write> Session<'_, W> {
 
     async fn retry_dead(&mut self, handler: Option<HandlerName>, force: bool) -> anyhow::Result<()> {
         let done = self.operator.retry_dead(handler, force).await?;
-        let json = json!({ "retried": done.retried, "superseded": done.superseded });
+        let json = json!(RetriedView::from(done));
         self.print(json, || text::retried(done))
     }
 

@@ -275,6 +275,7 @@ mod tests {
             handler_attempts: 1,
             delivery_attempts: 2,
             last_error: error.map(str::to_owned),
+            error_group: None,
             joined_into: None,
             bodies_dropped: false,
         }

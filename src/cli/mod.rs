@@ -34,6 +34,8 @@ mod simulate;
 #[cfg(feature = "tools")]
 mod simulate_bridge;
 #[cfg(feature = "tools")]
+mod simulate_replay;
+#[cfg(feature = "tools")]
 mod simulate_text;
 mod store;
 #[cfg(feature = "tools")]
@@ -230,7 +232,10 @@ async fn run(
         #[cfg(feature = "tools")]
         Command::Dev(args) => dev::run(args, json, verbose).await,
         #[cfg(feature = "tools")]
-        Command::Simulate(args) => Ok(simulate::run(args, json).await?),
+        Command::Simulate(args) => {
+            let config = || Config::load(&sources()?).map_err(|error| Failure::from(Error::from(error)));
+            simulate::run(args, json, config).await
+        }
         #[cfg(feature = "tools")]
         Command::Bench(args) => bench::run(args, file, json).await,
         Command::Config(command) => {

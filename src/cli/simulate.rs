@@ -1,7 +1,7 @@
 //! `simulate`: the Kommo simulator alone, for a bridge that runs beside it.
 //!
 //! Its text output is also a configuration for that bridge: redirect it into `bridge.toml`, and follow the numbered steps in
-//! its comments.
+//! its comments. With `--replay`, a bot sends the request of a stored job to that bridge.
 
 use std::future::Future;
 use std::io;
@@ -14,11 +14,13 @@ use base64::engine::general_purpose::STANDARD;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use simulator::{FAULTS, Language, Options, Simulator};
+use crate::config::Config;
+use simulator::{Continue, FAULTS, Language, Options, Simulator};
 
 use super::examples;
-use super::exit::{Usage, print, print_until};
+use super::exit::{Failure, Usage, notice, print, print_until};
 use super::simulate_bridge::BridgeAt;
+use super::simulate_replay::{self, Replay};
 use super::simulate_text::Printed;
 
 /// The arguments of `simulate`.
@@ -44,6 +46,11 @@ pub struct Args {
     /// The duration of each API call, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub latency_ms: u64,
+    /// Send the request of this job again, once a bridge runs with the printed configuration, and show what the bot gets.
+    /// The job is named by its id, or a unique prefix of it, in the store of the configuration; or by a file with the job
+    /// as JSON, as `jobs show` writes it. Includes --long-lived
+    #[arg(long, value_name = "ID|FILE")]
+    pub replay: Option<String>,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -73,12 +80,25 @@ fn after_help() -> String {
 }
 
 /// Runs the simulator until SIGTERM or SIGINT. Prints its address, its secrets and a matching configuration to stdout, as
-/// TOML, or as one JSON object if `json` is set.
+/// TOML, or as one JSON object if `json` is set. With `--replay`, reports on stderr how the replay ends; with `json`, on
+/// stdout. `config` loads the configuration that names the store of the job.
 ///
 /// # Errors
-/// `--bridge` is wrong, the address cannot be bound, stdout cannot be written, or signals or random bytes are not
-/// available.
-pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
+/// `--bridge` is wrong, there is no job to replay, the address cannot be bound, stdout cannot be written, or signals or
+/// random bytes are not available.
+pub async fn run(
+    args: Args,
+    json: bool,
+    config: impl FnOnce() -> Result<Config, Failure>,
+) -> Result<(), Failure> {
+    let replay = match &args.replay {
+        Some(what) => Some(Replay::read(what, config).await?),
+        None => None,
+    };
+    Ok(simulate(args, json, replay).await?)
+}
+
+async fn simulate(args: Args, json: bool, replay: Option<Replay>) -> anyhow::Result<()> {
     let stop = stop_signal().context("cannot listen for signals")?;
     let listen = args.listen;
     let bridge = BridgeAt::new(&args.bridge, listen).map_err(Usage)?;
@@ -102,7 +122,8 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
         options: simulator.options(),
         bridge: &bridge,
         encryption_key: &STANDARD.encode(key),
-        long_lived: args.long_lived,
+        long_lived: args.long_lived || replay.is_some(),
+        handler: replay.as_ref().map(|replay| replay.handler.as_str()),
     };
     let text = if json { printed.json() } else { printed.toml() };
     let stopped = CancellationToken::new();
@@ -116,11 +137,30 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
         Err(_) if stopped.is_cancelled() => {}
         printed => {
             printed?;
+            if let Some(replay) = &replay {
+                let played = replay.play(&simulator, &bridge.url);
+                if let Some(Some(got)) = stopped.run_until_cancelled(played).await {
+                    report(&got, json, &stopped).await?;
+                }
+            }
             stopped.cancelled().await;
         }
     }
     simulator.shutdown().await;
     Ok(())
+}
+
+/// Reports what the bot of a replay got. A text would damage the configuration on stdout.
+async fn report(got: &Continue, json: bool, stop: &CancellationToken) -> anyhow::Result<()> {
+    if !json {
+        notice(&simulate_replay::text(got));
+        return Ok(());
+    }
+    let line = serde_json::json!({ "replayed": simulate_replay::value(got) });
+    match print_until(stop, line.to_string()).await {
+        Err(_) if stop.is_cancelled() => Ok(()),
+        printed => printed,
+    }
 }
 
 /// Runs the widget script that stdin holds. The simulator starts this program again for each script.

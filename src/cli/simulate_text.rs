@@ -7,6 +7,9 @@ use simulator::Options;
 
 use super::simulate_bridge::BridgeAt;
 
+/// The store of a bridge that replays a request: never the store from which the request comes.
+const REPLAY_STORE: &str = "sqlite:replay.db";
+
 /// The facts of one run of `simulate`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Printed<'a> {
@@ -18,6 +21,8 @@ pub(super) struct Printed<'a> {
     pub(super) encryption_key: &'a str,
     /// Whether the configuration contains the account.
     pub(super) long_lived: bool,
+    /// The handler of a request that is replayed.
+    pub(super) handler: Option<&'a str>,
 }
 
 impl Printed<'_> {
@@ -45,7 +50,7 @@ impl Printed<'_> {
 [server]
 {server}
 [store]
-encryption_key = "{encryption_key}"
+{store}encryption_key = "{encryption_key}"
 
 [integrations.simulator]
 client_uuid = "{client_uuid}"
@@ -63,10 +68,27 @@ insecure = true
 
 [handlers.echo]
 kind = "echo"
-"#,
+{replayed}"#,
+            replayed = self.replayed(),
+            store =
+                if self.handler.is_some() { format!("url = \"{REPLAY_STORE}\"\n") } else { String::new() },
             curl = self.bot(),
             server = self.server(),
         )
+    }
+
+    /// The handler of the replayed request, unless it is `echo`.
+    fn replayed(&self) -> String {
+        self.replayed_handler().map_or_else(String::new, |name| {
+            format!(
+                "\n# The handler of the replayed request. Replace `kind` with the keys of yours, or remove both lines if your\n\
+                 # program registers it.\n[handlers.{name}]\nkind = \"echo\"\n"
+            )
+        })
+    }
+
+    fn replayed_handler(&self) -> Option<&str> {
+        self.handler.filter(|name| *name != "echo")
     }
 
     /// The keys of `[server]`, and `[admin]` if it is needed.
@@ -98,6 +120,12 @@ kind = "echo"
         }
         if let Some(admin) = admin {
             config["admin"] = json!({ "listen": admin });
+        }
+        if self.handler.is_some() {
+            config["store"]["url"] = json!(REPLAY_STORE);
+        }
+        if let Some(name) = self.replayed_handler() {
+            config["handlers"][name] = json!({ "kind": "echo" });
         }
         if self.long_lived {
             config["accounts"] = json!({ "simulator": account });
@@ -205,7 +233,15 @@ mod tests {
     }
 
     fn printed<'a>(options: &'a Options, bridge: &'a BridgeAt, long_lived: bool) -> Printed<'a> {
-        Printed { base_url: "http://127.0.0.1:8090", options, bridge, encryption_key: "a2V5", long_lived }
+        let handler = long_lived.then_some("greet");
+        Printed {
+            base_url: "http://127.0.0.1:8090",
+            options,
+            bridge,
+            encryption_key: "a2V5",
+            long_lived,
+            handler,
+        }
     }
 
     #[test]
@@ -234,6 +270,7 @@ mod tests {
             assert_eq!(from_toml, from_json["config"]);
             assert_eq!((&from_toml["server"], &from_toml["admin"]), (&server, &admin));
             assert_eq!(from_toml.get("accounts").is_some(), long_lived);
+            assert_eq!(from_toml["handlers"].get("greet").is_some(), long_lived);
             assert_eq!(from_toml["delivery"]["allowed_hosts"], json!(["127.0.0.1:8090"]));
             assert_eq!(from_json["long_lived"]["access_token"], options.access_token);
         }
@@ -253,8 +290,9 @@ mod tests {
             })
             .collect();
         let unmarked: Value = toml::from_str(&unmarked.join("\n")).unwrap();
-        let marked: Value =
-            serde_json::from_str(&printed(&options, &at("http://127.0.0.1:8080"), true).json()).unwrap();
+        let bridge = at("http://127.0.0.1:8080");
+        let marked = Printed { handler: None, ..printed(&options, &bridge, true) };
+        let marked: Value = serde_json::from_str(&marked.json()).unwrap();
         assert_eq!(unmarked, marked["config"]);
     }
 

@@ -5,9 +5,11 @@ use serde_json::json;
 
 use crate::config::Config;
 use model::Timestamp;
+use store::ActionKind;
 use store::backup::{Vacuumed, vacuum};
 use store::inspect::{StoreStats, check, stats};
 
+use super::actor::{NO_LOG, actor, not_logged};
 use super::backup::blocking;
 use super::examples;
 use super::exit::{Failure, print};
@@ -56,13 +58,24 @@ pub(super) async fn run(
             Ok(print(&if json { as_json(&stats).to_string() } else { as_text(&stats, now) })?)
         }
         Command::Vacuum => {
-            let Vacuumed { before, after } = blocking(move || vacuum(&url)).await?;
+            let Vacuumed { before, after, is_logged } = blocking(move || vacuum(&url, now, &actor())).await?;
+            if !is_logged {
+                not_logged(ActionKind::StoreVacuum, NO_LOG);
+            }
             Ok(print(&if json {
                 json!({ "before": before, "after": after }).to_string()
             } else {
-                format!("the store's file has {} instead of {}", size(after), size(before))
+                vacuumed(before, after)
             })?)
         }
+    }
+}
+
+fn vacuumed(before: u64, after: u64) -> String {
+    if after < before {
+        format!("the store's file shrank from {} to {}", size(before), size(after))
+    } else {
+        format!("the store's file had no free space to give back: it has {}", size(after))
     }
 }
 
@@ -115,6 +128,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[test]
+    fn a_vacuum_says_whether_the_file_shrank() {
+        assert_eq!(vacuumed(52_000_000, 40_000_000), "the store's file shrank from 52 MB to 40 MB");
+        for before in [290_816, 286_720] {
+            let text = vacuumed(before, 290_816);
+            assert_eq!(text, "the store's file had no free space to give back: it has 290 kB");
+        }
+    }
 
     #[test]
     fn the_growth_of_a_day_is_that_of_its_jobs() {

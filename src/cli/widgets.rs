@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use kommo::{self, Client, MAX_WIDGETS, Widget, WidgetSettings};
 use model::error_chain;
+use store::{ActionKind, Store};
 
+use super::actor::record_in;
 use super::examples;
 use super::exit::{Usage, print_to};
 use super::screen::Screen;
@@ -95,15 +97,17 @@ struct Uninstall {
 /// No account or several match, Kommo refuses or cannot be reached, or the settings do not fit the widget.
 pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
     let session = account::AccountSession::open(config, args.account.as_deref()).await?;
-    let client = session.client.clone();
-    let done =
-        Session { client, json, screen: Screen::stdout(), out: anstream::stdout() }.run(args.command).await;
+    let (client, store) = (session.client.clone(), session.store.clone());
+    let (screen, out) = (Screen::stdout(), anstream::stdout());
+    let done = Session { client, store, json, screen, out }.run(args.command).await;
     session.close().await;
     done
 }
 
 struct Session<W> {
     client: Client,
+    /// The store, whose log of actions shows the changes.
+    store: Option<Store>,
     json: bool,
     screen: Screen,
     out: W,
@@ -164,6 +168,7 @@ impl<W: Write> Session<W> {
         let settings: WidgetSettings = settings.read()?;
         let installed = self.client.install_widget(&code, &settings).await;
         let widget = installed.map_err(|error| self.failed(error, &about(&code)))?;
+        self.record(ActionKind::WidgetsInstall, &code).await;
         let screen = self.screen;
         self.print(&view(&widget, show_secrets), || {
             format!("{} is installed.\n\n{}", widget.code, text::widget(&widget, show_secrets, screen))
@@ -173,9 +178,16 @@ impl<W: Write> Session<W> {
     async fn uninstall(&mut self, code: &str) -> anyhow::Result<()> {
         let done = self.client.uninstall_widget(code).await;
         done.map_err(|error| self.failed(error, &about(code)))?;
+        self.record(ActionKind::WidgetsUninstall, code).await;
         self.print(&json!({ "code": code, "uninstalled": true }), || {
             format!("{} is uninstalled.\n", super::text::clean(code))
         })
+    }
+
+    async fn record(&self, kind: ActionKind, code: &str) {
+        if let Some(store) = &self.store {
+            record_in(store, kind, format!("{code} of {}", self.client.account_url())).await;
+        }
     }
 
     /// The error for the operator. A call that the client refused before sending it is wrong usage.

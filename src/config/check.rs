@@ -12,13 +12,11 @@ use super::checker::{Checker, DAY, HOUR, MILLISECOND, MINUTE, SECOND};
 use super::problem::Problems;
 use super::raw::{self, Raw};
 use super::secret::Kind;
-use super::sections::{
-    AdminConfig, Config, DeliveryConfig, LogConfig, ServerConfig, StoreConfig, WorkersConfig,
-};
+use super::sections::{Config, DeliveryConfig, LogConfig, ServerConfig, StoreConfig, WorkersConfig};
 use super::source::Sources;
 use super::tree::Node;
 use super::values::{Size, Text};
-use super::{check_handlers, check_names, check_outgoing};
+use super::{check_admin, check_handlers, check_names, check_outgoing};
 use model::{Budget, HostRules, is_path_prefix, path_prefix};
 
 const ENCRYPTION_KEY: [&str; 2] = ["store", "encryption_key"];
@@ -28,7 +26,7 @@ const BUDGETS: RangeInclusive<usize> = 1 << 10..=65_536 << 30;
 /// Returns the checked configuration; `None` if a problem leaves a section incomplete.
 pub(super) fn config(raw: Raw, sources: &Sources, tree: &Node, problems: &mut Problems) -> Option<Config> {
     let mut checker = Checker { tree, problems, files: Vec::new() };
-    let (server, admin) = (server(raw.server, &mut checker), admin(raw.admin, &mut checker));
+    let (server, admin) = (server(raw.server, &mut checker), check_admin::admin(raw.admin, &mut checker));
     if let (Some(server), Some(admin)) = (&server, &admin)
         && collide(server.listen, admin.listen)
     {
@@ -121,21 +119,6 @@ fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<ServerConfig> {
         max_connections: max_connections?,
         read_timeout: read_timeout?,
     })
-}
-
-fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<AdminConfig> {
-    let path = &["admin", "token"];
-    let Text(listen) = checker.require(&["admin", "listen"], raw.listen, "an address and a port")?;
-    let given = raw.token.is_some() || raw.token_file.is_some();
-    let token = checker.secret(path, raw.token, raw.token_file, Kind::AdminToken);
-    if !given && !listen.ip().is_loopback() && !checker.problems.was_refused(path) {
-        checker.refuse(
-            path,
-            "is required unless admin.listen is a loopback address like 127.0.0.1:9090; \
-             set `token` or `token_file`",
-        );
-    }
-    Some(AdminConfig { listen, token })
 }
 
 fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreConfig> {

@@ -10,6 +10,7 @@
 
 mod ca_file;
 mod check;
+mod check_admin;
 mod check_handlers;
 mod check_http_handler;
 mod check_names;

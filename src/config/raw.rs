@@ -15,7 +15,7 @@ use super::http_handler::{Mode, Preset};
 use super::ordering::Ordering;
 use super::sections::LogFormat;
 use super::values::{Size, Span, Text};
-use model::{CheckedCompletion, HostPattern, RedirectUri, RequestRate, Step};
+use model::{CheckedCompletion, HostPattern, RedirectUri, RequestRate, ShowData, Step};
 
 /// The configuration of salesbot-bridge.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -80,6 +80,15 @@ pub(super) struct Admin {
     pub(super) token: Option<SecretString>,
     /// The path of a file that contains `token`.
     pub(super) token_file: Option<String>,
+    /// A second bearer token, which may read but change nothing. Requires `token`, and must differ from it.
+    #[schemars(schema_with = "secret")]
+    pub(super) read_token: Option<SecretString>,
+    /// The path of a file that contains `read_token`.
+    pub(super) read_token_file: Option<String>,
+    /// How `data` and `completion` are shown: `never`, `masked` (keys, and the length of texts) or `full`. With `masked`,
+    /// `token` may reveal them. `read_token` never gets more than `masked`.
+    #[schemars(schema_with = "show_data")]
+    pub(super) show_data: Option<ShowData>,
 }
 
 /// Where jobs are stored.
@@ -305,6 +314,10 @@ fn secret(_: &mut SchemaGenerator) -> Schema {
 
 fn kind(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": super::BUILT_IN_KINDS })
+}
+
+fn show_data(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ShowData::NAMES })
 }
 
 fn ordering(_: &mut SchemaGenerator) -> Schema {

@@ -32,6 +32,7 @@ pub(super) enum Kind {
 /// The placeholders of `config/default.toml` and the README, which must not be used as secrets.
 const PLACEHOLDERS: &[&str] = &[
     "a-long-random-text",
+    "another-long-random-text",
     "32-bytes-in-base64",
     "the-secret-key",
     "the-previous-secret-key",
@@ -251,14 +252,15 @@ mod tests {
                 .split_once(" = ")
                 .map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned()))
         };
-        let secrets = ["token", "encryption_key", "client_secret", "access_token", "secret", "auth"];
+        let secrets =
+            ["token", "read_token", "encryption_key", "client_secret", "access_token", "secret", "auth"];
         let examples: Vec<(String, String)> = defaults
             .lines()
             .filter(|line| line.starts_with('#'))
             .filter_map(named)
             .filter(|(key, _)| secrets.iter().any(|secret| key.trim_start_matches("previous_") == *secret))
             .collect();
-        assert_eq!(examples.len(), 9, "{examples:?}");
+        assert_eq!(examples.len(), 10, "{examples:?}");
         for (key, value) in examples {
             let kind = if key == "auth" { Kind::Authorization } else { Kind::AdminToken };
             let why = refusal(&value, kind, &key).unwrap_or_default();

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::http_handler::HttpHandlerConfig;
 use super::secret::SecretFile;
-use model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri};
+use model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri, ShowData};
 
 /// The whole validated configuration: see [`Config::load`].
 #[derive(Clone, Debug)]
@@ -71,6 +71,10 @@ pub struct AdminConfig {
     pub listen: SocketAddr,
     /// Bearer token for everything except health; required unless `listen` is a loopback address.
     pub token: Option<SecretString>,
+    /// A token that may only read. Set only together with `token`, from which it differs.
+    pub read_token: Option<SecretString>,
+    /// How the bodies of jobs are shown.
+    pub show_data: ShowData,
 }
 
 /// `[store]`: where jobs are stored.

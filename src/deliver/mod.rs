@@ -20,7 +20,6 @@ pub(crate) mod fuzzing;
 mod log;
 mod schedule;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,6 +33,7 @@ use crate::stage::{StageRuntime, claim_together};
 use kommo::HttpClient;
 use kommo::pace::{CallLimiter, Outage};
 use model::clock::Clock;
+use model::maps::HashMap;
 use model::{CheckedCompletion, HandlerName, HandlerPolicy};
 use store::{Slot, Store, StoreError};
 

@@ -16,7 +16,6 @@ mod presets;
 mod response;
 mod secrets;
 mod signature;
-#[cfg(feature = "cli")]
 mod trial;
 mod watch;
 
@@ -43,7 +42,6 @@ use observe::Observer;
 use presets::ToolId;
 use response::{Received, Rules, Verdict};
 pub use secrets::HttpSecrets;
-#[cfg(feature = "cli")]
 pub use trial::{Meaning, Trial};
 pub use watch::{CallReport, CallWatch};
 

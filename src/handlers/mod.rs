@@ -7,5 +7,4 @@ pub use echo::Echo;
 #[cfg(feature = "tools")]
 pub use http::CallReport;
 pub use http::{CallWatch, HttpHandler, HttpHandlerError, HttpSecrets};
-#[cfg(feature = "cli")]
 pub use http::{Meaning, Trial};

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 /// Two random values, new in each process. The admin listener shows both. The public listener shows the answer only to a
 /// caller that names the challenge. The public therefore learns nothing, not even when the bridge was restarted, and a
 /// program that repeats what it gets is not taken for the bridge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Nonce {
+    /// What a caller of the public listener has to name.
     challenge: String,
+    /// What the public listener answers.
     answer: String,
 }
 

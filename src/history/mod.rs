@@ -7,6 +7,7 @@
 //!
 //! A period takes about 220 bytes, so the full rings take about 0.8 MB.
 
+mod merged;
 mod point;
 mod ring;
 mod sampler;
@@ -20,8 +21,9 @@ use std::time::Duration;
 use model::Timestamp;
 use store::{HistoryPoint, KeptHistory, Store, StoreError};
 
+pub use merged::MergedPeriod;
 pub use sampler::{HistorySources, run};
-pub use series::{HistoryView, Series, UnknownSeries, UnknownWindow, Window};
+pub use series::{HistoryView, Series, Window};
 
 use point::Point;
 use ring::Ring;
@@ -39,6 +41,18 @@ struct State {
     rings: [Ring; 3],
     /// When the oldest job in `delivering` was received, by the steady clock, as last read.
     oldest_undelivered: Option<Timestamp>,
+}
+
+impl State {
+    /// The ring that covers `window`.
+    const fn ring(&self, window: Window) -> &Ring {
+        let [fine, middle, coarse] = &self.rings;
+        match window {
+            Window::FiveMinutes | Window::Hour => fine,
+            Window::Day => middle,
+            Window::TwoWeeks => coarse,
+        }
+    }
 }
 
 impl Default for History {
@@ -100,14 +114,17 @@ impl History {
 
     /// The `series` of the last `window`, until `now`.
     pub fn view(&self, window: Window, series: &[Series], now: Timestamp) -> HistoryView {
-        let state = self.state();
-        let [fine, middle, coarse] = &state.rings;
-        let ring = match window {
-            Window::FiveMinutes | Window::Hour => fine,
-            Window::Day => middle,
-            Window::TwoWeeks => coarse,
-        };
-        view(ring, window, series, now)
+        view(self.state().ring(window), window, series, now)
+    }
+
+    /// The last `window` until `now` in periods of `length`, oldest first.
+    pub fn merged(&self, window: Window, length: Duration, now: Timestamp) -> Vec<MergedPeriod> {
+        merged::merged(self.state().ring(window), window, length, now)
+    }
+
+    /// The last `window` until `now` as a single period.
+    pub fn whole(&self, window: Window, now: Timestamp) -> MergedPeriod {
+        merged::whole(self.state().ring(window), window, now)
     }
 
     /// When the oldest job in `delivering` was received, by the steady clock; `None` if there is none. At most a few

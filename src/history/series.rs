@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use serde::Serialize;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
+use crate::schema;
 use model::Timestamp;
 
 use super::SAMPLE_INTERVAL;
@@ -65,7 +68,7 @@ impl Series {
     }
 
     /// Its value in a period; `None` if there is none, such as the median of no jobs.
-    fn value(self, point: &Point) -> Option<u64> {
+    pub(super) fn value(self, point: &Point) -> Option<u64> {
         Some(match self {
             Self::Requests => point.requests.into(),
             Self::Continues => u64::from(point.by_handler) + u64::from(point.by_fallback),
@@ -88,6 +91,14 @@ impl Series {
 fn whole(ms: f64) -> u64 {
     ms.round() as u64
 }
+
+impl PartialSchema for Series {
+    fn schema() -> RefOr<Schema> {
+        schema::one_of("A line of a chart.", Self::ALL.map(Self::as_str))
+    }
+}
+
+impl ToSchema for Series {}
 
 /// The text names no series.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,8 +136,21 @@ pub enum Window {
 }
 
 impl Window {
+    /// All windows, the shortest first.
+    pub const ALL: [Self; 4] = [Self::FiveMinutes, Self::Hour, Self::Day, Self::TwoWeeks];
+
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FiveMinutes => "5m",
+            Self::Hour => "1h",
+            Self::Day => "24h",
+            Self::TwoWeeks => "14d",
+        }
+    }
+
     /// The number of its periods.
-    const fn periods(self) -> i64 {
+    pub(super) const fn periods(self) -> i64 {
         match self {
             Self::FiveMinutes => 60,
             Self::Hour => 720,
@@ -136,39 +160,45 @@ impl Window {
     }
 }
 
+impl PartialSchema for Window {
+    fn schema() -> RefOr<Schema> {
+        schema::one_of("The time that a chart covers.", Self::ALL.map(Self::as_str))
+    }
+}
+
+impl ToSchema for Window {}
+
 /// The text names no window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of: 5m, 1h, 24h, 14d")]
+#[error("expected one of: {}", Window::ALL.map(Window::as_str).join(", "))]
 pub struct UnknownWindow;
 
 impl FromStr for Window {
     type Err = UnknownWindow;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text {
-            "5m" => Self::FiveMinutes,
-            "1h" => Self::Hour,
-            "24h" => Self::Day,
-            "14d" => Self::TwoWeeks,
-            _ => return Err(UnknownWindow),
-        })
+        Self::ALL.into_iter().find(|window| window.as_str() == text).ok_or(UnknownWindow)
     }
 }
 
 /// The numbers of a window.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct HistoryView {
     /// The window.
     pub window: Window,
     /// The length of a period.
     pub step_seconds: u32,
     /// When the first period begins.
+    #[schema(value_type = schema::Moment)]
     pub from: Timestamp,
     /// When the last period ends. It may still run.
+    #[schema(value_type = schema::Moment)]
     pub until: Timestamp,
-    /// The value of each period, oldest first; `None` where there is none.
+    /// The value of each period, oldest first; null if no bridge ran, or if there were no jobs to measure.
+    #[schema(value_type = BTreeMap<Series, Vec<Option<u64>>>)]
     pub series: BTreeMap<&'static str, Vec<Option<u64>>>,
-    /// The value of the whole window: the sum, the median of all jobs, or the maximum.
+    /// The value of the whole window: the sum, the quantile over all jobs, or the maximum.
+    #[schema(value_type = BTreeMap<Series, Option<u64>>)]
     pub total: BTreeMap<&'static str, Option<u64>>,
 }
 

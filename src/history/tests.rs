@@ -5,6 +5,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::sampler::Sampler;
+use super::series::UnknownWindow;
 use super::*;
 use crate::meters::Totals;
 use model::clock::ManualClock;

@@ -5,7 +5,6 @@
 //! Metrics: the gauge `bridge_connections{listener}`, and the counters `bridge_connections_evicted_total{listener}` and
 //! `bridge_http_requests_total{listener,route,status}`.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::meters::Counters;
+use model::maps::HashMap;
 
 use super::ListenerOptions;
 use super::table::{Admission, Id, Table};

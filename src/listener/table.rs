@@ -11,10 +11,12 @@
 //!
 //! No I/O and no clock: times are arguments. Each step costs O(log n).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use model::maps::HashMap;
 
 /// A connection that has waited for less is not closed, because the bridge may not have read yet what has arrived.
 const MIN_WAIT_BEFORE_CLOSE: Duration = Duration::from_millis(100);

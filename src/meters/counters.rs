@@ -3,11 +3,12 @@
 //! The macros of `metrics` build a key and search the recorder at each call, which costs about 300 ns. Every job counts
 //! several times, so the rooms keep the handles.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{PoisonError, RwLock};
 
 use metrics::Counter;
+
+use model::maps::HashMap;
 
 /// The counters of one metric. `K` holds the values of its labels, of which there must be few.
 pub struct Counters<K> {

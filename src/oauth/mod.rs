@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Accounts, Callback, ConnectError, Connected, Connection, Kept, Revocation, Revoked};
 use crate::log_limiter::LogLimiter;
+use crate::problem::wants_page;
 use crate::problem::{self, ProblemDetails};
 use model::clock::Clock;
 use query::Key;
@@ -145,7 +146,7 @@ async fn callback(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Ur
     });
     let interrupted = |_| Err(ConnectError::interrupted().into());
     let done = task.await.unwrap_or_else(interrupted);
-    if answer::wants_page(&headers) { answer::page(&done) } else { answer::json(&done) }
+    if wants_page(&headers) { answer::page(&done) } else { answer::json(&done) }
 }
 
 fn log_kept(kept: &Kept) {

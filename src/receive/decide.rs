@@ -23,7 +23,7 @@ use store::{OverBudget, StoreError};
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(super) enum Rejection {
     /// The path does not name a registered handler.
-    #[error("there is no handler with this name; the widget block's URL must end with the name of a handler")]
+    #[error("unknown handler; the widget block's URL must end with the name of a handler")]
     NoHandler,
     /// The body is larger than `server.max_body`.
     #[error("the body is larger than {limit} bytes, the value of server.max_body")]

@@ -20,7 +20,7 @@ mod log;
 mod return_url;
 mod token;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ use crate::log_limiter::LogLimiter;
 use crate::meters::Totals;
 use crate::problem;
 use model::clock::Clock;
+use model::maps::HashMap;
 use model::{AccountId, HandlerName, HostRules, JobOrdering};
 use store::Store;
 

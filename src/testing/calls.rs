@@ -35,7 +35,7 @@ impl AssertCalls for Simulator {
     fn assert_not_called(&self, call: &str) {
         assert!(
             calls_to(self, call).is_empty(),
-            "Kommo has received {call} (expected no such call):{}",
+            "Kommo has received {call} (expected none):{}",
             received(self)
         );
     }

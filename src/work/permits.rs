@@ -1,10 +1,10 @@
 //! The permits of the pool: they limit how many handlers run at once. Handlers without a limit of their own share
 //! `workers.concurrency` fairly.
 
-use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::handler::{Admission, AnyHandler};
+use model::maps::HashMap;
 use model::{FairSemaphore, HandlerLoad};
 
 use super::{Pool, Registry};

@@ -1,11 +1,11 @@
 //! The registry: maps each name to its handler.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use metrics::Histogram;
 
 use crate::handler::{AnyHandler, Handler};
+use model::maps::HashMap;
 use model::{HandlerName, HandlerPolicy};
 
 /// A handler and the policy for its jobs.

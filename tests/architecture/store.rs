@@ -47,7 +47,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("sqlite::testing", &["sqlite::write", "sqlite::engine", "sqlite::jobs", "sqlite::maintenance"]),
     ("file", &["sqlite::file"]),
-    ("backup", &["sqlite::file"]),
+    ("backup", &["sqlite::file", "sqlite::actions", "sqlite::maintenance"]),
     ("inspect", &["sqlite::maintenance"]),
     ("handles", &["sqlite::engine", "sqlite::testing"]),
 ];

@@ -111,7 +111,7 @@ class Bridge:
         finally:
             connection.close()
 
-    def bot(self, kommo, data, continue_id):
+    def bot(self, kommo, data, continue_id, handler="echo"):
         """Plays a bot of `kommo` that calls the bridge. Returns the status, which must arrive within two seconds."""
         now = int(time.time())
         claims = {
@@ -134,7 +134,7 @@ class Bridge:
             "data": data,
             "return_url": f"{kommo.origin}/api/v4/salesbot/7/continue/{continue_id}",
         }
-        return self.post("/widget_request/echo", json.dumps(body))
+        return self.post(f"/widget_request/{handler}", json.dumps(body))
 
     def post(self, path, body):
         connection = http.client.HTTPConnection(self.public, timeout=ANSWER_WITHIN)

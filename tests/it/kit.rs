@@ -290,7 +290,7 @@ async fn timeouts_say_what_did_not_happen() {
 async fn a_bridge_that_cannot_start_says_why() {
     let refused = |message: &str, part: &str| assert!(message.contains(part), "{message}");
     let message = failure(async { drop(TestBridge::builder().start().await) }).await;
-    refused(&message, "there is no handler");
+    refused(&message, "no handler is configured");
     assert!(message.starts_with("the bridge cannot start: ") && !message.contains("Ended"), "{message}");
     let message =
         failure(async { drop(TestBridge::builder().config("workers.concurency = 1").start().await) }).await;

@@ -24,11 +24,36 @@ const LEAD: &str = "31764961";
 /// The most commands from the customer to the cause.
 const MAX_STEPS: usize = 3;
 
-/// The blocks of the page below the heading `incident` that begin with this fence.
-fn block<'p>(incident: &str, fence: &str) -> Vec<&'p str> {
+/// The incidents of this file, in the order of the page.
+const INCIDENTS: [&str; 6] = [
+    "Wrong token",
+    "429 storm",
+    "Failing handler",
+    "Disconnected account",
+    "Full disk",
+    "Wrong path in the widget",
+];
+
+#[test]
+fn each_incident_of_the_page_has_a_drill_and_at_most_three_commands() {
+    let headings: Vec<&str> = PAGE.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(headings, INCIDENTS);
+    for incident in headings {
+        let steps = block(incident, "sh").len();
+        assert!((1..=MAX_STEPS).contains(&steps), "{incident}: {steps} commands");
+        assert!(section(incident).contains("**Fix:**"), "{incident}: no fix");
+    }
+}
+
+fn section(incident: &str) -> &'static str {
     let section = PAGE.split("\n## ").find(|section| section.lines().next() == Some(incident));
-    let section = section.unwrap_or_else(|| panic!("no section {incident}"));
-    let block = section.split(&format!("```{fence}\n")).nth(1).and_then(|rest| rest.split("\n```").next());
+    section.unwrap_or_else(|| panic!("no section {incident}"))
+}
+
+/// The blocks of the page below the heading `incident` that begin with this fence.
+fn block(incident: &str, fence: &str) -> Vec<&'static str> {
+    let block =
+        section(incident).split(&format!("```{fence}\n")).nth(1).and_then(|rest| rest.split("\n```").next());
     block.unwrap_or_else(|| panic!("no block {fence} in {incident}")).lines().collect()
 }
 
@@ -44,8 +69,8 @@ fn in_shell(command: &str, folder: &Path) -> Ended {
 /// Runs the commands of an incident, and expects the texts that the page shows.
 fn drill(incident: &str, home: &Home, host: &str) {
     let folder = home.config().parent().unwrap().to_owned();
+    assert!(INCIDENTS.contains(&incident));
     let commands = block(incident, "sh");
-    assert!(commands.len() <= MAX_STEPS, "{incident}: {commands:?}");
     let (mut id, mut output) = (String::new(), String::new());
     for command in commands {
         let ended = in_shell(&command.replace("ID", &id), &folder);

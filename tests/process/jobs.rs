@@ -95,7 +95,7 @@ async fn jobs_are_listed_retried_and_cancelled_without_a_bridge() {
     assert_eq!(retried, json!({ "retried": 2, "superseded": 0 }));
     let stranger = "018bcfe5-687b-7000-8000-000000000001";
     let unknown = home.run(&["jobs", "show", stranger]).expect(1);
-    assert!(unknown.err.contains(&format!("there is no job {stranger}")), "{}", unknown.err);
+    assert!(unknown.err.contains(&format!("job {stranger} not found")), "{}", unknown.err);
     assert_eq!(list(&home, "dead"), Vec::<String>::new());
 
     simulator.set_outage(None);

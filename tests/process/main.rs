@@ -12,9 +12,11 @@
 )]
 
 mod accounts;
+mod actions;
 mod attacks;
 mod backup;
 mod bench;
+mod browser;
 mod bulk;
 mod callers;
 mod commands;

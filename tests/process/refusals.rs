@@ -72,7 +72,7 @@ fn serve_does_not_start_without_a_handler() {
         let mut command = crate::process::program();
         command.args(arguments).args(["--config", "bridge.toml"]).current_dir(folder.path());
         let ended = crate::process::run(command).expect(2);
-        assert!(ended.err.contains("there is no handler: add [handlers.NAME]"), "{}", ended.err);
+        assert!(ended.err.contains("no handler is configured: add [handlers.NAME]"), "{}", ended.err);
     }
 }
 

@@ -34,11 +34,12 @@ async fn sighup_applies_new_secrets_and_an_unusable_file_changes_nothing() {
     write("client.secret", "the-old-secret");
     write("account.token", "the-old-token");
     write("admin.token", "the-old-admin");
+    write("admin.read.token", "the-old-reader");
     write("store.key", &format!("{}=", "A".repeat(43)));
     let host = simulator.base_url();
     let text = format!(
         r#"server.listen = "127.0.0.1:0"
-        admin = {{ listen = "127.0.0.1:0", token_file = "admin.token" }}
+        admin = {{ listen = "127.0.0.1:0", token_file = "admin.token", read_token_file = "admin.read.token" }}
         store = {{ url = "sqlite:{store}", encryption_key_file = "store.key" }}
         integrations.main = {{ client_uuid = "{client_uuid}", client_secret_file = "client.secret" }}
         accounts.main = {{ base_url = "{host}", access_token_file = "account.token" }}
@@ -66,7 +67,7 @@ async fn sighup_applies_new_secrets_and_an_unusable_file_changes_nothing() {
     let reload = reloaded(&serve, 1);
     assert_eq!(
         (&reload["changed"], &reload["unchanged"]),
-        (&json!("integrations.main.client_secret"), &json!(3))
+        (&json!("integrations.main.client_secret"), &json!(4))
     );
     let waiting = bot();
     assert_eq!(waiting.call(&serve.url("echo")).await.unwrap().status, 200);
@@ -87,12 +88,36 @@ async fn sighup_applies_new_secrets_and_an_unusable_file_changes_nothing() {
     assert_eq!(admin("the-old-admin").await, StatusCode::UNAUTHORIZED);
     assert_eq!(admin("the-new-admin").await, StatusCode::OK);
 
+    // Both tokens change places at once. Then the read token becomes equal to the full one, and stays as it was.
+    write("admin.token", "the-old-reader");
+    write("admin.read.token", "the-new-admin");
+    serve.process.signal("HUP");
+    assert_eq!(reloaded(&serve, 3)["changed"], "admin.token, admin.read_token");
+    let retry = async |token: &str| {
+        let url = format!("http://{}/api/v1/jobs/retry", serve.admin);
+        let request = serve.client.post(url).bearer_auth(token).body(r#"{"state":"dead"}"#);
+        request.send().await.unwrap().status()
+    };
+    assert_eq!(retry("the-old-reader").await, StatusCode::OK);
+    assert_eq!(retry("the-new-admin").await, StatusCode::FORBIDDEN);
+    write("admin.read.token", "the-old-reader");
+    serve.process.signal("HUP");
+    let reload = reloaded(&serve, 4);
+    assert_eq!((&reload["changed"], &reload["failed"]), (&json!(""), &json!(1)));
+    assert_eq!(
+        (admin("the-new-admin").await, retry("the-old-reader").await),
+        (StatusCode::OK, StatusCode::OK)
+    );
+    write("admin.token", "the-new-admin");
+    serve.process.signal("HUP");
+    assert_eq!(reloaded(&serve, 5)["changed"], "admin.token, admin.read_token");
+
     // A file with a byte order mark, a missing file, and a token that no header can carry: the old secrets stay in effect.
     write("client.secret", &format!("\u{feff}{client_secret}"));
     fs::remove_file(home.path("account.token")).unwrap();
     write("admin.token", "two words");
     serve.process.signal("HUP");
-    assert_eq!(reloaded(&serve, 3)["failed"], 3);
+    assert_eq!(reloaded(&serve, 6)["failed"], 3);
     let more = bot();
     assert_eq!(more.call(&serve.url("echo")).await.unwrap().status, 200);
     tokio::time::timeout(TEST_TIMEOUT, more.continued()).await.unwrap();
@@ -104,6 +129,7 @@ async fn sighup_applies_new_secrets_and_an_unusable_file_changes_nothing() {
         ("integrations.main.client_secret", "client.secret"),
         ("accounts.main.access_token", "account.token"),
         ("admin.token", "admin.token"),
+        ("admin.read_token", "admin.read.token"),
     ] {
         let named = |line: &&str| line.contains("\"ERROR\"") && line.contains(key) && line.contains(file);
         assert!(ended.err.lines().any(|line| named(&line)), "{key}: {}", ended.err);

@@ -83,6 +83,49 @@ async fn the_printed_configuration_is_valid_and_listens_at_the_address_of_bridge
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stored_request_is_played_again_with_exact_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = r#"{"message":"hi","table_id":9007199254740993,"deposit":0.1}"#;
+    let job = format!(r#"{{"handler":"greet","entity_type":2,"entity_id":51830262,"data":{data}}}"#);
+    fs::write(folder.path().join("job.json"), job).unwrap();
+    // No other test uses this address, so the port stays free.
+    let bridge = std::net::TcpListener::bind("127.0.77.2:0").unwrap().local_addr().unwrap();
+    let mut command = program();
+    command.args(["simulate", "--json", "--listen", "127.0.0.1:0", "--replay", "job.json", "--bridge"]);
+    command.arg(format!("http://{bridge}")).current_dir(folder.path());
+    let mut simulator = Process::start(command);
+    let printed: Value = simulator.out.wait("the configuration", |line| serde_json::from_str(line).ok());
+    fs::write(folder.path().join("replay.toml"), toml::to_string(&printed["config"]).unwrap()).unwrap();
+    let mut command = program();
+    command.args(["serve", "--config", "replay.toml"]).current_dir(folder.path());
+    command.env("BRIDGE_ADMIN__LISTEN", "127.0.0.1:0");
+    let serve = Serve::start(command);
+    let mut expected: Value = serde_json::from_str(data).unwrap();
+    // The built-in handler adds it.
+    expected["status"] = "success".into();
+    let played = simulator.out.wait("the continue", |line| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        line.get("replayed").cloned()
+    });
+    assert_eq!(played["data"], expected);
+    serve.stop();
+    simulator.signal("TERM");
+    simulator.end().expect(0);
+}
+
+#[test]
+fn a_job_that_cannot_be_replayed_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let replay = |what: &str| {
+        let mut command = program();
+        command.args(["simulate", "--listen", "127.0.0.1:0", "--replay", what]).current_dir(folder.path());
+        run(command)
+    };
+    let refused = replay("none.json").expect(2);
+    assert!(refused.err.contains("none.json: cannot read it"), "{}", refused.err);
+}
+
 #[test]
 fn a_wrong_bridge_url_is_wrong_usage_and_help_names_the_faults() {
     let simulate = |arguments: &[&str]| {

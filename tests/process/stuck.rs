@@ -131,7 +131,7 @@ async fn a_resumed_account_continues_before_its_pause_ends() {
     has(&home.run(&["jobs", "show", &id]).expect(0).out, &["earlier error", "403"]);
 
     let unknown = home.run(&["accounts", "resume", "nowhere.kommo.com"]).expect(1);
-    has(&unknown.err, &["there is no account nowhere.kommo.com"]);
+    has(&unknown.err, &["unknown account nowhere.kommo.com"]);
     serve.stop();
     let resumed = home.run(&["accounts", "resume", "main", "--json"]).expect(0).json();
     assert_eq!((&resumed["bridge_runs"], &resumed["resumed"]["name"]), (&json!(false), &json!("main")));

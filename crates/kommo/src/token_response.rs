@@ -62,9 +62,9 @@ impl GrantedTokens {
 /// A part is missing. The text names it, without content of the body.
 pub(super) fn read(body: &[u8], old: Option<&SecretString>) -> Result<GrantedTokens, &'static str> {
     let map = lenient::object_of(body).ok_or("the body is not a JSON object")?;
-    let access = token(&map, "access_token").ok_or("there is no usable `access_token` in the body")?;
+    let access = token(&map, "access_token").ok_or("the body has no usable `access_token`")?;
     let refresh = token(&map, "refresh_token").or_else(|| old.cloned());
-    let refresh = refresh.ok_or("there is no usable `refresh_token` in the body")?;
+    let refresh = refresh.ok_or("the body has no usable `refresh_token`")?;
     let expires_in = map.get("expires_in").and_then(lenient::seconds).and_then(plausible);
     Ok(GrantedTokens { access, refresh, expires_in })
 }

@@ -17,6 +17,9 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All stages.
+    pub const ALL: [Self; 2] = [Self::Handler, Self::Delivery];
+
     /// The name as text.
     pub const fn as_str(self) -> &'static str {
         match self {

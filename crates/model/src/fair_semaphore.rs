@@ -7,8 +7,9 @@
 //! lanes come and go, a lane may hold as many permits as it leaves free (three quarters of all permits while it is the only
 //! lane). So even many slow lanes leave some permits for the next one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use crate::maps::HashMap;
 
 /// Permits, and the lanes that hold them.
 #[derive(Debug)]

@@ -31,6 +31,8 @@ pub struct Job {
     pub delivery_attempts: u32,
     /// The last error, if there was one.
     pub last_error: Option<String>,
+    /// The group of the last error; `None` if there is none.
+    pub error_group: Option<i64>,
     /// The handler's completion, if the fallback replaced it. `None` if [`state`](Self::state) contains it, or if the
     /// handler returned no valid completion.
     pub handler_completion: Option<CheckedCompletion>,

@@ -12,6 +12,7 @@
 //! - **Addresses**: the hosts that may get a bearer token ([`HostRules`]), and the URL where a bot waits ([`ReturnUrl`]).
 //! - **Policies**: [`Backoff`], [`HandlerPolicy`], and permits that are divided fairly ([`FairSemaphore`]).
 //! - **Explanations**: why a job is in its state ([`explain`]), and which errors are the same ([`fingerprint`]).
+//! - **Maps**: hash maps for what every job looks up ([`maps`]).
 //! - **Time**: a [`Timestamp`], and the [`clock`] that all code takes as an argument. Only the clock waits.
 
 mod account;
@@ -31,6 +32,7 @@ mod job;
 mod job_prefix;
 mod json_text;
 mod limits;
+pub mod maps;
 mod note;
 mod ordering;
 mod outgoing;
@@ -38,6 +40,7 @@ mod public_path;
 mod redirect_uri;
 mod retry;
 mod return_url;
+mod show_data;
 mod state;
 mod strict_json;
 mod summary;
@@ -72,6 +75,7 @@ pub use public_path::{is_path_prefix, path_below, path_prefix, url_below};
 pub use redirect_uri::{RedirectUri, RedirectUriError};
 pub use retry::{Backoff, HandlerPolicy, Jitter, LAST_ATTEMPT_MARGIN, next_attempt};
 pub use return_url::{BotType, ReturnUrl, ReturnUrlError};
+pub use show_data::ShowData;
 pub use state::{
     Outcome, OutcomeName, PreparedCompletion, QueueWait, State, StateName, UnknownOutcome, UnknownState,
 };

@@ -69,8 +69,10 @@ impl FromStr for ReturnUrl {
         if url.cannot_be_a_base() || url.query().is_some() || url.fragment().is_some() {
             return Err(ReturnUrlError::Shape);
         }
-        let parts: Vec<&str> = url.path().split('/').collect();
-        let ["", "api", "v4", bot_type, bot_id, "continue", continue_id] = parts[..] else {
+        let mut parts = url.path().strip_prefix("/api/v4/").ok_or(ReturnUrlError::Shape)?.split('/');
+        let [Some(bot_type), Some(bot_id), Some("continue"), Some(continue_id), None] =
+            std::array::from_fn(|_| parts.next())
+        else {
             return Err(ReturnUrlError::Shape);
         };
         let bot_type = bot_type.parse().map_err(|_| ReturnUrlError::Shape)?;
@@ -125,6 +127,9 @@ pub enum BotType {
 }
 
 impl BotType {
+    /// Both kinds.
+    pub const ALL: [Self; 2] = [Self::Salesbot, Self::Marketingbot];
+
     /// The name that Kommo uses in paths and tokens.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -138,11 +143,7 @@ impl FromStr for BotType {
     type Err = ReturnUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "salesbot" => Ok(Self::Salesbot),
-            "marketingbot" => Ok(Self::Marketingbot),
-            _ => Err(ReturnUrlError::Shape),
-        }
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(ReturnUrlError::Shape)
     }
 }
 

@@ -129,6 +129,9 @@ pub enum OutcomeName {
 }
 
 impl OutcomeName {
+    /// All outcomes.
+    pub const ALL: [Self; 2] = [Self::Handler, Self::Fallback];
+
     /// The name as text.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -147,7 +150,7 @@ impl FromStr for OutcomeName {
     type Err = UnknownOutcome;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = [Self::Handler, Self::Fallback].into_iter().find(|name| name.as_str() == text);
+        let known = Self::ALL.into_iter().find(|name| name.as_str() == text);
         known.ok_or_else(|| UnknownOutcome(text.to_owned()))
     }
 }

@@ -31,6 +31,8 @@ pub struct JobSummary {
     pub delivery_attempts: u32,
     /// The last error, if there was one.
     pub last_error: Option<String>,
+    /// The group of the last error; `None` if there is none.
+    pub error_group: Option<i64>,
     /// The later job of the same conversation that answers for this one too.
     pub joined_into: Option<JobId>,
     /// Whether the store dropped `data` and `completion` to free space. Only delivered and cancelled jobs lose them.
@@ -62,6 +64,7 @@ impl From<&Job> for JobSummary {
             handler_attempts: job.handler_attempts,
             delivery_attempts: job.delivery_attempts,
             last_error: job.last_error.clone(),
+            error_group: job.error_group,
             joined_into: job.joined_into,
             bodies_dropped: false,
         }

@@ -70,7 +70,7 @@ pub(super) async fn handle(shared: &Shared, head: &Parts, rest: &str, body: &Byt
 fn show(shared: &Shared, rest: &str) -> Answer {
     let id = rest.strip_prefix('/').and_then(|id| id.parse().ok());
     let Some(run) = id.and_then(|id| shared.account.run(id)) else {
-        return answer::refuse(404, "There is no bot with this id; GET /simulator/bots lists them.");
+        return answer::refuse(404, "Unknown bot; GET /simulator/bots lists them.");
     };
     let mut report = json!(run.report());
     report["last_continue"] = json!(run.continues().last());

@@ -125,9 +125,7 @@ impl Flow {
                 self.queue = handlers.clone().into();
                 None
             }
-            (Some("question"), None) => {
-                Some(Next::Stuck(format!("goto: there is no step {}", params["step"])))
-            }
+            (Some("question"), None) => Some(Next::Stuck(format!("goto: unknown step {}", params["step"]))),
             (kind, _) => {
                 let kind = kind.unwrap_or_default();
                 Some(Next::Stuck(format!("goto: the simulator does not support the type `{kind}`")))

@@ -70,10 +70,7 @@ fn page(account: &Account, head: &Parts) -> Answer {
             .map(|(_, value)| value.into_owned())
     };
     if value("client_id").as_ref() != Some(&account.options.client_uuid) {
-        return answer::refuse(
-            400,
-            "There is no integration with this client_id; it must be the integration's id.",
-        );
+        return answer::refuse(400, "Unknown client_id; it must be the integration's id.");
     }
     let state = value("state");
     let reason = if value("deny").is_some_and(|deny| deny == "1") { Reason::Denied } else { Reason::Granted };

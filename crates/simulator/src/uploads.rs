@@ -123,7 +123,10 @@ pub(super) fn upload(
     let mut uploads = lock(&account.uploads);
     if let Some(code) = code {
         let Some(known) = uploads.get(code) else {
-            return Err(vec![mistake("", format!("There is no uploaded widget `{code}` to replace."))]);
+            return Err(vec![mistake(
+                "",
+                format!("Unknown widget `{code}`: only an uploaded widget can be replaced."),
+            )]);
         };
         let old = &known.widget.version;
         if !is_higher(old, &version) {
@@ -177,8 +180,7 @@ pub(super) struct Playing {
 pub(super) fn play(account: &Arc<Account>, order: WidgetOrder) -> Result<Playing, String> {
     let code = &order.widget;
     let upload = lock(&account.uploads).get(code).cloned();
-    let upload =
-        upload.ok_or_else(|| format!("there is no uploaded widget `{code}`; upload its package first"))?;
+    let upload = upload.ok_or_else(|| format!("unknown widget `{code}`: upload its package first"))?;
     let handler = order.handler.as_ref().unwrap_or(&upload.widget.handler);
     let settings = upload.package.manifest["salesbot_designer"][handler]["settings"].as_object();
     let settings = settings.ok_or_else(|| format!("the widget `{code}` has no handler `{handler}`"))?;

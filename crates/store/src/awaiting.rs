@@ -1,9 +1,9 @@
 //! How many jobs of each handler await a callback.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::HandlerName;
+use model::maps::HashMap;
 
 /// The jobs that await a callback, by handler. The writer updates it after each commit.
 #[derive(Debug, Default)]

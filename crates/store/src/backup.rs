@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 
 use model::Timestamp;
 
-use crate::StoreError;
-use crate::sqlite::file::{copy, create, path, replace};
+use crate::sqlite::actions::{self, NewAction};
+use crate::sqlite::file::replace::Replaced;
+use crate::sqlite::file::{copy, create, path, replace, verify};
+use crate::sqlite::maintenance::service_time;
+use crate::{ActionKind, Actor, StoreError};
 
 pub use crate::records::{Copied, Restored, Vacuumed};
 
@@ -25,10 +28,7 @@ pub fn back_up(
     stop: impl Fn() -> bool + Clone + Send + 'static,
 ) -> Result<Copied, StoreError> {
     let store = path::file_of(url)?;
-    if !store.exists() {
-        let why = "there is no such file: start `serve`, which creates it, or correct store.url";
-        return Err(StoreError::NotAStore { path: store.display().to_string(), why: why.into() });
-    }
+    path::must_exist(&store)?;
     let cannot = |error: std::io::Error| StoreError::Copy {
         path: target.display().to_string(),
         why: crate::Cause::with(paths::cannot(create::folder_of(target), "created", &error), error),
@@ -37,21 +37,46 @@ pub fn back_up(
     copy::copy(&store, target, stop)
 }
 
-/// Replaces the store at `url` with the backup `from`, and keeps the replaced store beside it.
+/// Replaces the store at `url` with the backup `from`, and keeps the replaced store beside it. The new store has the restore
+/// in its log of actions from the moment that it is in place.
 ///
 /// # Errors
 /// A process serves the store, `from` is not an undamaged store that this version can open, or a file cannot be written.
 /// The store is unchanged.
-pub fn restore(url: &str, from: &Path, now: Timestamp) -> Result<Restored, StoreError> {
-    replace::restore(url, from, &stamp(now))
+pub fn restore(url: &str, from: &Path, now: Timestamp, by: &Actor) -> Result<Restored, StoreError> {
+    let (mut served_until, mut is_logged) = (None, false);
+    let replaced = replace::restore(url, from, &stamp(now), |new, backup| {
+        served_until = service_time::served_until(new)?;
+        let file = paths::absolute(from);
+        let age = served_until
+            .map_or_else(|| "never served".to_owned(), |until| format!("served until {}", seconds(until)));
+        let target = format!("{}, {age}, {} bytes", file.display(), backup.bytes);
+        let action = NewAction { jobs: backup.jobs, ..NewAction::on(by, ActionKind::Restore, target) };
+        is_logged = actions::record_in(new, &action, now)?.is_some();
+        Ok(())
+    })?;
+    let Replaced { copied, aside } = replaced;
+    Ok(Restored { copied, replaced: aside, served_until, is_logged })
 }
 
-/// Rewrites the store at `url` without its free pages. Needs room for a copy.
+/// Rewrites the store at `url` without its free pages, and records that in its log of actions. Needs room for a copy.
 ///
 /// # Errors
 /// A process has the store open, or a file cannot be written. The store is unchanged.
-pub fn vacuum(url: &str) -> Result<Vacuumed, StoreError> {
-    replace::vacuum(url)
+pub fn vacuum(url: &str, now: Timestamp, by: &Actor) -> Result<Vacuumed, StoreError> {
+    let mut is_logged = false;
+    let (before, after) = replace::vacuum(url, |new, before| {
+        let target = |after| format!("{before} bytes before, {after} after");
+        let size = verify::bytes(new)?;
+        let action = NewAction::on(by, ActionKind::StoreVacuum, target(size));
+        if let Some(id) = actions::record_in(new, &action, now)? {
+            is_logged = true;
+            // The row may have added a page.
+            actions::change_target(new, id, &target(verify::bytes(new)?))?;
+        }
+        Ok(())
+    })?;
+    Ok(Vacuumed { before, after, is_logged })
 }
 
 /// The name of a backup of the store at `url` in `folder`: `bridge-20261130T174631Z.db`.
@@ -125,10 +150,13 @@ fn stem(url: &str) -> Result<String, StoreError> {
 
 /// A moment in the name of a file: `20261130T174631Z`.
 fn stamp(moment: Timestamp) -> String {
+    seconds(moment).chars().filter(|letter| !matches!(letter, '-' | ':')).collect()
+}
+
+/// A moment without its milliseconds: `2026-11-30T17:46:31Z`.
+fn seconds(moment: Timestamp) -> String {
     let text = moment.to_string();
-    let seconds = text.split('.').next().unwrap_or_default();
-    let digits: String = seconds.chars().filter(|letter| !matches!(letter, '-' | ':')).collect();
-    format!("{digits}Z")
+    format!("{}Z", text.split('.').next().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@
 
 mod limits;
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use model::maps::HashMap;
 use model::{Budget, RequestRate, Timestamp};
 
 pub(crate) use limits::{Limits, low_water};

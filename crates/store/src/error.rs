@@ -42,6 +42,14 @@ pub enum StoreError {
         /// The process that owns it.
         owner: String,
     },
+    /// A process has the store open, and the command needs it alone.
+    #[error("the store {path} is in use by {owner}: stop that process, then run the command again")]
+    Served {
+        /// The database file.
+        path: String,
+        /// The process that owns it.
+        owner: String,
+    },
     /// A newer version made the store.
     #[error(
         "the store {path} was made by a newer version (migration {version} is unknown to this one): install that version, or set store.url to another file"
@@ -77,6 +85,15 @@ pub enum StoreError {
         /// The backup.
         path: String,
         /// Why it cannot.
+        #[source]
+        why: Cause,
+    },
+    /// The store could not be rewritten without its free pages.
+    #[error("cannot vacuum the store {path}: {why}")]
+    Vacuum {
+        /// The database file.
+        path: String,
+        /// Why it could not.
         #[source]
         why: Cause,
     },
@@ -131,19 +148,19 @@ pub enum StoreError {
     #[error("the filter is too long when it is written in full: {0}")]
     LongFilter(#[source] Cause),
     /// There is no such bulk change.
-    #[error("there is no bulk change {0}: `actions list` shows the numbers of actions")]
+    #[error("bulk change {0} not found: `actions list` shows the numbers of actions")]
     NoBulk(u64),
     /// As many lists as the store allows are already being read.
     #[error("too many lists of jobs are being read: try again in a moment")]
     TooManyLists,
     /// There is no such job.
     #[error(
-        "there is no job {0}: `jobs list --q` finds a job by its lead, and finished jobs are deleted after store.retention"
+        "job {0} not found: `jobs list lead:N` finds jobs by their lead, and finished jobs are deleted after store.retention"
     )]
     NoJob(JobId),
     /// No job has an id that begins with this prefix.
     #[error(
-        "there is no job whose id begins with {0}: `jobs list --q` finds a job by its lead, and finished jobs are deleted after \
+        "no job has an id that begins with {0}: `jobs list lead:N` finds jobs by their lead, and finished jobs are deleted after \
          store.retention"
     )]
     NoMatch(JobPrefix),
@@ -231,7 +248,13 @@ impl StoreError {
 
     /// Returns this error as the reason why the store at `path` cannot be opened, with the owner of the file.
     pub(crate) fn at(self, path: &Path) -> Self {
-        self.named(path).while_opening(path)
+        match self {
+            Self::ReadOnly(why) => {
+                let text = format!("{why}; {}", paths::ownership(path));
+                Self::Open { path: path.display().to_string(), why: Cause::with(text, why) }
+            }
+            other => other.while_opening(path),
+        }
     }
 
     /// Adds to this error the file that could not be written, its owner, and the user of this process.

@@ -13,7 +13,6 @@
 
 mod queue;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use model::Timestamp;
 use model::clock::Clock;
+use model::maps::{HashMap, HashSet};
 
 use crate::StoreError;
 use crate::lanes::queue::LaneQueue;

@@ -34,10 +34,11 @@ pub use feed::ChangedJobs;
 pub use handles::{Accounts, Callbacks, Errors, Jobs, Maintenance, OAuth, Operator, Store};
 pub use lanes::{Lanes, Slot};
 pub use records::{
-    Accepted, Action, ActionPage, ActionResult, ActionSource, Actor, AwaitingClaim, BadErasure, Bulk,
-    BulkAction, BulkOrder, BulkPlan, CodeLimits, Completed, Erasable, Erasure, ErrorGroup, FallbackCount,
-    HandlerStats, HistoryPoint, JobFilter, KeptCode, KeptHistory, Leased, LongestDue, NewCode, NewConnection,
-    Overdue, Page, Pair, PendingRevocation, RecentOutcomes, Renewal, Retention, Role, SealedCode, StateUse,
-    Stats, Stopped, StoredKey, Surroundings, Waits, Written,
+    Accepted, Action, ActionKind, ActionPage, ActionResult, ActionSource, Actor, AwaitingClaim, BadErasure,
+    Bulk, BulkAction, BulkOrder, BulkPlan, CodeLimits, Completed, DeadInGroup, Erasable, Erasure,
+    ErrorCounts, ErrorGroup, ErrorGroupPage, ErrorGroupPosition, FallbackCount, HandlerStats, HistoryPoint,
+    JobFilter, KeptCode, KeptHistory, Leased, ListedErrors, LongestDue, NewCode, NewConnection,
+    OldestUnfinished, Overdue, Page, Pair, PendingRevocation, RecentOutcomes, Renewal, Retention, Role,
+    SealedCode, StateUse, Stats, Stopped, StoredKey, Surroundings, UnfinishedJob, Waits, Written,
 };
 pub use retry::{Resend, RetriedDead, RetryOptions};

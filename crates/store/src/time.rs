@@ -83,7 +83,7 @@ impl Moment {
     }
 
     /// Converts a moment of the steady clock for display: to the calendar, unless the two clocks agree.
-    fn shown(self, moment: Timestamp) -> Timestamp {
+    pub(crate) fn shown(self, moment: Timestamp) -> Timestamp {
         if is_jump(between(self.steady, self.calendar)) { self.calendar_at(moment) } else { moment }
     }
 

@@ -65,6 +65,21 @@ async fn each_change_of_a_wait_is_written_and_a_failed_write_is_retried() {
 }
 
 #[tokio::test]
+async fn accounts_in_trouble_are_counted_once_each() {
+    let home = Home::new().await;
+    let (_store, accounts) = home.connected().await;
+    let paused =
+        |origins: &[&str]| accounts.in_trouble(&origins.iter().map(|origin| (*origin).into()).collect());
+    assert_eq!(paused(&[]), 0);
+    accounts.0.parts.health.account_waits(home.origin(), wait(Cause::PaymentRequired));
+    assert_eq!(paused(&[home.origin()]), 1, "it waits because it is paused");
+    accounts.0.parts.health.account_waits("https://never.kommo.com", wait(Cause::NotConnected));
+    assert_eq!(paused(&[home.origin()]), 2);
+    accounts.0.parts.health.account_resumes(home.origin());
+    assert_eq!(paused(&["https://never.kommo.com"]), 1);
+}
+
+#[tokio::test]
 async fn a_wait_is_removed_once_no_delivery_waits_whatever_happened_to_the_job() {
     for ends in [None, Some(AfterDelivery::Gone), Some(AfterDelivery::Dead { answer_lost: false })] {
         let home = Home::new().await;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// One address of each kind.
-pub(super) const PATHS: [(&str, &str); 23] = [
+pub(super) const PATHS: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/api/v1/jobs"),
     ("GET", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001"),
@@ -25,14 +25,35 @@ pub(super) const PATHS: [(&str, &str); 23] = [
     ("GET", "/api/v1/accounts"),
     ("GET", "/api/v1/handlers"),
     ("GET", "/api/v1/store"),
+    ("GET", "/api/v1/openapi.json"),
     ("GET", "/"),
+    ("POST", "/logout"),
+    ("GET", "/jobs/018bcfe5-687b-7000-8000-000000000001"),
+    ("POST", "/jobs/018bcfe5-687b-7000-8000-000000000001/retry"),
+    ("POST", "/jobs/018bcfe5-687b-7000-8000-000000000001/cancel"),
+    ("POST", "/jobs/018bcfe5-687b-7000-8000-000000000001/complete"),
+    ("POST", "/jobs/018bcfe5-687b-7000-8000-000000000001/reveal"),
+    ("GET", "/jobs"),
+    ("POST", "/jobs/selected"),
+    ("POST", "/jobs/bulk"),
+    ("GET", "/jobs/bulk/1"),
+    ("POST", "/jobs/bulk/1/stop"),
+    ("GET", "/errors"),
+    ("GET", "/errors/1"),
+    ("GET", "/errors/1/retry"),
+    ("POST", "/errors/1/retry"),
+    ("GET", "/accounts"),
+    ("POST", "/accounts/resume"),
+    ("GET", "/handlers"),
+    ("GET", "/handlers/echo/test"),
+    ("POST", "/handlers/echo/test"),
     ("DELETE", "/nothing/here"),
 ];
 
 #[tokio::test]
 async fn everything_but_health_requires_the_token_if_one_is_set() {
     let it = Fixture::new(Some(TOKEN)).await;
-    for (method, path) in PATHS {
+    for (method, path) in PATHS.iter().copied() {
         let answer = it.call(method, path, "").await;
         answer.problem(401);
         assert_eq!(answer.headers["www-authenticate"], r#"Bearer realm="salesbot-bridge admin""#);
@@ -52,7 +73,7 @@ async fn everything_but_health_requires_the_token_if_one_is_set() {
 #[tokio::test]
 async fn without_a_token_web_pages_are_kept_out() {
     let it = Fixture::new(None).await;
-    for (method, path) in PATHS {
+    for (method, path) in PATHS.iter().copied() {
         it.call_with(method, path, "", &[("host", "rebound.example")]).await.problem(403);
     }
     let dead = it.jobs.make("echo", StateName::Dead).await;

@@ -27,6 +27,25 @@ async fn errors_are_listed_in_groups_and_a_group_is_retried() {
 }
 
 #[tokio::test]
+async fn pages_of_groups_follow_one_another_and_end() {
+    let it = Fixture::new(None).await;
+    for handler in ["echo", "greet", "other"] {
+        it.jobs.make(handler, StateName::Dead).await;
+        it.jobs.make(handler, StateName::Gone).await;
+    }
+    let all = it.get("/api/v1/errors").await;
+    let all: Vec<&Value> = all["errors"].as_array().unwrap().iter().map(|group| &group["id"]).collect();
+    let (mut seen, mut path) = (Vec::new(), "/api/v1/errors?limit=1".to_owned());
+    loop {
+        let page = it.get(&path).await;
+        seen.extend(page["errors"].as_array().unwrap().iter().map(|group| group["id"].clone()));
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/errors?limit=1&cursor={next}");
+    }
+    assert_eq!(seen.iter().collect::<Vec<_>>(), all);
+}
+
+#[tokio::test]
 async fn a_wrong_group_query_or_body_is_refused() {
     let it = Fixture::new(None).await;
     it.jobs.make("echo", StateName::Dead).await;

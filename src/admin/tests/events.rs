@@ -31,7 +31,9 @@ async fn next(it: &Fixture, body: &mut axum::body::BodyDataStream) -> Option<Str
 fn data(event: &str) -> Value {
     let data =
         event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or_else(|| panic!("{event}"));
-    serde_json::from_str(data).unwrap()
+    let data = serde_json::from_str(data).unwrap();
+    conformance::validate(&json!({ "$ref": "#/components/schemas/JobsEvent" }), &data, event);
+    data
 }
 
 #[tokio::test]

@@ -7,6 +7,23 @@ async fn retry(it: &Fixture, id: impl std::fmt::Display, body: &str) -> Answer {
 }
 
 #[tokio::test]
+async fn a_list_of_values_is_not_taken_for_a_body() {
+    let it = Fixture::new(None).await;
+    let dead = it.jobs.make("echo", StateName::Dead).await;
+    for (path, body) in [
+        (format!("/api/v1/jobs/{dead}/retry"), "[]"),
+        (format!("/api/v1/jobs/{dead}/retry"), r#"["handler", true]"#),
+        ("/api/v1/errors/1/retry".to_owned(), "[]"),
+        ("/api/v1/jobs/erase".to_owned(), "[7]"),
+        ("/api/v1/jobs/bulk".to_owned(), r#"["retry", "state:dead", false, true, null]"#),
+    ] {
+        let detail = it.call("POST", &path, body).await.problem(400);
+        assert!(detail.contains("it is a list, not an object"), "{path} {body}: {detail}");
+    }
+    assert_eq!(it.get(&format!("/api/v1/jobs/{dead}")).await["state"], "dead");
+}
+
+#[tokio::test]
 async fn both_completions_of_a_refused_job_are_shown_and_can_be_resent() {
     let it = Fixture::new(None).await;
     let id = it.jobs.refused_twice("echo").await;

@@ -8,10 +8,18 @@ use super::access::PATHS;
 use super::*;
 use crate::problem::SendAfter;
 
-const PRIVATE: [(&str, &str); 3] = [
+const PRIVATE: [(&str, &str); 7] = [
     ("cache-control", "no-store"),
     ("x-content-type-options", "nosniff"),
     ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("referrer-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
 ];
 
 #[tokio::test]
@@ -19,7 +27,13 @@ async fn browsers_neither_cache_a_response_nor_share_it_with_another_site() {
     for token in [None, Some(TOKEN)] {
         let it = Fixture::new(token).await;
         let bearer = format!("Bearer {TOKEN}");
-        for (method, path) in PATHS.into_iter().chain([("GET", "/health/live"), ("GET", "/health/ready")]) {
+        for (method, path) in PATHS.iter().copied().chain([
+            ("GET", "/health/live"),
+            ("GET", "/health/ready"),
+            ("GET", "/login"),
+            ("POST", "/login"),
+            ("GET", "/assets/missing.css"),
+        ]) {
             let good = [("host", "127.0.0.1:9090"), ("authorization", bearer.as_str())];
             for headers in [&good[..], &[("host", "evil.example")]] {
                 let answer = it.call_with(method, path, "", headers).await;

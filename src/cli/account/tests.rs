@@ -3,8 +3,8 @@
 use super::*;
 use model::{AccountId, AccountKey, AccountState, Timestamp};
 
-pub(in crate::cli) fn connected(host: &str, number: i64, integration: &str) -> Listed {
-    Listed {
+pub(in crate::cli) fn connected(host: &str, number: i64, integration: &str) -> ListedAccount {
+    ListedAccount {
         origin: Some(format!("https://{host}")),
         host: Some(host.into()),
         name: None,
@@ -20,9 +20,9 @@ pub(in crate::cli) fn connected(host: &str, number: i64, integration: &str) -> L
     }
 }
 
-pub(in crate::cli) fn configured(name: &str, host: &str) -> Listed {
+pub(in crate::cli) fn configured(name: &str, host: &str) -> ListedAccount {
     let one = connected(host, 1, "main");
-    Listed {
+    ListedAccount {
         name: Some(name.into()),
         account_id: None,
         integration: None,
@@ -73,8 +73,9 @@ fn an_account_is_found_by_host_subdomain_or_number_if_only_one_matches() {
 fn the_only_account_needs_no_name() {
     let shop = configured("shop", "acme.kommo.com");
     let other = connected("other.kommo.com", 7, "main");
-    let never_connected = Listed { key: None, integration: None, ..connected("third.kommo.com", 8, "main") };
-    let no_account = "there is no account: connect one with `accounts authorize`";
+    let never_connected =
+        ListedAccount { key: None, integration: None, ..connected("third.kommo.com", 8, "main") };
+    let no_account = "no account is configured or connected: connect one with `accounts authorize`";
     for (listed, wanted, expected) in [
         (vec![shop.clone()], None, Ok("https://acme.kommo.com")),
         (vec![other.clone(), never_connected.clone()], None, Ok("https://other.kommo.com")),

@@ -81,15 +81,18 @@ fn a_site_is_a_url_without_path_and_credentials() {
 #[test]
 fn the_list_shows_the_state_of_each_account_and_what_to_do() {
     let base = connected("a.kommo.com", 7, "main");
-    let with = |state, reason: &str| Listed {
+    let with = |state, reason: &str| ListedAccount {
         state,
         reason: Some(reason.into()),
         expires_at: None,
         waiting: 3,
         ..base.clone()
     };
-    let never =
-        Listed { key: None, integration: None, ..with(AccountState::NeedsAuthorization, "never connected") };
+    let never = ListedAccount {
+        key: None,
+        integration: None,
+        ..with(AccountState::NeedsAuthorization, "never connected")
+    };
     let rows = [
         (
             configured("shop", "shop.kommo.com"),
@@ -135,11 +138,11 @@ fn waiting_accounts_are_coloured_only_on_a_screen_with_colours() {
     for (one, parts) in [
         (well.clone(), ["\u{1b}[32mactive", "        0"]),
         (
-            Listed { waiting: 2, waits_for: Some(waits), ..well.clone() },
+            ListedAccount { waiting: 2, waits_for: Some(waits), ..well.clone() },
             ["\u{1b}[33mactive", "\u{1b}[33m2\u{1b}"],
         ),
         (
-            Listed { state: AccountState::NeedsAuthorization, waiting: 1, ..well },
+            ListedAccount { state: AccountState::NeedsAuthorization, waiting: 1, ..well },
             ["\u{1b}[31mneeds_authorization", "\u{1b}[33m1\u{1b}"],
         ),
     ] {
@@ -152,7 +155,7 @@ fn waiting_accounts_are_coloured_only_on_a_screen_with_colours() {
 #[test]
 fn a_removal_says_what_remains() {
     let one = connected("a.kommo.com", 7, "main");
-    let text = text::removed(&Listed { waiting: 2, state: AccountState::Revoked, ..one.clone() });
+    let text = text::removed(&ListedAccount { waiting: 2, state: AccountState::Revoked, ..one.clone() });
     for word in
         ["a.kommo.com (7) is removed", "2 deliveries wait", "accepts its requests again", "Kommo still lists"]
     {

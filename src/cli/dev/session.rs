@@ -159,7 +159,7 @@ impl Session {
                 }
             },
             Some(Ok(Line::Replay)) => match self.last.clone() {
-                None => notice("there is no request to send again: type a message first"),
+                None => notice("no request to send again yet: type a message first"),
                 Some(last) => self.send(last.data, last.lead, true),
             },
             Some(Ok(Line::Send(data))) => self.send(data, self.lead, false),

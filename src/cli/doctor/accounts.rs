@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use crate::accounts::Listed;
 use crate::cli::text::when;
+use crate::listed_account::ListedAccount;
 use kommo::Error;
 use model::{AccountState, Timestamp, WaitCause, error_chain};
 
@@ -18,12 +18,12 @@ const AUTHORIZE: &str = "connect it with `accounts authorize`";
 pub(super) type AccountResponse = Option<Result<Value, Error>>;
 
 /// Whether to call Kommo for this account. If its token has expired, the bridge must renew it first.
-pub(super) fn is_callable(one: &Listed, now: Timestamp) -> bool {
+pub(super) fn is_callable(one: &ListedAccount, now: Timestamp) -> bool {
     one.state == AccountState::Active && one.origin.is_some() && one.expires_at.is_none_or(|end| end > now)
 }
 
 /// Checks one account.
-pub(super) fn check(one: &Listed, response: &AccountResponse, now: Timestamp) -> Check {
+pub(super) fn check(one: &ListedAccount, response: &AccountResponse, now: Timestamp) -> Check {
     let called = one.host.clone().or_else(|| one.account_id.map(|id| id.to_string())).unwrap_or_default();
     let name = format!("account {called}");
     let waiting = match one.waiting {
@@ -103,8 +103,9 @@ mod tests {
     fn each_account_is_checked_by_its_state_and_kommos_response() {
         let now = Timestamp::from_millis(1_000);
         let (long_lived, oauth) = (configured("shop", "a.kommo.com"), connected("b.kommo.com", 7, "main"));
-        let with = |state| Listed { state, reason: Some("because".into()), waiting: 2, ..oauth.clone() };
-        let ended = Listed { expires_at: Some(now), ..oauth.clone() };
+        let with =
+            |state| ListedAccount { state, reason: Some("because".into()), waiting: 2, ..oauth.clone() };
+        let ended = ListedAccount { expires_at: Some(now), ..oauth.clone() };
         let refused = || Some(Err(Error::Unauthorized(NoBearer::LongLived)));
         let waits = AccountWait {
             cause: WaitCause::PaymentRequired,
@@ -120,7 +121,7 @@ mod tests {
             (long_lived.clone(), refused(), Outcome::Failed, "create a new long-lived token"),
             (oauth.clone(), refused(), Outcome::Failed, "accounts authorize"),
             (
-                Listed { waits_for: Some(waits.clone()), ..long_lived.clone() },
+                ListedAccount { waits_for: Some(waits.clone()), ..long_lived.clone() },
                 Some(Ok(json!({ "id": 7 }))),
                 Outcome::Warning,
                 "the bridge still holds its deliveries: Kommo answered 402",

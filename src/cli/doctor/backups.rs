@@ -40,7 +40,7 @@ fn decide(
         _ if has_failed => Check::failed("backups", format!("the last backup into {folder} failed"), todo),
         None => Check::warning(
             "backups",
-            format!("there is no backup of this store in {folder}"),
+            format!("no backup of this store found in {folder}"),
             "run `serve`, which writes one at once, or `backup`",
         ),
         Some(newest) if now.since(newest) > every * 2 => Check::warning(

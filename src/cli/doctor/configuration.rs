@@ -15,7 +15,7 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
     let connects = config.integrations.values().any(|known| known.redirect_uri.is_some());
     if config.accounts.is_empty() && !connects {
         warn(
-            "there is no account, and none can be connected: the bridge cannot deliver anything",
+            "no account is configured, and none can be connected: the bridge cannot deliver anything",
             "add accounts.NAME with base_url and access_token, or give an integration a redirect_uri",
         );
     }

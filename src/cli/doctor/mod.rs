@@ -23,10 +23,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::accounts::Listed;
 use crate::bridge::Error;
 use crate::bridge::kommo_stack::KommoStack;
 use crate::config::{Config, Effective, Sources};
+use crate::listed_account::ListedAccount;
 use ::store::Store;
 use model::Outgoing;
 use model::clock::Clock;
@@ -149,7 +149,7 @@ async fn ask_accounts(
     config: &Config,
     clock: &Clock,
     store: Option<Store>,
-) -> Result<(Vec<Listed>, Vec<accounts::AccountResponse>), Error> {
+) -> Result<(Vec<ListedAccount>, Vec<accounts::AccountResponse>), Error> {
     let kommo_stack = KommoStack::new(config, clock.clone())?;
     let known = kommo_stack.clone().accounts(config, store).await?;
     let listed = known.list().await?;
@@ -163,7 +163,7 @@ async fn ask_accounts(
 }
 
 /// Compares the clock with that of the first host that responds. Asks all hosts at once, so silent ones cost one timeout.
-async fn time(listed: &[Listed], outgoing: &Outgoing, clock: &Clock) -> Option<Check> {
+async fn time(listed: &[ListedAccount], outgoing: &Outgoing, clock: &Clock) -> Option<Check> {
     let client = reach::client(outgoing)?;
     let hosts = listed.iter().filter_map(|one| Some((one.origin.as_ref()?, one.host.as_ref()?)));
     let asked = hosts.take(MAX_ASKED_HOSTS).map(async |(origin, host)| {

@@ -31,7 +31,7 @@ const VERBS: &[&str] = &[
 ];
 
 /// Every command that `--help` shows, after the words that call it.
-fn commands() -> Vec<(Vec<String>, Command)> {
+pub(in crate::cli) fn commands() -> Vec<(Vec<String>, Command)> {
     fn add(path: &[String], command: &Command, all: &mut Vec<(Vec<String>, Command)>) {
         all.push((path.to_vec(), command.clone()));
         for inner in command.get_subcommands() {

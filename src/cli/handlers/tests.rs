@@ -61,7 +61,7 @@ async fn only_a_handler_at_a_url_can_be_tested() {
     let registered = HashSet::from(["echo".to_owned()]);
     for (more, name, parts) in [
         ("", "echo", ["`echo` runs in this program", "no handler has kind = \"http\""]),
-        (ASSISTANT, "asistant", ["no handler `asistant`", "kind = \"http\": assistant"]),
+        (ASSISTANT, "asistant", ["unknown handler `asistant`", "kind = \"http\": assistant"]),
     ] {
         let refused =
             test(&config(more), &registered, &name.parse().unwrap(), json!({}), false).await.unwrap_err();
@@ -99,6 +99,6 @@ fn the_response_and_its_meaning_are_explained() {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains('\u{1b}') && !text.contains("Bearer"), "{text}");
-        assert_eq!(as_json(&trial)["duration_ms"], 35);
+        assert_eq!(json!(trial_view(&trial))["duration_ms"], 35);
     }
 }

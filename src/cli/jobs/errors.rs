@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::admin::ErrorGroupView;
+use crate::admin::{ErrorGroupView, RetriedView};
 use crate::cli::jobs_text::{self, field};
 use crate::cli::table::{Column, Table};
 use crate::cli::text::{clean, span, when};
@@ -34,14 +34,14 @@ impl<W: Write> Session<'_, W> {
     pub(super) async fn retry_group(&mut self, id: i64, force: bool) -> anyhow::Result<()> {
         self.store.errors().group(id).await?.ok_or_else(|| no_group(id))?;
         let done = self.operator.retry_group(id, force).await?;
-        let json = json!({ "retried": done.retried, "superseded": done.superseded });
+        let json = json!(RetriedView::from(done));
         self.print(json, || jobs_text::retried(done))
     }
 }
 
 fn no_group(id: i64) -> anyhow::Error {
     anyhow::anyhow!(
-        "there is no group of errors {id}: `jobs errors` lists the groups, which expire store.retention after their last error"
+        "error group {id} not found: `jobs errors` lists the groups, which expire store.retention after their last error"
     )
 }
 

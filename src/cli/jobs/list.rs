@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::admin::{DEFAULT_LIMIT, MAX_LIMIT, PageView, searches, stopped_because};
+use crate::admin::{DEFAULT_LIMIT, PageView, parse_limit, searches, stopped_because};
 use model::filter::{Condition, FilteredAccount};
 use model::{AccountId, Filter, HandlerName, JobId, JobSummary, OutcomeName, StateName};
 use store::{JobFilter, Page, Stopped, StoreError};
@@ -46,8 +46,7 @@ pub(super) struct List {
     #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     q: Option<String>,
     /// The maximum number of jobs to list, 1 to 500
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT,
-          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = parse_limit)]
     limit: u32,
     /// Continue after the job with this id: the `next_cursor` of the previous list
     #[arg(long, value_name = "ID", value_parser = cursor)]

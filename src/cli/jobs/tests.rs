@@ -153,7 +153,7 @@ async fn list_and_show_print_text_and_json() {
     let missing = "018bcfe5-687b-7000-8000-000000000001";
     let (_, error) = run(&jobs, false, &["show", missing]).await;
     let error = error.unwrap();
-    assert!(error.starts_with(&format!("there is no job {missing}: `jobs list --q`")), "{error}");
+    assert!(error.starts_with(&format!("job {missing} not found: `jobs list lead:N`")), "{error}");
 }
 
 #[tokio::test]
@@ -239,7 +239,7 @@ async fn an_ambiguous_id_lists_the_matching_jobs_and_changes_nothing() {
     }
     assert_eq!(run_json(&jobs, &["list", "--state", "queued"]).await["jobs"].as_array().unwrap().len(), 2);
     let (_, error) = run(&jobs, false, &["show", "ffff-ffff"]).await;
-    assert!(error.unwrap().starts_with("there is no job whose id begins with ffffffff: `jobs list"));
+    assert!(error.unwrap().starts_with("no job has an id that begins with ffffffff: `jobs list"));
 }
 
 #[tokio::test]

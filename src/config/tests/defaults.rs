@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::*;
 use crate::config::load::DEFAULTS;
 use crate::config::{Mode, Preset};
-use model::{Budget, HandlerPolicy};
+use model::{Budget, HandlerPolicy, ShowData};
 
 /// Returns all (section, key) pairs of the schema.
 pub(super) fn keys_of(schema: &Json) -> Vec<(String, String)> {
@@ -29,7 +29,8 @@ fn the_defaults_have_the_documented_values() {
     assert_eq!(config.server.max_connections, 1_024);
     assert_eq!(config.server.read_timeout, Duration::from_secs(10));
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
-    assert!(config.admin.token.is_none());
+    assert!(config.admin.token.is_none() && config.admin.read_token.is_none());
+    assert_eq!(config.admin.show_data, ShowData::Masked);
     assert_eq!(config.store.url, "sqlite:data/bridge.db");
     assert!(config.store.encryption_key.is_none());
     assert_eq!(config.store.retention, Duration::from_secs(14 * 24 * 60 * 60));
@@ -100,6 +101,7 @@ fn with_examples() -> String {
     let lines = DEFAULTS.lines().map(|line| if is_key(&line) { &line[1..] } else { line });
     let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     let text = lines.collect::<Vec<_>>().join("\n").replace("32-BYTES-IN-BASE64", key);
+    let text = text.replace("another-long-random-text", "s3cret-for-readers");
     // The examples of secrets are refused as placeholders.
     let secrets = ["a-long-random-text", "the-previous-secret-key", "the-secret-key", "the-long-lived-token"];
     let text = secrets.iter().fold(text, |text, secret| text.replace(&format!("\"{secret}\""), "\"s3cret\""));

@@ -21,6 +21,8 @@ const VARIABLES: &[(&str, &str, Reads, &str)] = &[
     ("SERVER__READ_TIMEOUT", "3s", |c| format!("{:?}", c.server.read_timeout), "3s"),
     ("ADMIN__LISTEN", "[::1]:2", |c| c.admin.listen.to_string(), "[::1]:2"),
     ("ADMIN__TOKEN", "123", |c| exposed(c.admin.token.as_ref()), "123"),
+    ("ADMIN__READ_TOKEN", "456", |c| exposed(c.admin.read_token.as_ref()), "456"),
+    ("ADMIN__SHOW_DATA", "never", |c| format!("{:?}", c.admin.show_data), "Never"),
     ("STORE__URL", "sqlite:x.db", |c| c.store.url.clone(), "sqlite:x.db"),
     (
         "STORE__ENCRYPTION_KEY",
@@ -168,7 +170,10 @@ fn all_variables() -> impl Iterator<Item = &'static (&'static str, &'static str,
 #[test]
 fn every_key_can_be_set_from_the_environment() {
     let patient = "[handlers.patient]\nordering = \"conversation\"\n";
-    let text = format!("{MINIMAL}{KEY}{ACCOUNT}{patient}[handlers.greet]\n{}", http_handlers::TOOL);
+    let text = format!(
+        "{MINIMAL}{KEY}[admin]\ntoken = \"full\"\n{ACCOUNT}{patient}[handlers.greet]\n{}",
+        http_handlers::TOOL
+    );
     let folder = Folder::with(&text);
     let before = folder.load(&[]).unwrap();
     for (key, text, reads, wanted) in all_variables() {

@@ -70,6 +70,15 @@ const FILES: &[(&str, &[&str])] = &[
         "[admin]\ntoken = \"two words\"",
         &["bridge.toml:5: admin.token: contains, as character 4, a space: remove it"],
     ),
+    (
+        "[admin]\nread_token = \"reader\"",
+        &["bridge.toml:5: admin.read_token: requires admin.token: without that, any program"],
+    ),
+    (
+        "[admin]\ntoken = \"same\"\nread_token = \"same\"",
+        &["bridge.toml:6: admin.read_token: must differ from admin.token"],
+    ),
+    ("[admin]\nshow_data = \"always\"", &["bridge.toml:5: admin.show_data: must be one of"]),
     ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: this build does not support PostgreSQL"]),
     ("[store]\nurl = \"sqlite:a?mode=memory\"", &["bridge.toml:5: store.url: a store in memory would lose"]),
     ("[store]\nurl = \"sqlite::memory:\"", &["store.url: a store in memory would lose"]),

@@ -7,6 +7,7 @@ use super::*;
 /// Each secret's key, with the table that it requires.
 const SECRETS: &[(&str, &str)] = &[
     ("[admin]", "token"),
+    ("[admin]\ntoken = \"the-full-one\"", "read_token"),
     ("[store]", "encryption_key"),
     ("[store]", "previous_encryption_key"),
     ("[integrations.b]\nclient_uuid = \"bbbbbbbb-0c1e-4d57-8c6e-2f6f3f1f0d11\"", "client_secret"),
@@ -68,6 +69,7 @@ const VALUE: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 fn exposed(config: &Config, key: &str) -> String {
     let secret = match key {
         "token" => config.admin.token.as_ref(),
+        "read_token" => config.admin.read_token.as_ref(),
         "encryption_key" => config.store.encryption_key.as_ref(),
         "previous_encryption_key" => config.store.previous_encryption_key.as_ref(),
         "client_secret" => Some(&config.integrations["b"].client_secret),

@@ -93,7 +93,6 @@ pub(super) fn body(attempt: &Attempt<'_>) -> Result<String, serde_json::Error> {
 ///
 /// # Errors
 /// As [`body`].
-#[cfg(feature = "cli")]
 pub(super) fn ping(attempt: &Attempt<'_>) -> Result<String, serde_json::Error> {
     written("ping", attempt)
 }

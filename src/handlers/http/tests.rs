@@ -5,6 +5,7 @@ mod reach;
 mod requests;
 mod responses;
 mod tool;
+mod trial;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,15 +1,19 @@
-//! A test of a handler, for `handlers test`: one signed request, and what its response means.
+//! A test of a handler, for `handlers test` and the page of handlers: one signed request, and what its response means.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::config::{HttpHandlerConfig, Preset};
+#[cfg(feature = "cli")]
+use crate::config::HttpHandlerConfig;
+use crate::config::Preset;
 use model::{AccountId, JobId, WidgetRequest, error_chain};
 
-use super::client::{Call, HttpClient};
+use super::client::Call;
+#[cfg(feature = "cli")]
+use super::client::HttpClient;
 use super::response::{self, Rules, Verdict};
-use super::{HttpHandler, beginning, payload, presets};
+use super::{HttpHandler, HttpSecrets, beginning, payload, presets};
 
 /// The `return_url` of the request, which is not sent.
 const NO_BOT: &str = "https://example.kommo.com/api/v4/salesbot/1/continue/1";
@@ -47,6 +51,7 @@ impl HttpHandler {
     ///
     /// # Errors
     /// It cannot be reached. The text has all causes.
+    #[cfg(feature = "cli")]
     pub async fn reach(config: &HttpHandlerConfig) -> Result<(), String> {
         HttpClient::reach(&config.url, &config.outgoing).await
     }
@@ -93,7 +98,7 @@ impl HttpHandler {
         let took = inner.clock.elapsed().saturating_sub(begun);
         let has_callback = has_callback && inner.preset == Preset::Bridge;
         let rules = Rules { handler: &inner.name, mode: inner.mode, preset: inner.preset, has_callback };
-        Ok(match sent {
+        let trial = match sent {
             Err(error) => {
                 let meaning = match error {
                     super::CallError::Refused(_) => Meaning::Fail(error_chain(&error)),
@@ -108,7 +113,22 @@ impl HttpHandler {
                 response: beginning(&received),
                 meaning: meaning(response::decide(&received, rules)),
             },
-        })
+        };
+        Ok(trial.without_secrets(&inner.secrets))
+    }
+}
+
+impl Trial {
+    /// The same without these secrets, which a handler may repeat.
+    fn without_secrets(self, secrets: &HttpSecrets) -> Self {
+        let hidden = |text: String| secrets.hidden_in(&text);
+        let meaning = match self.meaning {
+            Meaning::Answer(body) => Meaning::Answer(hidden(body)),
+            Meaning::Later(advice) => Meaning::Later(advice),
+            Meaning::Retry(why) => Meaning::Retry(hidden(why)),
+            Meaning::Fail(why) => Meaning::Fail(hidden(why)),
+        };
+        Self { response: self.response.map(hidden), meaning, ..self }
     }
 }
 

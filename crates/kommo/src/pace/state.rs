@@ -8,11 +8,11 @@
 //! the pause grows. Responses to calls that started before the pause change nothing, and a call that was reserved before
 //! the pause does not start in it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Timestamp;
+use model::maps::{EntryRef, HashMap};
 
 use super::arbiter::{Arbiter, Caller};
 use super::breaker::BreakerState;
@@ -301,7 +301,10 @@ impl LimiterState {
 
     fn account(&mut self, account: &str) -> &mut Account {
         let rate = self.rate_per_account;
-        self.accounts.entry(account.into()).or_insert_with(|| Account::new(rate))
+        match self.accounts.entry_ref(account) {
+            EntryRef::Occupied(known) => known.into_mut(),
+            EntryRef::Vacant(new) => new.insert_entry_with_key(account.into(), Account::new(rate)).into_mut(),
+        }
     }
 }
 

@@ -34,6 +34,7 @@ fn job(state: State, last_error: Option<&str>) -> Job {
         delivery_attempts: 0,
         last_error: last_error.map(str::to_owned),
         handler_completion: None,
+        error_group: None,
         joined_into: None,
         state,
     }

@@ -93,7 +93,7 @@ fn list(names: impl Iterator<Item = &'static str>) -> String {
 }
 
 /// A value that the key takes.
-pub(super) const fn example(key: FilterKey) -> &'static str {
+pub const fn example(key: FilterKey) -> &'static str {
     match key {
         FilterKey::State => "dead",
         FilterKey::Handler => "greet",

@@ -13,12 +13,14 @@ mod number_range;
 mod parse;
 mod pasted;
 mod words;
+mod written;
 
 pub use condition::{Condition, Conversation, FilteredAccount, JobTrait, WaitingFor};
-pub use error::{FilterError, FilterProblem};
+pub use error::{FilterError, FilterProblem, example};
 pub use key::FilterKey;
 pub use number_range::NumberRange;
 pub use parse::FilterContext;
+pub use written::{WrittenWord, written};
 
 use std::fmt;
 

@@ -1,11 +1,12 @@
 //! The allow-list of hosts. A look-up costs the same for one entry as for thousands, because the bridge checks each request
 //! and each call.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use url::Url;
 
 use super::HostPattern;
+use crate::maps::HashMap;
 
 /// The entries of `delivery.allowed_hosts`. Collect it from [`HostPattern`]s.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -112,7 +112,7 @@ fn logic_and_needs_all_conditions_logic_or_any() {
 fn stuck_bot_reports_the_reason() {
     let rows = [
         (json!([show("x")]), "without an exit"),
-        (json!([goto(7)]), "no step 7"),
+        (json!([goto(7)]), "unknown step 7"),
         (json!([goto(0)]), "leads back endlessly"),
         (json!([{ "handler": "find" }]), "`find`"),
         (json!([{ "handler": "widget_request" }]), "no `url`"),

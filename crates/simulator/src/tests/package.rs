@@ -233,6 +233,6 @@ async fn newer_package_needs_a_higher_version() {
         assert_eq!(result.is_err(), refused, "{version}: {result:?}");
     }
     let error = kommo.update_widget("other", &zipped(&files)).unwrap_err();
-    assert!(error.to_string().contains("no uploaded widget `other`"), "{error}");
+    assert!(error.to_string().contains("Unknown widget `other`"), "{error}");
     assert_eq!(kommo.widget(&code).unwrap()["version"], "1.0.10");
 }

@@ -62,7 +62,7 @@ async fn order_overrides_settings_and_unknown_names_are_refused() {
     assert!(has(&pairs, "data[message]", "about 5") && has(&pairs, "data[lead][id]", "5"), "{pairs:?}");
 
     let rows = [
-        (json!({ "widget": "other" }), "no uploaded widget `other`"),
+        (json!({ "widget": "other" }), "unknown widget `other`"),
         (json!({ "widget": widget, "handler": "other" }), "no handler `other`"),
         (json!({ "widget": widget, "settings": { "other": 1 } }), "no setting `other`"),
     ];
@@ -109,7 +109,7 @@ async fn handlers_of_the_continue_run_and_goto_an_earlier_step_asks_again() {
         kommo.widget_bot(WidgetOrder { widget: last_widget(&kommo), ..WidgetOrder::default() }).unwrap();
     assert_eq!(resume(&kommo, &bot, lost).await.0, 202);
     let report = bot.ended().await;
-    assert_eq!((report.exit, report.stuck.as_deref()), (None, Some("goto: there is no step 9")));
+    assert_eq!((report.exit, report.stuck.as_deref()), (None, Some("goto: unknown step 9")));
     drop(bridge);
 }
 
@@ -167,7 +167,7 @@ async fn packages_and_bots_can_be_ordered_over_http() {
     let ids = response.json::<Value>().await.unwrap()["bots"].as_array().unwrap().clone();
     assert_eq!(ids.len(), 2);
     for (order, reason) in [
-        (json!({ "widget": "other" }), "no uploaded widget"),
+        (json!({ "widget": "other" }), "unknown widget"),
         (json!({ "widget": widget["code"], "url": "http://b.test/" }), "cannot be combined"),
         (json!({ "url": "http://b.test/", "variables": { "a": "b" } }), "require `widget`"),
         (json!({ "widget": widget["code"], "wat": 1 }), "wat"),

@@ -1,7 +1,10 @@
 //! The handle for groups of errors.
 
 use crate::sqlite::engine::Engine;
-use crate::{ErrorGroup, StoreError};
+use crate::{
+    DeadInGroup, ErrorCounts, ErrorGroup, ErrorGroupPage, ErrorGroupPosition, ListedErrors, StoreError,
+};
+use model::Timestamp;
 
 /// The groups of errors of a store.
 #[derive(Clone, Copy)]
@@ -13,7 +16,19 @@ impl Errors<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn groups(self) -> Result<Vec<ErrorGroup>, StoreError> {
-        self.0.error_groups().await
+        Ok(self.0.error_groups(None, u32::MAX).await?.groups)
+    }
+
+    /// Returns at most `limit` groups behind the position `after`, those with the newest error first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn page(
+        self,
+        after: Option<ErrorGroupPosition>,
+        limit: u32,
+    ) -> Result<ErrorGroupPage, StoreError> {
+        self.0.error_groups(after, limit).await
     }
 
     /// Returns one group; `None` if there is no such group.
@@ -22,5 +37,36 @@ impl Errors<'_> {
     /// The store cannot be read.
     pub async fn group(self, id: i64) -> Result<Option<ErrorGroup>, StoreError> {
         self.0.error_group(id).await
+    }
+
+    /// Returns at most `limit` groups: first those whose first error occurred after `new_since`, and of both parts, those with
+    /// the newest error first. The list begins behind `after`: whether a group is in the first part, the time of its last
+    /// error, and its number.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn list(
+        self,
+        new_since: Timestamp,
+        after: Option<(bool, Timestamp, i64)>,
+        limit: u32,
+    ) -> Result<ListedErrors, StoreError> {
+        self.0.list_errors(new_since, after, limit).await
+    }
+
+    /// Counts the groups, those with an error after `since`, and those whose first error is after `since`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn counts(self, since: Timestamp) -> Result<ErrorCounts, StoreError> {
+        self.0.count_errors(since).await
+    }
+
+    /// Counts the dead jobs of a group, among the newest 50,000 dead jobs.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn dead(self, group: i64) -> Result<DeadInGroup, StoreError> {
+        self.0.dead_in_group(group).await
     }
 }

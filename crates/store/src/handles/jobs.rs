@@ -11,8 +11,8 @@ use model::{
 
 use crate::sqlite::engine::Engine;
 use crate::{
-    Accepted, ChangedJobs, HandlerStats, JobFilter, LongestDue, Overdue, Page, RecentOutcomes, Stats,
-    StoreError, Surroundings, Written,
+    Accepted, ChangedJobs, HandlerStats, JobFilter, LongestDue, OldestUnfinished, Overdue, Page,
+    RecentOutcomes, Stats, StoreError, Surroundings, Written,
 };
 
 /// The jobs of a store.
@@ -211,6 +211,15 @@ impl Jobs<'_> {
     /// The store cannot be read.
     pub async fn oldest_undelivered(self) -> Result<Option<Timestamp>, StoreError> {
         self.0.oldest_undelivered().await
+    }
+
+    /// Returns the `limit` unfinished jobs that have waited longest. Reads at most a few thousand entries of indexes, however
+    /// many jobs are unfinished; the result says whether that was enough to compare all of them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn oldest_unfinished(self, limit: u32) -> Result<OldestUnfinished, StoreError> {
+        self.0.oldest_unfinished(limit).await
     }
 
     /// Returns how many deliveries wait for each origin.

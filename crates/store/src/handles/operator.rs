@@ -8,8 +8,8 @@ use model::{AccountKey, CheckedCompletion, Filter, HandlerName, JobId};
 use crate::records::{By, NewBulk, kept_filter};
 use crate::sqlite::engine::Engine;
 use crate::{
-    ActionResult, Actor, Bulk, BulkAction, BulkOrder, BulkPlan, Cause, Completed, Erasable, Erasure,
-    RetriedDead, RetryOptions, StoreError,
+    ActionKind, ActionResult, Actor, Bulk, BulkAction, BulkOrder, BulkPlan, Cause, Completed, Erasable,
+    Erasure, RetriedDead, RetryOptions, StoreError,
 };
 
 /// The changes that operators make, on behalf of one of them. A change and its row in the log of actions are written
@@ -162,17 +162,24 @@ impl Operator<'_> {
         self.engine.ask_resume(origin, &self.by).await
     }
 
-    /// Records an action that changes nothing in the store, such as a backup. `what` is the command, and `target` the
-    /// file or the account.
+    /// Records that a person has seen the bodies of a job.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn record_reveal(&self, id: JobId) -> Result<(), StoreError> {
+        self.engine.record_reveal(&self.by, id).await
+    }
+
+    /// Records an action that changes nothing in the store, such as a backup. `target` is the file or the account.
     ///
     /// # Errors
     /// The store cannot be written.
     pub async fn record(
         &self,
-        what: &'static str,
+        kind: ActionKind,
         target: impl Into<String>,
         result: ActionResult,
     ) -> Result<(), StoreError> {
-        self.engine.record_action(&self.by, what, target.into(), result).await
+        self.engine.record_action(&self.by, kind, target.into(), result).await
     }
 }

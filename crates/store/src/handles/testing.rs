@@ -9,7 +9,7 @@ use model::{AccountKey, CheckedCompletion, HandlerName, JobId};
 
 #[cfg(test)]
 use super::Store;
-use super::{Accounts, Callbacks, Jobs, Maintenance};
+use super::{Accounts, Callbacks, Errors, Jobs, Maintenance};
 #[cfg(test)]
 use crate::Retention;
 #[cfg(test)]
@@ -111,6 +111,17 @@ impl<'s> Jobs<'s> {
     /// The store cannot be written.
     pub async fn copy_dead(self, id: JobId, copies: i64) {
         self.0.copy_dead(id, copies).await;
+    }
+}
+
+impl Errors<'_> {
+    /// Adds this many groups of errors with markup in their texts, to a store without groups. Group 1 has the newest error.
+    /// Each hundredth group is new today.
+    ///
+    /// # Panics
+    /// The store cannot be written.
+    pub async fn add_groups(self, groups: u32) {
+        self.0.add_groups(groups).await;
     }
 }
 

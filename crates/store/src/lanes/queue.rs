@@ -9,11 +9,12 @@
 //! again. So two lanes that one event frees, such as those of a moved account, take turns. Operations over all lanes,
 //! such as finding the earliest due time, are for rooms with few lanes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Timestamp;
+use model::maps::HashMap;
 
 /// A parked lane is checked after this time at the latest, in case the event that should free it was missed.
 const MAX_PARKED: Duration = Duration::from_secs(60);

@@ -19,7 +19,8 @@ pub enum ActionSource {
 }
 
 impl ActionSource {
-    const ALL: [Self; 3] = [Self::Api, Self::Page, Self::Cli];
+    /// All sources.
+    pub const ALL: [Self; 3] = [Self::Api, Self::Page, Self::Cli];
 
     /// Returns its name in JSON and in the store.
     pub const fn as_str(self) -> &'static str {
@@ -60,6 +61,83 @@ impl Actor {
     }
 }
 
+/// What an operator can do that is logged. `docs/operations.md` lists all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActionKind {
+    /// Jobs are delivered again: some, those that match a filter, or those of a group of errors.
+    JobsRetry,
+    /// Unfinished jobs are cancelled.
+    JobsCancel,
+    /// A job gets its completion from the operator.
+    JobsComplete,
+    /// Someone opens the texts of a job on its page. No command does that.
+    JobsReveal,
+    /// The texts of jobs are erased.
+    JobsErase,
+    /// A bulk change or an erasure is stopped.
+    JobsStop,
+    /// A link is made that connects an account.
+    AccountsAuthorize,
+    /// An installation without a link is connected.
+    AccountsConfirm,
+    /// The bridge is asked to try an account now.
+    AccountsResume,
+    /// A connected account is removed.
+    AccountsRemove,
+    /// A widget is installed in an account.
+    WidgetsInstall,
+    /// A widget is uninstalled from an account.
+    WidgetsUninstall,
+    /// A backup is written by hand.
+    Backup,
+    /// The store is replaced with a backup.
+    Restore,
+    /// The store is rewritten without free pages.
+    StoreVacuum,
+}
+
+impl ActionKind {
+    /// All kinds.
+    pub const ALL: [Self; 15] = [
+        Self::JobsRetry,
+        Self::JobsCancel,
+        Self::JobsComplete,
+        Self::JobsReveal,
+        Self::JobsErase,
+        Self::JobsStop,
+        Self::AccountsAuthorize,
+        Self::AccountsConfirm,
+        Self::AccountsResume,
+        Self::AccountsRemove,
+        Self::WidgetsInstall,
+        Self::WidgetsUninstall,
+        Self::Backup,
+        Self::Restore,
+        Self::StoreVacuum,
+    ];
+
+    /// Returns the command that does this. It is the name in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::JobsRetry => "jobs retry",
+            Self::JobsCancel => "jobs cancel",
+            Self::JobsComplete => "jobs complete",
+            Self::JobsReveal => "jobs reveal",
+            Self::JobsErase => "jobs erase",
+            Self::JobsStop => "jobs stop",
+            Self::AccountsAuthorize => "accounts authorize",
+            Self::AccountsConfirm => "accounts confirm",
+            Self::AccountsResume => "accounts resume",
+            Self::AccountsRemove => "accounts remove",
+            Self::WidgetsInstall => "widgets install",
+            Self::WidgetsUninstall => "widgets uninstall",
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+            Self::StoreVacuum => "store vacuum",
+        }
+    }
+}
+
 /// How an action ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActionResult {
@@ -74,7 +152,8 @@ pub enum ActionResult {
 }
 
 impl ActionResult {
-    const ALL: [Self; 4] = [Self::Done, Self::Running, Self::Stopped, Self::Failed];
+    /// All results.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Running, Self::Stopped, Self::Failed];
 
     /// Returns its name in JSON and in the store.
     pub const fn as_str(self) -> &'static str {
@@ -100,13 +179,13 @@ pub struct Action {
     pub at: Timestamp,
     /// Who acted.
     pub by: Actor,
-    /// The command that does the same, such as `jobs retry`.
+    /// The command that does the same: the name of an [`ActionKind`], or of one that only a later version knows.
     pub what: String,
     /// The job, if it is about one.
     pub job_id: Option<JobId>,
     /// The filter, the account or the file, if it is not about one job.
     pub target: Option<String>,
-    /// How many jobs it has changed.
+    /// How many jobs it has changed or restored.
     pub jobs: u64,
     /// How it ended.
     pub result: ActionResult,

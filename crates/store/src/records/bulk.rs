@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::filter::{Clause, Condition, FilterContext, FilterError};
 use model::{AccountId, Entity, EntityKind, Filter, JobId, StateName, Timestamp};
 
-use super::{ActionResult, Actor};
+use super::{ActionKind, ActionResult, Actor};
 
 /// What a bulk change does to each job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub enum BulkAction {
 }
 
 impl BulkAction {
-    const ALL: [Self; 3] = [Self::Retry, Self::Cancel, Self::Erase];
+    /// All actions.
+    pub const ALL: [Self; 3] = [Self::Retry, Self::Cancel, Self::Erase];
 
     /// Returns its name in JSON and in the store.
     pub const fn as_str(self) -> &'static str {
@@ -33,12 +34,12 @@ impl BulkAction {
         }
     }
 
-    /// Returns the command that does this.
-    pub(crate) const fn command(self) -> &'static str {
+    /// Returns the action that the log shows for it.
+    pub(crate) const fn kind(self) -> ActionKind {
         match self {
-            Self::Retry => "jobs retry",
-            Self::Cancel => "jobs cancel",
-            Self::Erase => "jobs erase",
+            Self::Retry => ActionKind::JobsRetry,
+            Self::Cancel => ActionKind::JobsCancel,
+            Self::Erase => ActionKind::JobsErase,
         }
     }
 

@@ -23,6 +23,10 @@ pub struct Restored {
     pub copied: Copied,
     /// Where the replaced store is; `None` if there was none.
     pub replaced: Option<PathBuf>,
+    /// When a bridge last served what the backup holds, to within two minutes; `None` if no bridge has.
+    pub served_until: Option<Timestamp>,
+    /// Whether the restore is in the log of actions. A backup from before that log has no room for it.
+    pub is_logged: bool,
 }
 
 /// A store that was rewritten without free pages.
@@ -32,6 +36,8 @@ pub struct Vacuumed {
     pub before: u64,
     /// The size of the file after, in bytes.
     pub after: u64,
+    /// Whether this is in the log of actions. A store from before that log has no room for it.
+    pub is_logged: bool,
 }
 
 /// The sizes and the content of a store.

@@ -14,13 +14,16 @@ mod oauth;
 mod outcomes;
 mod role;
 mod surroundings;
+mod unfinished;
 
 pub use accounts::{Leased, NewConnection, Renewal, Waits};
-pub use actions::{Action, ActionPage, ActionResult, ActionSource, Actor};
+pub use actions::{Action, ActionKind, ActionPage, ActionResult, ActionSource, Actor};
 pub use bulk::{BadErasure, Bulk, BulkAction, BulkOrder, BulkPlan, Erasable, Erasure};
 pub(crate) use bulk::{NewBulk, kept_filter};
 pub use copies::{Copied, Restored, StoreStats, Vacuumed};
-pub use error_groups::ErrorGroup;
+pub use error_groups::{
+    DeadInGroup, ErrorCounts, ErrorGroup, ErrorGroupPage, ErrorGroupPosition, ListedErrors,
+};
 pub use history::{HistoryPoint, KeptHistory};
 pub use jobs::{Accepted, AwaitingClaim, Completed, LongestDue, Overdue, Stats, StoredKey, Written};
 pub(crate) use jobs::{By, YOUNG};
@@ -32,3 +35,4 @@ pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCo
 pub use outcomes::{FallbackCount, RecentOutcomes};
 pub use role::Role;
 pub use surroundings::{HandlerStats, Surroundings};
+pub use unfinished::{OldestUnfinished, UnfinishedJob};

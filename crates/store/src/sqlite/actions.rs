@@ -1,5 +1,6 @@
 //! The log of actions. A command that changes the store for an operator records it in its own transaction.
 
+use rusqlite::Connection;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -9,7 +10,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::write::bind::execute;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
-use crate::{Action, ActionPage, ActionResult, ActionSource, Actor, StoreError};
+use crate::{Action, ActionKind, ActionPage, ActionResult, ActionSource, Actor, StoreError};
 
 /// The maximum number of actions in the log. Older ones are deleted, except for those that continue.
 pub(crate) const MAX_ACTIONS: i64 = 10_000;
@@ -20,25 +21,24 @@ const MAX_TARGET: usize = 1_000;
 #[derive(Clone, Debug)]
 pub(crate) struct NewAction {
     pub(crate) by: Actor,
-    /// The command that does the same, such as `jobs retry`.
-    pub(crate) what: &'static str,
+    pub(crate) kind: ActionKind,
     pub(crate) job_id: Option<JobId>,
     pub(crate) target: Option<String>,
-    /// The number of changed jobs.
+    /// The number of changed or restored jobs.
     pub(crate) jobs: u64,
     pub(crate) result: ActionResult,
 }
 
 impl NewAction {
     /// Creates an action that is done and concerns no job.
-    pub(crate) fn on(by: &Actor, what: &'static str, target: impl Into<String>) -> Self {
+    pub(crate) fn on(by: &Actor, kind: ActionKind, target: impl Into<String>) -> Self {
         let target = Some(target.into()).filter(|target| !target.is_empty());
-        Self { by: by.clone(), what, job_id: None, target, jobs: 0, result: ActionResult::Done }
+        Self { by: by.clone(), kind, job_id: None, target, jobs: 0, result: ActionResult::Done }
     }
 
     /// Creates an action that has changed one job.
-    pub(crate) fn on_job(by: &Actor, what: &'static str, id: JobId) -> Self {
-        Self { by: by.clone(), what, job_id: Some(id), target: None, jobs: 1, result: ActionResult::Done }
+    pub(crate) fn on_job(by: &Actor, kind: ActionKind, id: JobId) -> Self {
+        Self { by: by.clone(), kind, job_id: Some(id), target: None, jobs: 1, result: ActionResult::Done }
     }
 }
 
@@ -46,25 +46,49 @@ const INSERT: &str = "INSERT INTO actions (at, source, who, what, job_id, target
      VALUES (:at, :source, :who, :what, :job_id, :target, :jobs, :result)";
 const TRIM: &str = "DELETE FROM actions WHERE id <= :id AND result <> 'running'";
 const CHANGE: &str = "UPDATE actions SET jobs = :jobs, result = :result WHERE id = :id";
+const CHANGE_TARGET: &str = "UPDATE actions SET target = :target WHERE id = :id";
 const ADD_JOBS: &str = "UPDATE actions SET jobs = jobs + :jobs WHERE id = :id";
 pub(crate) const PAGE: &str = "SELECT id, at, source, who, what, job_id, target, jobs, result FROM actions \
      WHERE id < ? ORDER BY id DESC LIMIT ?";
 
 /// Records an action. Returns its number.
 pub(crate) fn record(transaction: &Transaction<'_>, action: &NewAction) -> Result<i64, StoreError> {
+    insert(transaction, action, transaction.moment.calendar)
+}
+
+/// Records an action in a store that no writer has open. Returns its number; `None` if the store is of a version from
+/// before the log of actions.
+pub(crate) fn record_in(
+    connection: &Connection,
+    action: &NewAction,
+    now: Timestamp,
+) -> Result<Option<i64>, StoreError> {
+    if !connection.table_exists(None, "actions")? {
+        return Ok(None);
+    }
+    insert(connection, action, now).map(Some)
+}
+
+/// Changes the target of an action.
+pub(crate) fn change_target(connection: &Connection, id: i64, target: &str) -> Result<(), StoreError> {
+    execute!(connection, CHANGE_TARGET, { "target" => target, "id" => id });
+    Ok(())
+}
+
+fn insert(connection: &Connection, action: &NewAction, now: Timestamp) -> Result<i64, StoreError> {
     let target: Option<String> = action.target.as_ref().map(|text| text.chars().take(MAX_TARGET).collect());
-    execute!(transaction, INSERT, {
-        "at" => transaction.moment.calendar.as_millis(),
+    execute!(connection, INSERT, {
+        "at" => now.as_millis(),
         "source" => action.by.source().as_str(),
         "who" => action.by.name(),
-        "what" => action.what,
+        "what" => action.kind.as_str(),
         "job_id" => action.job_id.map(JobId::as_uuid),
         "target" => target,
         "jobs" => stored(action.jobs),
         "result" => action.result.as_str(),
     });
-    let id = transaction.last_insert_rowid();
-    execute!(transaction, TRIM, { "id" => id - MAX_ACTIONS });
+    let id = connection.last_insert_rowid();
+    execute!(connection, TRIM, { "id" => id - MAX_ACTIONS });
     Ok(id)
 }
 
@@ -104,11 +128,15 @@ impl Engine {
     pub(crate) async fn record_action(
         &self,
         by: &Actor,
-        what: &'static str,
+        kind: ActionKind,
         target: String,
         result: ActionResult,
     ) -> Result<(), StoreError> {
-        self.execute(Record(NewAction { result, ..NewAction::on(by, what, target) })).await
+        self.execute(Record(NewAction { result, ..NewAction::on(by, kind, target) })).await
+    }
+
+    pub(crate) async fn record_reveal(&self, by: &Actor, id: JobId) -> Result<(), StoreError> {
+        self.execute(Record(NewAction { jobs: 0, ..NewAction::on_job(by, ActionKind::JobsReveal, id) })).await
     }
 
     pub(crate) async fn actions(&self, before: Option<u64>, limit: u32) -> Result<ActionPage, StoreError> {

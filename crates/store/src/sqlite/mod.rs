@@ -5,7 +5,7 @@
 //! them out. `lifecycle` puts everything together, and no other module uses it.
 
 mod accounts;
-mod actions;
+pub(crate) mod actions;
 pub(crate) mod engine;
 mod error;
 pub(crate) mod file;

@@ -19,7 +19,7 @@ fn tokens(filler: u8) -> SealedTokens {
     }
 }
 
-fn connection(account_id: i64, origin: &str, filler: u8) -> NewConnection {
+pub(crate) fn connection(account_id: i64, origin: &str, filler: u8) -> NewConnection {
     let (key, tokens) = (key(account_id), tokens(filler));
     NewConnection { key, origin: origin.into(), tokens, moves_from: None, state: None, by: None }
 }

@@ -1,5 +1,6 @@
 //! The log of actions: which actions are in it, and how many.
 
+use super::accounts::{connect, connection, key};
 use super::*;
 
 fn ann() -> Actor {
@@ -31,7 +32,7 @@ async fn each_change_by_an_operator_is_in_the_log_with_its_actor() {
     home.dead(&store).await;
     by.retry_dead(Some(handler("greet")), false).await.unwrap();
     by.ask_resume(ORIGIN.into()).await.unwrap();
-    by.record("backup", "/var/backups/a.db", ActionResult::Done).await.unwrap();
+    by.record(ActionKind::Backup, "/var/backups/a.db", ActionResult::Done).await.unwrap();
     let text = |text: &str| Some(text.to_owned());
     let who = "api admin.token".to_owned();
     let expected = [
@@ -45,6 +46,70 @@ async fn each_change_by_an_operator_is_in_the_log_with_its_actor() {
     let expected: Vec<_> =
         expected.map(|(what, id, target, jobs)| (what.to_owned(), id, target, jobs, who.clone())).into();
     assert_eq!(log(&store).await, expected);
+}
+
+/// Does what `kind` stands for. Returns the store, which some actions close and open again.
+async fn perform(kind: ActionKind, home: &Home, store: Store) -> Store {
+    let by = store.operator(ann());
+    match kind {
+        ActionKind::JobsRetry => {
+            by.retry_with(home.dead(&store).await, RetryOptions::default()).await.unwrap();
+        }
+        ActionKind::JobsCancel => by.cancel(home.queued(&store).await).await.unwrap(),
+        ActionKind::JobsComplete => {
+            by.complete(home.queued(&store).await, CheckedCompletion::failed()).await.unwrap();
+        }
+        ActionKind::JobsReveal => by.record_reveal(home.queued(&store).await).await.unwrap(),
+        ActionKind::JobsErase => {
+            by.begin_erasure(Erasure::new(None, Some(AccountId(7))).unwrap(), false).await.unwrap();
+        }
+        ActionKind::JobsStop => {
+            let id = by.begin_erasure(Erasure::new(None, Some(AccountId(7))).unwrap(), false).await.unwrap();
+            assert!(by.stop_bulk(id).await.unwrap());
+        }
+        ActionKind::AccountsConfirm => {
+            let new = NewConnection { by: Some(ann()), ..connection(7, ORIGIN, 1) };
+            store.accounts().connect(new).await.unwrap();
+        }
+        ActionKind::AccountsResume => by.ask_resume(ORIGIN.into()).await.unwrap(),
+        ActionKind::AccountsRemove => {
+            connect(&store, 7, ORIGIN, 1).await;
+            assert!(by.remove_account(key(7)).await.unwrap());
+        }
+        // They change nothing in the store. `tests/process/actions.rs` tests that the commands record them.
+        ActionKind::AccountsAuthorize
+        | ActionKind::WidgetsInstall
+        | ActionKind::WidgetsUninstall
+        | ActionKind::Backup => by.record(kind, "", ActionResult::Done).await.unwrap(),
+        ActionKind::Restore | ActionKind::StoreVacuum => {
+            let (url, copy) = (home.url(), home.folder.path().join("copy.db"));
+            store.close().await;
+            if kind == ActionKind::Restore {
+                crate::backup::back_up(&url, &copy, || false).unwrap();
+                assert!(crate::backup::restore(&url, &copy, home.now(), &ann()).unwrap().is_logged);
+            } else {
+                assert!(crate::backup::vacuum(&url, home.now(), &ann()).unwrap().is_logged);
+            }
+            return home.serve().await;
+        }
+    }
+    store
+}
+
+#[tokio::test]
+async fn each_kind_of_action_is_in_the_log_under_its_name() {
+    for kind in ActionKind::ALL {
+        let home = Home::new();
+        let served = home.serve().await;
+        let store = perform(kind, &home, served).await;
+        let action = store.actions(None, 1).await.unwrap().actions.pop();
+        let action = action.unwrap_or_else(|| panic!("{kind:?} is not in the log"));
+        assert_eq!(
+            (action.what.as_str(), action.by, action.at),
+            (kind.as_str(), ann(), home.now()),
+            "{kind:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -66,7 +131,7 @@ async fn the_log_is_read_in_pages() {
     let store = home.serve().await;
     let by = store.operator(ann());
     for number in 1..=5 {
-        by.record("backup", number.to_string(), ActionResult::Done).await.unwrap();
+        by.record(ActionKind::Backup, number.to_string(), ActionResult::Done).await.unwrap();
     }
     let (mut before, mut pages) = (None, Vec::new());
     loop {

@@ -32,7 +32,12 @@ async fn groups(store: &Store) -> Vec<ErrorGroup> {
 }
 
 async fn group_of(store: &Store, id: JobId) -> Option<i64> {
-    store.jobs().surroundings(id).await.unwrap().unwrap().error_group
+    let group = store.jobs().surroundings(id).await.unwrap().unwrap().error_group;
+    let (job, _) = store.jobs().get(id).await.unwrap().unwrap();
+    assert_eq!(job.summary().error_group, group);
+    let listed = store.jobs().list(&JobFilter { limit: 100, ..JobFilter::default() }).await.unwrap().jobs;
+    assert_eq!(listed.iter().find(|job| job.id == id).unwrap().error_group, group);
+    group
 }
 
 #[tokio::test]
@@ -112,6 +117,43 @@ async fn a_retry_of_a_group_leaves_other_dead_jobs() {
     {
         assert_eq!(state(&store, id).await, expected);
     }
+}
+
+#[tokio::test]
+async fn lists_begin_with_new_groups_and_counts_agree() {
+    let home = Home::new();
+    let store = home.serve().await;
+    fails(&home, &store, "no such lead").await;
+    home.pass(Duration::from_secs(3_600));
+    let new_since = home.now();
+    home.pass(Duration::from_secs(60));
+    dies(&home, &store, "503").await;
+    home.pass(Duration::from_secs(60));
+    fails(&home, &store, "no such lead").await;
+    let counts = store.errors().counts(new_since).await.unwrap();
+    assert_eq!(counts, ErrorCounts { all: 2, recent: 2, new: 1 });
+    let first = store.errors().list(new_since, None, 1).await.unwrap();
+    let [new] = &first.groups[..] else { panic!("{first:?}") };
+    assert_eq!((&*new.text, first.has_more), ("503", true), "the other one failed later, but is not new");
+    let after = Some((true, new.last_at, new.id));
+    let second = store.errors().list(new_since, after, 1).await.unwrap();
+    let [old] = &second.groups[..] else { panic!("{second:?}") };
+    assert_eq!((&*old.text, old.failures, second.has_more), ("no such lead", 2, false));
+    assert_eq!(old.last_day[22..], [1, 1]);
+    assert_eq!(store.errors().group(old.id).await.unwrap().as_ref(), Some(old));
+}
+
+#[tokio::test]
+async fn the_dead_jobs_of_a_group_are_counted_as_a_retry_takes_them() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let first = dies(&home, &store, "503").await;
+    dies(&home, &store, "500").await;
+    let group = group_of(&store, first).await.unwrap();
+    let dead = async || store.errors().dead(group).await.unwrap();
+    assert_eq!(dead().await, DeadInGroup { jobs: 1, superseded: 0, is_complete: true });
+    store.operator(Actor::new(ActionSource::Cli, "test")).retry_group(group, false).await.unwrap();
+    assert_eq!(dead().await, DeadInGroup { jobs: 0, superseded: 0, is_complete: true });
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ pub(crate) mod stale;
 pub(crate) mod supersede;
 pub(crate) mod surroundings;
 pub(crate) mod turns;
+pub(crate) mod unfinished;
 pub(crate) mod waits;
 
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};

@@ -32,5 +32,5 @@ async fn the_error_names_an_unknown_job() {
     assert_eq!(store.jobs().retry(id).await, Err(StoreError::NoJob(id)));
     assert_eq!(store.jobs().cancel(id).await, Err(StoreError::NoJob(id)));
     let error = store.jobs().cancel(id).await.unwrap_err().to_string();
-    assert!(error.starts_with(&format!("there is no job {id}: ")), "{error}");
+    assert!(error.starts_with(&format!("job {id} not found: ")), "{error}");
 }

@@ -43,9 +43,9 @@ async fn errors_are_listed_in_groups_and_a_group_is_retried() {
     let (text, _) = run(&jobs, false, &["errors", &group]).await;
     assert!(text.contains(&format!("jobs retry --error-group {group}")), "{text}");
     let (_, error) = run(&jobs, false, &["errors", "77"]).await;
-    assert!(error.unwrap().contains("no group of errors 77"));
+    assert!(error.unwrap().contains("error group 77 not found"));
     let (_, error) = run(&jobs, false, &["retry", "--error-group", "77"]).await;
-    assert!(error.unwrap().contains("no group of errors 77"));
+    assert!(error.unwrap().contains("error group 77 not found"));
     let retried = run_json(&jobs, &["retry", "--error-group", &group]).await;
     assert_eq!(retried, json!({ "retried": 1, "superseded": 0 }));
     let (job, _) = jobs.store.jobs().get(dead).await.unwrap().unwrap();

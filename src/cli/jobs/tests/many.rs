@@ -77,7 +77,7 @@ async fn jobs_that_match_a_filter_are_changed_after_a_dry_run() {
     let (_, error) = run(&jobs, false, &["stop", &done["id"].to_string()]).await;
     assert!(error.unwrap().contains("has already ended"));
     let (_, error) = run(&jobs, false, &["stop", "99"]).await;
-    assert!(error.unwrap().contains("there is no bulk change 99"));
+    assert!(error.unwrap().contains("bulk change 99 not found"));
     let none = run_json(&jobs, &["cancel", "--filter", "state:queued", "--yes"]).await;
     assert_eq!((&none["jobs"], &none["oldest"]), (&json!(0), &Value::Null));
 }

@@ -11,7 +11,7 @@ use crate::sqlite::write::bind::{execute, query};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::insert::insert_row;
 use crate::sqlite::write::transaction::Transaction;
-use crate::{Actor, Leased, NewConnection, Renewal, Role, StoreError};
+use crate::{ActionKind, Actor, Leased, NewConnection, Renewal, Role, StoreError};
 
 /// Connects an account after an authorization: it becomes active, whatever its state was. Answers with its generation.
 /// Answers `None` and changes nothing if the account is known at an address from which it may not move.
@@ -63,7 +63,7 @@ impl Command for Connect {
         }
         if let Some(by) = by {
             let target = account_named(Some(origin), key.account_id);
-            actions::record(transaction, &NewAction::on(by, "accounts confirm", target))?;
+            actions::record(transaction, &NewAction::on(by, ActionKind::AccountsConfirm, target))?;
         }
         Ok(Some(u64::try_from(generation).unwrap_or(0)))
     }
@@ -260,7 +260,7 @@ impl Command for Remove {
         settle_pending(transaction, &self.key)?;
         let Some(origin) = removed.into_iter().next() else { return Ok(false) };
         let target = account_named(origin.as_deref(), self.key.account_id);
-        actions::record(transaction, &NewAction::on(&self.by, "accounts remove", target))?;
+        actions::record(transaction, &NewAction::on(&self.by, ActionKind::AccountsRemove, target))?;
         Ok(true)
     }
 }

@@ -14,7 +14,7 @@ use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::insert::insert_row;
 use crate::sqlite::write::transaction::Transaction;
-use crate::{Actor, Cause, StoreError, Waits};
+use crate::{ActionKind, Actor, Cause, StoreError, Waits};
 
 impl Engine {
     pub(crate) async fn account_waits(&self) -> Result<Vec<(String, AccountWait)>, StoreError> {
@@ -142,7 +142,7 @@ impl Command for AskResume {
         let sql = "INSERT INTO account_resumes (origin, asked_at) VALUES (?, ?) ON CONFLICT DO NOTHING";
         transaction.execute(sql, (&*self.origin, self.now.as_millis()))?;
         let host = self.origin.split_once("://").map_or(&*self.origin, |(_scheme, host)| host);
-        actions::record(transaction, &NewAction::on(&self.by, "accounts resume", host))?;
+        actions::record(transaction, &NewAction::on(&self.by, ActionKind::AccountsResume, host))?;
         Ok(())
     }
 }

@@ -35,20 +35,22 @@ pub(crate) fn copy(
     target: &Path,
     stop: impl Fn() -> bool + Clone + Send + 'static,
 ) -> Result<Copied, StoreError> {
-    copy_or_why(source, target, stop)
+    copy_and_change(source, target, stop, |_| Ok(()))
         .map_err(|why| StoreError::Copy { path: target.display().to_string(), why })
 }
 
-fn copy_or_why(
+/// As [`copy`]. `change` changes the copy before it is verified and gets its name. Returns why there is no copy.
+pub(super) fn copy_and_change(
     source: &Path,
     target: &Path,
     stop: impl Fn() -> bool + Clone + Send + 'static,
+    change: impl FnOnce(&Connection) -> Result<(), StoreError>,
 ) -> Result<Copied, Cause> {
     may_replace(source, target)?;
     has_room(source, target)?;
     let partial = Partial::create(with(target, ".partial"))?;
     let of_store = |error: rusqlite::Error| Cause::of(StoreError::from(error));
-    let reading = open(source).map_err(of_store)?;
+    let reading = verify::open_store(source).map_err(Cause::of)?;
     reading.progress_handler(STOP_INTERVAL, Some(stop.clone())).map_err(of_store)?;
     // Absolute, so that SQLite cannot take it for a URI.
     let name = paths::absolute(&partial.path);
@@ -58,6 +60,11 @@ fn copy_or_why(
         error => Cause::of(error),
     })?;
     drop(reading);
+    let copy = open(&partial.path).map_err(of_store)?;
+    // A journal in a file could outlive a crash, and the next copy would take it for its own.
+    copy.pragma_update_and_check(None, "journal_mode", "MEMORY", |_| Ok(())).map_err(of_store)?;
+    change(&copy).map_err(Cause::of)?;
+    drop(copy);
     let copied = verify::verify(&partial.path, stop).map_err(Cause::of)?;
     partial.keep(target).map_err(|error| Cause::with(paths::cannot(target, "written", &error), error))?;
     Ok(copied)
@@ -112,10 +119,9 @@ fn has_room(source: &Path, target: &Path) -> Result<(), Cause> {
     if free < needed {
         let (needed, free) = (needed / 1_000_000, free / 1_000_000);
         let folder = folder.display();
-        return Err(format!(
-            "it needs {needed} MB, and {folder} has {free} MB free: free some space, or choose another disk"
-        )
-        .into());
+        return Err(
+            format!("it needs {needed} MB, and {folder} has {free} MB free: free some space there").into()
+        );
     }
     Ok(())
 }

@@ -10,7 +10,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
 use super::identity::FileIdentity;
-use super::path::file_of;
+use super::path::{file_of, not_a_store, refuse_folder};
+use super::verify::FOREIGN;
 use super::{create, owner_lock, schema};
 use crate::sqlite::error::{cannot_open, with_owner};
 use crate::{Role, StoreError};
@@ -83,13 +84,10 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
     let path = file_of(url)?;
     let shown = path.display().to_string();
     let failed = |error: sqlx::Error| StoreError::from(error).at(&path);
-    let no_store = |why: &str| StoreError::NotAStore { path: shown.clone(), why: why.into() };
     if path.is_symlink() {
-        return Err(no_store("it is a dangling link: set store.url to the file itself"));
+        return Err(not_a_store(&path, "it is a dangling link: set store.url to the file itself"));
     }
-    if path.is_dir() {
-        return Err(no_store("it is a folder: set store.url to a file in it"));
-    }
+    refuse_folder(&path)?;
     let lock = match role {
         Role::Owner => {
             let folder = create::folder_of(&path);
@@ -105,7 +103,7 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
             Some(lock)
         }
         Role::Observer if !path.exists() => {
-            let text = "there is no such file: start `serve`, which creates it, or correct store.url";
+            let text = "file not found: start `serve`, which creates it, or correct store.url";
             return Err(StoreError::Open { path: shown, why: with_owner(&path, text).into() });
         }
         Role::Observer => None,
@@ -126,7 +124,7 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         .disable_statement_logging();
     if role == Role::Owner {
         if path.exists() && schema::is_foreign(&options).await.map_err(failed)? {
-            return Err(no_store("it is another program's database: set store.url to another file"));
+            return Err(not_a_store(&path, FOREIGN));
         }
         // The file stores this mode. Only the owner sets it: an observer must not change a file that may not be a store.
         options = options.journal_mode(SqliteJournalMode::Wal);

@@ -17,6 +17,30 @@ pub(crate) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
     path(url).map(resolved)
 }
 
+/// Refuses a folder as the store.
+pub(crate) fn refuse_folder(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Err(not_a_store(path, "it is a folder: set store.url to a file in it"));
+    }
+    Ok(())
+}
+
+/// Refuses a path without a store that can be read.
+pub(crate) fn must_exist(path: &Path) -> Result<(), StoreError> {
+    if !path.exists() {
+        return Err(not_a_store(
+            path,
+            "file not found: start `serve`, which creates it, or correct store.url",
+        ));
+    }
+    refuse_folder(path)
+}
+
+/// Returns the error for a path that leads to something other than a store.
+pub(crate) fn not_a_store(path: &Path, why: &str) -> StoreError {
+    StoreError::NotAStore { path: path.display().to_string(), why: why.into() }
+}
+
 /// Returns the absolute path without links, so that all names of a store share one lock.
 fn resolved(path: PathBuf) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| paths::absolute(&path))

@@ -6,12 +6,33 @@ use rusqlite::Connection;
 
 use super::copy;
 use super::migrations::MIGRATIONS;
+use super::path::{must_exist, not_a_store};
 use super::schema::APPLICATION_ID;
+use crate::StoreError;
 use crate::records::Copied;
-use crate::{Cause, StoreError};
 
 /// The most problems that are reported.
 const MAX_PROBLEMS: usize = 20;
+
+/// Why a database of another program is not the store.
+pub(crate) const FOREIGN: &str = "it is another program's database: set store.url to another file";
+
+/// Opens the store at `path` to read it.
+///
+/// # Errors
+/// It does not exist, cannot be read, is not a store, or a newer version made it.
+pub(crate) fn open_store(path: &Path) -> Result<Connection, StoreError> {
+    must_exist(path)?;
+    let connection = copy::open(path).map_err(|error| StoreError::from(error).at(path))?;
+    is_ours(&connection, path).map_err(|error| error.at(path))?;
+    Ok(connection)
+}
+
+/// Whether the file at `path` is an undamaged database of another program.
+pub(crate) fn is_foreign(path: &Path) -> bool {
+    let is_ours = || is_ours(&copy::open(path)?, path);
+    path.exists() && matches!(is_ours(), Err(StoreError::NotAStore { why, .. }) if why.to_string() == FOREIGN)
+}
 
 /// Reads the whole file at `path`, until `stop` returns `true`. Returns what is in it.
 ///
@@ -31,8 +52,14 @@ pub(crate) fn verify(path: &Path, stop: impl Fn() -> bool + Send + 'static) -> R
     Ok(Copied {
         jobs: unsigned(count("SELECT coalesce(sum(jobs), 0) FROM job_counts")?),
         unfinished: unsigned(count(unfinished)?),
-        bytes: unsigned(count("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")?),
+        bytes: bytes(&connection)?,
     })
+}
+
+/// The size of a database in bytes.
+pub(crate) fn bytes(connection: &Connection) -> Result<u64, StoreError> {
+    let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+    Ok(unsigned(connection.query_row(sql, [], |row| row.get(0))?))
 }
 
 /// Checks that the database is a store, and that this version knows its schema.
@@ -40,8 +67,11 @@ pub(crate) fn is_ours(connection: &Connection, path: &Path) -> Result<(), StoreE
     let shown = || path.display().to_string();
     let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if id != APPLICATION_ID {
-        let why = Cause::from("it is another program's database");
-        return Err(StoreError::NotAStore { path: shown(), why });
+        let objects: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let why =
+            if objects == 0 { "it is an empty database: set store.url to another file" } else { FOREIGN };
+        return Err(not_a_store(path, why));
     }
     let mut applied = connection.prepare("SELECT version, checksum FROM _sqlx_migrations WHERE success")?;
     let applied = applied.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;

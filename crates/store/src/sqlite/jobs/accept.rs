@@ -6,13 +6,12 @@
 //!
 //! A job of an ordered conversation gets the next place in its line ([`turns`]). Only the first one in the line is due.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use model::maps::{Entry, HashMap, HashSet};
 use model::{Fence, JobId, NewJob, RunningJob, StateName, Timestamp};
 
 use super::keys;

@@ -1,7 +1,7 @@
 //! Answers that come later: a completion from a callback or from an operator, and the claim of a job whose handler calls
 //! back to report a failure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use rusqlite::OptionalExtension;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use model::maps::HashMap;
 use model::{CheckedCompletion, HandlerName, JobId, OutcomeName, RunningJob, StateName, Timestamp};
 
 use crate::budget::signed;
@@ -21,7 +22,7 @@ use crate::sqlite::jobs::{notes, rows, turns};
 use crate::sqlite::write::bind::{bind, execute, read_all};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
-use crate::{AwaitingClaim, Cause, Completed, StoreError};
+use crate::{ActionKind, AwaitingClaim, Cause, Completed, StoreError};
 
 pub(crate) const FIND: &str =
     "SELECT state, outcome, handler, origin, account_id, answer_by, handler_attempts FROM jobs WHERE id = ?";
@@ -184,7 +185,7 @@ impl Command for Complete {
                 turns::give(transaction, conversation)?;
             }
             if let By::Operator(by) = &self.by {
-                actions::record(transaction, &NewAction::on_job(by, "jobs complete", self.id))?;
+                actions::record(transaction, &NewAction::on_job(by, ActionKind::JobsComplete, self.id))?;
             }
         }
         Ok(Ok(completed))

@@ -160,9 +160,13 @@ fn push_waiting(sql: &mut QueryBuilder<Sqlite>, waiting: WaitingFor, now: Timest
 }
 
 fn push_text(sql: &mut QueryBuilder<Sqlite>, text: &str) {
+    let pattern = literal(text);
+    let mut contains = |column: &str| {
+        sql.push(format!("{column} GLOB ('*' || ")).push_bind(pattern.clone()).push(" || '*')");
+    };
     // The body comes last, because only a body can take long to read.
-    sql.push("(instr(return_url, ").push_bind(text.to_owned());
-    sql.push(") OR instr(coalesce(last_error, ''), ").push_bind(text.to_owned()).push(")");
+    contains("(return_url");
+    contains(" OR coalesce(last_error, '')");
     if let Ok(number) = text.parse::<i64>() {
         sql.push(" OR +entity_id IS ").push_bind(number).push(" OR +account_id = ").push_bind(number);
     }
@@ -170,5 +174,17 @@ fn push_text(sql: &mut QueryBuilder<Sqlite>, text: &str) {
         let (first, last) = prefix.range();
         sql.push(" OR +id BETWEEN ").push_bind(first.as_uuid()).push(" AND ").push_bind(last.as_uuid());
     }
-    sql.push(" OR instr(coalesce(data, ''), ").push_bind(text.to_owned()).push("))");
+    sql.push(" OR coalesce(data, '') GLOB ('*' || ").push_bind(pattern).push(" || '*'))");
+}
+
+/// The pattern of GLOB that matches exactly this text. GLOB is faster than `instr`, because it jumps to the next place of the
+/// first character.
+fn literal(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut pattern, character| {
+        match character {
+            '*' | '?' | '[' => pattern.extend(['[', character, ']']),
+            other => pattern.push(other),
+        }
+        pattern
+    })
 }

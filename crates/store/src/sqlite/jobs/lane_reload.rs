@@ -3,12 +3,12 @@
 //!
 //! This runs inside the writer's transaction, so the result is never older than the lanes in memory.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use model::Timestamp;
+use model::maps::HashMap;
 
 use crate::StoreError;
 use crate::sqlite::jobs::callbacks;

@@ -80,11 +80,7 @@ pub(crate) async fn page(
     let began = (bounds.elapsed)();
     let limit = asked.limit.max(1);
     let mut walk = Walk::begin(pool, &asked.filter, asked.before).await?;
-    let mut window = match walk.source() {
-        // Each window reads the whole index, so the first one should fill the page.
-        Source::Union(_) => i64::from(limit).clamp(WINDOW_JOBS.0, WINDOW_JOBS.1),
-        _ => WINDOW_JOBS.0,
-    };
+    let mut window = WINDOW_JOBS.0;
     let mut left = i64::from(bounds.scan);
     let mut filling = Filling { jobs: Vec::new(), rows: 0, bytes: 0 };
     loop {
@@ -162,13 +158,15 @@ pub(crate) fn select(
     };
     let by = list_source::by(index);
     let mut sql = QueryBuilder::new(format!("SELECT {SUMMARY} FROM jobs {by} WHERE {condition}"));
-    list_source::push_range(&mut sql, before, oldest);
     if matches!(source, Source::Union(_)) {
+        // The filter is inside, so that the rest reads only the jobs of the page.
         sql.push(" AND id IN (");
-        source.push(&mut sql, before, oldest);
-        sql.push(")");
+        source.push(&mut sql, before, oldest, |sql| filter_sql::push(sql, filter, now));
+        sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit)).push(")");
+    } else {
+        list_source::push_range(&mut sql, before, oldest);
+        filter_sql::push(&mut sql, filter, now);
     }
-    filter_sql::push(&mut sql, filter, now);
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
     sql
 }

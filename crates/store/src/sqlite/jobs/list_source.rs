@@ -11,6 +11,10 @@ use model::{Filter, JobId, OutcomeName, StateName};
 
 /// If more jobs are in these states, a list scans the newest jobs of all states instead: many of them are in these states.
 const MAX_ENTRIES: i64 = 1_000_000;
+/// The same for indexes that are not in the order of ids: a list reads the rows of all their entries.
+const MAX_UNORDERED_ENTRIES: i64 = 200_000;
+/// With more entries in such indexes, a list looks among the newest jobs first: unfinished jobs are rarely old.
+const MANY_ENTRIES: i64 = 20_000;
 /// Reading a job through an index of states costs as much as reading this many adjacent jobs.
 const JUMP_COST: i64 = 4;
 /// If the search index leaves fewer jobs, it is better than the index of fallbacks, whose number is unknown.
@@ -28,7 +32,7 @@ pub(crate) enum Source {
     All,
     /// One partial index in the order of ids.
     Ordered(Part),
-    /// These partial indexes. Together they contain each job of the states exactly once, in any order: each window reads
+    /// These partial indexes. Together they contain each job of the states exactly once, in any order: one statement reads
     /// all their entries.
     Union(Vec<Part>),
     /// The search index.
@@ -107,16 +111,27 @@ pub(crate) struct Candidates<'a> {
     pub(crate) searched: Option<i64>,
 }
 
+impl Candidates<'_> {
+    /// The number of jobs in the states.
+    fn jobs(&self) -> i64 {
+        let possible = self.counts.iter().filter(|(state, _)| self.states.contains(*state));
+        possible.map(|(_, jobs)| *jobs).sum()
+    }
+}
+
 impl Source {
     /// Chooses the source that leaves the fewest jobs to read.
     pub(crate) fn choose(candidates: &Candidates<'_>) -> Self {
-        let Candidates { states, counts, is_fallback, searched } = *candidates;
-        let jobs: i64 =
-            counts.iter().filter(|(state, _)| states.contains(*state)).map(|(_, jobs)| *jobs).sum();
+        let Candidates { states, is_fallback, searched, .. } = *candidates;
+        let jobs = candidates.jobs();
         if jobs <= 0 {
             return Self::Nothing;
         }
-        let has_index = !states.contains(StateName::Delivered) && jobs <= MAX_ENTRIES;
+        let max_entries = match Self::of_states(states) {
+            Self::Ordered(_) => MAX_ENTRIES,
+            _ => MAX_UNORDERED_ENTRIES,
+        };
+        let has_index = !states.contains(StateName::Delivered) && jobs <= max_entries;
         match searched {
             Some(searched) if has_index && searched / JUMP_COST < jobs => Self::Search,
             _ if has_index => Self::of_states(states),
@@ -135,6 +150,11 @@ impl Source {
             [part] if is_ordered(part) => Self::Ordered(part),
             _ => Self::Union(parts),
         }
+    }
+
+    /// Whether a list should look among the newest jobs before it reads all entries of this source.
+    pub(crate) fn begins_with_newest(&self, candidates: &Candidates<'_>) -> bool {
+        matches!(self, Self::Union(_)) && candidates.jobs() > MANY_ENTRIES
     }
 
     /// Whether the source contains exactly the jobs that match `filter`, apart from a range of ids.
@@ -157,8 +177,14 @@ impl Source {
         }
     }
 
-    /// Adds a SELECT of the ids before `before` and from `oldest` on.
-    pub(crate) fn push(&self, sql: &mut QueryBuilder<Sqlite>, before: Option<JobId>, oldest: Option<JobId>) {
+    /// Adds a SELECT of the ids before `before` and from `oldest` on. `restrict` adds further conditions.
+    pub(crate) fn push(
+        &self,
+        sql: &mut QueryBuilder<Sqlite>,
+        before: Option<JobId>,
+        oldest: Option<JobId>,
+        restrict: impl Fn(&mut QueryBuilder<Sqlite>),
+    ) {
         let parts = match self {
             Self::Ordered(part) => std::slice::from_ref(part),
             Self::Union(parts) => parts,
@@ -168,6 +194,7 @@ impl Source {
             let union = if place == 0 { "" } else { " UNION ALL " };
             sql.push(format!("{union}SELECT id FROM jobs {} WHERE {condition}", by(index)));
             push_range(sql, before, oldest);
+            restrict(sql);
         }
     }
 }

@@ -13,6 +13,14 @@ use crate::sqlite::jobs::search::lookup::{self, Found, IdRange, Next};
 use crate::sqlite::jobs::search::run::{self, Span};
 use crate::sqlite::jobs::search::terms;
 
+/// The smallest window that ends where a run of the search index begins. It has at least two runs, because the first one
+/// may be read in part already.
+const MIN_RUNS_WINDOW: i64 = 2_048;
+/// How many of the newest jobs a list reads before it reads all entries of indexes.
+const NEWEST_JOBS: i64 = 16_384;
+/// The smallest window of a search for a text in indexes of which each window reads all entries.
+const MIN_TEXTS_WINDOW: i64 = 4_096;
+
 /// A range of ids that a list reads with one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stretch {
@@ -29,6 +37,12 @@ pub(crate) struct Stretch {
 /// The position of a list.
 pub(crate) struct Walk {
     source: Source,
+    /// The source behind the newest jobs; `None` if there is only one.
+    rest: Option<Source>,
+    /// How many of the newest jobs to read before that.
+    newest: i64,
+    /// Whether the filter contains a text.
+    reads_bodies: bool,
     /// Whether no job of the source is skipped, so that one stretch fills the page.
     is_exact: bool,
     /// The list continues before this job.
@@ -50,7 +64,17 @@ impl Walk {
         let (floor, below) = received(filter);
         let before = before.into_iter().chain(below).min();
         let range = IdRange { from: floor.map(JobId::as_uuid), below: before.map(JobId::as_uuid) };
-        let walk = |source, found| Self { source, is_exact: false, before, floor, found, is_void: false };
+        let walk = |source, found| Self {
+            source,
+            rest: None,
+            newest: NEWEST_JOBS,
+            reads_bodies: conditions(filter).any(|condition| matches!(condition, Condition::Text(_))),
+            is_exact: false,
+            before,
+            floor,
+            found,
+            is_void: false,
+        };
         if let Some(spans) = ids(filter) {
             // No job is behind the spans.
             let before = before.or(Some(JobId::from_uuid(Uuid::max())));
@@ -59,12 +83,16 @@ impl Walk {
         let clauses = terms::of_filter(filter);
         let found = if clauses.is_empty() { None } else { Some(lookup::find(pool, &clauses, range).await?) };
         let counts = counts(pool).await?;
-        let source = Source::choose(&Candidates {
+        let candidates = Candidates {
             states: States::of_filter(filter),
             counts: &counts,
             is_fallback: filter.clauses().iter().any(is_of_fallbacks),
             searched: found.as_ref().map(Found::jobs),
-        });
+        };
+        let source = Source::choose(&candidates);
+        if source.begins_with_newest(&candidates) {
+            return Ok(Self { rest: Some(source), ..walk(Source::All, None) });
+        }
         Ok(Self { is_exact: source.is_exact(filter), ..walk(source, found) })
     }
 
@@ -79,10 +107,20 @@ impl Walk {
 
     /// Returns the next stretch, of about `size` jobs; `None` at the end.
     pub(crate) async fn next(&mut self, pool: &SqlitePool, size: i64) -> Result<Option<Stretch>, StoreError> {
+        if let Some(rest) = self.rest.take_if(|_| self.newest <= 0) {
+            self.source = rest;
+        }
         match &self.source {
             Source::Nothing => Ok(None),
             Source::Search => self.next_found(pool, size).await,
+            // Each statement reads all entries, so one is enough. Only bodies can take long to read.
+            Source::Union(_) if !self.reads_bodies => Ok(Some(self.stretch(self.floor, size, true))),
             source => {
+                let size = if matches!(source, Source::Union(_)) { size.max(MIN_TEXTS_WINDOW) } else { size };
+                self.newest = self.newest.saturating_sub(size);
+                if let Some(begin) = self.begin_of_runs(pool, size).await? {
+                    return Ok(Some(self.stretch(Some(begin), size, false)));
+                }
                 let end = if self.is_exact {
                     None
                 } else {
@@ -91,6 +129,19 @@ impl Walk {
                 Ok(Some(self.stretch(end.or(self.floor), size, end.is_none())))
             }
         }
+    }
+
+    /// Returns where a window of about `size` jobs ends, if the search index knows it. Otherwise, the jobs of the window are
+    /// counted, which reads each of them once more.
+    async fn begin_of_runs(&self, pool: &SqlitePool, size: i64) -> Result<Option<JobId>, StoreError> {
+        let (Source::All, false, Some(before)) = (&self.source, self.is_exact, self.before) else {
+            return Ok(None);
+        };
+        if size < MIN_RUNS_WINDOW {
+            return Ok(None);
+        }
+        let begin = lookup::begin_before(pool, before.as_uuid(), size).await?.map(JobId::from_uuid);
+        Ok(begin.filter(|begin| Some(*begin) > self.floor))
     }
 
     fn stretch(&mut self, oldest: Option<JobId>, jobs: i64, is_last: bool) -> Stretch {
@@ -168,7 +219,7 @@ pub(crate) fn window(
     size: i64,
 ) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::<Sqlite>::new("");
-    source.push(&mut query, before, floor);
+    source.push(&mut query, before, floor, |_| ());
     query.push(" ORDER BY id DESC LIMIT 1 OFFSET ").push_bind(size);
     query
 }
@@ -177,14 +228,17 @@ fn is_of_fallbacks(clause: &Clause) -> bool {
     !clause.negated && clause.any_of == [Condition::Outcome(OutcomeName::Fallback)]
 }
 
+fn conditions(filter: &Filter) -> impl Iterator<Item = &Condition> {
+    filter.clauses().iter().flat_map(|clause| &clause.any_of)
+}
+
 /// The smallest id that the filter allows, and the first one that it does not: ids begin with the time of receipt.
 fn received(filter: &Filter) -> (Option<JobId>, Option<JobId>) {
-    let conditions = || filter.clauses().iter().flat_map(|clause| &clause.any_of);
-    let since = conditions().filter_map(|condition| match condition {
+    let since = conditions(filter).filter_map(|condition| match condition {
         Condition::Since(moment) => Some(JobId::first_at(*moment)),
         _ => None,
     });
-    let until = conditions().filter_map(|condition| match condition {
+    let until = conditions(filter).filter_map(|condition| match condition {
         Condition::Until(moment) => Some(JobId::first_at(*moment)),
         _ => None,
     });

@@ -24,7 +24,11 @@ pub(crate) async fn job(
 ) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
     // One snapshot for both queries: a job's state must match its attempts.
     let mut snapshot = pool.begin().await?;
-    let sql = concat!("SELECT ", columns!(), ", data IS NULL AS bodies_dropped FROM jobs WHERE id = ?");
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        ", error_group, data IS NULL AS bodies_dropped FROM jobs WHERE id = ?"
+    );
     let found = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(&mut *snapshot).await?;
     let Some(row) = found else { return Ok(None) };
     // First, because damage in this row may also show in the attempts.
@@ -48,7 +52,7 @@ fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
     let number: i64 = row.try_get("number")?;
     let status: Option<i64> = row.try_get("status")?;
     Ok(Attempt {
-        stage: [Stage::Handler, Stage::Delivery]
+        stage: Stage::ALL
             .into_iter()
             .find(|known| known.as_str() == stage)
             .ok_or_else(|| corrupt("stage", "unknown"))?,

@@ -18,7 +18,7 @@ use crate::{Cause, StoreError};
 
 /// The columns that [`summary`] reads. SQLite reads no body for them.
 pub(crate) const SUMMARY: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, received_at, due_at, \
-     handler_attempts, delivery_attempts, outcome, fallback_reason, last_error, finished_at, joined_into, data IS NULL AS bodies_dropped";
+     handler_attempts, delivery_attempts, outcome, fallback_reason, last_error, error_group, finished_at, joined_into, data IS NULL AS bodies_dropped";
 
 /// Reads a job, whole or without bodies. It needs the columns of [`job`] and of [`summary`].
 pub(crate) fn record(row: &dyn Columns) -> Result<JobRecord, StoreError> {
@@ -46,6 +46,7 @@ pub(crate) fn summary(row: &dyn Columns) -> Result<JobSummary, StoreError> {
         handler_attempts: row.number("handler_attempts")?,
         delivery_attempts: row.number("delivery_attempts")?,
         last_error: row.optional_text("last_error")?.map(str::to_owned),
+        error_group: row.optional_integer("error_group")?,
         joined_into: row.optional_id("joined_into")?,
         bodies_dropped: row.flag("bodies_dropped")?,
     })
@@ -64,6 +65,7 @@ pub(crate) fn job(row: &dyn Columns) -> Result<Job, StoreError> {
         delivery_attempts: row.number("delivery_attempts")?,
         last_error: row.optional_text("last_error")?.map(str::to_owned),
         handler_completion: row.completion("handler_completion")?,
+        error_group: row.optional_integer("error_group")?,
         joined_into: row.optional_id("joined_into")?,
         state: row.state()?,
     })

@@ -8,10 +8,9 @@
 //! index of all jobs by `return_url`, in which almost every request changes a different page. The order of arrival
 //! decides which job is newer, not the id, because the clock may have been set back.
 
-use std::collections::{HashMap, HashSet};
-
 use uuid::Uuid;
 
+use model::maps::{HashMap, HashSet};
 use model::{JobId, NewJob};
 
 use crate::StoreError;

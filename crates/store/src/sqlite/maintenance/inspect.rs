@@ -10,7 +10,7 @@ use model::Timestamp;
 
 use crate::StoreError;
 use crate::records::StoreStats;
-use crate::sqlite::file::{copy, log, path, verify};
+use crate::sqlite::file::{log, path, verify};
 use crate::sqlite::write::account_bytes::body_bytes;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -97,12 +97,7 @@ fn received_since(connection: &Connection, moment: Timestamp) -> Result<u64, Sto
 
 /// Opens the store for reading, in one transaction: all numbers are of one moment.
 fn open(path: &Path) -> Result<Connection, StoreError> {
-    if !path.exists() {
-        let why = "there is no such file: start `serve`, which creates it, or correct store.url";
-        return Err(StoreError::NotAStore { path: path.display().to_string(), why: why.into() });
-    }
-    let connection = copy::open(path).map_err(StoreError::from)?;
-    verify::is_ours(&connection, path)?;
+    let connection = verify::open_store(path)?;
     connection.execute_batch("BEGIN")?;
     Ok(connection)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use sqlx::{Row, SqlitePool};
 
 use model::Timestamp;
@@ -75,6 +76,12 @@ fn shift((steady, calendar): (Timestamp, Timestamp), now: Moment) -> Shift {
     let down = between(calendar, now.calendar);
     let budgets = between(steady, now.steady);
     Shift { promises: budgets.saturating_sub(down.max(0)), budgets, behind: down.min(0).saturating_neg() }
+}
+
+/// Returns when a bridge last served a store that no writer has open, to within two minutes; `None` if no bridge has.
+pub(crate) fn served_until(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<i64> = connection.query_row("SELECT calendar_at FROM service", [], |row| row.get(0))?;
+    Ok(at.map(Timestamp::from_millis))
 }
 
 /// Jobs that wait for a worker.

@@ -13,6 +13,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::list::MAX_CONCURRENT_LISTS;
 use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::write::command::Command;
+use crate::sqlite::write::error_groups::hour;
 use crate::sqlite::write::transaction::Transaction;
 
 impl Engine {
@@ -26,6 +27,10 @@ impl Engine {
 
     pub(crate) async fn copy_dead(&self, id: JobId, copies: i64) {
         self.execute(CopyDead { id, copies }).await.unwrap();
+    }
+
+    pub(crate) async fn add_groups(&self, groups: u32) {
+        self.execute(AddGroups(groups)).await.unwrap();
     }
 
     pub(crate) async fn commit_refusal(&self) -> Arc<AtomicBool> {
@@ -67,6 +72,33 @@ impl Command for CopyDead {
             (self.id.as_uuid(), self.copies),
         )?;
         transaction.post_commit.count(StateName::Dead, self.copies);
+        Ok(())
+    }
+}
+
+/// Adds groups of errors, more than the writer would keep.
+struct AddGroups(u32);
+
+impl Command for AddGroups {
+    type Answer = ();
+
+    fn apply(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let now = transaction.moment.calendar.as_millis();
+        transaction.execute(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1) \
+             INSERT INTO error_groups (id, stage, handler, text, failures, first_at, last_at, last_service_at, sample) \
+             SELECT n, CASE n % 2 WHEN 0 THEN 'handler' ELSE 'delivery' END, \
+             CASE n % 2 WHEN 0 THEN 'handler-' || n ELSE '' END, \
+             '<script>alert(' || n || ')</script> ' || hex(zeroblob(60)), 3 * n, \
+             ?2 - CASE n % 100 WHEN 0 THEN 1000 * n ELSE 172800000 END, ?2 - 1000 * n, ?2, \
+             unhex(printf('%032x', n)) FROM n",
+            (self.0, now),
+        )?;
+        transaction.execute(
+            "INSERT INTO error_hours (group_id, hour, failures) SELECT g.id, ?1 - 3 * ago.value, 1 + g.id % (7 + ago.value) \
+             FROM error_groups AS g, json_each('[0, 1, 2, 3, 4, 5, 6, 7]') AS ago",
+            [hour(now)],
+        )?;
         Ok(())
     }
 }

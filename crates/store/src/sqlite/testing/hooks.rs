@@ -99,10 +99,19 @@ impl Engine {
 
     /// Adds runs of a few jobs each to the search index, from all jobs received before now. Returns how many.
     pub(crate) async fn index_few(&self) -> u32 {
+        self.index(RunSize { run: 5, block: 2 }).await
+    }
+
+    /// The same with runs of the standard size.
+    pub(crate) async fn index_all(&self) -> u32 {
+        self.index(RunSize::STANDARD).await
+    }
+
+    async fn index(&self, size: RunSize) -> u32 {
         let mut runs = 0;
         loop {
             let (progress, before) = (self.search_progress.clone(), self.moment().calendar);
-            let run = IndexRun { progress, size: RunSize { run: 5, block: 2 }, before };
+            let run = IndexRun { progress, size, before };
             match self.execute(run).await.unwrap() {
                 Indexed::Run => runs += 1,
                 Indexed::Removed => {}

@@ -9,7 +9,11 @@ use super::*;
 use crate::backup::{Copied, back_up, restore, vacuum};
 use crate::inspect::{check, stats};
 
-fn names(home: &Home) -> Vec<String> {
+pub(super) fn ann() -> Actor {
+    Actor::new(ActionSource::Cli, "ann")
+}
+
+pub(super) fn names(home: &Home) -> Vec<String> {
     let entries = fs::read_dir(home.folder.path()).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -22,7 +26,7 @@ async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-async fn back_up_to(home: &Home, name: &str) -> Result<Copied, StoreError> {
+pub(super) async fn back_up_to(home: &Home, name: &str) -> Result<Copied, StoreError> {
     let (url, target) = (home.url(), home.folder.path().join(name));
     blocking(move || back_up(&url, &target, || false)).await
 }
@@ -54,7 +58,7 @@ async fn a_backup_under_load_restores_every_job_acknowledged_before_it() {
 
     let copy = home.folder.path().join("copy.db");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
-    let restored = restore(&home.url(), &copy, START).unwrap();
+    let restored = restore(&home.url(), &copy, START, &ann()).unwrap();
     let aside = restored.replaced.unwrap();
     assert_eq!(aside, Path::new(&format!("{}.before-restore-20231114T221320Z", home.file().display())));
     let store = home.serve().await;
@@ -63,7 +67,7 @@ async fn a_backup_under_load_restores_every_job_acknowledged_before_it() {
     }
     store.close().await;
     // The replaced store is whole, so a restore can be taken back.
-    let back = restore(&home.url(), &aside, START).unwrap();
+    let back = restore(&home.url(), &aside, START, &ann()).unwrap();
     assert_eq!(back.copied.jobs, 200 + during);
     assert_eq!(check(&home.url()), Ok(vec![]));
 }
@@ -75,8 +79,8 @@ async fn a_store_that_is_served_is_neither_restored_nor_vacuumed() {
     let id = home.queued(&store).await;
     back_up_to(&home, "copy.db").await.unwrap();
     let copy = home.folder.path().join("copy.db");
-    assert!(matches!(restore(&home.url(), &copy, START), Err(StoreError::InUse { .. })));
-    assert!(matches!(vacuum(&home.url()), Err(StoreError::InUse { .. })));
+    assert!(matches!(restore(&home.url(), &copy, START, &ann()), Err(StoreError::Served { .. })));
+    assert!(matches!(vacuum(&home.url(), START, &ann()), Err(StoreError::Served { .. })));
     assert_eq!(state(&store, id).await, StateName::Queued);
 }
 
@@ -108,20 +112,30 @@ async fn torn_foreign_and_damaged_files_are_refused_and_the_store_stays() {
         let copy = rusqlite::Connection::open(&bad).unwrap();
         copy.execute_batch("UPDATE _sqlx_migrations SET version = 99 WHERE version = 2").unwrap();
     };
-    let cases: [(&str, &dyn Fn()); 6] = [
+    let cases: [(&str, &dyn Fn()); 7] = [
         ("damaged", &torn),
         ("damaged", &damaged),
         ("another program's database", &foreign),
+        ("it is empty", &|| fs::write(&bad, "").unwrap()),
         ("newer version", &newer),
         ("not a database", &|| fs::write(&bad, "x".repeat(9_000)).unwrap()),
-        ("no such file", &|| fs::remove_file(&bad).unwrap()),
+        ("file not found", &|| fs::remove_file(&bad).unwrap()),
     ];
     for (expected, make) in cases {
         make();
-        let error = restore(&home.url(), &bad, START).unwrap_err().to_string();
+        let error = restore(&home.url(), &bad, START, &ann()).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("bad.db"), "{expected}: {error}");
+        let is_about_the_store = error.contains("store.url") || error.contains("restore a backup");
+        assert!(!is_about_the_store, "the backup is at fault, not the store: {error}");
     }
-    assert!(restore(&home.url(), &home.file(), START).unwrap_err().to_string().contains("the store itself"));
+    let folder = restore(&home.url(), home.folder.path(), START, &ann()).unwrap_err().to_string();
+    assert!(folder.contains("it is a folder"), "{folder}");
+    assert!(
+        restore(&home.url(), &home.file(), START, &ann())
+            .unwrap_err()
+            .to_string()
+            .contains("the store itself")
+    );
     assert_eq!(names(&home), ["bridge.db", "bridge.db.lock", "copy.db"]);
     assert_eq!(stats(&home.url(), START).unwrap().jobs["queued"], 100);
 }
@@ -219,7 +233,7 @@ async fn a_vacuum_gives_free_pages_back_and_keeps_every_job() {
     store.close().await;
     let before = stats(&home.url(), START).unwrap();
     assert!(before.free_bytes > 1_900_000, "{before:?}");
-    let done = vacuum(&home.url()).unwrap();
+    let done = vacuum(&home.url(), START, &ann()).unwrap();
     assert!(done.after + 1_900_000 < done.before, "{done:?}");
     assert_eq!(fs::metadata(home.file()).unwrap().len(), done.after);
     assert_eq!(stats(&home.url(), START).unwrap().free_bytes, 0);

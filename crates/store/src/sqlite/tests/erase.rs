@@ -110,7 +110,7 @@ async fn the_log_of_actions_keeps_the_newest_and_those_that_continue() {
          INSERT INTO actions (id, at, source, who, what, jobs, result) SELECT i, 1, 'cli', 'ann', 'x', 0, 'done' FROM n",
     )
     .await;
-    by.record("backup", "a", ActionResult::Done).await.unwrap();
+    by.record(ActionKind::Backup, "a", ActionResult::Done).await.unwrap();
     assert_eq!(home.number("SELECT count(*) FROM actions WHERE what <> 'jobs erase'").await, 10_000);
     assert_eq!(by.bulk(running).await.unwrap().unwrap().state, ActionResult::Running);
     by.stop_bulk(running).await.unwrap();

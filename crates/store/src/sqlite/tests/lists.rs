@@ -150,3 +150,79 @@ async fn a_few_jobs_of_a_state_are_found_at_once_among_many_others() {
     filter = JobFilter { filter: wanted("state:cancelled"), ..filter };
     assert_eq!(page(&filter).await, Page { jobs: Vec::new(), next: None, stopped: None });
 }
+
+/// Adds copies of a job, each 4,096 ms after the one before, from 4,096 · (`after` + 1) ms after 1970 on.
+async fn copy(home: &Home, store: &Store, job: JobId, after: u32, copies: u32) {
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs') WHERE name <> 'id'")
+            .fetch_all(&mut home.raw().await)
+            .await
+            .unwrap();
+    let (names, id) = (names.join(", "), job.as_uuid().simple());
+    let insert = format!(
+        "WITH RECURSIVE n (n) AS (SELECT {after} + 1 UNION ALL SELECT n + 1 FROM n WHERE n < {after} + {copies})
+         INSERT INTO jobs (id, {names}) SELECT unhex(printf('%012x%020x', 4096 * n, 0)), {names}
+         FROM n, jobs WHERE id = unhex('{id}')"
+    );
+    store.0.sql(insert).await.unwrap();
+    let count = format!(
+        "UPDATE job_counts SET jobs = jobs + {copies} WHERE state = (SELECT state FROM jobs WHERE id = unhex('{id}'))"
+    );
+    store.0.sql(count).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_unfinished_jobs_are_found_among_the_newest_jobs_and_behind_them() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let delivered = home.delivering(&store).await;
+    let delivered_id = delivered.id;
+    store.jobs().sent(sent(delivered, AfterDelivery::Delivered)).await.unwrap();
+    let waits = home.waiting(&store).await;
+    copy(&home, &store, waits, 0, 20_500).await;
+    copy(&home, &store, delivered_id, 20_500, 20_000).await;
+    copy(&home, &store, waits, 40_500, 3).await;
+    store.0.sql("UPDATE jobs SET handler = 'other' WHERE substr(hex(id), 7, 6) = '000000'").await.unwrap();
+    let elapsed = || Duration::ZERO;
+    let bounds = Bounds { scan: 100_000, bytes: 1 << 20, time: COMMIT_TIMEOUT, elapsed: &elapsed };
+    for (text, expected) in
+        [("state:delivering", 20_504), ("state:delivering handler:other", 5), ("state:delivering error:x", 0)]
+    {
+        let asked = JobFilter { filter: wanted(text), limit: 7_000, ..JobFilter::default() };
+        let found = pages(&store, asked, &bounds).await.concat();
+        assert_eq!(found.len(), expected, "{text}");
+        assert!(found.windows(2).all(|pair| pair[0] > pair[1]), "{text}: newest first, and each once");
+    }
+}
+
+/// The index tells where windows end, and nothing else: a list finds the same jobs without it, with all jobs indexed, with
+/// some, and with void runs.
+#[tokio::test]
+async fn a_long_list_finds_the_same_jobs_with_and_without_the_search_index() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let dead = home.dead(&store).await;
+    copy(&home, &store, dead, 0, 15_000).await;
+    store.0.sql("UPDATE jobs SET handler = 'other' WHERE substr(hex(id), 8, 5) = '00000'").await.unwrap();
+    let elapsed = || Duration::ZERO;
+    let bounds = Bounds { scan: 10_000, bytes: 1 << 20, time: COMMIT_TIMEOUT, elapsed: &elapsed };
+    let listed = async |since: &str| {
+        let filter = wanted(&format!("-handler:greet -error:nothing -state:queued,running {since}"));
+        let asked = JobFilter { filter, limit: 9, ..JobFilter::default() };
+        pages(&store, asked, &bounds).await.concat()
+    };
+    let without = listed("").await;
+    assert_eq!(without.len(), 58, "each 256th job");
+    let since = format!("since:{}", without[20].received_at());
+    let part = listed(&since).await;
+    store.0.index_all().await;
+    assert_eq!(listed("").await, without);
+    assert_eq!(listed(&since).await, part);
+    for indexed in [12_000, 7_000, 300] {
+        let retreat = format!(
+            "UPDATE search_progress SET indexed_until = unhex(printf('%012x%020x', 4096 * {indexed}, 0))"
+        );
+        store.0.sql(retreat).await.unwrap();
+        assert_eq!(listed("").await, without, "{indexed}");
+    }
+}

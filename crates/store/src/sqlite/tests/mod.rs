@@ -28,12 +28,14 @@ mod plans;
 mod privacy;
 mod read;
 mod release;
+mod replaced;
 mod retry;
 mod schema;
 mod search;
 mod stale;
 mod supersede;
 mod unclaimed;
+mod unfinished;
 mod waits;
 
 use std::path::PathBuf;

@@ -4,8 +4,9 @@ use super::*;
 use crate::sqlite::actions;
 use crate::sqlite::jobs::operator::{cancel, retry};
 use crate::sqlite::jobs::{
-    accept, bulk, callbacks, coalesce, deliveries, delivery_claims, erase, error_groups, find, handler_stats,
-    keys, lane_reload, notes, outcomes, read, release, reports, supersede, surroundings, turns, work_claims,
+    accept, bulk, callbacks, coalesce, deliveries, delivery_claims, erase, error_groups, error_lists, find,
+    handler_stats, keys, lane_reload, notes, outcomes, read, release, reports, supersede, surroundings,
+    turns, unfinished, work_claims,
 };
 use crate::sqlite::maintenance::{
     bodies, delete, history, keys as moved_keys, leases, service_time, unclaimed,
@@ -107,7 +108,17 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("find a group", written_groups::FIND, "error_groups_texts (text=? AND stage=? AND handler=?)"),
         ("drop hours", written_groups::DROP_HOURS, "error_hours USING PRIMARY KEY (group_id=?"),
         ("mark with a group", written_groups::MARK, "jobs USING PRIMARY KEY (id=?)"),
+        (
+            "hours of listed groups",
+            error_lists::HOURS_IN,
+            "error_hours USING PRIMARY KEY (group_id=? AND hour>? AND hour<?)",
+        ),
         ("one group", error_groups::GROUP, "error_groups USING INTEGER PRIMARY KEY (rowid=?)"),
+        (
+            "hours of groups",
+            error_groups::HOURS_OF,
+            "error_hours USING PRIMARY KEY (group_id=? AND hour>? AND hour<?)",
+        ),
         ("first digits of an id", find::MATCHES, "jobs USING PRIMARY KEY (id>? AND id<?)"),
         ("job before", find::NEIGHBOURS, "jobs USING PRIMARY KEY (id<?)"),
         ("job behind", find::NEIGHBOURS, "jobs USING PRIMARY KEY (id>?)"),
@@ -219,6 +230,26 @@ async fn walks_along_an_index_stop_early() {
     let plan = plan(&mut raw, work_claims::NEXT_OVERDUE).await;
     assert!(plan.iter().any(|step| step.contains("jobs_overdue")), "{plan:#?}");
     assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:#?}");
+}
+
+/// The oldest unfinished jobs come from the first entries of these indexes: a limit ends each statement, and only the
+/// result of the limit is sorted.
+#[tokio::test]
+async fn the_oldest_unfinished_jobs_are_among_the_first_entries_of_indexes() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let indexes = ["jobs_overdue", "jobs_awaiting", "jobs_leased", "jobs_undelivered"];
+    for (sql, index) in unfinished::INDEXES.into_iter().zip(indexes) {
+        let plan = plan(&mut raw, sql).await;
+        let reads: Vec<usize> = (0..plan.len()).filter(|step| plan[*step].contains(" jobs ")).collect();
+        assert!(matches!(reads[..], [read] if plan[read].contains(index)), "{index}: {plan:#?}");
+        let sorts: Vec<usize> = (0..plan.len()).filter(|step| plan[*step].contains("TEMP B-TREE")).collect();
+        assert!(matches!(sorts[..], [sort] if sort > reads[0]), "{index}: {plan:#?}");
+    }
+    let plan = plan(&mut raw, unfinished::FIRST_TRIES).await;
+    assert!(plan.iter().any(|step| step.contains("jobs_young (origin=?)")), "{plan:#?}");
+    assert!(!plan.iter().any(|step| step == "SCAN jobs" || step.contains("TEMP B-TREE")), "{plan:#?}");
 }
 
 /// Rare statements read all unfinished jobs, however many have finished.

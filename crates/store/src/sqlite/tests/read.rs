@@ -101,6 +101,13 @@ async fn text_is_searched_in_url_data_error_and_id() {
     assert_eq!(find(&ids[4].to_string().to_uppercase()).await, [ids[4]]);
     home.run("UPDATE jobs SET last_error = 'Kommo said 502' WHERE id = (SELECT max(id) FROM jobs)").await;
     assert_eq!(find("said 502").await, [ids[0]]);
+    home.run("UPDATE jobs SET last_error = 'a*b [c] d?' WHERE id = (SELECT max(id) FROM jobs)").await;
+    for text in ["a*b", "*b [", "[c] d", "] d?", "[", "a*b [c] d?"] {
+        assert_eq!(find(text).await, [ids[0]], "{text}");
+    }
+    for text in ["a?b", "a*d?", "[ac]", "[*]", "[[]c", "A*B"] {
+        assert_eq!(find(text).await, [], "{text}: no character has a meaning of its own");
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,12 @@
 //! The table `account_bytes`: how many bytes the bodies of each account's jobs take.
 
-use std::collections::HashMap;
-
 use rusqlite::Connection;
 use sqlx::{Row, SqlitePool};
 
 use crate::StoreError;
 use crate::budget::Change;
 use crate::sqlite::write::bind::{bind, query};
+use model::maps::HashMap;
 
 /// Adds a change to the table. A count does not fall below zero, so a wrong count never makes a later write fail.
 const ADD: &str = "INSERT INTO account_bytes (account_id, unfinished, stored) VALUES (:account_id, :unfinished, :stored) \

@@ -1,8 +1,8 @@
 //! The changes outside the database that follow a commit.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use model::maps::HashMap;
 use model::{DeliveringJob, HandlerName, RunningJob, StateName, Timestamp};
 
 use super::known_keys::{Key, Keys, Known};

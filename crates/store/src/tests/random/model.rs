@@ -81,6 +81,7 @@ impl Model {
             delivery_attempts: 0,
             last_error: None,
             handler_completion: None,
+            error_group: None,
             joined_into: None,
             state,
         };

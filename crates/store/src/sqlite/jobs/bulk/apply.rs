@@ -15,7 +15,7 @@ use crate::sqlite::write::bind::{bind, execute};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-use crate::{ActionResult, Actor, BulkAction, RetryOptions, StoreError};
+use crate::{ActionKind, ActionResult, Actor, BulkAction, RetryOptions, StoreError};
 
 const INSERT: &str = "INSERT INTO bulk_changes (id, action, filter, at, force, before_id, max_jobs, state) \
      VALUES (:id, :action, :filter, :at, :force, :before_id, :max_jobs, 'running')";
@@ -35,7 +35,7 @@ impl Command for Start {
         let result = ActionResult::Running;
         let id = actions::record(
             transaction,
-            &NewAction { jobs: 0, result, ..NewAction::on(by, action.command(), filter) },
+            &NewAction { jobs: 0, result, ..NewAction::on(by, action.kind(), filter) },
         )?;
         execute!(transaction, INSERT, {
             "id" => id,
@@ -194,7 +194,10 @@ impl Command for End {
         let changed: Option<i64> = statement.query_one([id], |row| row.get(0)).optional()?;
         actions::change(transaction, id, changed.unwrap_or(0).unsigned_abs(), self.result)?;
         if let Some(by) = &self.by {
-            actions::record(transaction, &NewAction::on(by, "jobs stop", format!("action {}", self.id)))?;
+            actions::record(
+                transaction,
+                &NewAction::on(by, ActionKind::JobsStop, format!("action {}", self.id)),
+            )?;
         }
         Ok(true)
     }

@@ -82,6 +82,27 @@ fn the_source_with_the_fewest_jobs_is_chosen() {
 }
 
 #[test]
+fn a_list_looks_among_the_newest_jobs_before_it_reads_many_entries() {
+    let counts = [
+        (StateName::Queued, 30_000),
+        (StateName::AwaitingCallback, 10_000),
+        (StateName::Dead, 30_000),
+        (StateName::Delivering, 300_000),
+    ];
+    for (filter, source, expected) in [
+        ("state:queued", Source::of_states(States::of(&[StateName::Queued])), true),
+        ("state:awaiting_callback", Source::of_states(States::of(&[StateName::AwaitingCallback])), false),
+        ("state:dead", Source::of_states(States::of(&[StateName::Dead])), false),
+        ("state:delivering", Source::All, false),
+    ] {
+        let states = States::of_filter(&parsed(filter));
+        let candidates = Candidates { states, counts: &counts, is_fallback: false, searched: None };
+        assert_eq!(Source::choose(&candidates), source, "{filter}");
+        assert_eq!(source.begins_with_newest(&candidates), expected, "{filter}");
+    }
+}
+
+#[test]
 fn a_source_is_exact_if_no_job_in_it_is_skipped() {
     let dead = Source::of_states(States::of(&[StateName::Dead]));
     for (source, filter, expected) in [

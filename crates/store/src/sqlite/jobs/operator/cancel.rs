@@ -14,7 +14,7 @@ use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-use crate::{Actor, Cause, StoreError};
+use crate::{ActionKind, Actor, Cause, StoreError};
 
 impl Engine {
     pub(crate) async fn cancel(&self, id: JobId, by: &Actor) -> Result<(), StoreError> {
@@ -93,7 +93,7 @@ impl Command for Cancel {
             turns::give(transaction, conversation)?;
         }
         if let Some(by) = &self.by {
-            actions::record(transaction, &NewAction::on_job(by, "jobs cancel", self.id))?;
+            actions::record(transaction, &NewAction::on_job(by, ActionKind::JobsCancel, self.id))?;
         }
         Ok(Ok(()))
     }

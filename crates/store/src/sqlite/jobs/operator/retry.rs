@@ -13,7 +13,7 @@ use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
-use crate::{Actor, Cause, Resend, RetriedDead, RetryOptions, StoreError};
+use crate::{ActionKind, Actor, Cause, Resend, RetriedDead, RetryOptions, StoreError};
 
 /// The maximum number of dead jobs that one transaction retries. It bounds the time for which requests wait.
 const RETRY_CHUNK: i64 = 500;
@@ -177,7 +177,7 @@ impl Command for Retry {
             post_commit.undelivered(&origin, *now);
         }
         if let Some(by) = by {
-            actions::record(transaction, &NewAction::on_job(by, "jobs retry", *id))?;
+            actions::record(transaction, &NewAction::on_job(by, ActionKind::JobsRetry, *id))?;
         }
         Ok(Ok(()))
     }
@@ -266,11 +266,10 @@ impl RetryDead {
     fn action(&self, jobs: u64) -> NewAction {
         let handler = self.handler.as_ref().map(|handler| format!(" handler:{handler}"));
         let target = match self.group {
-            Some(group) => format!("errors/{group}"),
+            Some(group) => format!("error group {group}"),
             None => format!("state:dead{}", handler.unwrap_or_default()),
         };
-        let name = if self.group.is_some() { "errors retry" } else { "jobs retry" };
-        NewAction { jobs, ..NewAction::on(&self.by, name, target) }
+        NewAction { jobs, ..NewAction::on(&self.by, ActionKind::JobsRetry, target) }
     }
 }
 

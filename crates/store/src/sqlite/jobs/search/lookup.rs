@@ -21,6 +21,12 @@ pub(crate) const OCCURRENCES: &str = "SELECT run, entries FROM search_terms \
 pub(crate) const BLOCKS: &str =
     "SELECT run, last_id, blocks FROM search_runs WHERE run BETWEEN ? AND ? ORDER BY run DESC";
 
+/// Selects the first id of a run: of the `?2` + 1st one that begins before the id `?1`. Selects nothing if there are fewer
+/// runs, or if jobs before this id are not indexed.
+pub(crate) const RUN_BEFORE: &str = "SELECT first_id FROM search_runs WHERE first_id < ?1 AND ?1 <= \
+     (SELECT last_id FROM search_runs WHERE last_id <= (SELECT indexed_until FROM search_progress) ORDER BY run DESC LIMIT 1) \
+     ORDER BY first_id DESC LIMIT 1 OFFSET ?2";
+
 /// Counts the jobs behind the index that a search may have to read, up to a limit.
 pub(crate) const BEHIND: &str =
     "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE id > ? AND id >= ? AND id < ? LIMIT ?)";
@@ -102,6 +108,11 @@ pub(crate) async fn find(
     Ok(Found { indexed, behind, runs: found.unwrap_or_default().into_iter().collect(), spans: [].into() })
 }
 
+/// Adds blocks that lie alone between others: to read them costs less than another statement.
+const fn without_gaps(mask: BlockMask) -> BlockMask {
+    mask | ((mask << 1) & (mask >> 1))
+}
+
 /// The blocks that both contain.
 fn both(one: &BTreeMap<i64, BlockMask>, other: &BTreeMap<i64, BlockMask>) -> BTreeMap<i64, BlockMask> {
     let common = one.iter().filter_map(|(run, mask)| {
@@ -109,6 +120,19 @@ fn both(one: &BTreeMap<i64, BlockMask>, other: &BTreeMap<i64, BlockMask>) -> BTr
         (mask != 0).then_some((*run, mask))
     });
     common.collect()
+}
+
+/// Returns the first id of a run, so that this run and later ones have about `jobs` jobs before the id `before`; `None` if
+/// the index cannot tell. It costs less than to count the jobs.
+pub(crate) async fn begin_before(
+    pool: &SqlitePool,
+    before: Uuid,
+    jobs: i64,
+) -> Result<Option<Uuid>, StoreError> {
+    let run = i64::try_from(RunSize::STANDARD.run).unwrap_or(i64::MAX);
+    let query = sqlx::query(RUN_BEFORE).bind(before).bind((jobs / run - 1).max(0));
+    let row = query.fetch_optional(pool).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 async fn run_of(connection: &mut SqliteConnection, id: Uuid) -> Result<i64, StoreError> {
@@ -180,10 +204,30 @@ impl Found {
         for row in rows {
             if let Some(mask) = masks.get(&row.try_get::<i64, _>(0)?) {
                 read += 1;
-                let spans = run::spans(row.try_get(2)?, row.try_get(1)?, *mask, RunSize::STANDARD.block);
+                let mask = without_gaps(*mask);
+                let spans = run::spans(row.try_get(2)?, row.try_get(1)?, mask, RunSize::STANDARD.block);
                 self.spans.extend(spans);
             }
         }
         Ok(read == chunk.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_gaps;
+
+    #[test]
+    fn single_blocks_between_others_are_read_too() {
+        for (mask, expected) in [
+            (0b0, 0b0),
+            (0b101, 0b111),
+            (0b1001, 0b1001),
+            (0b1011_0101, 0b1111_1111),
+            (0x8001, 0x8001),
+            (0xbfff, 0xffff),
+        ] {
+            assert_eq!(without_gaps(mask), expected, "{mask:b}");
+        }
     }
 }

@@ -33,7 +33,8 @@ pub(crate) struct RunBuilder {
     /// The ids of the first and the last job.
     pub(crate) ids: Option<(Uuid, Uuid)>,
     pub(crate) jobs: usize,
-    masks: BTreeMap<TermHash, BlockMask>,
+    /// The block of each term of each job. Sorting them in the end takes half the time of a map.
+    terms: Vec<(TermHash, BlockMask)>,
 }
 
 impl RunBuilder {
@@ -45,17 +46,18 @@ impl RunBuilder {
         }
         let bit =
             u32::try_from(block).ok().and_then(|block| BlockMask::from(1_u8).checked_shl(block)).unwrap_or(0);
-        for term in terms {
-            *self.masks.entry(term).or_default() |= bit;
-        }
+        self.terms.extend(terms.map(|term| (term, bit)));
         self.ids = Some((self.ids.map_or(id, |(first, _)| first), id));
         self.jobs += 1;
     }
 
     /// The entries of each bucket that has any.
-    pub(crate) fn buckets(&self) -> BTreeMap<u8, Vec<u8>> {
+    pub(crate) fn buckets(mut self) -> BTreeMap<u8, Vec<u8>> {
+        self.terms.sort_unstable_by_key(|(term, _)| term.sort_key());
         let mut buckets = BTreeMap::<u8, Vec<u8>>::new();
-        for (TermHash { bucket, print }, mask) in &self.masks {
+        for same in self.terms.chunk_by(|(one, _), (other, _)| one == other) {
+            let Some((TermHash { bucket, print }, _)) = same.first() else { continue };
+            let mask = same.iter().fold(0, |mask: BlockMask, (_, block)| mask | block);
             let entries = buckets.entry(*bucket).or_default();
             entries.extend_from_slice(print);
             entries.extend_from_slice(&mask.to_be_bytes());
@@ -139,6 +141,7 @@ mod tests {
             run.add(id(number), terms.into_iter().map(|print| term(print % 2, print)), SIZE);
         }
         assert_eq!((run.ids, run.jobs), (Some((id(10), id(15))), 6));
+        let blocks = run.blocks.clone();
         let buckets = run.buckets();
         assert_eq!(buckets.keys().copied().collect::<Vec<_>>(), [0, 1]);
         assert_eq!(mask_in(&buckets[&1], [1; 4]), 0b111);
@@ -153,7 +156,7 @@ mod tests {
             (0b110, vec![span(12, 16, 4)]),
             (0b111, vec![span(10, 16, 6)]),
         ] {
-            assert_eq!(spans(&run.blocks, id(15), mask, SIZE.block), expected, "{mask:b}");
+            assert_eq!(spans(&blocks, id(15), mask, SIZE.block), expected, "{mask:b}");
         }
     }
 

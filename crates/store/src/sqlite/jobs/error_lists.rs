@@ -1,0 +1,93 @@
+//! Reads pages and counts of the groups of errors.
+
+use std::collections::HashMap;
+
+use sqlx::Row;
+use sqlx::SqliteConnection;
+
+use model::Timestamp;
+
+use super::error_groups::group;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::write::error_groups::{HOURS, hour};
+use crate::{DeadInGroup, ErrorCounts, ErrorGroup, ListedErrors, StoreError};
+
+/// How many dead jobs are read to count those of one group.
+const MAX_COUNTED: i64 = 50_000;
+
+/// Sorts all groups, of which there are few, and returns some.
+pub(crate) const NEW_FIRST: &str = "SELECT id, stage, handler, text, failures, first_at, last_at, sample \
+     FROM error_groups WHERE (first_at > ?1, last_at, id) < (?2, ?3, ?4) \
+     ORDER BY first_at > ?1 DESC, last_at DESC, id DESC LIMIT 0 + ?5";
+/// The hours of the groups in a JSON list.
+pub(crate) const HOURS_IN: &str = "SELECT group_id, hour, failures FROM error_hours \
+     WHERE group_id IN (SELECT value FROM json_each(?1)) AND hour > ?2 AND hour <= ?3";
+const COUNTS: &str = "SELECT count(*), count(*) FILTER (WHERE last_at > ?1), \
+     count(*) FILTER (WHERE first_at > ?1) FROM error_groups";
+/// The newest dead jobs: how many, and those of a group that can be retried, superseded or not.
+pub(crate) const DEAD_IN: &str = "SELECT count(*), \
+     count(*) FILTER (WHERE error_group = ?1 AND has_data AND superseded_by IS NULL), \
+     count(*) FILTER (WHERE error_group = ?1 AND has_data AND superseded_by IS NOT NULL) \
+     FROM (SELECT error_group, superseded_by, data IS NOT NULL AS has_data FROM jobs \
+     WHERE state = 'dead' ORDER BY id DESC LIMIT 0 + ?2)";
+
+impl Engine {
+    /// Returns at most `limit` groups behind `after`: first those that are newer than `new_since`.
+    pub(crate) async fn list_errors(
+        &self,
+        new_since: Timestamp,
+        after: Option<(bool, Timestamp, i64)>,
+        limit: u32,
+    ) -> Result<ListedErrors, StoreError> {
+        let (is_new, last_at, id) =
+            after.map_or((2, 0, 0), |(is_new, at, id)| (i64::from(is_new), at.as_millis(), id));
+        let mut snapshot = self.reading.begin().await?;
+        let query = sqlx::query(NEW_FIRST).bind(new_since.as_millis()).bind(is_new).bind(last_at).bind(id);
+        let rows = query.bind(i64::from(limit) + 1).fetch_all(&mut *snapshot).await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut groups = rows.iter().take(limit).map(group).collect::<Result<Vec<_>, _>>()?;
+        self.read_hours(&mut snapshot, &mut groups).await?;
+        Ok(ListedErrors { has_more: rows.len() > limit, groups })
+    }
+
+    /// Counts the groups.
+    pub(crate) async fn count_errors(&self, since: Timestamp) -> Result<ErrorCounts, StoreError> {
+        let row = sqlx::query(COUNTS).bind(since.as_millis()).fetch_one(&self.reading).await?;
+        let count = |column: usize| row.try_get(column).map(i64::unsigned_abs);
+        Ok(ErrorCounts { all: count(0)?, recent: count(1)?, new: count(2)? })
+    }
+
+    /// Counts the dead jobs of a group.
+    pub(crate) async fn dead_in_group(&self, id: i64) -> Result<DeadInGroup, StoreError> {
+        let row = sqlx::query(DEAD_IN).bind(id).bind(MAX_COUNTED).fetch_one(&self.reading).await?;
+        let (read, jobs, superseded): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok(DeadInGroup {
+            jobs: jobs.unsigned_abs(),
+            superseded: superseded.unsigned_abs(),
+            is_complete: read < MAX_COUNTED,
+        })
+    }
+
+    /// Sets `last_day` of the groups.
+    async fn read_hours(
+        &self,
+        snapshot: &mut SqliteConnection,
+        groups: &mut [ErrorGroup],
+    ) -> Result<(), StoreError> {
+        let now = hour(self.moment().calendar.as_millis());
+        let ids: Vec<i64> = groups.iter().map(|group| group.id).collect();
+        let ids = serde_json::Value::from(ids).to_string();
+        let query = sqlx::query(HOURS_IN).bind(ids).bind(now - HOURS).bind(now);
+        let rows = query.fetch_all(snapshot).await?;
+        let mut days: HashMap<i64, &mut Vec<u64>> =
+            groups.iter_mut().map(|group| (group.id, &mut group.last_day)).collect();
+        for row in &rows {
+            let (id, at, failures): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let place = usize::try_from(at - (now - HOURS) - 1).unwrap_or_default();
+            if let Some(slot) = days.get_mut(&id).and_then(|day| day.get_mut(place)) {
+                *slot = failures.unsigned_abs();
+            }
+        }
+        Ok(())
+    }
+}

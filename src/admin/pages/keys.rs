@@ -1,0 +1,30 @@
+//! The help about keys. The script opens it.
+
+use maud::{Markup, html};
+
+const KEYS: [(&str, &str); 10] = [
+    ("/", "search"),
+    ("g n, g j, g e, …", "go to Now, Jobs, Errors, Accounts, Handlers"),
+    ("j, k", "next row, previous row"),
+    ("Enter", "open the row"),
+    ("x", "select the row"),
+    ("r", "retry: the job, or what is selected"),
+    (".", "pause live updates"),
+    ("t", "next theme"),
+    ("?", "this help"),
+    ("Esc", "close it"),
+];
+
+/// The dialog.
+pub(super) fn help() -> Markup {
+    html! {
+        dialog #help aria-labelledby="h-keys" {
+            form.stack method="dialog" {
+                h2 #h-keys { "Keys" }
+                dl.facts { @for (keys, what) in KEYS { dt { kbd { (keys) } } dd { (what) } } }
+                label.check { input type="checkbox"; " Keys are on" }
+                div { button.btn.s type="submit" { "Close" } }
+            }
+        }
+    }
+}
