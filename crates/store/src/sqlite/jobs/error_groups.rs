@@ -63,7 +63,7 @@ impl Engine {
     }
 
     /// Sets `last_day` of the groups.
-    async fn count_hours(
+    pub(super) async fn count_hours(
         &self,
         snapshot: &mut SqliteConnection,
         groups: &mut [ErrorGroup],

@@ -1,16 +1,12 @@
 //! Reads pages and counts of the groups of errors.
 
-use std::collections::HashMap;
-
 use sqlx::Row;
-use sqlx::SqliteConnection;
 
 use model::Timestamp;
 
 use super::error_groups::group;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::write::error_groups::{HOURS, hour};
-use crate::{DeadInGroup, ErrorCounts, ErrorGroup, ListedErrors, StoreError};
+use crate::{DeadInGroup, ErrorCounts, ListedErrors, StoreError};
 
 /// How many dead jobs are read to count those of one group.
 const MAX_COUNTED: i64 = 50_000;
@@ -19,9 +15,6 @@ const MAX_COUNTED: i64 = 50_000;
 pub(crate) const NEW_FIRST: &str = "SELECT id, stage, handler, text, failures, first_at, last_at, sample \
      FROM error_groups WHERE (first_at > ?1, last_at, id) < (?2, ?3, ?4) \
      ORDER BY first_at > ?1 DESC, last_at DESC, id DESC LIMIT 0 + ?5";
-/// The hours of the groups in a JSON list.
-pub(crate) const HOURS_IN: &str = "SELECT group_id, hour, failures FROM error_hours \
-     WHERE group_id IN (SELECT value FROM json_each(?1)) AND hour > ?2 AND hour <= ?3";
 const COUNTS: &str = "SELECT count(*), count(*) FILTER (WHERE last_at > ?1), \
      count(*) FILTER (WHERE first_at > ?1) FROM error_groups";
 /// The newest dead jobs: how many, and those of a group that can be retried, superseded or not.
@@ -46,7 +39,7 @@ impl Engine {
         let rows = query.bind(i64::from(limit) + 1).fetch_all(&mut *snapshot).await?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut groups = rows.iter().take(limit).map(group).collect::<Result<Vec<_>, _>>()?;
-        self.read_hours(&mut snapshot, &mut groups).await?;
+        self.count_hours(&mut snapshot, &mut groups).await?;
         Ok(ListedErrors { has_more: rows.len() > limit, groups })
     }
 
@@ -66,28 +59,5 @@ impl Engine {
             superseded: superseded.unsigned_abs(),
             is_complete: read < MAX_COUNTED,
         })
-    }
-
-    /// Sets `last_day` of the groups.
-    async fn read_hours(
-        &self,
-        snapshot: &mut SqliteConnection,
-        groups: &mut [ErrorGroup],
-    ) -> Result<(), StoreError> {
-        let now = hour(self.moment().calendar.as_millis());
-        let ids: Vec<i64> = groups.iter().map(|group| group.id).collect();
-        let ids = serde_json::Value::from(ids).to_string();
-        let query = sqlx::query(HOURS_IN).bind(ids).bind(now - HOURS).bind(now);
-        let rows = query.fetch_all(snapshot).await?;
-        let mut days: HashMap<i64, &mut Vec<u64>> =
-            groups.iter_mut().map(|group| (group.id, &mut group.last_day)).collect();
-        for row in &rows {
-            let (id, at, failures): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            let place = usize::try_from(at - (now - HOURS) - 1).unwrap_or_default();
-            if let Some(slot) = days.get_mut(&id).and_then(|day| day.get_mut(place)) {
-                *slot = failures.unsigned_abs();
-            }
-        }
-        Ok(())
     }
 }

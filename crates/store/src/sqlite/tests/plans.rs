@@ -4,9 +4,9 @@ use super::*;
 use crate::sqlite::actions;
 use crate::sqlite::jobs::operator::{cancel, retry};
 use crate::sqlite::jobs::{
-    accept, bulk, callbacks, coalesce, deliveries, delivery_claims, erase, error_groups, error_lists, find,
-    handler_stats, keys, lane_reload, notes, outcomes, read, release, reports, supersede, surroundings,
-    turns, unfinished, work_claims,
+    accept, bulk, callbacks, coalesce, deliveries, delivery_claims, erase, error_groups, find, handler_stats,
+    keys, lane_reload, notes, outcomes, read, release, reports, supersede, surroundings, turns, unfinished,
+    work_claims,
 };
 use crate::sqlite::maintenance::{
     bodies, delete, history, keys as moved_keys, leases, service_time, unclaimed,
@@ -108,11 +108,6 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("find a group", written_groups::FIND, "error_groups_texts (text=? AND stage=? AND handler=?)"),
         ("drop hours", written_groups::DROP_HOURS, "error_hours USING PRIMARY KEY (group_id=?"),
         ("mark with a group", written_groups::MARK, "jobs USING PRIMARY KEY (id=?)"),
-        (
-            "hours of listed groups",
-            error_lists::HOURS_IN,
-            "error_hours USING PRIMARY KEY (group_id=? AND hour>? AND hour<?)",
-        ),
         ("one group", error_groups::GROUP, "error_groups USING INTEGER PRIMARY KEY (rowid=?)"),
         (
             "hours of groups",
