@@ -6,6 +6,7 @@
 //! The note also remembers which waits have changed, so that `accounts` can write them to the store, where commands read
 //! them.
 
+mod missed;
 mod nonce;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use utoipa::ToSchema;
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp};
 
+pub use missed::{Misdirected, Refused};
 pub use nonce::Nonce;
 
 /// The phase of the bridge. Draining is final.
@@ -53,18 +55,6 @@ pub struct EverybodyWaits {
     pub until: Option<Timestamp>,
 }
 
-/// Calls of bots to a path that does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Misdirected {
-    /// The path, shortened, without its query.
-    pub path: String,
-    /// The number of calls.
-    pub calls: u64,
-}
-
-/// The maximum number of unknown paths to remember.
-const MAX_MISDIRECTED: usize = 5;
-
 type AskEverybody = Box<dyn Fn() -> Option<EverybodyWaits> + Send + Sync>;
 
 /// The shared note. Cheap to clone; clones share it. It begins with [`Phase::Starting`].
@@ -79,6 +69,7 @@ struct Shared {
     nonce: OnceLock<Nonce>,
     /// A wait changed.
     changed: Notify,
+    missed: Mutex<missed::Missed>,
 }
 
 #[derive(Debug, Default)]
@@ -89,8 +80,6 @@ struct Note {
     /// The origins whose waits have changed since the changes were last taken.
     changed: BTreeSet<Arc<str>>,
     callers_wait_since: Option<Instant>,
-    /// The unknown paths that were called last, the newest last.
-    misdirected: Vec<Misdirected>,
     failed_tasks: BTreeMap<&'static str, &'static str>,
 }
 
@@ -230,23 +219,6 @@ impl Health {
         self.note().callers_wait_since
     }
 
-    /// Notes a POST to an unknown path.
-    pub fn misdirected(&self, path: String) {
-        let mut note = self.note();
-        let known = note.misdirected.iter().position(|known| known.path == path);
-        let mut one = known.map_or(Misdirected { path, calls: 0 }, |place| note.misdirected.remove(place));
-        one.calls += 1;
-        if note.misdirected.len() >= MAX_MISDIRECTED {
-            note.misdirected.remove(0);
-        }
-        note.misdirected.push(one);
-    }
-
-    /// The unknown paths that were called last with POST, the newest first.
-    pub fn misdirected_calls(&self) -> Vec<Misdirected> {
-        self.note().misdirected.iter().rev().cloned().collect()
-    }
-
     fn has_changed(&self, mut note: MutexGuard<'_, Note>, origin: &str) {
         note.changed.insert(origin.into());
         drop(note);
@@ -330,17 +302,6 @@ mod tests {
         assert!(health.account_resumes("https://b.kommo.com"));
         assert!(!health.account_resumes("https://b.kommo.com"));
         assert_eq!(health.waiting().len(), 1);
-    }
-
-    #[test]
-    fn the_last_unknown_paths_are_remembered_with_their_calls() {
-        let health = Health::new();
-        for path in ["/a", "/b", "/a", "/c", "/d", "/e", "/f"] {
-            health.misdirected(path.to_owned());
-        }
-        let calls: Vec<_> = health.misdirected_calls().into_iter().map(|one| (one.path, one.calls)).collect();
-        let expected = [("/f", 1), ("/e", 1), ("/d", 1), ("/c", 1), ("/a", 2)];
-        assert_eq!(calls, expected.map(|(path, calls)| (path.to_owned(), calls)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod health;
 mod history;
 mod job_log;
 mod listed_account;
+mod listed_setting;
 mod listener;
 mod log_limiter;
 mod meters;

@@ -99,6 +99,11 @@ impl ProblemDetails {
         self.status
     }
 
+    /// What is wrong, in a few words.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
     /// What is wrong and what to do, for people.
     pub fn detail(&self) -> &str {
         &self.detail
@@ -112,8 +117,10 @@ impl ProblemDetails {
     }
 }
 
+/// The response has the problem as an extension, so that a listener can show it to a person in another form.
 impl IntoResponse for ProblemDetails {
     fn into_response(self) -> Response {
+        let problem = self.clone();
         let kind = self.slug.map(|slug| format!("urn:salesbot-bridge:problem:{slug}").into());
         let body = Problem {
             r#type: kind.unwrap_or("about:blank".into()),
@@ -129,6 +136,7 @@ impl IntoResponse for ProblemDetails {
             let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response.extensions_mut().insert(problem);
         response
     }
 }

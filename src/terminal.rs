@@ -30,6 +30,16 @@ pub enum Keep {
     Colours,
 }
 
+/// `text` without characters that mislead the reader of a page: each one that [`steers`] is replaced, apart from line breaks
+/// and tabs.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let misleads = |letter: char| steers(letter) && !matches!(letter, '\n' | '\t');
+    if is_plain(text, Keep::Lines) || !text.contains(misleads) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(misleads, "\u{fffd}"))
+}
+
 /// `text` with every character that [`steers`] a terminal written as `\uXXXX`, which is also its escape in a JSON
 /// string.
 pub fn harmless(text: &str, keep: Keep) -> Cow<'_, str> {
@@ -108,6 +118,19 @@ mod tests {
             ("R0-jEv7jpus8ZPx", "R0-jEv7jpus8ZPx"),
         ] {
             assert_eq!(path_segment(text, 32), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_shows_no_character_that_misleads_its_reader() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("a\n\tb ü 🦀", "a\n\tb ü 🦀"),
+            ("exe\u{202e}gpj", "exe\u{fffd}gpj"),
+            ("\0\u{1b}[31m\r", "\u{fffd}\u{fffd}[31m\u{fffd}"),
+            ("\u{2066}a\u{2069}", "\u{fffd}a\u{fffd}"),
+        ] {
+            assert_eq!(visible(text), expected);
         }
     }
 

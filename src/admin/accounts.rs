@@ -107,7 +107,8 @@ struct Page {
 
 /// Lists all accounts
 ///
-/// With their authorization, pace and pauses.
+/// With their authorization, pace and pauses. This API does not resume, connect or remove an account: the commands
+/// `accounts resume`, `accounts authorize` and `accounts remove` do, and the page of accounts resumes one too.
 #[utoipa::path(get, path = "/api/v1/accounts", tag = tag::STATE, operation_id = "listAccounts",
     responses((status = 200, description = "The accounts.", body = Page), StoreErrors))]
 pub(super) async fn list(State(shared): State<Shared>) -> Answer {

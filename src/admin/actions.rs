@@ -4,11 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::schema;
 use model::{JobId, Timestamp};
-use store::{Action, ActionPage};
+use store::{Action, ActionFilter, ActionKind, ActionPage, ActionSource};
 
 use super::Shared;
 use super::call::{Answer, STORE_TIMEOUT, within};
@@ -69,16 +70,51 @@ impl From<Action> for ActionView {
 }
 
 /// The query of the list.
-pub(super) struct ActionsQuery(Paging<u64>);
+pub(super) struct ActionsQuery {
+    filter: ActionFilter,
+    paging: Paging<u64>,
+}
 
 impl Query for ActionsQuery {
     fn parameters() -> Vec<Parameter> {
-        Paging::<u64>::parameters(DEFAULT_LIMIT).into()
+        let kinds = schema::one_of("", ActionKind::ALL.map(ActionKind::as_str));
+        let name = ObjectBuilder::new().schema_type(Type::String).examples(["admin.token"]);
+        let conditions = [
+            Parameter::new("job_id", "Only actions on this job.", schema::JobId::schema()),
+            Parameter::new("what", "Only actions of this kind.", kinds),
+            Parameter::new("source", "Only actions from here.", schema::ActionSource::schema()),
+            Parameter::new("who", "Only actions of the actor with exactly this name.", name),
+        ];
+        conditions.into_iter().chain(Paging::<u64>::parameters(DEFAULT_LIMIT)).collect()
     }
 
     fn read(given: &Given<'_>) -> Result<Self, BadParameter> {
-        Paging::read(given, DEFAULT_LIMIT).map(Self)
+        let filter = ActionFilter {
+            job_id: given.parsed("job_id", |text| text.parse().map_err(|_| "expected the id of a job"))?,
+            kind: given.parsed("what", parse_kind)?,
+            source: given.parsed("source", parse_source)?,
+            who: given.text("who").map(str::to_owned),
+        };
+        Ok(Self { filter, paging: Paging::read(given, DEFAULT_LIMIT)? })
     }
+}
+
+/// Parses the name of a kind of actions, for the API and for commands.
+///
+/// # Errors
+/// No kind has this name.
+pub fn parse_kind(text: &str) -> Result<ActionKind, String> {
+    let known = ActionKind::ALL.map(ActionKind::as_str).join(", ");
+    ActionKind::from_name(text).ok_or_else(|| format!("expected one of: {known}"))
+}
+
+/// Parses the name of a source of actions, for the API and for commands.
+///
+/// # Errors
+/// No source has this name.
+pub fn parse_source(text: &str) -> Result<ActionSource, String> {
+    let known = ActionSource::ALL.map(ActionSource::as_str).join(", ");
+    ActionSource::from_name(text).ok_or_else(|| format!("expected one of: {known}"))
 }
 
 /// Lists what operators did
@@ -88,8 +124,8 @@ impl Query for ActionsQuery {
     responses((status = 200, description = "A page of actions.", body = ActionsView), QueryErrors, StoreErrors))]
 pub(super) async fn list(
     State(shared): State<Shared>,
-    Params(ActionsQuery(Paging { limit, cursor })): Params<ActionsQuery>,
+    Params(ActionsQuery { filter, paging: Paging { limit, cursor } }): Params<ActionsQuery>,
 ) -> Answer {
-    let page = within(STORE_TIMEOUT, shared.store.actions(cursor, limit)).await?;
+    let page = within(STORE_TIMEOUT, shared.store.actions(&filter, cursor, limit)).await?;
     Ok(Json(ActionsView::from(page)).into_response())
 }

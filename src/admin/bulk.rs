@@ -15,13 +15,16 @@ use crate::problem::ProblemDetails;
 use model::{Filter, Timestamp};
 use store::{Actor, Bulk, BulkAction, BulkOrder, BulkPlan};
 
+use super::access::{Bodies, Visitor};
 use super::bulk_json::{BulkPlanView, BulkView};
 use super::bulk_token::{BoundTo, BulkTokens, Counted, TOKEN_LIFE, TokenRefusal};
 use super::call::{Answer, BULK_TIMEOUT, STORE_TIMEOUT, object, read, run_to_end, within};
 use super::document::tag;
-use super::filter::BadFilter;
+use super::filter::{BadFilter, searches_bodies};
 use super::paths::BulkPath;
-use super::responses::{BodyErrors, BulkChangeEnded, BulkToken, NoBulkChange, StoreErrors, WideFilter};
+use super::responses::{
+    BodyErrors, BulkChangeEnded, BulkErrors, BulkToken, NoBulkChange, StoreErrors, WideFilter,
+};
 use super::{Shared, refusal};
 
 /// How long a dry run may count.
@@ -78,16 +81,17 @@ impl From<FilterAction> for BulkAction {
         (status = 200, description = "The dry run: what the change would do.", body = BulkPlanView),
         (status = 202, description = "The change has begun.", body = BulkView,
             headers(("Location" = String, description = "The path of the change."))),
-        BodyErrors, BulkToken, WideFilter, StoreErrors))]
+        BodyErrors, BulkToken, WideFilter, BulkErrors))]
 pub(super) async fn change(
     State(shared): State<Shared>,
     Extension(by): Extension<Actor>,
+    Extension(visitor): Extension<Visitor>,
     request: Request,
 ) -> Answer {
     let body = read(&shared, request).await?;
     let asked: Change = object(&body, CHANGE)?;
     let Change { action, filter, force, dry_run, token } = asked;
-    let asked = Asked { action: action.into(), filter: &filter, force };
+    let asked = Asked { action: action.into(), filter: &filter, force, bodies: visitor.bodies };
     match (dry_run, &token) {
         (true, None) => {
             let DryRun { plan, filter, token } = count(&shared, by, asked).await?;
@@ -114,6 +118,8 @@ pub(super) struct Asked<'a> {
     pub(super) filter: &'a str,
     /// Whether a retry includes superseded jobs.
     pub(super) force: bool,
+    /// How the caller sees bodies: the number of matches reveals what they contain.
+    pub(super) bodies: Bodies,
 }
 
 /// The result of a dry run.
@@ -137,6 +143,9 @@ async fn narrowed(shared: &Shared, asked: Asked<'_>, at: Timestamp) -> Result<Fi
         BadFilter::Text(error) => refusal::of_body(format!("`filter`: {error}"), CHANGE),
         BadFilter::Store(error) => refusal::of_store(&error),
     })?;
+    if searches_bodies(&filter) && asked.bodies.revealed() != Bodies::Full {
+        return Err(refusal::hidden_text());
+    }
     Ok(asked.action.narrow(filter))
 }
 
@@ -230,7 +239,8 @@ pub(super) async fn found(shared: &Shared, by: Actor, id: u64) -> Result<Bulk, P
 /// The number in a path. Any other text is not the number of a bulk change.
 pub(super) fn number(id: Number) -> Result<u64, ProblemDetails> {
     let text = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(text)| text);
-    text.parse().map_err(|_| refusal::no_bulk(text))
+    let parsed = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
+    parsed.ok_or_else(|| refusal::no_bulk(text))
 }
 
 /// Answers with a bulk change that has begun, and where to watch it.

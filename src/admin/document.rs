@@ -88,7 +88,7 @@ pub(super) fn render(api: &OpenApi, requires_token: bool) -> Bytes {
     let mut document = json!(api);
     for (path, operations) in members(&mut document["paths"]) {
         let is_open = access::is_open(path);
-        for (_, operation) in members(operations) {
+        for (method, operation) in members(operations) {
             let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
             for parameter in parameters.into_iter().flatten().filter(|parameter| parameter["in"] == "query") {
                 // An empty value counts as absent.
@@ -98,17 +98,41 @@ pub(super) fn render(api: &OpenApi, requires_token: bool) -> Bytes {
                 if requires_token && !is_open { json!([{ BEARER: [] }]) } else { json!([]) };
             if !is_open {
                 operation["responses"]["401"] = json!(problem(401, "The token is missing or wrong."));
-                operation["responses"]["403"] = json!(problem(
-                    403,
-                    "With `admin.read_token`: the operation changes something, or searches what it may not see. \
-                    Without a token: the request comes from a page of another site, or its URL contains neither an IP \
-                    address nor `localhost`."
-                ));
+                let own = operation["responses"]["403"]["description"].as_str();
+                let about = forbidden(method == "get", own);
+                operation["responses"]["403"] = json!(problem(403, &about));
             }
         }
     }
-    members(&mut document["components"]["schemas"]).for_each(|(_, schema)| always_present(schema));
+    members(&mut document["components"]["schemas"]).for_each(|(_, schema)| {
+        always_present(schema);
+        describe_fields(schema);
+    });
     document.to_string().into()
+}
+
+/// Why an operation responds 403: its own reason, if it has one, and those of the guard.
+fn forbidden(only_reads: bool, own: Option<&str>) -> String {
+    let of_writes = "The token is `admin.read_token`, which changes nothing (`read-only`), or the request has a session instead of \
+                     a token (`session-at-api`).";
+    let of_all = "A browser sent the request from a page of another site, without a token (`cross-site`), or `admin.token` is not \
+                  set and the URL contains neither an IP address nor `localhost` (`foreign-host`).";
+    let of_method = (!only_reads).then_some(of_writes);
+    own.into_iter().chain(of_method).chain([of_all]).collect::<Vec<_>>().join(" ")
+}
+
+/// Moves the description of a field that may be null from its value to the field, where tools look for it.
+fn describe_fields(schema: &mut Value) {
+    let parts = schema.get_mut("allOf").and_then(Value::as_array_mut);
+    parts.into_iter().flatten().for_each(describe_fields);
+    let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for field in fields.values_mut().filter(|field| field.get("description").is_none()) {
+        let choices = field.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten();
+        let about = choices.filter_map(|choice| choice.as_object_mut()?.remove("description")).next();
+        if let Some(about) = about {
+            field["description"] = about;
+        }
+    }
 }
 
 /// Says that a response has all fields, also those that are null. A closed object is the body of a request, in which a

@@ -38,7 +38,7 @@ struct Erase {
     /// Whether to cancel unfinished jobs, and erase them too.
     #[serde(default)]
     cancel_unfinished: bool,
-    /// Whether only to count the jobs.
+    /// Whether only to count the jobs. Without it, the erasure begins at once.
     #[serde(default)]
     dry_run: bool,
 }
@@ -64,7 +64,8 @@ impl Erase {
 
 /// Erases the texts of a customer
 ///
-/// Of a lead, a contact, a customer or an account. The erasure runs in the background, like a bulk change.
+/// Of a lead, a contact, a customer or an account. **Without `"dry_run": true`, the erasure begins at once.** It needs no
+/// token of a dry run, unlike `POST /api/v1/jobs/bulk`. It runs in the background, like a bulk change, and cannot be undone.
 #[utoipa::path(post, path = "/api/v1/jobs/erase", tag = tag::BULK, operation_id = "eraseJobs", request_body = Erase,
     responses(
         (status = 200, description = "The dry run: the jobs that the erasure would find.", body = ErasableView),

@@ -151,7 +151,7 @@ async fn find(shared: &Shared, id: Id) -> Result<ErrorGroup, ProblemDetails> {
     within(STORE_TIMEOUT, shared.store.errors().group(id)).await?.ok_or_else(|| refusal::no_group(&text))
 }
 
-/// The body of `POST /api/v1/errors/{group}/retry`; without one, the defaults apply.
+/// The body of `POST /api/v1/errors/{id}/retry`; without one, the defaults apply.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RetryGroupRequest)]

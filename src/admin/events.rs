@@ -57,7 +57,7 @@ impl Default for Followers {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = JobsEvent)]
 pub(super) struct Change {
-    /// The jobs that changed, at most 200.
+    /// The jobs that changed, at most 200; without those that operators and commands changed.
     #[schema(value_type = Vec<schema::JobId>)]
     jobs: BTreeSet<JobId>,
     /// Whether more jobs changed than these.
@@ -106,7 +106,7 @@ struct Follower {
 ///
 /// Each event has the type `jobs`, and a `JobsEvent` as its data. At most two come a second, the first one at once. If nothing
 /// changes, a comment comes every fifteen seconds. The stream ends when the bridge stops. Changes by operators and by commands
-/// show only in `counts`.
+/// show only in `counts`: the ids of those jobs are not listed.
 #[utoipa::path(get, path = "/api/v1/events", tag = tag::STATE, operation_id = "followEvents",
     responses((status = 200, description = "The stream.", body = ServerSentEvent, content_type = "text/event-stream"), TooManyFollowers))]
 pub(super) async fn follow(

@@ -79,6 +79,12 @@ impl Live for NoLive {
         None
     }
 
+    fn backups(&self) -> Option<crate::admin::BackupsState> {
+        None
+    }
+
+    fn back_up_now(&self, _: store::Actor) {}
+
     fn store(&self) -> StoreSettings {
         let day = Duration::from_secs(86_400);
         StoreSettings {

@@ -150,7 +150,8 @@ struct HandlersPage {
 
 /// Lists the handlers
 ///
-/// With their settings, permits, circuit breakers and recent jobs.
+/// With their settings, permits, circuit breakers and recent jobs. This API does not test a handler: the command
+/// `handlers test` and the page of handlers send a test request to a handler at a URL.
 #[utoipa::path(get, path = "/api/v1/handlers", tag = tag::STATE, operation_id = "listHandlers",
     responses((status = 200, description = "The handlers.", body = HandlersPage), StoreErrors))]
 pub(super) async fn list(State(shared): State<Shared>) -> Answer {

@@ -10,11 +10,9 @@ use http::header::{CACHE_CONTROL, HeaderValue};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::health::{EverybodyWaits, Nonce, Phase, Waiting};
-use store::StoreError;
-
 use super::Shared;
 use super::document::tag;
+use crate::health::{EverybodyWaits, Nonce, Phase, Waiting};
 
 /// How long Kommo waits for a response. The bridge cannot serve a connection that waits longer for a slot.
 const KOMMO_TIMEOUT: Duration = Duration::from_secs(2);
@@ -78,9 +76,8 @@ pub(super) async fn live() -> Response {
         (status = 503, description = "The bridge is starting or stopping, its store does not work, or its public listener is \
             full.", body = NotReadyView)))]
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
-    let mut reasons = reasons(shared.health.phase(), shared.prober.ask().await);
-    let full_for = shared.health.callers_wait_since().map(|since| since.elapsed());
-    reasons.extend(full_for.filter(|full_for| *full_for >= KOMMO_TIMEOUT).map(of_full));
+    let reasons = reasons(shared.health.phase(), troubles(&shared).await);
+    let full_for = full_for(&shared);
     if !reasons.is_empty() {
         return answer(StatusCode::SERVICE_UNAVAILABLE, &NotReadyView { status: "not ready", reasons });
     }
@@ -107,14 +104,25 @@ pub(super) async fn nonce(State(shared): State<Shared>) -> Response {
     }
 }
 
-fn reasons(phase: Phase, store: Result<(), StoreError>) -> Vec<String> {
+/// Why the bridge cannot take requests although it is not starting or stopping: its store does not work, or its public
+/// listener is full.
+pub(super) async fn troubles(shared: &Shared) -> Vec<String> {
+    let store = shared.prober.ask().await.err().map(|error| error.to_string());
+    let full = full_for(shared).filter(|full_for| *full_for >= KOMMO_TIMEOUT).map(of_full);
+    store.into_iter().chain(full).collect()
+}
+
+fn full_for(shared: &Shared) -> Option<Duration> {
+    shared.health.callers_wait_since().map(|since| since.elapsed())
+}
+
+fn reasons(phase: Phase, troubles: Vec<String>) -> Vec<String> {
     let phase = match phase {
         Phase::Starting => Some("the bridge is starting".to_owned()),
         Phase::Ready => None,
         Phase::Draining => Some("the bridge is draining and stops soon".to_owned()),
     };
-    let store = store.err().map(|error| error.to_string());
-    phase.into_iter().chain(store).collect()
+    phase.into_iter().chain(troubles).collect()
 }
 
 fn of_full(full_for: Duration) -> String {
@@ -137,25 +145,14 @@ mod tests {
 
     #[test]
     fn every_reason_is_reported_and_ready_has_none() {
-        for (phase, store, expected) in [
-            (Phase::Ready, Ok(()), vec![]),
-            (Phase::Starting, Ok(()), vec!["the bridge is starting"]),
-            (Phase::Draining, Ok(()), vec!["the bridge is draining and stops soon"]),
-            (
-                Phase::Ready,
-                Err(StoreError::Full),
-                vec!["the disk that holds the store is full: free some space"],
-            ),
-            (
-                Phase::Starting,
-                Err(StoreError::Timeout),
-                vec![
-                    "the bridge is starting",
-                    "the store did not answer in time: check whether its disk is slow or another process locks it",
-                ],
-            ),
+        for (phase, trouble, expected) in [
+            (Phase::Ready, None, vec![]),
+            (Phase::Starting, None, vec!["the bridge is starting"]),
+            (Phase::Draining, None, vec!["the bridge is draining and stops soon"]),
+            (Phase::Ready, Some("the disk is full"), vec!["the disk is full"]),
+            (Phase::Starting, Some("the disk is full"), vec!["the bridge is starting", "the disk is full"]),
         ] {
-            assert_eq!(reasons(phase, store), expected);
+            assert_eq!(reasons(phase, trouble.map(str::to_owned).into_iter().collect()), expected);
         }
     }
 }

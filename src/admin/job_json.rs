@@ -159,8 +159,8 @@ struct NoteView<'a> {
     /// When it was noted.
     #[schema(value_type = schema::Moment)]
     noted_at: Timestamp,
-    /// The text of the handler.
-    text: &'a str,
+    /// The text of the handler; null if `admin.show_data` hides it.
+    text: Option<&'a str>,
 }
 
 impl<'a> JobWithAttempts<'a> {
@@ -172,7 +172,8 @@ impl<'a> JobWithAttempts<'a> {
         waits_for: Option<WaitsFor>,
     ) -> Self {
         let attempts = attempts.iter().map(AttemptView::new).collect();
-        let notes = notes.iter().map(|note| NoteView { noted_at: note.noted_at, text: &note.text }).collect();
+        let notes =
+            notes.iter().map(|note| NoteView { noted_at: note.noted_at, text: Some(&*note.text) }).collect();
         Self { job: JobView::new(job), waits_for, attempts, notes }
     }
 }

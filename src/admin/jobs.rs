@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::handler::completion_json;
-use crate::health::{Misdirected, Waiting};
+use crate::health::{Misdirected, Refused, Waiting};
 use crate::job_log::Finished;
 use crate::problem::ProblemDetails;
 use crate::schema;
@@ -30,7 +30,9 @@ use super::jobs_query::JobsQuery;
 use super::outcomes_json::OutcomesView;
 use super::paths::JobPath;
 use super::query::{BadParameter, Params};
-use super::responses::{BodyErrors, NoChange, NoJob, QueryErrors, StoreErrors, WideFilter};
+use super::responses::{
+    BodyErrors, HiddenText, ListErrors, NoCancel, NoCompletion, NoJob, NoRetry, QueryErrors, StoreErrors,
+};
 use super::{Shared, explain, masked, refusal};
 
 /// The period of `last_hour` in the stats.
@@ -42,7 +44,8 @@ const LAST_HOUR: Duration = Duration::from_secs(3_600);
 /// index covers stops after 100,000 jobs or a second (`stopped`), and continues at `next_cursor`. The bridge serves two lists at a
 /// time; a further request waits up to 2 s, and then gets 503.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = tag::JOBS, operation_id = "listJobs", params(Params<JobsQuery>),
-    responses((status = 200, description = "A page of jobs.", body = PageView), QueryErrors, WideFilter, StoreErrors))]
+    responses((status = 200, description = "A page of jobs.", body = PageView),
+        QueryErrors, HiddenText, ListErrors))]
 pub(super) async fn list(
     State(shared): State<Shared>,
     Extension(visitor): Extension<Visitor>,
@@ -100,7 +103,7 @@ const RETRY_MANY: &str = r#"Send {"state":"dead"}; add "handler" to retry only t
 /// A dead or gone job is delivered again, a waiting one now.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = tag::JOBS, operation_id = "retryJob", params(JobPath),
     request_body = Option<RetryOne>,
-    responses((status = 200, description = "The job.", body = JobWithAttempts), BodyErrors, NoChange, StoreErrors))]
+    responses((status = 200, description = "The job.", body = JobWithAttempts), BodyErrors, NoRetry, StoreErrors))]
 pub(super) async fn retry(
     State(shared): State<Shared>,
     Extension(by): Extension<Actor>,
@@ -145,7 +148,7 @@ pub(super) async fn retry_one(
 ///
 /// Its bot gets no continue.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = tag::JOBS, operation_id = "cancelJob", params(JobPath),
-    responses((status = 200, description = "The job.", body = JobWithAttempts), NoChange, StoreErrors))]
+    responses((status = 200, description = "The job.", body = JobWithAttempts), NoCancel, StoreErrors))]
 pub(super) async fn cancel(
     State(shared): State<Shared>,
     Extension(by): Extension<Actor>,
@@ -178,7 +181,7 @@ const COMPLETE: &str = r#"Send what its handler would answer, like {"data":{"rep
 /// If the job has no completion yet.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/complete", tag = tag::JOBS, operation_id = "completeJob", params(JobPath),
     request_body = schema::Answer,
-    responses((status = 200, description = "The job.", body = JobWithAttempts), BodyErrors, NoChange, StoreErrors))]
+    responses((status = 200, description = "The job.", body = JobWithAttempts), BodyErrors, NoCompletion, StoreErrors))]
 pub(super) async fn complete(
     State(shared): State<Shared>,
     Extension(by): Extension<Actor>,
@@ -269,6 +272,8 @@ struct StatsView<'a> {
     accounts_waiting: Vec<Waiting>,
     /// The last five unknown paths of the public listener that were called with POST since the start.
     unknown_paths: Vec<Misdirected>,
+    /// The requests that were refused since the start, by outcome, the most frequent first.
+    refused: Vec<Refused>,
     /// The jobs that were received in the last hour.
     last_hour: OutcomesView<'a>,
 }
@@ -288,6 +293,7 @@ pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
         waiting_for_turn: stats.waiting_for_turn,
         accounts_waiting: shared.health.waiting(),
         unknown_paths: shared.health.misdirected_calls(),
+        refused: shared.health.refused_requests(),
         last_hour: OutcomesView::from(&lately),
     };
     Ok(Json(view).into_response())

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::schema;
 use model::{AccountPace, AccountPause, HandlerLoad, HandlerName, Timestamp};
-use store::StoreError;
+use store::{Actor, StoreError};
 
 use super::accounts::AccountsView;
 
@@ -73,6 +73,12 @@ pub trait Live: Send + Sync {
     /// The settings of the store.
     fn store(&self) -> StoreSettings;
 
+    /// The scheduled backups; `None` if no folder is configured.
+    fn backups(&self) -> Option<BackupsState>;
+
+    /// Asks for a backup now. It is recorded in the log of actions as one of `by` when it ends.
+    fn back_up_now(&self, by: Actor);
+
     /// `server.public_url` without a slash at its end; `None` if it is not set.
     fn public_url(&self) -> Option<&str>;
 }
@@ -111,6 +117,21 @@ pub struct StoreSettings {
     pub body_retention: Duration,
     /// `store.backup_folder`
     pub backup_folder: Option<PathBuf>,
+}
+
+/// The scheduled backups of the running bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupsState {
+    /// `store.backup_every`
+    pub every: Duration,
+    /// `store.backup_keep`
+    pub keep: usize,
+    /// Whether one is asked for and has not begun.
+    pub is_asked_for: bool,
+    /// Since when one is being written; `None` if none is.
+    pub running_since: Option<Timestamp>,
+    /// When the last one of this process ended; the error says why it failed.
+    pub last: Option<(Timestamp, Result<(), String>)>,
 }
 
 /// A pace as JSON.

@@ -14,7 +14,21 @@ pub(super) fn job(mut job: Value, bodies: Bodies) -> Value {
             *value = body(value.take(), bodies);
         }
     }
+    // A note may quote an answer, and a handler writes what it wants.
+    for note in job.get_mut("notes").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(text) = note.get_mut("text") {
+            *text = body(text.take(), bodies);
+        }
+    }
     job
+}
+
+/// Returns the text of a note as the caller may see it; `None` if not at all.
+pub(super) fn note(text: &str, bodies: Bodies) -> Option<String> {
+    match body(text.into(), bodies) {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
 }
 
 /// Returns a body as the caller may see it; null if not at all.
@@ -49,6 +63,7 @@ mod tests {
         let job_json = json!({
             "id": "1", "data": { "a": "hällo", "n": [79991234567_i64, true, null] }, "earlier_data": null,
             "completion": { "data": { "reply": "" } }, "handler_completion": null, "last_error": "x",
+            "notes": [{ "noted_at": "2026", "text": "the handler answered {\"name\":\"Ann\"}" }],
         });
         let masked = Bodies::Masked { may_reveal: true };
         assert_eq!(
@@ -57,12 +72,18 @@ mod tests {
                 "id": "1", "data": { "a": "(text of 5 characters)", "n": ["(number)", "(boolean)", null] },
                 "earlier_data": null, "completion": { "data": { "reply": "(text of 0 characters)" } },
                 "handler_completion": null, "last_error": "x",
+                "notes": [{ "noted_at": "2026", "text": "(text of 35 characters)" }],
             })
         );
         let hidden = job(job_json.clone(), Bodies::Hidden);
         assert_eq!(
             (&hidden["data"], &hidden["completion"], &hidden["id"]),
             (&Value::Null, &Value::Null, &json!("1"))
+        );
+        assert_eq!(hidden["notes"], json!([{ "noted_at": "2026", "text": null }]));
+        assert_eq!(
+            (note("Ann", masked), note("Ann", Bodies::Hidden)),
+            (Some("(text of 3 characters)".into()), None)
         );
         assert_eq!(job(job_json.clone(), Bodies::Full), job_json);
     }

@@ -37,6 +37,8 @@ mod prober;
 mod query;
 mod refusal;
 mod responses;
+mod settings;
+mod store_check;
 mod store_view;
 #[cfg(test)]
 mod tests;
@@ -67,7 +69,7 @@ pub use access::is_open;
 pub use accounts::origin_to_resume;
 pub use accounts::{AccountView, AccountsView, InstallationView};
 #[cfg(feature = "cli")]
-pub use actions::ActionsView;
+pub use actions::{ActionsView, parse_kind, parse_source};
 pub use bulk_json::DeliveryRates;
 #[cfg(feature = "cli")]
 pub use bulk_json::{BulkPlanView, BulkView, ErasableView, RetriedView};
@@ -85,12 +87,17 @@ pub use job_json::{JobView, JobWithAttempts, PageView, stopped_because};
 #[cfg(feature = "cli")]
 pub use query::{DEFAULT_LIMIT, parse_limit};
 
-pub use live::{HandlerSettings, ListedAccounts, Live, StoreSettings, TestedHandler, TrialView};
+pub use settings::{Settings, SettingsSource};
+
+pub use live::{
+    BackupsState, HandlerSettings, ListedAccounts, Live, StoreSettings, TestedHandler, TrialView,
+};
 
 use access::Access;
 use bulk_token::BulkTokens;
 use events::Followers;
 use prober::Prober;
+use store_check::StoreCheck;
 
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 16 * 1024;
@@ -110,6 +117,8 @@ pub struct Admin {
     pub read_token: Option<SharedSecret>,
     /// `admin.show_data`
     pub show_data: ShowData,
+    /// The configuration, for people.
+    pub settings: Settings,
     /// Renders the metrics of the process.
     pub metrics: RenderMetrics,
     /// The history for charts.
@@ -161,6 +170,7 @@ pub fn router(admin: Admin) -> Router {
         store: admin.store,
         health: admin.health,
         handlers: admin.handlers,
+        settings: admin.settings,
         metrics: admin.metrics,
         history: admin.history,
         token_expiry: admin.token_expiry,
@@ -169,14 +179,22 @@ pub fn router(admin: Admin) -> Router {
         fallback: admin.fallback,
         live: admin.live,
         followers: Followers::default(),
+        store_check: StoreCheck::default(),
         account_names: admin.account_names,
         rates: admin.rates,
         bulk_tokens: Arc::new(BulkTokens::new(admin.secret_random)),
     };
     let routes = routes.merge(pages::routes()).merge(access::routes(access.clone()));
+    let error_page: access::ErrorPage = {
+        let shared = state.clone();
+        Arc::new(move |requested, response| {
+            let shared = shared.clone();
+            Box::pin(async move { pages::in_layout(requested, &shared, response).await })
+        })
+    };
     with_fallbacks(routes)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn_with_state(access, access::check))
+        .layer(middleware::from_fn_with_state((access, error_page), access::check))
         .with_state(state)
 }
 
@@ -221,6 +239,7 @@ struct Shared {
     store: Store,
     health: Health,
     handlers: Arc<HashSet<HandlerName>>,
+    settings: Settings,
     metrics: RenderMetrics,
     history: History,
     token_expiry: TokenExpiry,
@@ -229,6 +248,7 @@ struct Shared {
     fallback: Fallback,
     live: Arc<dyn Live>,
     followers: Followers,
+    store_check: StoreCheck,
     account_names: AccountNames,
     rates: DeliveryRates,
     /// `None` if the system provided no random bytes.

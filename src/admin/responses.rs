@@ -43,11 +43,26 @@ macro_rules! responses {
 }
 
 responses! {
-    /// Of all operations that use the store.
+    /// Of operations that use the store, apart from lists of jobs.
     StoreErrors {
         500 => "A row of the store is damaged (`store-damaged`). A retry does not help.",
-        503 => "The store is unavailable or did not respond in time (`store-unavailable`), or serves too many lists at once \
-                (`too-many-lists`).",
+        503 => "The store is unavailable or did not respond in time (`store-unavailable`).",
+    }
+    /// Of operations that read a list of jobs.
+    ListErrors {
+        500 => "A row of the store is damaged (`store-damaged`). A retry does not help.",
+        503 => "The bridge already reads two lists of jobs (`too-many-lists`), or the store is unavailable or did not respond \
+                in time (`store-unavailable`).",
+    }
+    /// Of operations that begin a bulk change.
+    BulkErrors {
+        500 => "A row of the store is damaged (`store-damaged`). A retry does not help.",
+        503 => "The bridge already reads two lists of jobs (`too-many-lists`), the system provides no random bytes for a token \
+                (`no-random`), or the store is unavailable or did not respond in time (`store-unavailable`).",
+    }
+    /// Of a search for what customers wrote; `document` adds the other reasons.
+    HiddenText {
+        403 => "`q` searches what customers wrote, which `admin.show_data` hides from this token (`hidden-text`).",
     }
     /// Of operations with query parameters.
     QueryErrors {
@@ -64,12 +79,22 @@ responses! {
         404 => "There is no such job (`no-job`). Finished jobs are deleted after `store.retention`.",
         409 => "Several jobs have this prefix (`ambiguous-id`).",
     }
-    /// Of operations that change one job.
-    NoChange {
+    /// Of the retry of a job.
+    NoRetry {
         404 => "There is no such job (`no-job`). Finished jobs are deleted after `store.retention`.",
-        409 => "The job's state does not allow it (`wrong-state`), a newer job has the same `return_url` (`superseded`), the \
-                handler returned no completion to send (`no-handler-completion`), or several jobs have this prefix \
-                (`ambiguous-id`).",
+        409 => "The job is not dead, gone or waiting for its delivery, its continue is on its way, or its texts were erased \
+                (`wrong-state`); a newer job has the same `return_url` (`superseded`); the handler returned no completion to \
+                send (`no-handler-completion`); or several jobs have this prefix (`ambiguous-id`).",
+    }
+    /// Of the cancellation of a job.
+    NoCancel {
+        404 => "There is no such job (`no-job`). Finished jobs are deleted after `store.retention`.",
+        409 => "The job is finished (`wrong-state`), or several jobs have this prefix (`ambiguous-id`).",
+    }
+    /// Of the completion of a job by an operator.
+    NoCompletion {
+        404 => "There is no such job (`no-job`). Finished jobs are deleted after `store.retention`.",
+        409 => "The job has a completion or is finished (`wrong-state`), or several jobs have this prefix (`ambiguous-id`).",
     }
     /// Of operations with a filter that may be too wide.
     WideFilter {

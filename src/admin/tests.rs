@@ -33,11 +33,14 @@ mod handler_pages;
 mod jobs_page;
 mod lists;
 mod now_page;
+mod page_clock;
 mod page_job;
 mod retries;
 mod roles;
 mod sessions;
+mod settings_page;
 mod stats;
+mod unrouted_pages;
 mod waits;
 
 const TOKEN: &str = "a-very-secret-admin-token";
@@ -113,6 +116,7 @@ impl Fixture {
             token: None,
             read_token: None,
             show_data: model::ShowData::default(),
+            settings: super::Settings::default(),
             metrics: std::sync::Arc::new(|| crate::telemetry::render(&crate::telemetry::recorder())),
             history: crate::history::History::default(),
             token_expiry: std::sync::Arc::new(|| None),

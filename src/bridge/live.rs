@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::backups::Backups;
 use crate::accounts::{Accounts, Installation};
 use crate::admin::{
-    AccountView, AccountsView, HandlerSettings, InstallationView, ListedAccounts, Live, StoreSettings,
-    TestedHandler, TrialView,
+    AccountView, AccountsView, BackupsState, HandlerSettings, InstallationView, ListedAccounts, Live,
+    StoreSettings, TestedHandler, TrialView,
 };
 use crate::config::{Config, ordering_name};
 use crate::handlers::{HttpHandler, Meaning, Trial};
@@ -20,6 +21,7 @@ use model::clock::Clock;
 use model::{
     AccountPace, AccountPause, AccountState, HandlerLoad, HandlerName, HandlerPolicy, WaitCause, whole_millis,
 };
+use store::Actor;
 
 /// The running bridge.
 pub(super) struct LiveBridge {
@@ -31,6 +33,7 @@ pub(super) struct LiveBridge {
     pub(super) accounts: Accounts,
     pub(super) give_up_after: Duration,
     pub(super) store: StoreSettings,
+    pub(super) backups: Option<Backups>,
     pub(super) clock: Clock,
     /// The handlers at a URL.
     pub(super) http_handlers: HashMap<HandlerName, Arc<HttpHandler>>,
@@ -138,6 +141,16 @@ impl Live for LiveBridge {
 
     fn store(&self) -> StoreSettings {
         self.store.clone()
+    }
+
+    fn backups(&self) -> Option<BackupsState> {
+        self.backups.as_ref().map(Backups::state)
+    }
+
+    fn back_up_now(&self, by: Actor) {
+        if let Some(backups) = &self.backups {
+            backups.ask(by);
+        }
     }
 
     fn public_url(&self) -> Option<&str> {

@@ -30,6 +30,7 @@ mod public_health;
 mod routes;
 mod run;
 mod secrets;
+mod settings;
 mod start_log;
 mod supervise;
 

@@ -14,8 +14,7 @@ use crate::handler::CallbackUrls;
 use crate::handlers::{Echo, HttpHandler};
 use crate::health::{EverybodyWaits, Health, Nonce};
 use crate::job_log::JobLog;
-use crate::meters::Totals;
-use crate::receive::{Receiver, Route, TokenSigner};
+use crate::receive::{Notes, Receiver, Route, TokenSigner};
 use crate::secrets::SharedSecret;
 use crate::telemetry;
 use crate::work::{HandlerThreads, HandlerTools, Pool, Registry};
@@ -81,7 +80,8 @@ impl BridgeParts {
         let policies: HashMap<HandlerName, HandlerPolicy> =
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
         let draining = CancellationToken::new();
-        let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining, job_log.totals());
+        let notes = Notes { totals: job_log.totals(), health: health.clone() };
+        let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining, notes);
         let admin_tokens = AdminTokens {
             token: config.admin.token.clone().map(SharedSecret::from),
             read_token: config.admin.read_token.clone().map(SharedSecret::from),
@@ -212,7 +212,7 @@ fn receiver(
     accounts: &Accounts,
     clock: &Clock,
     draining: &CancellationToken,
-    totals: Totals,
+    notes: Notes,
 ) -> Receiver {
     let signers = config.integrations.iter().map(|(name, known)| {
         let (secret, previous) = (&known.client_secret, known.previous_client_secret.as_ref());
@@ -239,7 +239,7 @@ fn receiver(
         store: store.clone(),
         clock: clock.clone(),
         random: Arc::new(|| fastrand::u128(..)),
-        totals,
+        notes,
         draining: draining.clone(),
     }
 }

@@ -26,6 +26,7 @@ use super::backups::{self, Backups};
 use super::kommo_stack::secret_random;
 use super::live::{LiveBridge, handler_settings};
 use super::parts::BridgeParts;
+use super::settings::settings;
 use super::supervise::Supervisor;
 use super::{Error, Listeners, public, public_health, routes};
 
@@ -75,7 +76,8 @@ impl BridgeParts {
                 async move { store.maintenance().run(retention, stop_background).await }
             }
         }));
-        let backups = Backups::new(&config, clock.clone(), health.clone()).map(|backups| {
+        let scheduled = Backups::new(&config, store.clone(), clock.clone(), health.clone());
+        let backups = scheduled.clone().map(|backups| {
             let stop_background = stop_background.clone();
             let begin = move || backups.clone().run(stop_background.clone());
             tokio::spawn(supervisor.clone().run(backups::TASK, begin))
@@ -107,6 +109,7 @@ impl BridgeParts {
             token: admin_tokens.token,
             read_token: admin_tokens.read_token,
             show_data: config.admin.show_data,
+            settings: settings(&config),
             metrics: Arc::new(move || telemetry::render(&recorder)),
             history: history.clone(),
             token_expiry: {
@@ -135,6 +138,7 @@ impl BridgeParts {
                     body_retention: config.store.body_retention,
                     backup_folder: config.store.backup_folder.clone(),
                 },
+                backups: scheduled,
                 clock: clock.clone(),
                 http_handlers,
                 has_callback_url: config.server.callback_url.is_some(),

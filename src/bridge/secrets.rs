@@ -69,6 +69,11 @@ impl<'a> SecretUse<'a> {
     }
 }
 
+/// Whether SIGHUP puts a new secret of this key in force.
+pub(super) fn is_read_again(path: &[String]) -> bool {
+    SecretUse::of(path) != SecretUse::Start
+}
+
 /// The result of reading the files again, by key.
 #[derive(Debug, Default)]
 struct Reloaded {

@@ -3,11 +3,11 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::admin::{ActionsView, DEFAULT_LIMIT, parse_limit};
+use crate::admin::{ActionsView, DEFAULT_LIMIT, parse_kind, parse_limit, parse_source};
 use crate::config::Config;
-use model::Timestamp;
 use model::clock::Clock;
-use store::{Action, ActionPage, Role, Store};
+use model::{JobId, Timestamp};
+use store::{Action, ActionFilter, ActionKind, ActionPage, ActionSource, Role, Store};
 
 use super::examples;
 use super::exit::{notice, print};
@@ -27,6 +27,18 @@ pub(super) enum Command {
         /// Continue after the action with this number: the `next_cursor` of the previous list
         #[arg(long, value_name = "NUMBER")]
         cursor: Option<u64>,
+        /// Only actions on this job
+        #[arg(long, value_name = "ID")]
+        job: Option<JobId>,
+        /// Only actions of this kind, like "jobs retry"
+        #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+        what: Option<ActionKind>,
+        /// Only actions from here: api, page or cli
+        #[arg(long, value_name = "SOURCE", value_parser = parse_source)]
+        source: Option<ActionSource>,
+        /// Only actions of the actor with exactly this name
+        #[arg(long, value_name = "NAME")]
+        who: Option<String>,
     },
 }
 
@@ -35,25 +47,30 @@ pub(super) enum Command {
 /// # Errors
 /// The store cannot be opened or read.
 pub(super) async fn run(command: Command, config: &Config, json: bool) -> anyhow::Result<()> {
-    let Command::List { limit, cursor } = command;
+    let Command::List { limit, cursor, job, what, source, who } = command;
+    let filter = ActionFilter { job_id: job, kind: what, source, who };
     let clock = Clock::system();
     let store = Store::open(&config.store.url, Role::Observer, clock.clone()).await?;
-    let page = store.actions(cursor, limit).await;
+    let page = store.actions(&filter, cursor, limit).await;
     store.close().await;
     let page = page?;
     let next = page.next;
     if json {
         return print(&json!(ActionsView::from(page)).to_string());
     }
-    print(table(&page, clock.now(), Screen::stdout()).trim_end())?;
+    let is_filtered = filter != ActionFilter::default();
+    print(table(&page, is_filtered, clock.now(), Screen::stdout()).trim_end())?;
     if let Some(next) = next {
         notice(&format!("There are more actions. To continue, run the same command with --cursor {next}"));
     }
     Ok(())
 }
 
-fn table(page: &ActionPage, now: Timestamp, screen: Screen) -> String {
+fn table(page: &ActionPage, is_filtered: bool, now: Timestamp, screen: Screen) -> String {
     if page.actions.is_empty() {
+        if is_filtered {
+            return "No action matches.\n".to_owned();
+        }
         return "No operator has changed anything yet.\n".to_owned();
     }
     let mut table = Table::new([

@@ -198,6 +198,7 @@ mod tests {
         let admin = router(Admin {
             store: jobs.store.clone(),
             health: health.clone(),
+            settings: crate::admin::Settings::default(),
             handlers: std::sync::Arc::default(),
             token: Some("secret".into()),
             read_token: None,

@@ -221,7 +221,7 @@ impl Step {
 }
 
 fn curl(base_url: &str, order: &Value) -> String {
-    format!("curl {base_url}/simulator/bots --json '{order}'")
+    format!("curl {base_url}/simulator/bots -H 'Content-Type: application/json' -d '{order}'")
 }
 
 #[cfg(test)]
@@ -322,7 +322,7 @@ mod tests {
         let orders: Vec<Value> = printed
             .toml()
             .lines()
-            .filter_map(|line| line.split_once(" --json "))
+            .filter_map(|line| line.split_once(" -H 'Content-Type: application/json' -d "))
             .map(|(command, order)| {
                 assert_eq!(command, "#    curl http://127.0.0.1:8090/simulator/bots");
                 serde_json::from_str(order.trim_matches('\'')).unwrap()

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -70,6 +71,7 @@ pub(super) fn config(raw: Raw, sources: &Sources, tree: &Node, problems: &mut Pr
         file: None,
         from_text: false,
         secret_files: checker.files,
+        settings: Arc::default(),
     })
 }
 

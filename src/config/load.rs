@@ -2,29 +2,20 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::error::{ConfigError, ConfigProblem};
-use super::http_handler::{Mode, Preset};
-use super::ordering::Ordering;
 use super::problem::Problems;
 use super::raw::Raw;
 use super::schema::Schema;
 use super::sections::Config;
 use super::source::{Sources, nothing_read};
-use super::tree::{Content, GIVEN_TEXT, Node, Origin};
-use super::values::Span;
-use super::{check, environment};
-use model::HandlerPolicy;
+use super::tree::{GIVEN_TEXT, Node};
+use super::{check, environment, list, policy};
 
 /// The defaults, with comments.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
-
-/// The defaults of `concurrency` and `max_awaiting` of a handler over HTTP.
-const HTTP_CONCURRENCY: i64 = 64;
-const HTTP_MAX_AWAITING: i64 = 10_000;
 
 /// A valid configuration, with the place where each value was written.
 pub struct Effective {
@@ -57,16 +48,20 @@ impl Effective {
     ) -> Result<Self, ConfigError> {
         let mut tree = Node::parse(DEFAULTS, None)?;
         let schema = Schema::of_file(&tree);
+        let mut defaults = tree.clone();
         let mut problems = Problems::new(place);
         if let Some(written) = written {
             tree.merge(written);
         }
         tree.merge(environment::layer(&sources.env, &schema, &mut problems));
-        add_policies(&mut tree);
+        policy::add_policies(&mut tree);
+        policy::add_defaults(&mut defaults, &tree);
         schema.check(&mut tree, &mut problems);
         let raw = read_raw(&mut tree, &mut problems);
         let config = check::config(raw, sources, &tree, &mut problems);
-        problems.into_result(config, nothing_read).map(|config| Self { config, tree, schema })
+        let mut config = problems.into_result(config, nothing_read)?;
+        config.settings = list::list(&tree, &defaults, &schema).into();
+        Ok(Self { config, tree, schema })
     }
 }
 
@@ -122,40 +117,6 @@ fn read(file: &Path) -> Result<String, ConfigError> {
         let message = format!("{why}; set the path with --config or BRIDGE_CONFIG");
         ConfigError::one(ConfigProblem { key: None, place: None, message })
     })
-}
-
-/// Completes each configured handler with the standard policy's values.
-fn add_policies(tree: &mut Node) {
-    let handlers = tree.entries_mut().and_then(|sections| sections.get_mut("handlers"));
-    let Some(handlers) = handlers.and_then(Node::entries_mut) else { return };
-    let policy = HandlerPolicy::default();
-    let text = |span: Span| toml::Value::String(span.to_string());
-    let standard = [
-        ("max_attempts", Some(toml::Value::Integer(policy.max_attempts.into()))),
-        ("attempt_timeout", Some(text(Span(policy.attempt_timeout)))),
-        ("answer_within", Some(text(Span(policy.answer_within)))),
-        ("fallback", toml::Value::try_from(&policy.fallback).ok()),
-        ("ordering", Some(toml::Value::from(Ordering::default().as_str()))),
-        ("coalesce", Some(text(Span(Duration::ZERO)))),
-    ];
-    let over_http = [
-        ("preset", Some(toml::Value::from(Preset::default().as_str()))),
-        ("mode", Some(toml::Value::from(Mode::default().as_str()))),
-        ("concurrency", Some(toml::Value::from(HTTP_CONCURRENCY))),
-        ("max_awaiting", Some(toml::Value::from(HTTP_MAX_AWAITING))),
-    ];
-    for handler in handlers.values_mut().filter_map(Node::entries_mut) {
-        let is_http = handler.get("kind").is_some_and(
-            |kind| matches!(&kind.content, Content::Leaf(toml::Value::String(kind)) if kind == "http"),
-        );
-        let own = if is_http { &over_http[..] } else { &[] };
-        for (key, value) in standard.iter().chain(own) {
-            if let Some(value) = value {
-                let node = || Node::from_value(value.clone(), &Origin::BuiltIn);
-                handler.entry((*key).to_owned()).or_insert_with(node);
-            }
-        }
-    }
 }
 
 /// Reads the sections. A value that cannot be read is reported and removed, and reading starts again.

@@ -40,6 +40,11 @@ impl Schema {
         self.at(path).and_then(|schema| schema.get("writeOnly")).is_some()
     }
 
+    /// Returns what the key at `path` means.
+    pub(super) fn description(&self, path: &[&str]) -> Option<&str> {
+        self.at(path)?.get("description")?.as_str()
+    }
+
     fn at(&self, path: &[&str]) -> Option<&Json> {
         path.iter().try_fold(&self.0, |schema, part| below(schema, part))
     }

@@ -38,6 +38,14 @@ impl SecretFile {
         dotted(&path)
     }
 
+    /// Returns the key that names the file, such as `admin.token_file`.
+    pub fn file_key(&self) -> String {
+        let Some((last, table)) = self.path.split_last() else { return String::new() };
+        let last = format!("{last}_file");
+        let path: Vec<&str> = table.iter().map(String::as_str).chain([last.as_str()]).collect();
+        dotted(&path)
+    }
+
     /// Rereads the file. Blocks.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -11,6 +12,7 @@ use url::Url;
 
 use super::http_handler::HttpHandlerConfig;
 use super::secret::SecretFile;
+use crate::listed_setting::ListedSetting;
 use model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri, ShowData};
 
 /// The whole validated configuration: see [`Config::load`].
@@ -42,6 +44,8 @@ pub struct Config {
     pub(crate) from_text: bool,
     /// The files that secrets were read from, through `x_file` keys.
     pub(crate) secret_files: Vec<SecretFile>,
+    /// All values with their origins, ordered by key. Secrets are masked.
+    pub(crate) settings: Arc<[ListedSetting]>,
 }
 
 /// `[server]`: the public listener.

@@ -8,7 +8,8 @@ use super::load::Effective;
 use super::problem::{dotted, quoted};
 use super::tree::{Content, Node};
 
-const MASK: &str = "***";
+/// What is shown instead of a secret.
+pub(super) const MASK: &str = "***";
 
 impl Effective {
     /// Returns the configuration as TOML: first the file that was read, then each value with the place where it was

@@ -32,6 +32,13 @@ impl MergedPeriod {
         Self { from: Timestamp::default(), recorded: Duration::from_secs(60), point }
     }
 
+    /// A minute in which this number of jobs died.
+    #[cfg(test)]
+    pub fn with_dead(dead: u32) -> Self {
+        let point = Point { dead, ..Point::default() };
+        Self { from: Timestamp::default(), recorded: Duration::from_secs(60), point }
+    }
+
     /// The value of a series; `None` if there is none.
     pub fn value(&self, series: Series) -> Option<u64> {
         if self.recorded.is_zero() { None } else { series.value(&self.point) }

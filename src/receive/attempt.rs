@@ -56,11 +56,13 @@ pub(super) async fn widget_request(
             let took = receiver.clock.elapsed().saturating_sub(started);
             state.meters.acknowledged(took);
             if !duplicate {
-                receiver.totals.request();
+                receiver.notes.totals.request();
             }
             Json(Acknowledgement { job_id: id, duplicate }).into_response()
         }
         Err(refusal) => {
+            let now = receiver.clock.now();
+            receiver.notes.health.refused(refusal.rejection.outcome(), refusal.explanation(), now);
             if state.log_limiter.allows(refusal.rejection.outcome()) {
                 refusal.log(handler);
             }

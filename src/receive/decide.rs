@@ -170,6 +170,17 @@ pub(super) struct Refusal {
     pub(super) faulty_value: Option<FaultyValue>,
 }
 
+impl Refusal {
+    /// Explains the refusal to an operator, with the value at fault.
+    pub(super) fn explanation(&self) -> String {
+        let reason = self.rejection.reason();
+        match &self.faulty_value {
+            Some(value) => format!("{reason} (`{}`)", value.text()),
+            None => reason,
+        }
+    }
+}
+
 impl<R: Into<Rejection>> From<R> for Refusal {
     fn from(rejection: R) -> Self {
         Self { rejection: rejection.into(), account_id: None, faulty_value: None }

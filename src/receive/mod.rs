@@ -29,6 +29,7 @@ use axum::routing::post;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::health::Health;
 use crate::log_limiter::LogLimiter;
 use crate::meters::Totals;
 use crate::problem;
@@ -61,6 +62,14 @@ impl Route {
 /// Records that a verified token of an integration (its `client_uuid`) named an address and an account together.
 pub type OnAccountSeen = Arc<dyn Fn(&str, &str, AccountId) + Send + Sync>;
 
+/// Where the receiver notes what became of requests.
+pub struct Notes {
+    /// Counts the requests that became jobs.
+    pub totals: Totals,
+    /// Lists those that were refused.
+    pub health: Health,
+}
+
 /// The settings and collaborators of the receiver.
 pub struct Receiver {
     /// The handlers.
@@ -87,8 +96,8 @@ pub struct Receiver {
     pub clock: Clock,
     /// Returns random bits, for the ids of jobs.
     pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
-    /// Counts the requests that became jobs.
-    pub totals: Totals,
+    /// Where to note what became of requests.
+    pub notes: Notes,
     /// Once it is cancelled, every request gets 503.
     pub draining: CancellationToken,
 }

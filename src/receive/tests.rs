@@ -75,7 +75,7 @@ impl Bench {
             store: store.clone(),
             clock: clock.clock(),
             random: Arc::new(move || random.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into()),
-            totals: crate::meters::Totals::default(),
+            notes: Notes { totals: Totals::default(), health: Health::new() },
             draining: draining.clone(),
         };
         change(&mut receiver, clock.clone());

@@ -2,86 +2,16 @@
 //
 //   node run.mjs SCENARIO.json
 //
-// tests/process/browser.rs writes the scenario. Prints one line for each step, and exits with 1 at the first failure.
+// tests/process/browser writes the scenario. Prints one line for each step, and exits with 1 at the first failure.
 
-import { readFileSync } from 'node:fs';
-import { chromium } from 'playwright-core';
-import axe from 'axe-core';
+import { expect, fail, quiet, quietPage, scenario, signedIn, step, withBrowser } from './browser.mjs';
+import { everyPage } from './pages.mjs';
 
-const { base, token, readToken, browser: program, leadUrl, deadJob, pages, screens } =
-  JSON.parse(readFileSync(process.argv[2], 'utf8'));
+const { base, token, readToken, leadUrl, deadJob, pages, screens } = scenario;
 
-const WIDTHS = [360, 1280];
-const THEMES = ['light', 'dark'];
-const MAX_PAGE_BYTES = 60 * 1024;
-const ARGUMENTS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--hide-scrollbars',
-];
+let browser;
 
-const fail = (what) => { throw new Error(what); };
-const expect = (is, what) => { if (!is) fail(what); };
-const step = (what) => console.log(what);
-
-const browser = await chromium.launch({ executablePath: program, args: ARGUMENTS });
-
-// A visitor who has signed in with `secret`. Whatever the page prints to its console is a failure: above all, what its
-// content security policy forbids.
-const visit = async (secret, options = {}) => {
-  const context = await browser.newContext({ baseURL: base, viewport: { width: 1280, height: 900 }, ...options });
-  const page = await context.newPage();
-  page.problems = [];
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) page.problems.push(message.text());
-  });
-  page.on('pageerror', (error) => page.problems.push(String(error)));
-  page.on('request', (request) => {
-    if (!request.url().startsWith(base)) page.problems.push(`request to ${request.url()}`);
-  });
-  await page.goto('/login');
-  await page.fill('[name=token]', secret);
-  await page.press('[name=token]', 'Enter');
-  await page.waitForURL((url) => !url.pathname.startsWith('/login'));
-  return page;
-};
-
-const quiet = (page, where) => expect(page.problems.length === 0, `${where}: ${page.problems.join('\n')}`);
-
-const accessible = async (page, where) => {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(() => window.axe.run(document, {
-    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-  }));
-  const text = violations.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.map((node) => `  ${node.html}`).join('\n')}`);
-  expect(violations.length === 0, `${where}: ${text.join('\n')}`);
-};
-
-const everyPage = async () => {
-  for (const [role, secret] of [['operator', token], ['reader', readToken]]) {
-    for (const width of WIDTHS) {
-      for (const colorScheme of THEMES) {
-        const page = await visit(secret, { viewport: { width, height: 900 }, colorScheme });
-        for (const [name, path] of Object.entries(pages)) {
-          const where = `${name} (${path}) for the ${role}, ${width} px, ${colorScheme}`;
-          const response = await page.goto(path);
-          const bytes = (await response.body()).length;
-          expect(bytes <= MAX_PAGE_BYTES, `${where}: ${bytes} bytes`);
-          expect(await page.locator('h1').count() === 1, `${where}: one h1`);
-          const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          expect(overflow <= 0, `${where}: ${overflow} px wider than the window`);
-          await accessible(page, where);
-          quiet(page, where);
-          if (screens && role === 'operator' && (width === 1280 || name === 'job' || name === 'now')) {
-            const shape = width === 1280 ? colorScheme : `phone-${colorScheme}`;
-            if (shape !== 'phone-dark') await page.screenshot({ path: `${screens}/${name}-${shape}.png` });
-          }
-          step(where);
-        }
-        await page.context().close();
-      }
-    }
-  }
-};
+const visit = (secret, options) => signedIn(browser, secret, options);
 
 // Finds the dead job by its lead, reads why, retries it, and sees it delivered.
 const delivered = async (page, where) => {
@@ -126,6 +56,44 @@ const byKeyboard = async (job) => {
   await page.context().close();
 };
 
+// The page of the login has no part that follows the bridge.
+const quietLogin = async () => {
+  const page = await quietPage(browser);
+  await page.clock.install();
+  await page.goto('/login');
+  await page.clock.fastForward(60_000);
+  await page.waitForFunction(() => document.title);
+  quiet(page, 'login');
+  await page.context().close();
+};
+
+// Loads a page until its main part contains a text.
+const shows = async (page, path, text) => {
+  for (let tries = 0; tries < 200; tries += 1) {
+    await page.goto(path);
+    if ((await page.innerText('main')).includes(text)) return;
+  }
+  fail(`${path} never shows: ${text}`);
+};
+
+const storeTasks = async () => {
+  const page = await visit(token);
+  await shows(page, '/store', 'Check now');
+  await page.click('form[action="/store/check"] button');
+  await shows(page, '/store', 'Nothing is wrong.');
+  await shows(page, '/store', 'Back up now');
+  await page.click('form[action="/store/backup"] button');
+  await shows(page, '/actions', 'Wrote a backup');
+  await shows(page, '/store', 'The newest backup is verified');
+  quiet(page, 'store');
+  for (const name of screens ? ['store', 'actions'] : []) {
+    await page.goto(pages[name]);
+    await page.screenshot({ path: `${screens}/${name}-light.png` });
+  }
+  step('the store is checked and backed up');
+  await page.context().close();
+};
+
 const withoutScript = async (job) => {
   const page = await visit(token, { javaScriptEnabled: false });
   await page.fill('.find input', leadUrl);
@@ -157,15 +125,13 @@ const refusals = async () => {
   step('readers and frames are refused');
 };
 
-try {
-  await everyPage();
+await withBrowser(async (opened) => {
+  browser = opened;
+  await everyPage(browser, { operator: token, reader: readToken });
   await refusals();
   await byMouse(deadJob[0]);
   await byKeyboard(deadJob[1]);
   await withoutScript(deadJob[2]);
-} catch (error) {
-  console.error(error.stack ?? error);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+  await storeTasks();
+  await quietLogin();
+});

@@ -37,7 +37,7 @@ async fn a_demo_with_keep_prints_its_addresses_without_a_terminal() {
             |name: &'static str| move |line: &str| Some(line.trim().strip_prefix(name)?.trim().to_owned());
         let admin = output.wait("the admin listener", after("admin "));
         let config = output.wait("the configuration", after("config "));
-        let order = output.wait("a command to try", after("curl ")).replace("/bots --json", "/bots");
+        let order = output.wait("a command to try", after("curl "));
         assert!(order.contains("/simulator/bots") && order.contains("/widget_request/echo"), "{order}");
         output.wait("how to end it", |line| line.contains("until Ctrl-C").then_some(()));
         let live = client.get(format!("{admin}/health/ready")).send().await.unwrap();

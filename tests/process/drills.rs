@@ -1,5 +1,5 @@
 //! The incident drills of `docs/drills.md`: each test causes an incident, runs the commands of the page as they are written
-//! there, and looks for the text that names the cause.
+//! there, follows the steps in the dashboard, and looks for the text that names the cause.
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +13,7 @@ use simulator::{Bot, Fault, Options, Plan, Simulator};
 use tokio::net::TcpListener;
 
 use crate::TEST_TIMEOUT;
+use crate::browser::Tools;
 use crate::connected;
 use crate::disk_full::Disk;
 use crate::home::Home;
@@ -21,7 +22,7 @@ use crate::serve::Serve;
 
 const PAGE: &str = include_str!("../../docs/drills.md");
 const LEAD: &str = "31764961";
-/// The most commands from the customer to the cause.
+/// The most commands, or steps in the dashboard, from the customer to the cause.
 const MAX_STEPS: usize = 3;
 
 /// The incidents of this file, in the order of the page.
@@ -41,6 +42,8 @@ fn each_incident_of_the_page_has_a_drill_and_at_most_three_commands() {
     for incident in headings {
         let steps = block(incident, "sh").len();
         assert!((1..=MAX_STEPS).contains(&steps), "{incident}: {steps} commands");
+        let steps = block(incident, "dashboard").len();
+        assert!((1..=MAX_STEPS).contains(&steps), "{incident}: {steps} steps in the dashboard");
         assert!(section(incident).contains("**Fix:**"), "{incident}: no fix");
     }
 }
@@ -66,8 +69,20 @@ fn in_shell(command: &str, folder: &Path) -> Ended {
     run(shell)
 }
 
-/// Runs the commands of an incident, and expects the texts that the page shows.
-fn drill(incident: &str, home: &Home, host: &str) {
+/// Runs the commands of an incident, then its steps in the dashboard, and expects the texts that `docs/drills.md` shows.
+async fn drill(incident: &str, home: &Home, serve: &Serve, host: &str) {
+    in_terminal(incident, home, host);
+    let Some(tools) = Tools::found("a drill in the dashboard") else { return };
+    let texts: Vec<String> = block(incident, "page").iter().map(|text| text.replace("HOST", host)).collect();
+    let scenario = json!({
+        "base": format!("http://{}", serve.admin),
+        "steps": block(incident, "dashboard"),
+        "texts": texts,
+    });
+    tools.run("drill.mjs", &home.path("scenario.json"), scenario).await;
+}
+
+fn in_terminal(incident: &str, home: &Home, host: &str) {
     let folder = home.config().parent().unwrap().to_owned();
     assert!(INCIDENTS.contains(&incident));
     let commands = block(incident, "sh");
@@ -137,7 +152,7 @@ async fn drill_wrong_token() {
     let serve = serve(&home);
     ask(&kommo, &serve.url("echo")).await;
     explained(&serve, "unauthorized").await;
-    drill("Wrong token", &home, host(&kommo));
+    drill("Wrong token", &home, &serve, host(&kommo)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -148,7 +163,7 @@ async fn drill_429_storm() {
     kommo.set_outage(Some(Fault::TooManyRequests { header: Some(300), body: None }));
     ask(&kommo, &serve.url("echo")).await;
     explained(&serve, "too_many").await;
-    drill("429 storm", &home, host(&kommo));
+    drill("429 storm", &home, &serve, host(&kommo)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,7 +180,7 @@ async fn drill_failing_handler() {
     let serve = serve(&home);
     ask(&kommo, &serve.url("tool")).await.continued().await;
     serve.settled().await;
-    drill("Failing handler", &home, host(&kommo));
+    drill("Failing handler", &home, &serve, host(&kommo)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,7 +190,7 @@ async fn drill_disconnected_account() {
     let serve = serve(&home);
     ask(&both[1], &serve.url("echo")).await;
     explained(&serve, "not_connected").await;
-    drill("Disconnected account", &home, host(&both[1]));
+    drill("Disconnected account", &home, &serve, host(&both[1])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -202,7 +217,7 @@ async fn drill_full_disk() {
         assert!(Instant::now() < deadline, "the disk is not full");
     }
     assert_eq!(bot(&kommo, LEAD).call(&url).await.unwrap().status, 503);
-    drill("Full disk", &home, host(&kommo));
+    drill("Full disk", &home, &serve, host(&kommo)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,5 +227,5 @@ async fn drill_wrong_path_in_the_widget() {
     let serve = serve(&home);
     let wrong = serve.url("echo").replace("widget_request", "widget_reqest");
     assert_eq!(bot(&kommo, LEAD).call(&wrong).await.unwrap().status, 404);
-    drill("Wrong path in the widget", &home, host(&kommo));
+    drill("Wrong path in the widget", &home, &serve, host(&kommo)).await;
 }

@@ -30,7 +30,10 @@ fn run_in_shell(command: &str, folder: &Path) -> Ended {
 fn parse_curl(command: &str) -> (&str, Option<&str>) {
     let rest = command.strip_prefix("curl ").unwrap();
     let (address, flags) = rest.split_once(' ').unwrap_or((rest, ""));
-    (address, flags.strip_prefix("--json ").map(|json| json.trim_matches('\'')))
+    (
+        address,
+        flags.strip_prefix("-H 'Content-Type: application/json' -d ").map(|json| json.trim_matches('\'')),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

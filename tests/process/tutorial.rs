@@ -130,7 +130,7 @@ impl Reader {
     /// Starts the bot that a `curl` line orders, and waits until it is continued.
     async fn start_bot(&self, line: &str) {
         let line = self.here(line);
-        let (command, order) = line.split_once(" --json ").unwrap();
+        let (command, order) = line.split_once(" -H 'Content-Type: application/json' -d ").unwrap();
         assert_eq!(command, format!("curl {}/simulator/bots", self.simulator.base_url()));
         let order: Value = serde_json::from_str(order.trim_matches('\'')).unwrap();
         let bot = self.simulator.bot(Plan::with_data(order["data"].clone()));

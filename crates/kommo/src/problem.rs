@@ -60,8 +60,9 @@ impl ApiProblem {
             .collect::<Vec<_>>()
             .join(": ");
         for ValidationError { code, path, detail, .. } in &errors {
+            let place = if path.is_empty() { String::new() } else { format!(" at {path}") };
             // Writing to a string cannot fail.
-            let _infallible = write!(text, "; {code} at {path}: {}", without_full_stop(detail));
+            let _infallible = write!(text, "; {code}{place}: {}", without_full_stop(detail));
         }
         Some(Self {
             retry_after: seconds.and_then(whole_seconds),
@@ -152,9 +153,10 @@ mod tests {
     #[test]
     fn full_stops_in_kommos_texts_are_removed() {
         let body = r#"{"title":"Error.","hint":"Wrong token.","detail":"It is invalid. ",
-            "validation-errors":[{"errors":[{"code":"TooLong","path":"data","detail":"max 80."}]}]}"#;
+            "validation-errors":[{"errors":[{"code":"TooLong","path":"data","detail":"max 80."},
+                {"code":"Invalid","path":"","detail":"not valid."}]}]}"#;
         let text = ApiProblem::read(body.as_bytes()).unwrap().text;
-        assert_eq!(text, "Error: Wrong token: It is invalid; TooLong at data: max 80");
+        assert_eq!(text, "Error: Wrong token: It is invalid; TooLong at data: max 80; Invalid: not valid");
     }
 
     #[test]

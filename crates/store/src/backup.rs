@@ -12,10 +12,10 @@ use model::Timestamp;
 use crate::sqlite::actions::{self, NewAction};
 use crate::sqlite::file::replace::Replaced;
 use crate::sqlite::file::{copy, create, path, replace, verify};
-use crate::sqlite::maintenance::service_time;
+use crate::sqlite::maintenance::{inspect, service_time};
 use crate::{ActionKind, Actor, StoreError};
 
-pub use crate::records::{Copied, Restored, Vacuumed};
+pub use crate::records::{BackupFile, Copied, Restored, Vacuumed};
 
 /// Writes a backup of the store at `url` to `target`, beside the process that serves it. Ends early if `stop` returns
 /// `true`. An existing file is replaced only if it is a store, and only with a complete backup.
@@ -45,7 +45,7 @@ pub fn back_up(
 /// The store is unchanged.
 pub fn restore(url: &str, from: &Path, now: Timestamp, by: &Actor) -> Result<Restored, StoreError> {
     let (mut served_until, mut is_logged) = (None, false);
-    let replaced = replace::restore(url, from, &stamp(now), |new, backup| {
+    let replaced = replace::restore(url, from, &stamp(now), inspect::inconsistencies, |new, backup| {
         served_until = service_time::served_until(new)?;
         let file = paths::absolute(from);
         let age = served_until
@@ -113,15 +113,27 @@ pub fn all_in(folder: &Path, url: &str) -> Result<Vec<PathBuf>, StoreError> {
     Ok(found)
 }
 
+/// The backups of the store at `url` in `folder` with their sizes and times, newest first. One that cannot be read is
+/// missing.
+///
+/// # Errors
+/// `url` names no file.
+pub fn list_in(folder: &Path, url: &str) -> Result<Vec<BackupFile>, StoreError> {
+    Ok(all_in(folder, url)?.into_iter().rev().filter_map(file).collect())
+}
+
+fn file(path: PathBuf) -> Option<BackupFile> {
+    let metadata = fs::metadata(&path).ok()?;
+    let since_epoch = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(BackupFile { path, bytes: metadata.len(), written_at: Timestamp::default() + since_epoch })
+}
+
 /// When the newest backup of the store at `url` in `folder` was written; `None` if there is none.
 ///
 /// # Errors
 /// `url` names no file.
 pub fn newest_in(folder: &Path, url: &str) -> Result<Option<Timestamp>, StoreError> {
-    let newest = all_in(folder, url)?.pop();
-    let written = newest.and_then(|path| fs::metadata(path).ok()?.modified().ok());
-    let since_epoch = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    Ok(since_epoch.map(|since_epoch| Timestamp::default() + since_epoch))
+    Ok(all_in(folder, url)?.pop().and_then(file).map(|newest| newest.written_at))
 }
 
 /// Deletes all but the newest `keep` backups of the store at `url` in `folder`. Returns those it deleted. At least one
@@ -187,6 +199,9 @@ mod tests {
         assert_eq!(keep_newest(folder.path(), url, 0).unwrap().len(), 1, "one stays");
         assert!(others.iter().all(|name| folder.path().join(name).exists()));
         assert!(newest_in(folder.path(), url).unwrap().is_some());
+        let listed = list_in(folder.path(), url).unwrap();
+        assert_eq!(listed[0].path, name_in(folder.path(), url, moment(3)).unwrap());
+        assert_eq!((listed.len(), listed[0].bytes), (1, 0));
         assert_eq!(newest_in(&folder.path().join("none"), url).unwrap(), None);
     }
 }

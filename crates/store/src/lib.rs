@@ -34,8 +34,8 @@ pub use feed::ChangedJobs;
 pub use handles::{Accounts, Callbacks, Errors, Jobs, Maintenance, OAuth, Operator, Store};
 pub use lanes::{Lanes, Slot};
 pub use records::{
-    Accepted, Action, ActionKind, ActionPage, ActionResult, ActionSource, Actor, AwaitingClaim, BadErasure,
-    Bulk, BulkAction, BulkOrder, BulkPlan, CodeLimits, Completed, DeadInGroup, Erasable, Erasure,
+    Accepted, Action, ActionFilter, ActionKind, ActionPage, ActionResult, ActionSource, Actor, AwaitingClaim,
+    BadErasure, Bulk, BulkAction, BulkOrder, BulkPlan, CodeLimits, Completed, DeadInGroup, Erasable, Erasure,
     ErrorCounts, ErrorGroup, ErrorGroupPage, ErrorGroupPosition, FallbackCount, HandlerStats, HistoryPoint,
     JobFilter, KeptCode, KeptHistory, Leased, ListedErrors, LongestDue, NewCode, NewConnection,
     OldestUnfinished, Overdue, Page, Pair, PendingRevocation, RecentOutcomes, Renewal, Retention, Role,

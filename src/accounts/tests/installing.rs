@@ -140,7 +140,7 @@ async fn an_operator_confirms_an_installation_while_the_bridge_runs() {
     };
     let connected = command.confirm(&waiting[0], accept, operator()).await.unwrap();
     assert_eq!(connected.account_id, home.account_id());
-    let log = store.actions(None, 9).await.unwrap().actions;
+    let log = store.actions(&store::ActionFilter::default(), None, 9).await.unwrap().actions;
     assert_eq!((&*log[0].what, log[0].target.as_deref()), ("accounts confirm", Some(host(home.origin()))));
     assert_eq!((log.len(), log[0].by.clone()), (1, operator()));
     assert_eq!(asked, [home.account_id()]);

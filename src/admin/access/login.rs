@@ -56,7 +56,7 @@ async fn sign_in(State(access): State<Arc<Access>>, request: Request) -> Respons
         Ok((_, fields)) => fields,
         Err(refusal) => {
             access.report(refusal, &Expects::Page);
-            return refusal.respond(Expects::Page);
+            return refusal.respond(Expects::Page, false);
         }
     };
     let next = within_listener(fields.only("next").unwrap_or_default());

@@ -21,15 +21,19 @@ mod refusal;
 mod role;
 mod session;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
+use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
+use super::pages::{Requested, Visit};
 use crate::log_limiter::LogLimiter;
 use crate::problem::wants_page;
 use crate::secrets::SharedSecret;
@@ -114,18 +118,37 @@ impl Access {
             } else {
                 ActionSource::Page
             };
-            let visitor = Visitor {
-                role,
-                csrf: csrf.unwrap_or_default(),
-                is_signed_in: matches!(caller, Caller::Browser(_)),
-                bodies: Bodies::of(self.show_data, role),
-                is_valid: self.validity(&caller),
-            };
+            let visitor = self.visitor(&caller, role);
             request.extensions_mut().insert(Actor::new(source, &name_of(&caller)));
             request.extensions_mut().insert(visitor);
         }
         request.extensions_mut().insert(caller);
         Ok(request)
+    }
+
+    fn visitor(self: &Arc<Self>, caller: &Caller, role: Role) -> Visitor {
+        Visitor {
+            role,
+            csrf: self.csrf(caller).unwrap_or_default(),
+            is_signed_in: matches!(caller, Caller::Browser(_)),
+            bodies: Bodies::of(self.show_data, role),
+            is_valid: self.validity(caller),
+        }
+    }
+
+    /// What a page about an error needs of the request; `None` if the caller expects no page, or may not see one.
+    fn requested(self: &Arc<Self>, expects: &Expects, request: &Request) -> Option<Requested> {
+        if matches!(expects, Expects::Problem | Expects::Logout) {
+            return None;
+        }
+        let (path, headers) = (request.uri().path(), request.headers());
+        // A caller whose form is refused may still look.
+        let asked = Asked { method: &Method::GET, path, headers };
+        let is_ended = |session: &Session| self.ended.contains(session);
+        let allowed = decide::decide(asked, self.tokens.as_ref(), is_ended, self.clock.now()).ok()?;
+        let visitor = self.visitor(&allowed.caller, role_of(&allowed.caller)?);
+        let visit = Visit::new(visitor, headers, request.uri());
+        Some(Requested { visit, method: request.method().clone(), path: path.to_owned() })
     }
 
     fn csrf(&self, caller: &Caller) -> Option<String> {
@@ -140,11 +163,27 @@ impl Access {
     }
 
     fn validity(self: &Arc<Self>, caller: &Caller) -> role::IsValid {
-        let Caller::Browser(session) = *caller else { return Arc::new(|| true) };
+        let session = match *caller {
+            Caller::Browser(session) => session,
+            Caller::Bearer(role) => return self.bearer_validity(role),
+            Caller::Anyone | Caller::Local => return Arc::new(|| true),
+        };
         let token = self.tokens.as_ref().and_then(|tokens| tokens.of(session.role));
         let Some(signed) = token.map(|token| session.sign(&token)) else { return Arc::new(|| false) };
         let access = self.clone();
         Arc::new(move || access.is_valid(&session, &signed))
+    }
+
+    /// Whether the token that a bearer has sent is still the one of its role.
+    fn bearer_validity(self: &Arc<Self>, role: Role) -> role::IsValid {
+        let current = move |access: &Self| access.tokens.as_ref().and_then(|tokens| tokens.of(role));
+        let Some(sent) = current(self) else { return Arc::new(|| false) };
+        let access = self.clone();
+        Arc::new(move || {
+            current(&access).is_some_and(|token| {
+                bool::from(token.expose_secret().as_bytes().ct_eq(sent.expose_secret().as_bytes()))
+            })
+        })
     }
 
     /// Counts and logs a refusal.
@@ -157,15 +196,28 @@ impl Access {
     }
 }
 
-/// The middleware that guards all routes.
-pub(super) async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+/// Shows a response that is an error as a page. Other responses stay as they are.
+pub(super) type ErrorPage =
+    Arc<dyn Fn(Requested, Response) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
+
+/// The middleware that guards all routes. A browser that may look gets each error as a page with the navigation.
+pub(super) async fn check(
+    State((access, error_page)): State<(Arc<Access>, ErrorPage)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (expects, path) = (expects(&request), request.uri().path().to_owned());
-    let mut response = match access.admit(request).await {
+    let requested = access.requested(&expects, &request);
+    let response = match access.admit(request).await {
         Ok(request) => next.run(request).await,
         Err(refusal) => {
             access.report(refusal, &expects);
-            refusal.respond(expects)
+            refusal.respond(expects, requested.is_some())
         }
+    };
+    let mut response = match requested {
+        Some(requested) => error_page(requested, response).await,
+        None => response,
     };
     headers::protect(&path, &mut response);
     response

@@ -80,8 +80,8 @@ impl Refusal {
         })
     }
 
-    /// Responds to the caller.
-    pub(super) fn respond(self, expects: Expects) -> Response {
+    /// Responds to the caller. `has_layout` says that a problem is shown to the caller as a page with the navigation.
+    pub(super) fn respond(self, expects: Expects, has_layout: bool) -> Response {
         let must_sign_in = matches!(self, Self::NoToken | Self::Session(_));
         match expects {
             Expects::PageAt(next) if must_sign_in => see_other(&login_leading_to(&next, &[])),
@@ -91,12 +91,21 @@ impl Refusal {
                 response
             }
             Expects::Problem => self.problem(),
+            Expects::Page | Expects::PageAt(_) if has_layout && self.is_about_the_form() => self.problem(),
             Expects::Page | Expects::PageAt(_) | Expects::Logout => {
                 let (status, _, title, detail) = self.parts();
                 let response = (status, page::refused(title, detail, must_sign_in)).into_response();
                 self.complete(response)
             }
         }
+    }
+
+    /// Whether the caller may see the page of the form, only not send the form like this.
+    const fn is_about_the_form(self) -> bool {
+        matches!(
+            self,
+            Self::ReadOnly | Self::Csrf | Self::NotAForm | Self::LargeForm(_) | Self::IncompleteForm
+        )
     }
 
     fn problem(self) -> Response {

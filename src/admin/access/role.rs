@@ -80,6 +80,13 @@ pub struct Visitor {
 
 #[allow(dead_code, reason = "the pages of the dashboard use all of it")]
 impl Visitor {
+    /// A visitor of a page with this role, for tests.
+    #[cfg(test)]
+    pub fn for_test(role: Role) -> Self {
+        let (csrf, is_valid): (_, IsValid) = ("the-csrf".to_owned(), Arc::new(|| true));
+        Self { role, csrf, is_signed_in: true, bodies: Bodies::Hidden, is_valid }
+    }
+
     /// Whether the caller may change anything.
     pub fn may_change(&self) -> bool {
         self.role == Role::Operator

@@ -2,11 +2,13 @@
 
 use axum::Extension;
 use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
 use axum::routing::post;
 use http::{Request as HttpRequest, StatusCode};
 use tower::ServiceExt;
 
 use super::*;
+use crate::problem::ProblemDetails;
 use model::Timestamp;
 use model::clock::ManualClock;
 
@@ -32,8 +34,13 @@ async fn send(access: &Arc<Access>, headers: &[(&str, &str)], body: &str) -> (u1
                       body: String| {
         format!("{} {} {:?} {} {body}", by.source().as_str(), by.name(), visitor.role, visitor.is_signed_in)
     };
-    let router =
-        axum::Router::new().route("/page", post(page)).layer(from_fn_with_state(access.clone(), check));
+    let error_page: ErrorPage = Arc::new(|_, response| {
+        let problem = response.extensions().get::<ProblemDetails>();
+        let text = problem.map(|problem| format!("in the layout: {}", problem.detail()));
+        Box::pin(async { text.map_or(response, |text| (StatusCode::FORBIDDEN, text).into_response()) })
+    });
+    let guard = from_fn_with_state((access.clone(), error_page), check);
+    let router = axum::Router::new().route("/page", post(page)).layer(guard);
     let mut request = HttpRequest::post("/page").header("host", "localhost");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -121,5 +128,9 @@ async fn an_action_of_a_person_gets_a_page_that_says_what_to_do() {
     let reader = cookie(&access, Role::Reader, 1);
     let (status, text) = send(&access, &[FORM, OWN, html, ("cookie", &reader)], "a=b").await;
     assert_eq!(status, 403);
-    assert!(text.starts_with("<!DOCTYPE html>") && text.contains("Sign in with admin.token"), "{text}");
+    assert!(text.starts_with("in the layout: ") && text.contains("Sign in with admin.token"), "{text}");
+    let evil = ("origin", "https://evil.example");
+    let (status, text) = send(&access, &[FORM, evil, html, ("cookie", &reader)], "a=b").await;
+    assert_eq!(status, 403);
+    assert!(text.starts_with("<!DOCTYPE html>") && text.contains("Cross-site"), "not in the layout: {text}");
 }

@@ -2,9 +2,10 @@
 
 use maud::{Markup, html};
 
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 11] = [
     ("/", "search"),
-    ("g n, g j, g e, …", "go to Now, Jobs, Errors, Accounts, Handlers"),
+    ("g n, j, e, a, h", "go to Now, Jobs, Errors, Accounts, Handlers"),
+    ("g s, c, o", "go to Store, Settings, Actions"),
     ("j, k", "next row, previous row"),
     ("Enter", "open the row"),
     ("x", "select the row"),

@@ -6,6 +6,7 @@
 //! changed. [`super::access`] has decided who may see a page before it runs.
 
 mod accounts;
+mod actions;
 mod assets;
 mod errors;
 mod gather;
@@ -16,9 +17,13 @@ mod keys;
 mod look;
 mod now;
 mod parts;
+mod problem;
+mod settings;
 mod shell;
+mod store;
 
 use axum::Router;
+use axum::middleware;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::LOCATION;
@@ -26,12 +31,13 @@ use http::{HeaderValue, StatusCode};
 use maud::{Markup, html};
 
 use super::Shared;
-use gather::Visit;
 use parts::mark::Tone;
 use parts::panel::Answer;
 use shell::{Search, Shell, Tab};
 
+pub(in crate::admin) use gather::Visit;
 pub(in crate::admin) use parts::icon::{Icon, icon};
+pub(in crate::admin) use problem::{Requested, in_layout};
 pub(in crate::admin) use shell::head;
 
 /// The routes of the pages.
@@ -50,6 +56,10 @@ pub(super) fn routes() -> Router<Shared> {
         .route(assets::ROUTE, get(assets::serve))
         .merge(job::routes())
         .merge(jobs::routes())
+        .merge(store::routes())
+        .merge(settings::routes())
+        .merge(actions::routes())
+        .route_layer(middleware::from_fn(gather::limit_time))
 }
 
 /// A page: its answer is also its title.
@@ -65,7 +75,7 @@ impl Page<'_> {
     fn respond(&self, shell: &Shell) -> Response {
         let main = html! { (self.answer.render(self.tab == Tab::Now)) (self.body) };
         let document = shell.document(self.tab, &self.answer.sentence, &self.search, &main);
-        Html(document.into_string()).into_response()
+        Html(document).into_response()
     }
 
     /// The response with another status.

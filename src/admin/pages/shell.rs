@@ -12,6 +12,7 @@ use super::parts::icon::{Icon, icon};
 use super::parts::{amount, moment};
 use super::{assets, keys};
 use crate::admin::access::Visitor;
+use crate::terminal::visible;
 
 /// A page of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +22,31 @@ pub(super) enum Tab {
     Errors,
     Accounts,
     Handlers,
+    Store,
+    Settings,
+    Actions,
 }
 
 impl Tab {
-    pub(super) const ALL: [Self; 5] = [Self::Now, Self::Jobs, Self::Errors, Self::Accounts, Self::Handlers];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Now,
+        Self::Jobs,
+        Self::Errors,
+        Self::Accounts,
+        Self::Handlers,
+        Self::Store,
+        Self::Settings,
+        Self::Actions,
+    ];
+
+    /// The page in whose section a path is; `None` if it is in none.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        let is_below = |tab: &Self| {
+            let below = path.strip_prefix(tab.path());
+            below.is_some_and(|rest| rest.is_empty() || (*tab != Self::Now && rest.starts_with('/')))
+        };
+        Self::ALL.into_iter().find(is_below)
+    }
 
     /// Its path.
     pub(super) const fn path(self) -> &'static str {
@@ -34,16 +56,22 @@ impl Tab {
             Self::Errors => "/errors",
             Self::Accounts => "/accounts",
             Self::Handlers => "/handlers",
+            Self::Store => "/store",
+            Self::Settings => "/settings",
+            Self::Actions => "/actions",
         }
     }
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Now => "Now",
             Self::Jobs => "Jobs",
             Self::Errors => "Errors",
             Self::Accounts => "Accounts",
             Self::Handlers => "Handlers",
+            Self::Store => "Store",
+            Self::Settings => "Settings",
+            Self::Actions => "Actions",
         }
     }
 
@@ -55,6 +83,9 @@ impl Tab {
             Self::Errors => "e",
             Self::Accounts => "a",
             Self::Handlers => "h",
+            Self::Store => "s",
+            Self::Settings => "c",
+            Self::Actions => "o",
         }
     }
 
@@ -65,6 +96,9 @@ impl Tab {
             Self::Errors => Icon::Errors,
             Self::Accounts => Icon::Accounts,
             Self::Handlers => Icon::Handlers,
+            Self::Store => Icon::Store,
+            Self::Settings => Icon::Settings,
+            Self::Actions => Icon::Actions,
         }
     }
 }
@@ -133,13 +167,20 @@ impl Search<'_> {
 }
 
 impl Shell {
-    /// The whole document.
-    pub(super) fn document(&self, tab: Tab, title: &str, search: &Search<'_>, main: &Markup) -> Markup {
-        html! {
+    /// The whole document, without characters that mislead its reader: any text on it may come from outside.
+    pub(super) fn document(
+        &self,
+        tab: impl Into<Option<Tab>>,
+        title: &str,
+        search: &Search<'_>,
+        main: &Markup,
+    ) -> String {
+        let tab = tab.into();
+        let document = html! {
             (DOCTYPE)
             html lang="en" data-theme=[self.look.theme] data-density=[self.look.comfortable.then_some("comfortable")] {
                 (head(title, None))
-                body data-tab=(tab.name()) {
+                body data-tab=[tab.map(Tab::name)] {
                     a.skip href="#main" { "Skip to content" }
                     header.side {
                         a.brand href="/" { (icon(Icon::Delivering)) "salesbot-bridge" }
@@ -151,15 +192,16 @@ impl Shell {
                     (keys::help())
                 }
             }
-        }
+        };
+        visible(&document.into_string()).into_owned()
     }
 
-    fn link(&self, tab: Tab, current: Tab) -> Markup {
+    fn link(&self, tab: Tab, current: Option<Tab>) -> Markup {
         let Badges { unfinished, new_errors, accounts } = self.badges;
         let badge = |number: Option<u64>| number.filter(|number| *number > 0);
         html! {
             li {
-                a href=(tab.path()) data-go=(tab.key()) aria-current=[(tab == current).then_some("page")] {
+                a href=(tab.path()) data-go=(tab.key()) aria-current=[(Some(tab) == current).then_some("page")] {
                     (icon(tab.icon())) (tab.name())
                     @match tab {
                         Tab::Jobs => @if let Some(jobs) = badge(unfinished) {
@@ -273,6 +315,22 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_path_belongs_to_the_page_above_it() {
+        for (path, expected) in [
+            ("/", Some(Tab::Now)),
+            ("/jobs", Some(Tab::Jobs)),
+            ("/jobs/018b/retry", Some(Tab::Jobs)),
+            ("/jobsx", None),
+            ("/x", None),
+            ("/settings/", Some(Tab::Settings)),
+            ("//jobs", None),
+            ("", None),
+        ] {
+            assert_eq!(Tab::of(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn the_look_comes_from_cookies() {

@@ -45,8 +45,14 @@ pub(super) const PATHS: &[(&str, &str)] = &[
     ("GET", "/accounts"),
     ("POST", "/accounts/resume"),
     ("GET", "/handlers"),
+    ("GET", "/settings"),
     ("GET", "/handlers/echo/test"),
     ("POST", "/handlers/echo/test"),
+    ("GET", "/store"),
+    ("GET", "/store/backup"),
+    ("POST", "/store/backup"),
+    ("POST", "/store/check"),
+    ("GET", "/actions"),
     ("DELETE", "/nothing/here"),
 ];
 

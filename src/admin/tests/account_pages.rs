@@ -62,6 +62,12 @@ impl Live for Known {
         None
     }
 
+    fn backups(&self) -> Option<crate::admin::BackupsState> {
+        None
+    }
+
+    fn back_up_now(&self, _: store::Actor) {}
+
     fn store(&self) -> StoreSettings {
         crate::admin::fixture::live().store()
     }

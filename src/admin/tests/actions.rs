@@ -62,6 +62,20 @@ async fn every_change_names_the_role_of_the_caller_and_never_the_token() {
     let rest = call("GET", "/api/v1/actions?cursor=2", "").await.json();
     assert_eq!((&rest["actions"][0]["what"], &rest["next_cursor"]), (&json!("jobs retry"), &Value::Null));
     call("GET", "/api/v1/actions?limit=0", "").await.problem(400);
+    for (query, ids) in [
+        (format!("job_id={dead}"), vec![1]),
+        (format!("job_id={queued}&what=jobs%20cancel&source=api&who=admin.token"), vec![2]),
+        ("what=jobs%20retry".to_owned(), vec![4, 1]),
+        ("source=cli".to_owned(), vec![]),
+        ("who=ann".to_owned(), vec![]),
+    ] {
+        let found = call("GET", &format!("/api/v1/actions?{query}"), "").await.json();
+        let found = found["actions"].as_array().unwrap().iter().map(|one| one["id"].as_u64().unwrap());
+        assert_eq!(found.collect::<Vec<_>>(), ids, "{query}");
+    }
+    for query in ["what=jobs", "source=bridge", "job_id=7"] {
+        call("GET", &format!("/api/v1/actions?{query}"), "").await.problem(400);
+    }
 }
 
 #[tokio::test]
@@ -118,4 +132,39 @@ async fn an_erasure_can_be_stopped_once() {
     }
     erase(&it, "{}").await.problem(400);
     erase(&it, r#"{"lead":1,"contact":2}"#).await.problem(400);
+}
+
+#[tokio::test]
+async fn the_page_lists_who_did_what_within_its_size_whatever_the_texts_are() {
+    use store::{ActionKind, ActionResult, ActionSource, Actor};
+
+    let it = Fixture::new(None).await;
+    let dead = it.jobs.make("echo", StateName::Dead).await;
+    let page = [("host", "127.0.0.1:9090"), ("accept", "text/html")];
+    let open = async |path: &str| it.call_with("GET", path, "", &page).await.text;
+    assert!(open("/actions").await.contains("No operator has changed anything yet"));
+    it.call("POST", &format!("/api/v1/jobs/{dead}/retry"), "").await;
+    let html = open(&format!("/actions?job={dead}&what=jobs+retry&source=api")).await;
+    for part in
+        [&format!("href=\"/jobs/{dead}\""), "Retried 1 job", "without a token", "1 matching action in 24"]
+    {
+        assert!(html.replace('\u{a0}', " ").contains(part), "{part} in {html}");
+    }
+    assert!(open("/actions?source=cli").await.contains("No action matches."));
+    assert!(open(&format!("/jobs/{dead}")).await.contains("Actions of operators"));
+    let by = Actor::new(ActionSource::Cli, &"🦀".repeat(100));
+    for kind in [ActionKind::JobsRetry, ActionKind::Backup] {
+        for target in ["🦀", "ü", "<"].map(|letter| format!("error:\"{}\"", letter.repeat(990))) {
+            for _ in 0..10 {
+                let by = it.jobs.store.operator(by.clone());
+                by.record(kind, target.clone(), ActionResult::Failed).await.unwrap();
+            }
+        }
+    }
+    let html = open(&format!("/actions?{}", "what=x&".repeat(1_000))).await;
+    assert!(html.len() < 60_000, "{} bytes", html.len());
+    assert!(html.contains("The last action failed") && html.contains("rel=\"next\""), "{html}");
+    let older = html.split("rel=\"next\" href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let older = open(&older.replace("&amp;", "&")).await.replace('\u{a0}', " ");
+    assert!(older.contains("25 actions older"), "{older}");
 }

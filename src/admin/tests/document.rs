@@ -100,12 +100,32 @@ fn every_operation_and_field_is_described() {
     for (name, schema) in description()["components"]["schemas"].as_object().unwrap() {
         let parts = schema["allOf"].as_array().into_iter().flatten().chain([schema]);
         for (field, schema) in parts.flat_map(|part| part["properties"].as_object().into_iter().flatten()) {
-            let choices = schema["oneOf"].as_array().into_iter().flatten().chain([schema]);
-            assert!(
-                choices.into_iter().any(|part| part["description"].is_string()),
-                "{name}.{field}: {schema}"
-            );
+            assert!(schema["description"].is_string(), "{name}.{field}: {schema}");
         }
+    }
+}
+
+#[test]
+fn an_operation_describes_only_its_own_reasons() {
+    let about = |path: &str, method: &str, status: &str| {
+        description()["paths"][path][method]["responses"][status]["description"].as_str().unwrap_or_default()
+    };
+    for (path, method, status, reason, expected) in [
+        ("/api/v1/jobs", "get", "403", "hidden-text", true),
+        ("/api/v1/jobs", "get", "403", "cross-site", true),
+        ("/api/v1/jobs", "get", "403", "read-only", false),
+        ("/api/v1/store", "get", "403", "hidden-text", false),
+        ("/api/v1/store", "get", "503", "too-many-lists", false),
+        ("/api/v1/jobs", "get", "503", "too-many-lists", true),
+        ("/api/v1/jobs/{id}/cancel", "post", "403", "read-only", true),
+        ("/api/v1/jobs/{id}/cancel", "post", "409", "wrong-state", true),
+        ("/api/v1/jobs/{id}/cancel", "post", "409", "no-handler-completion", false),
+        ("/api/v1/jobs/{id}/complete", "post", "409", "superseded", false),
+        ("/api/v1/jobs/{id}/retry", "post", "409", "no-handler-completion", true),
+    ] {
+        let text = about(path, method, status);
+        assert!(!text.is_empty(), "{method} {path} {status}");
+        assert_eq!(text.contains(reason), expected, "{method} {path} {status}: {text}");
     }
 }
 

@@ -3,10 +3,17 @@
 use futures_util::StreamExt;
 
 use super::*;
+use crate::secrets::SharedSecret;
 
 /// Follows the events. Returns the body.
 async fn follow(it: &Fixture) -> axum::body::BodyDataStream {
+    follow_with(it, "").await
+}
+
+/// Follows the events with a token.
+async fn follow_with(it: &Fixture, token: &str) -> axum::body::BodyDataStream {
     let request = Request::builder().uri("/api/v1/events").header("host", "127.0.0.1:9090");
+    let request = request.header("authorization", format!("Bearer {token}"));
     let response = it.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -70,6 +77,25 @@ async fn the_number_of_followers_is_limited() {
     assert!(refused.problem(503).contains("8 callers"));
     followers.pop();
     followers.push(follow(&it).await);
+}
+
+#[tokio::test]
+async fn the_events_end_when_their_token_changes() {
+    let (token, read) = (SharedSecret::from(TOKEN), SharedSecret::from("the-read-token"));
+    let it = Fixture::with(|admin| {
+        (admin.token, admin.read_token) = (Some(token.clone()), Some(read.clone()));
+    })
+    .await;
+    it.health.ready();
+    let mut full = follow_with(&it, TOKEN).await;
+    let mut reader = follow_with(&it, "the-read-token").await;
+    assert!(next(&it, &mut full).await.is_some() && next(&it, &mut reader).await.is_some());
+    read.exchange("another-read-token".into());
+    assert_eq!(next(&it, &mut reader).await, None);
+    it.jobs.make("echo", StateName::Queued).await;
+    assert!(next(&it, &mut full).await.is_some(), "the other token is still valid");
+    token.exchange("another-token".into());
+    assert_eq!(next(&it, &mut full).await, None);
 }
 
 #[tokio::test]

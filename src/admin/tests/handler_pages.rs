@@ -75,6 +75,12 @@ impl Live for Known {
         (handler.as_str() == "n8n").then(|| -> TestedHandler<'_> { Box::pin(async { Ok(trial) }) })
     }
 
+    fn backups(&self) -> Option<crate::admin::BackupsState> {
+        None
+    }
+
+    fn back_up_now(&self, _: store::Actor) {}
+
     fn store(&self) -> StoreSettings {
         crate::admin::fixture::live().store()
     }

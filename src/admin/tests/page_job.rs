@@ -280,7 +280,9 @@ async fn texts_are_masked_until_someone_asks_for_them_which_is_recorded() {
 async fn a_reader_sees_no_buttons_and_changes_nothing() {
     let it = Fixture::with_access(Some(TOKEN), Some(READ_TOKEN), ShowData::Full).await;
     let reader = Browser { it: &it, token: Some(READ_TOKEN) };
-    let actions = async || it.jobs.store.actions(None, 100).await.unwrap().actions.len();
+    let actions = async || {
+        it.jobs.store.actions(&store::ActionFilter::default(), None, 100).await.unwrap().actions.len()
+    };
     for state in StateName::ALL {
         let id = it.jobs.make(&format!("h-{state}"), state).await;
         let before = actions().await;
@@ -357,7 +359,8 @@ async fn a_job_without_its_texts_is_still_shown() {
     let operator = it.jobs.store.operator(store::Actor::new(store::ActionSource::Cli, "ann"));
     let erased = it.call("POST", "/api/v1/jobs/erase", r#"{"lead":7}"#).await;
     assert!(erased.status.is_success(), "{}", erased.text);
-    let bulk = it.jobs.store.actions(None, 1).await.unwrap().actions.remove(0).id;
+    let bulk =
+        it.jobs.store.actions(&store::ActionFilter::default(), None, 1).await.unwrap().actions.remove(0).id;
     let mut bulk = operator.bulk(bulk).await.unwrap().unwrap();
     while bulk.state == store::ActionResult::Running {
         bulk = operator.step_bulk(bulk).await.unwrap();
@@ -367,4 +370,24 @@ async fn a_job_without_its_texts_is_still_shown() {
         assert!(page.contains(part), "{part} in {page}");
     }
     assert!(!page.contains("simulate --replay") && !page.contains("/retry"), "{page}");
+}
+
+#[tokio::test]
+async fn a_link_cannot_claim_a_change_and_no_text_misleads_the_reader() {
+    let it = Fixture::new(None).await;
+    let id = it.jobs.make("echo", StateName::Dead).await;
+    let confirms = |page: &str| page.contains("is cancelled") || page.contains("sent again");
+    for done in ["cancelled", "retried", "completed"] {
+        let page = local(&it).page(format!("/jobs/{id}?done={done}")).await;
+        assert!(!confirms(&page) && !page.contains("Your answer is saved"), "{done}: {page}");
+    }
+    let answer = local(&it).send(id, "retry", &[]).await;
+    let location = answer.headers["location"].to_str().unwrap().to_owned();
+    assert!(confirms(&local(&it).page(&location).await), "{location}");
+    it.jobs.clock.advance(Duration::from_secs(61));
+    assert!(!confirms(&local(&it).page(&location).await), "an old link");
+
+    it.health.misdirected("/exe\u{202e}gpj".to_owned());
+    let page = local(&it).page("/").await;
+    assert!(page.contains("/exe\u{fffd}gpj") && !page.contains('\u{202e}'), "{page}");
 }

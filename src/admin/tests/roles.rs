@@ -9,7 +9,7 @@ use model::ShowData;
 async fn a_reader_changes_nothing_at_any_route_with_any_method() {
     let it = two_tokens().await;
     let dead = it.jobs.make("echo", StateName::Dead).await;
-    let before = it.jobs.store.actions(None, 10).await.unwrap();
+    let before = it.jobs.store.actions(&store::ActionFilter::default(), None, 10).await.unwrap();
     let (bearer, cookie) = (format!("Bearer {READ}"), sign_in(&it, READ).await);
     let own = [("host", "localhost"), ("origin", "http://localhost")];
     let with_cookie = [own[0], own[1], ("cookie", cookie.as_str())];
@@ -31,7 +31,7 @@ async fn a_reader_changes_nothing_at_any_route_with_any_method() {
             }
         }
     }
-    assert_eq!(it.jobs.store.actions(None, 10).await.unwrap(), before);
+    assert_eq!(it.jobs.store.actions(&store::ActionFilter::default(), None, 10).await.unwrap(), before);
     let answer = it.call_with("GET", &format!("/api/v1/jobs/{dead}"), "", &with_bearer).await;
     assert_eq!(answer.json()["state"], "dead");
 }
@@ -67,6 +67,8 @@ async fn customers_texts_are_shown_as_configured_and_never_to_a_reader() {
         })
         .await;
         let id = it.jobs.make("echo", StateName::Delivering).await;
+        // A note may quote what a handler answered.
+        it.jobs.store.callbacks().note(id, "refused: {\"name\":\"hello\"}").await.unwrap();
         for (token, expected) in [(TOKEN, to_operator), (READ, to_reader)] {
             let bearer = format!("Bearer {token}");
             let call = async |method: &str, path: &str| {
@@ -75,6 +77,10 @@ async fn customers_texts_are_shown_as_configured_and_never_to_a_reader() {
             let answer = call("GET", &format!("/api/v1/jobs/{id}")).await;
             assert_eq!(&answer.json()["data"], expected, "{show_data:?} {token}");
             assert_eq!(answer.text.contains("\"hi\""), *expected == full, "{show_data:?}: {}", answer.text);
+            assert_eq!(answer.text.contains("refused:"), *expected == full, "{show_data:?}: {}", answer.text);
+            let page = call("GET", &format!("/jobs/{id}")).await;
+            let sees_bodies = show_data == ShowData::Full && token == TOKEN;
+            assert_eq!(page.text.contains("refused:"), sees_bodies, "{show_data:?}: {}", page.text);
             // A search would reveal what the caller may not see.
             let search = call("GET", "/api/v1/jobs?q=hello").await;
             let by_key = call("GET", "/api/v1/jobs?q=handler:echo").await;
@@ -89,6 +95,14 @@ async fn customers_texts_are_shown_as_configured_and_never_to_a_reader() {
         // The response to a change is the job, too.
         let bearer = format!("Bearer {TOKEN}");
         let headers = [("authorization", bearer.as_str())];
+        // The number of matches would reveal what the texts contain.
+        let dry_run = r#"{"action":"cancel","filter":"hello","dry_run":true}"#;
+        let counted = it.call_with("POST", "/api/v1/jobs/bulk", dry_run, &headers).await;
+        if *to_operator == full {
+            assert_eq!(counted.json()["jobs"], 1);
+        } else {
+            assert!(counted.problem(403).contains("admin.show_data"));
+        }
         let answer = it.call_with("POST", &format!("/api/v1/jobs/{id}/cancel"), "", &headers).await;
         assert_eq!(&answer.json()["data"], to_operator, "{show_data:?}");
     }

@@ -2,6 +2,7 @@
 
 use super::waits::unauthorized;
 use super::*;
+use model::Timestamp;
 
 #[tokio::test]
 async fn stats_and_metrics_agree() {
@@ -12,6 +13,7 @@ async fn stats_and_metrics_agree() {
     it.jobs.make("echo", StateName::Queued).await;
     it.jobs.clock.advance(Duration::from_millis(2_500));
     it.health.account_waits("https://a1.kommo.com", unauthorized());
+    it.health.refused("no_handler", "unknown handler (`gret`)".to_owned(), Timestamp::from_millis(7));
     assert_eq!(
         it.get("/api/v1/stats").await,
         json!({
@@ -21,6 +23,8 @@ async fn stats_and_metrics_agree() {
             "waiting_for_turn": 0,
             "accounts_waiting": [{ "account": "a1.kommo.com", "why": "Kommo answered 401; authorize it" }],
             "unknown_paths": [],
+            "refused": [{ "outcome": "no_handler", "requests": 1, "last_at": "1970-01-01T00:00:00.007Z",
+                          "last_reason": "unknown handler (`gret`)" }],
             "last_hour": { "jobs": 1, "fallbacks": 0, "fallbacks_by": [], "is_sample": false },
         })
     );

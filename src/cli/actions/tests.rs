@@ -18,15 +18,19 @@ fn an_action_is_one_line() {
         result: ActionResult::Done,
     };
     let actions = vec![action(12, "jobs erase", "lead:7"), action(3, "accounts remove", "a.kommo.com")];
-    let text = table(&ActionPage { actions, next: None }, now, Screen::FILE);
+    let text = table(&ActionPage { actions, next: None }, false, now, Screen::FILE);
     assert_eq!(
         text,
         "ACTION  WHEN       WHO        WHAT             ON           JOBS  RESULT\n    \
          12  3 min ago  ann (cli)  jobs erase       lead:7         12  done\n     \
          3  3 min ago  ann (cli)  accounts remove  a.kommo.com     3  done\n"
     );
-    let none = table(&ActionPage { actions: Vec::new(), next: None }, now, Screen::FILE);
-    assert_eq!(none, "No operator has changed anything yet.\n");
+    for (is_filtered, expected) in
+        [(false, "No operator has changed anything yet.\n"), (true, "No action matches.\n")]
+    {
+        let none = table(&ActionPage { actions: Vec::new(), next: None }, is_filtered, now, Screen::FILE);
+        assert_eq!(none, expected);
+    }
 }
 
 /// Whether a command is in the log of actions.

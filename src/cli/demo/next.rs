@@ -51,7 +51,7 @@ impl Addresses<'_> {
         format!(
             "\n\nStill running, until Ctrl-C. Commands to try:\n  \
                # start a bot whose first continue meets a fault ({kommo}/simulator/ lists all faults)\n  \
-               curl {kommo}/simulator/bots --json '{{\"url\":\"{bridge}\",\"data\":{{\"message\":\"hi\"}},\"faults\":[\"500\"]}}'\n  \
+               curl {kommo}/simulator/bots -H 'Content-Type: application/json' -d '{{\"url\":\"{bridge}\",\"data\":{{\"message\":\"hi\"}},\"faults\":[\"500\"]}}'\n  \
                # show the bots, the jobs and the metrics\n  \
                curl {kommo}/simulator/bots\n  \
                {program} jobs list --config {config}\n  \

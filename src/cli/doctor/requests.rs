@@ -12,8 +12,6 @@ use crate::config::Config;
 use super::check::Check;
 
 const NAME: &str = "requests";
-/// The outcomes of `bridge_requests_total` that are not refusals.
-const TAKEN: [&str; 2] = ["accepted", "duplicate"];
 /// The maximum number of outcomes and paths that a finding names.
 const MAX_NAMED: usize = 3;
 
@@ -43,12 +41,7 @@ fn sums(metrics: &str, counter: &str, label: &str) -> BTreeMap<String, u64> {
 fn decide(metrics: &str, stats: &Value, public_url: &str) -> Vec<Check> {
     // The metric also counts the GETs of scanners. A widget block sends a POST.
     let unknown = stats["unknown_paths"].as_array().map_or(&[][..], Vec::as_slice);
-    let outcomes = sums(metrics, "bridge_requests_total", "outcome");
-    let mut refused: Vec<(&String, &u64)> = outcomes
-        .iter()
-        .filter(|(outcome, requests)| !TAKEN.contains(&&***outcome) && **requests > 0)
-        .collect();
-    refused.sort_by_key(|(_, requests)| std::cmp::Reverse(**requests));
+    let refused = stats["refused"].as_array().map_or(&[][..], Vec::as_slice);
     let mut checks = Vec::new();
     if !unknown.is_empty() {
         let paths = unknown.iter().take(MAX_NAMED);
@@ -64,22 +57,23 @@ fn decide(metrics: &str, stats: &Value, public_url: &str) -> Vec<Check> {
         checks.push(Check::warning(NAME, found, todo));
     }
     if !refused.is_empty() {
-        let total: u64 = refused.iter().map(|(_, requests)| **requests).sum();
-        let named: Vec<String> = refused
-            .iter()
-            .take(MAX_NAMED)
-            .map(|(outcome, requests)| format!("{requests} {outcome}"))
-            .collect();
-        let found = format!("{total} requests were refused since the bridge started: {}", named.join(", "));
-        let todo =
-            "the log of `serve` has the reason of each refusal, and the handler, `aud` or host at fault";
+        let total: u64 = refused.iter().filter_map(|one| one["requests"].as_u64()).sum();
+        let named: Vec<String> = refused.iter().take(MAX_NAMED).map(refusals).collect();
+        let found = format!("{total} requests were refused since the bridge started: {}", named.join("; "));
+        let todo = "the log of `serve` has a line for each refusal";
         checks.push(Check::warning(NAME, found, todo));
     }
     if checks.is_empty() {
-        let accepted: u64 = outcomes.values().sum();
+        let accepted: u64 = sums(metrics, "bridge_requests_total", "outcome").values().sum();
         checks.push(Check::ok(NAME, format!("{accepted} since the bridge started, none refused")));
     }
     checks
+}
+
+/// `3 unauthorized, the last one because …`
+fn refusals(one: &Value) -> String {
+    let text = |field: &str| clean(one[field].as_str().unwrap_or("?"));
+    format!("{} {}, the last one: {}", one["requests"], text("outcome"), text("last_reason"))
 }
 
 #[cfg(test)]
@@ -94,12 +88,13 @@ mod tests {
         let accepted = "bridge_requests_total{handler=\"echo\",outcome=\"accepted\"} 5\n\
                         bridge_requests_total{handler=\"greet\",outcome=\"duplicate\"} 1\n";
         let scanned = "bridge_unknown_paths_total{reason=\"path\"} 2\n";
-        let refused = "bridge_requests_total{handler=\"echo\",outcome=\"bad_signature\"} 3\n\
-                       bridge_requests_total{handler=\"greet\",outcome=\"bad_signature\"} 1\n\
-                       bridge_requests_total{handler=\"unknown\",outcome=\"unknown_handler\"} 7\n";
-        let (none, stats) = (
-            json!({ "unknown_paths": [] }),
+        let (none, stats, refused) = (
+            json!({ "unknown_paths": [], "refused": [] }),
             json!({ "unknown_paths": [{ "path": "/widget/echo", "calls": 3 }] }),
+            json!({ "refused": [
+                { "outcome": "no_handler", "requests": 7, "last_reason": "unknown handler (`gret`)" },
+                { "outcome": "unauthorized", "requests": 4, "last_reason": "wrong signature" },
+            ] }),
         );
         for (metrics, stats, expected, parts) in [
             (format!("{accepted}{scanned}"), &none, &[Outcome::Ok][..], &["6 since the bridge started"][..]),
@@ -110,10 +105,13 @@ mod tests {
                 &["POST /widget/echo (3 times)", "POST https://b.example/widget_request/NAME"],
             ),
             (
-                format!("{accepted}{refused}"),
-                &stats,
-                &[Outcome::Warning, Outcome::Warning],
-                &["11 requests were refused", "7 unknown_handler, 4 bad_signature"],
+                accepted.to_owned(),
+                &refused,
+                &[Outcome::Warning],
+                &[
+                    "11 requests were refused",
+                    "7 no_handler, the last one: unknown handler (`gret`); 4 unauthorized, the last one: wrong signature",
+                ],
             ),
         ] {
             let checks = decide(&metrics, stats, "https://b.example");

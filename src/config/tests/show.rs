@@ -61,3 +61,36 @@ fn the_schema_is_closed_and_describes_every_key_including_secret_files() {
     }
     assert!(!schema.to_string().contains("null"));
 }
+
+#[test]
+fn the_list_has_every_value_with_its_default_and_its_origin_and_no_secret() {
+    use crate::listed_setting::SettingOrigin::{Default, Environment, File};
+    let folder = Folder::with(&format!(
+        "{MINIMAL}[store]\nretention = \"14d\"\n[admin]\ntoken_file = \"t\"\n\
+         [handlers.greet]\nkind = \"http\"\nurl = \"http://127.0.0.1:1/x\"\nauth = \"s3cret-of-greet\"\nmode = \"sync\"\n"
+    ));
+    folder.write("t", "s3cret-of-admin");
+    let read = Effective::load(&folder.sources(&[("BRIDGE_LOG__FILTER", "warn")])).unwrap();
+    let list = &read.config.settings;
+    let of = |key: &str| list.iter().find(|one| one.key == key).unwrap_or_else(|| panic!("{key}"));
+    let line = |number| File(format!("{}:{number}", folder.path("bridge.toml").display()));
+    for (key, value, default, origin) in [
+        ("integrations.main.client_secret", "***", None, line(3)),
+        ("store.retention", "\"14d\"", Some("\"14d\""), line(5)),
+        ("store.backup_keep", "7", Some("7"), Default),
+        ("admin.token_file", "\"t\"", None, line(7)),
+        ("handlers.greet.auth", "***", None, line(11)),
+        ("handlers.greet.mode", "\"sync\"", Some("\"auto\""), line(12)),
+        ("handlers.greet.max_attempts", "10", Some("10"), Default),
+        ("handlers.greet.fallback.data.status", "\"fail\"", Some("\"fail\""), Default),
+        ("log.filter", "\"warn\"", Some("\"info\""), Environment("BRIDGE_LOG__FILTER".to_owned())),
+    ] {
+        let one = of(key);
+        assert_eq!((&*one.value, one.default.as_deref(), &one.origin), (value, default, &origin), "{key}");
+        assert_eq!(Some(&*one.section), key.split('.').next());
+    }
+    assert!(of("store.retention").about.as_ref().unwrap().contains("older than this are deleted"));
+    let shown = read.show_json();
+    assert_eq!(list.len(), shown["origins"].as_object().unwrap().len(), "the same values as `config show`");
+    assert!(!format!("{list:?} {:?}", read.config).contains("s3cret"), "{list:?}");
+}

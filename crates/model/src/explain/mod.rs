@@ -12,7 +12,7 @@ mod unfinished;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, JobRecord, Timestamp};
+use super::{Attempt, HandlerName, JobRecord, Timestamp};
 
 pub use code::Code;
 pub use context::{AccountPace, AccountPause, ExplainContext, HandlerLoad, Line};
@@ -89,8 +89,9 @@ pub fn explain(job: &JobRecord, attempts: &[Attempt], context: &ExplainContext<'
         }
         _ => finished::explain(&job.summary(), attempts, context),
     };
-    let Parts { because, next, you_can } = parts;
-    let state = job.summary().state;
+    let summary = job.summary();
+    let Parts { because, next, you_can } = parts.of_handler(&summary.handler);
+    let state = summary.state;
     let summary =
         because.first().map_or_else(|| state.to_string(), |first| format!("{state}: {}", first.text));
     Explanation { summary, because, next, you_can, is_finished: state.is_finished() }
@@ -115,6 +116,24 @@ struct Parts {
     because: Vec<Because>,
     next: Option<NextStep>,
     you_can: Vec<Suggestion>,
+}
+
+impl Parts {
+    /// The same, about one job: with the keys of its handler, and without a hint at which jobs to read.
+    fn of_handler(mut self, handler: &HandlerName) -> Self {
+        let keys = format!("handlers.{handler}.");
+        let of_this_job = |text: &mut String| {
+            *text =
+                text.replace("handlers.NAME.", &keys).replace("read `last_error` of such a job, then ", "");
+        };
+        for reason in &mut self.because {
+            of_this_job(&mut reason.text);
+            of_this_job(&mut reason.advice);
+        }
+        self.you_can.iter_mut().for_each(|suggestion| of_this_job(&mut suggestion.action));
+        self.you_can.dedup();
+        self
+    }
 }
 
 impl Because {

@@ -148,8 +148,9 @@ const MOMENT: &str =
 
 /// A moment, or a time before now.
 fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+    // A moment before 1970 could not be written as a filter.
     if let Some(span) = span(text) {
-        return Some(now - span);
+        return Some((now - span).max(Timestamp::default()));
     }
     let utc = |moment: DateTime| moment.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
     let moment = match text.parse::<jiff::Timestamp>() {
@@ -157,7 +158,7 @@ fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
         Err(_) if text.contains(['T', 't', ' ']) => utc(text.parse().ok()?)?,
         Err(_) => utc(text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight()))?,
     };
-    Some(Timestamp::from_millis(moment.as_millisecond()))
+    Some(Timestamp::from_millis(moment.as_millisecond().max(0)))
 }
 
 /// A duration like `1h30m`: numbers, each with a unit.

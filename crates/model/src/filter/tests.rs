@@ -78,6 +78,8 @@ fn every_key_has_a_meaning() {
         ("since:2h", vec![is(Condition::Since(ago(7_200)))]),
         ("since:1d12h", vec![is(Condition::Since(ago(129_600)))]),
         ("until:90s", vec![is(Condition::Until(ago(90)))]),
+        ("since:9999999d", vec![is(Condition::Since(Timestamp::default()))]),
+        ("since:1900-01-01", vec![is(Condition::Since(Timestamp::default()))]),
         ("until:1970-01-02", vec![is(Condition::Until(Timestamp::from_millis(86_400_000)))]),
         ("since:1970-01-01T00:01", vec![is(Condition::Since(Timestamp::from_millis(60_000)))]),
         ("since:1970-01-01T01:00:00.5+01:00", vec![is(Condition::Since(Timestamp::from_millis(500)))]),

@@ -8,7 +8,7 @@ use model::{DeliveringJob, RunningJob};
 use super::{Accounts, Callbacks, Errors, Jobs, Maintenance, OAuth, Operator};
 use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
-use crate::{ActionPage, Actor, Role, StoreError};
+use crate::{ActionFilter, ActionPage, Actor, Role, StoreError};
 
 /// An open store. Cheap to clone; all clones share it.
 #[derive(Clone)]
@@ -62,13 +62,18 @@ impl Store {
         Operator { engine: &self.0, by }
     }
 
-    /// Returns at most `limit` actions of the log, newest first: those before `before`, which is the `next` of the
-    /// previous page.
+    /// Returns at most `limit` actions of the log that match `filter`, newest first: those before `before`, which is the
+    /// `next` of the previous page.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn actions(&self, before: Option<u64>, limit: u32) -> Result<ActionPage, StoreError> {
-        self.0.actions(before, limit).await
+    pub async fn actions(
+        &self,
+        filter: &ActionFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<ActionPage, StoreError> {
+        self.0.actions(filter, before, limit).await
     }
 
     /// Returns the handle for maintenance.

@@ -31,7 +31,8 @@ impl ActionSource {
         }
     }
 
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+    /// Returns the source with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|source| source.as_str() == name)
     }
 }
@@ -136,6 +137,11 @@ impl ActionKind {
             Self::StoreVacuum => "store vacuum",
         }
     }
+
+    /// Returns the kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
 }
 
 /// How an action ended.
@@ -189,6 +195,26 @@ pub struct Action {
     pub jobs: u64,
     /// How it ended.
     pub result: ActionResult,
+}
+
+/// Which actions of the log to list. A field that is `None` allows any value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActionFilter {
+    /// Those on this job.
+    pub job_id: Option<JobId>,
+    /// Those of this kind.
+    pub kind: Option<ActionKind>,
+    /// Those from here.
+    pub source: Option<ActionSource>,
+    /// Those of the actor with exactly this name.
+    pub who: Option<String>,
+}
+
+impl ActionFilter {
+    /// Returns the filter of the actions on a job.
+    pub fn on_job(id: JobId) -> Self {
+        Self { job_id: Some(id), ..Self::default() }
+    }
 }
 
 /// A page of the log, newest first.

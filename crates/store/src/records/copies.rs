@@ -16,6 +16,17 @@ pub struct Copied {
     pub bytes: u64,
 }
 
+/// A backup in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written.
+    pub written_at: Timestamp,
+}
+
 /// A store that was replaced with a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {

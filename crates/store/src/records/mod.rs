@@ -17,10 +17,10 @@ mod surroundings;
 mod unfinished;
 
 pub use accounts::{Leased, NewConnection, Renewal, Waits};
-pub use actions::{Action, ActionKind, ActionPage, ActionResult, ActionSource, Actor};
+pub use actions::{Action, ActionFilter, ActionKind, ActionPage, ActionResult, ActionSource, Actor};
 pub use bulk::{BadErasure, Bulk, BulkAction, BulkOrder, BulkPlan, Erasable, Erasure};
 pub(crate) use bulk::{NewBulk, kept_filter};
-pub use copies::{Copied, Restored, StoreStats, Vacuumed};
+pub use copies::{BackupFile, Copied, Restored, StoreStats, Vacuumed};
 pub use error_groups::{
     DeadInGroup, ErrorCounts, ErrorGroup, ErrorGroupPage, ErrorGroupPosition, ListedErrors,
 };

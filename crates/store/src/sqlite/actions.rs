@@ -10,7 +10,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::write::bind::execute;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
-use crate::{Action, ActionKind, ActionPage, ActionResult, ActionSource, Actor, StoreError};
+use crate::{Action, ActionFilter, ActionKind, ActionPage, ActionResult, ActionSource, Actor, StoreError};
 
 /// The maximum number of actions in the log. Older ones are deleted, except for those that continue.
 pub(crate) const MAX_ACTIONS: i64 = 10_000;
@@ -48,8 +48,10 @@ const TRIM: &str = "DELETE FROM actions WHERE id <= :id AND result <> 'running'"
 const CHANGE: &str = "UPDATE actions SET jobs = :jobs, result = :result WHERE id = :id";
 const CHANGE_TARGET: &str = "UPDATE actions SET target = :target WHERE id = :id";
 const ADD_JOBS: &str = "UPDATE actions SET jobs = jobs + :jobs WHERE id = :id";
+/// Reads the whole log in the worst case, which has at most [`MAX_ACTIONS`] rows.
 pub(crate) const PAGE: &str = "SELECT id, at, source, who, what, job_id, target, jobs, result FROM actions \
-     WHERE id < ? ORDER BY id DESC LIMIT ?";
+     WHERE id < ?1 AND (?3 IS NULL OR job_id = ?3) AND (?4 IS NULL OR what = ?4) AND (?5 IS NULL OR source = ?5) \
+     AND (?6 IS NULL OR who = ?6) ORDER BY id DESC LIMIT ?2";
 
 /// Records an action. Returns its number.
 pub(crate) fn record(transaction: &Transaction<'_>, action: &NewAction) -> Result<i64, StoreError> {
@@ -139,9 +141,16 @@ impl Engine {
         self.execute(Record(NewAction { jobs: 0, ..NewAction::on_job(by, ActionKind::JobsReveal, id) })).await
     }
 
-    pub(crate) async fn actions(&self, before: Option<u64>, limit: u32) -> Result<ActionPage, StoreError> {
+    pub(crate) async fn actions(
+        &self,
+        filter: &ActionFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<ActionPage, StoreError> {
         let before = before.map_or(i64::MAX, stored);
         let query = sqlx::query(PAGE).bind(before).bind(i64::from(limit) + 1);
+        let query = query.bind(filter.job_id.map(JobId::as_uuid)).bind(filter.kind.map(ActionKind::as_str));
+        let query = query.bind(filter.source.map(ActionSource::as_str)).bind(filter.who.as_deref());
         let rows = query.fetch_all(&self.reading).await?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let actions: Vec<Action> = rows.iter().take(limit).map(action).collect::<Result<_, _>>()?;

@@ -9,7 +9,7 @@ fn ann() -> Actor {
 
 /// Returns the log, newest first: what was done, to what, to how many jobs, and by whom.
 async fn log(store: &Store) -> Vec<(String, Option<JobId>, Option<String>, u64, String)> {
-    let page = store.actions(None, 100).await.unwrap();
+    let page = store.actions(&ActionFilter::default(), None, 100).await.unwrap();
     let row = |action: Action| {
         let by = format!("{} {}", action.by.source().as_str(), action.by.name());
         (action.what, action.job_id, action.target, action.jobs, by)
@@ -102,7 +102,7 @@ async fn each_kind_of_action_is_in_the_log_under_its_name() {
         let home = Home::new();
         let served = home.serve().await;
         let store = perform(kind, &home, served).await;
-        let action = store.actions(None, 1).await.unwrap().actions.pop();
+        let action = store.actions(&ActionFilter::default(), None, 1).await.unwrap().actions.pop();
         let action = action.unwrap_or_else(|| panic!("{kind:?} is not in the log"));
         assert_eq!(
             (action.what.as_str(), action.by, action.at),
@@ -135,7 +135,7 @@ async fn the_log_is_read_in_pages() {
     }
     let (mut before, mut pages) = (None, Vec::new());
     loop {
-        let page = store.actions(before, 2).await.unwrap();
+        let page = store.actions(&ActionFilter::default(), before, 2).await.unwrap();
         pages.push(page.actions.iter().map(|action| action.target.clone().unwrap()).collect::<Vec<_>>());
         before = page.next;
         if before.is_none() {
@@ -143,4 +143,38 @@ async fn the_log_is_read_in_pages() {
         }
     }
     assert_eq!(pages, [vec!["5", "4"], vec!["3", "2"], vec!["1"]]);
+}
+
+#[tokio::test]
+async fn the_log_is_filtered_by_job_kind_source_and_actor_page_by_page() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (first, second) = (home.queued(&store).await, home.queued(&store).await);
+    let bob = Actor::new(ActionSource::Cli, "bob");
+    store.operator(ann()).record_reveal(first).await.unwrap();
+    store.operator(bob.clone()).cancel(first).await.unwrap();
+    store.operator(ann()).cancel(second).await.unwrap();
+    store.operator(bob).record(ActionKind::Backup, "/a.db", ActionResult::Done).await.unwrap();
+    let any = ActionFilter::default;
+    for (filter, expected) in [
+        (any(), vec![4, 3, 2, 1]),
+        (ActionFilter::on_job(first), vec![2, 1]),
+        (ActionFilter { kind: Some(ActionKind::JobsCancel), ..any() }, vec![3, 2]),
+        (ActionFilter { source: Some(ActionSource::Cli), ..any() }, vec![4, 2]),
+        (ActionFilter { source: Some(ActionSource::Page), ..any() }, vec![]),
+        (ActionFilter { who: Some("bob".to_owned()), ..any() }, vec![4, 2]),
+        (ActionFilter { who: Some("bo".to_owned()), ..any() }, vec![]),
+        (ActionFilter { who: Some("bob".to_owned()), ..ActionFilter::on_job(first) }, vec![2]),
+    ] {
+        let (mut before, mut found) = (None, Vec::new());
+        loop {
+            let page = store.actions(&filter, before, 1).await.unwrap();
+            found.extend(page.actions.iter().map(|action| action.id));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{filter:?}");
+    }
 }

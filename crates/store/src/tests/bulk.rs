@@ -57,7 +57,7 @@ async fn only_jobs_that_match_are_cancelled() {
     assert_eq!((bulk.state, bulk.changed, bulk.skipped), (ActionResult::Done, 1, 0));
     let expected = [StateName::Cancelled, StateName::Queued, StateName::Queued, StateName::Dead];
     assert_eq!(states(&store, &[greet, other, account, dead]).await, expected);
-    let log = store.actions(None, 1).await.unwrap().actions.remove(0);
+    let log = store.actions(&crate::ActionFilter::default(), None, 1).await.unwrap().actions.remove(0);
     assert_eq!((&*log.what, log.jobs, log.result), ("jobs cancel", 1, ActionResult::Done));
     assert_eq!(log.target, Some(filter.to_string()));
 }

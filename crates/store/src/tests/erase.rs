@@ -162,7 +162,7 @@ async fn an_erasure_can_be_stopped_and_then_changes_nothing() {
     let bulk = by(&store).bulk(id).await.unwrap().unwrap();
     assert_eq!((bulk.state, bulk.changed), (ActionResult::Stopped, 0));
     assert!(has_texts(&store, dead).await);
-    let log = store.actions(None, 9).await.unwrap().actions;
+    let log = store.actions(&crate::ActionFilter::default(), None, 9).await.unwrap().actions;
     let log: Vec<_> = log.iter().map(|action| (&*action.what, action.result)).collect();
     assert_eq!(log, [("jobs stop", ActionResult::Done), ("jobs erase", ActionResult::Stopped)]);
 }

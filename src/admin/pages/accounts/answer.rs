@@ -92,7 +92,7 @@ fn explain(one: &AccountView, now: Timestamp) -> Markup {
         strong {
             (called(one))
             @match deliveries(one) {
-                Deliveries::NeedsAuthorization(_) => " must be authorized again",
+                Deliveries::NeedsAuthorization(_) => " must be authorized",
                 Deliveries::Revoked(_) => " has disconnected the bridge",
                 Deliveries::Paused { .. } => " is paused",
                 Deliveries::Open => " gets its deliveries",
@@ -144,13 +144,13 @@ mod tests {
                 vec![unauthorized("litware.kommo.com", 0), storm(1), account("a")],
                 Tone::Warn,
                 "2 of 3\u{a0}accounts need attention",
-                "<strong>litware.kommo.com must be authorized again</strong>; nothing waits for it.",
+                "<strong>litware.kommo.com must be authorized</strong>; nothing waits for it.",
             ),
             (
                 vec![unauthorized("<script>", 5), storm(1), storm(0)],
                 Tone::Bad,
                 "3 of 3\u{a0}accounts need attention",
-                "&lt;script&gt; must be authorized again</strong>; 5\u{a0}deliveries wait for it.",
+                "&lt;script&gt; must be authorized</strong>; 5\u{a0}deliveries wait for it.",
             ),
         ] {
             let listed = AccountsView { accounts, installations: Vec::new() };

@@ -13,6 +13,7 @@ use crate::admin::accounts::AccountView;
 use crate::admin::live::PaceView;
 use crate::admin::pages::parts::icon::{Icon, icon};
 use crate::admin::pages::parts::mark::{self, Tone};
+use crate::admin::pages::parts::text::with_code;
 use crate::admin::pages::parts::{amount, moment, table};
 
 /// A token that ends within this time is a reason to look, unless it is renewed.
@@ -103,15 +104,6 @@ fn sentence(is: &Deliveries, one: &AccountView, context: &Context<'_>) -> Markup
         }
     };
     mark::sentence(tone, sign, words)
-}
-
-/// A text whose code is between backticks.
-fn with_code(text: &str) -> Markup {
-    html! {
-        @for (index, piece) in text.split('`').enumerate() {
-            @if index % 2 == 1 { code { (piece) } } @else { (piece) }
-        }
-    }
 }
 
 /// The calls of the current second: one square for each that may start.

@@ -10,7 +10,7 @@
   // Live: an event says that something changed. The page is then loaded again, but not more often than every 5 seconds,
   // not while someone works in it, not while it is hidden, and never if it is the result of a form (data-still).
   const EVERY = 5000;
-  let events, paused = false, changed = false, last = Date.now(), timer, button, lost;
+  let events, paused = false, changed = false, last = Date.now(), timer, button;
 
   const isBusy = () =>
     $('.dry, [type=checkbox]:checked, :is(input, textarea, select):focus', main) || getSelection().type === 'Range';
@@ -21,6 +21,7 @@
     $('span', state).firstChild.data = text + ' ';
   };
 
+  const show = () => all('[data-copy]').forEach((one) => { one.hidden = false; });
   const load = async () => {
     timer = undefined;
     if (!changed || paused || doc.hidden) return;
@@ -37,21 +38,23 @@
       open.forEach((id) => { const one = doc.getElementById(id); if (one) one.open = true; });
       if (focus) { const one = $('a[href="' + CSS.escape(focus) + '"]', main); if (one && doc.activeElement === doc.body) one.focus(); }
       $('.side nav').replaceChildren(...$('.side nav', page).childNodes);
+      show();
       $('time', live).replaceWith($('#live time', page));
       doc.title = page.title;
       say('ok', 'Live,');
     } catch { changed = true; broken(); plan(); }
   };
   const plan = () => { timer ??= setTimeout(load, Math.max(250, last + EVERY - Date.now())); };
-  const broken = () => { lost ??= new Date(); say('warn', 'Not live since ' + lost.toISOString().slice(11, 19) + ', loaded'); };
+  const broken = () => say('warn', 'Not live,');
 
   const follow = () => {
     events?.close();
     if (doc.hidden || paused) return;
     events = new EventSource('/api/v1/events');
-    events.onopen = () => { lost = undefined; say('ok', 'Live,'); plan(); };
+    events.onopen = () => { say('ok', 'Live,'); plan(); };
     events.addEventListener('jobs', () => { changed = true; plan(); });
-    events.onerror = broken;
+    // A browser does not try again after a refusal, such as that of a ninth follower.
+    events.onerror = () => { broken(); if (events.readyState > 1) setTimeout(follow, 9000); };
   };
   const pause = () => {
     paused = !paused;
@@ -77,7 +80,7 @@
     Math.floor(seconds / 60) + '\u00a0min' + (seconds % 60 ? '\u00a0' + seconds % 60 + '\u00a0s' : '');
   // A bulk change that runs is loaded again and again.
   setInterval(() => {
-    if (doc.hidden) return;
+    if (doc.hidden || !main) return;
     if ($('progress', main)) plan(changed = true);
     for (const one of all('[data-until]')) {
       const seconds = Math.ceil((Number(one.dataset.until) + skew - Date.now()) / 1000);
@@ -90,7 +93,7 @@
     const form = event.target.closest('form[data-look]');
     if (form) fetch('/look?' + new URLSearchParams(new FormData(form)), { redirect: 'manual' });
   });
-  for (const one of all('[data-copy]')) one.hidden = false;
+  show();
   on('click', (event) => {
     const copy = event.target.closest('[data-copy]');
     if (copy) navigator.clipboard?.writeText(copy.dataset.copy).then(() => { copy.textContent = 'Copied'; });

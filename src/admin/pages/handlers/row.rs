@@ -54,7 +54,7 @@ fn title(one: &HandlerView) -> Markup {
     let settings = &one.settings;
     html! {
         a href={ "/jobs?q=handler%3A" (settings.name) } { (settings.name) }
-        span.sub.line { (settings.kind) @if let Some(url) = &settings.url { ", " (url) } }
+        span.sub.line { "kind " (settings.kind) @if let Some(url) = &settings.url { ", " (url) } }
         span.sub.line { (limits(one)) }
     }
 }

@@ -129,7 +129,9 @@ fn why(facts: &Facts<'_>) -> Markup {
                 }
             }
             StateName::Delivering => {
-                (deliveries(job, "Kommo has not accepted it yet")) " The bot has waited for " (waited) "."
+                @if is_blocked(facts) && job.delivery_attempts == 0 { "While its account is paused, no delivery counts as an attempt." }
+                @else { (deliveries(job, "Kommo has not accepted it yet")) }
+                " The bot has waited for " (waited) "."
             }
             StateName::Delivered => @if let Some(end) = job.finished_at {
                 "Kommo accepted the continue " (amount::duration(end.since(job.received_at))) " after the request, at "
@@ -150,6 +152,11 @@ fn why(facts: &Facts<'_>) -> Markup {
     }
 }
 
+/// Whether the job waits for its account.
+const fn is_blocked(facts: &Facts<'_>) -> bool {
+    matches!(facts.first, Some(ExplainCode::Account(_) | ExplainCode::AllAccounts))
+}
+
 /// What became of the deliveries.
 fn deliveries(job: &JobSummary, what: &str) -> String {
     match job.delivery_attempts {
@@ -163,7 +170,12 @@ fn deliveries(job: &JobSummary, what: &str) -> String {
 fn by_handler(facts: &Facts<'_>) -> Option<String> {
     let Facts { job, attempts, answer_by, .. } = facts;
     if let Some(reason) = job.outcome.and_then(Outcome::fallback_reason).filter(|_| is_fallback(job)) {
-        return Some(format!("The bot gets the fallback, because {}.", reason.what()));
+        let gets = match job.state {
+            StateName::Delivered => "got",
+            StateName::Dead | StateName::Gone | StateName::Cancelled => "should have got",
+            _ => "gets",
+        };
+        return Some(format!("The bot {gets} the fallback, because {}.", reason.what()));
     }
     job.outcome.filter(|_| job.joined_into.is_none())?;
     let last = attempts.iter().rev().find(|attempt| attempt.stage == Stage::Handler)?;

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use model::{JobSummary, Note, Outcome};
 use store::ErrorGroup;
 
+use super::super::actions::{COLUMNS as ACTION_COLUMNS, row as action_row};
 use super::super::parts::icon::{Icon, icon};
 use super::super::parts::mark::state;
 use super::super::parts::panel::{panel, unreadable};
@@ -13,6 +14,8 @@ use super::super::parts::{amount, moment};
 use super::path;
 use super::read::Seen;
 use super::text::{about, host, kommo_link, same_link};
+use crate::admin::access::Bodies;
+use crate::admin::masked;
 
 /// The maximum number of notes on the page.
 const MAX_NOTES: usize = 20;
@@ -116,8 +119,23 @@ fn same_error(group: &Result<ErrorGroup, String>, seen: &Seen) -> Markup {
     }
 }
 
+/// What operators did with the job, if they did anything.
+pub(super) fn actions(seen: &Seen) -> Markup {
+    let all = html! { a href={ "/actions?job=" (seen.summary.id) } { "All" } };
+    match &seen.actions {
+        Ok(page) if page.actions.is_empty() => html! {},
+        Ok(page) => {
+            let rows = html! { @for action in &page.actions { (action_row(action, seen.now)) } };
+            let table =
+                table("cards", "What operators did with this job, newest first", &ACTION_COLUMNS, rows);
+            panel("h-op", "Actions of operators", all, table)
+        }
+        Err(why) => panel("h-op", "Actions of operators", html! {}, unreadable(why)),
+    }
+}
+
 /// The notes on the job, if there are any.
-pub(super) fn notes(seen: &Seen) -> Markup {
+pub(super) fn notes(seen: &Seen, seen_as: Bodies) -> Markup {
     let now = seen.now;
     match &seen.notes {
         Ok(notes) if notes.is_empty() => html! {},
@@ -125,13 +143,15 @@ pub(super) fn notes(seen: &Seen) -> Markup {
             let aside = html! { @if notes.len() > MAX_NOTES { span.m { "the newest " (MAX_NOTES) " of " (notes.len()) } } };
             let columns = [Column::hidden("At", "n"), Column::hidden("Note", "")];
             let newest = notes.get(notes.len().saturating_sub(MAX_NOTES)..).unwrap_or_default();
-            let rows = html! { @for note in newest { (noted(note, now)) } };
+            let rows = html! { @for note in newest { (noted(note, seen_as, now)) } };
             panel("h-n", "Notes", aside, table("", "Notes in order of time", &columns, rows))
         }
         Err(why) => panel("h-n", "Notes", html! {}, unreadable(why)),
     }
 }
 
-fn noted(note: &Note, now: model::Timestamp) -> Markup {
-    row(html! { (head("n w5", moment::moment(note.noted_at, now))) (cell("", &*note.text)) })
+fn noted(note: &Note, seen_as: Bodies, now: model::Timestamp) -> Markup {
+    let text = masked::note(&note.text, seen_as);
+    let text = html! { @match &text { Some(text) => (text), None => span.m { "hidden" } } };
+    row(html! { (head("n w5", moment::moment(note.noted_at, now))) (cell("wrap", text)) })
 }

@@ -79,7 +79,7 @@ fn cut(text: String, limit: usize) -> Text {
 
 /// The panel.
 pub(super) fn render(job: &JobRecord, visitor: &Visitor, shown: &Shown) -> Markup {
-    let seen_as = if shown.is_revealed { visitor.bodies.revealed() } else { visitor.bodies };
+    let seen_as = shown.seen_as(visitor);
     let how = match seen_as {
         Bodies::Hidden => "hidden (admin.show_data)",
         Bodies::Masked { .. } => "masked (admin.show_data)",
@@ -129,7 +129,8 @@ fn section(id: JobId, body: &Body, seen_as: Bodies) -> Markup {
             @match &body.text {
                 None => p.m { "Hidden: it may hold what the customer wrote. " code { "jobs show " (id) } " on the bridge's machine shows it." },
                 Some(text) => {
-                    pre { (text.shown) }
+                    // It scrolls, so the keyboard has to reach it.
+                    pre tabindex="0" role="region" aria-label=(body.title) { (text.shown) }
                     @if let Some(of) = text.of {
                         p.m {
                             "The first " (amount::bytes(wide(text.shown.len()))) " of " (amount::bytes(wide(of))) ". "

@@ -1,9 +1,16 @@
 //! The query of the page. Unknown names and values are ignored, because an old link must still lead to the job.
 
+use std::time::Duration;
+
 use url::form_urlencoded;
 
+use store::ActionKind;
+
+use super::read::Seen;
 use crate::admin::access::Bodies;
 
+/// For how long after a change the page confirms it.
+const JUST_NOW: Duration = Duration::from_secs(60);
 /// How many bytes of a body the page shows at first.
 const SHORT: usize = 8 * 1024;
 /// How many bytes it shows when asked for more.
@@ -27,6 +34,17 @@ impl Done {
             Self::Cancelled => "cancelled",
             Self::Completed => "completed",
         }
+    }
+
+    /// Whether it really happened just now: anyone can make a link that claims it.
+    pub(super) fn is_confirmed(self, seen: &Seen) -> bool {
+        let kind = match self {
+            Self::Retried => ActionKind::JobsRetry,
+            Self::Cancelled => ActionKind::JobsCancel,
+            Self::Completed => ActionKind::JobsComplete,
+        };
+        let last = seen.actions.as_ref().ok().and_then(|page| page.actions.first());
+        last.is_some_and(|last| last.what == kind.as_str() && seen.now.since(last.at) < JUST_NOW)
     }
 
     /// What the page says about it.

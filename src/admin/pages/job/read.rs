@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use model::filter::{Condition, FilteredAccount};
 use model::{Attempt, Explanation, Filter, JobId, JobPrefix, JobRecord, JobSummary, Note, Timestamp};
-use store::{ActionPage, ErrorGroup, JobFilter, StoreError, Surroundings};
+use store::{ActionFilter, ActionPage, ErrorGroup, JobFilter, StoreError, Surroundings};
 
-use super::super::gather::{PART_TIMEOUT, part};
+use super::super::gather::{in_time, not_in_time, part};
 use crate::admin::{HandlerSettings, Shared, explain};
 
 /// How many other jobs of the same lead the page lists.
 const SAME: u32 = 5;
-/// How many actions to search for the last one on a job.
-const RECENT_ACTIONS: u32 = 50;
+/// How many actions of operators the page lists.
+const SHOWN_ACTIONS: u32 = 10;
 
 /// Why there is no job to show.
 pub(super) enum Missing {
@@ -33,6 +33,8 @@ pub(super) struct Seen {
     pub(super) explained: Result<(Explanation, Surroundings), String>,
     /// Other jobs about the same lead, newest first, and whether there are more.
     pub(super) same: Result<(Vec<JobSummary>, bool), String>,
+    /// What operators did with this job alone, newest first.
+    pub(super) actions: Result<ActionPage, String>,
     /// The group of its last error; `None` if it has none.
     pub(super) group: Option<Result<ErrorGroup, String>>,
     /// The settings of its handler; `None` if it no longer exists.
@@ -69,8 +71,9 @@ pub(super) async fn find(shared: &Shared, given: &str) -> Result<JobId, Missing>
     if let Some(id) = prefix.whole() {
         return Ok(id);
     }
-    let found = tokio::time::timeout(PART_TIMEOUT, shared.store.jobs().find(prefix)).await;
-    found.unwrap_or(Err(StoreError::Timeout)).map_err(|error| match error {
+    let found = in_time(shared.store.jobs().find(prefix)).await;
+    let found = found.map_err(|_| Missing::Unreadable(not_in_time()))?;
+    found.map_err(|error| match error {
         StoreError::NoMatch(_) => Missing::Unknown(given.to_owned()),
         StoreError::Ambiguous { ids, more, .. } => Missing::Several(prefix.to_string(), ids, more),
         error => Missing::Unreadable(format!("The store reported: {error}.")),
@@ -81,10 +84,11 @@ pub(super) async fn find(shared: &Shared, given: &str) -> Result<JobId, Missing>
 pub(super) async fn read(shared: &Shared, id: JobId) -> Result<Option<Seen>, String> {
     let Some((job, attempts)) = part(shared.store.jobs().get(id)).await? else { return Ok(None) };
     let summary = job.summary();
-    let (explained, notes, same) = tokio::join!(
+    let (explained, notes, same, actions) = tokio::join!(
         explained(shared, &job, &attempts),
         part(shared.store.callbacks().notes(id)),
         same(shared, &summary),
+        actions(shared, id),
     );
     let group = match explained.as_ref().ok().and_then(|(_, around)| around.error_group) {
         Some(group) => part(shared.store.errors().group(group)).await.transpose(),
@@ -98,6 +102,7 @@ pub(super) async fn read(shared: &Shared, id: JobId) -> Result<Option<Seen>, Str
         notes,
         explained,
         same,
+        actions,
         group,
         settings,
         give_up_after: shared.live.give_up_after(),
@@ -111,10 +116,10 @@ async fn explained(
     job: &JobRecord,
     attempts: &[Attempt],
 ) -> Result<(Explanation, Surroundings), String> {
-    let explained = tokio::time::timeout(PART_TIMEOUT, explain::explanation(shared, job, attempts)).await;
+    let explained = in_time(explain::explanation(shared, job, attempts)).await;
     match explained {
         Ok(explained) => explained.map_err(|problem| problem.detail().to_owned()),
-        Err(_) => Err(format!("The store did not answer within {} s.", PART_TIMEOUT.as_secs())),
+        Err(_) => Err(not_in_time()),
     }
 }
 
@@ -130,7 +135,7 @@ async fn same(shared: &Shared, job: &JobSummary) -> Result<(Vec<JobSummary>, boo
     Ok((others.collect(), is_more))
 }
 
-/// Who changed a job last, and how, if that was lately.
+/// Who changed a job last, and how.
 pub(super) struct LastChange {
     pub(super) who: String,
     pub(super) what: String,
@@ -139,7 +144,12 @@ pub(super) struct LastChange {
 
 /// The last change of a job by an operator.
 pub(super) async fn last_change(shared: &Shared, id: JobId) -> Option<LastChange> {
-    let ActionPage { actions, .. } = part(shared.store.actions(None, RECENT_ACTIONS)).await.ok()?;
-    let last = actions.into_iter().find(|one| one.job_id == Some(id) && one.jobs > 0)?;
+    let ActionPage { actions, .. } = actions(shared, id).await.ok()?;
+    let last = actions.into_iter().find(|one| one.jobs > 0)?;
     Some(LastChange { who: last.by.name().to_owned(), what: last.what, at: last.at })
+}
+
+/// What operators did with this job alone, newest first.
+async fn actions(shared: &Shared, id: JobId) -> Result<ActionPage, String> {
+    part(shared.store.actions(&ActionFilter::on_job(id), None, SHOWN_ACTIONS)).await
 }

@@ -14,6 +14,8 @@ use super::choice::choice;
 use super::complete::Typed;
 use super::query::Query;
 use super::read::Seen;
+use crate::admin::access::{Bodies, Visitor};
+
 use super::{aside, attempts, bodies, complete, path, time_line, why};
 
 /// What the page shows beside the job.
@@ -31,6 +33,11 @@ pub(super) struct Shown {
 }
 
 impl Shown {
+    /// How the visitor sees what customers wrote on this page.
+    pub(super) fn seen_as(&self, visitor: &Visitor) -> Bodies {
+        if self.is_revealed { visitor.bodies.revealed() } else { visitor.bodies }
+    }
+
     /// Whether the page must not be loaded again: it is the result of a form.
     const fn is_result(&self) -> bool {
         self.is_revealed || self.refused.is_some() || self.typed.is_some()
@@ -56,7 +63,9 @@ pub(super) fn page(seen: &Seen, shell: &Shell, shown: &Shown) -> Html<String> {
         @if let Some(refused) = &shown.refused {
             (note(Tone::Bad, Icon::X, refused, html! { a.btn.s href=(path(summary.id)) { "Show the job" } }))
         }
-        @if let Some(done) = shown.query.done { (note(Tone::Ok, Icon::Ok, done.words(), html! {})) }
+        @if let Some(done) = shown.query.done.filter(|done| done.is_confirmed(seen)) {
+            (note(Tone::Ok, Icon::Ok, done.words(), html! {}))
+        }
         (answer.render(false))
         div.grid.rail {
             div.grid {
@@ -66,7 +75,8 @@ pub(super) fn page(seen: &Seen, shell: &Shell, shown: &Shown) -> Html<String> {
                 }
                 (time_line::render(seen))
                 (attempts::render(summary, &seen.attempts, shown.query, seen.now))
-                (aside::notes(seen))
+                (aside::notes(seen, shown.seen_as(visitor)))
+                (aside::actions(seen))
                 (bodies::render(&seen.job, visitor, shown))
                 @if seen.job.clone().whole().is_some() { (replay(summary.id)) }
             }
@@ -74,7 +84,7 @@ pub(super) fn page(seen: &Seen, shell: &Shell, shown: &Shown) -> Html<String> {
         }
     };
     let search = Search::JOBS;
-    Html(shell.document(Tab::Jobs, &answer.sentence, &search, &main).into_string())
+    Html(shell.document(Tab::Jobs, &answer.sentence, &search, &main))
 }
 
 /// How to play the request again.

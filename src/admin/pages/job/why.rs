@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
+use url::form_urlencoded;
 
 use model::{ExplainCode, Explanation, JobId, OutcomeName, StateName, Timestamp, WaitCause};
 
+use super::super::now::what_then;
 use super::super::parts::icon::{Icon, icon};
 use super::super::parts::mark::Tone;
 use super::super::parts::panel::{panel, unreadable};
+use super::super::parts::text::capital;
 use super::super::parts::{amount, moment};
 use super::choice::{Choice, Retry, instead};
 use super::path;
 use super::read::Seen;
-use super::text::{rich, sentence};
+use super::text::{host, rich, sentence};
 use crate::admin::access::Visitor;
 
 /// The panel.
@@ -47,7 +50,7 @@ fn because(explanation: &Explanation, now: Timestamp) -> Markup {
                             " For " (amount::age(now.since(since))) "."
                         }
                         @if let Some(until) = reason.until.filter(|until| *until > now) {
-                            " Ends in " (moment::countdown(until, now)) "."
+                            " " (capital(what_then(reason.code))) " in " (moment::countdown(until, now)) "."
                         }
                     }
                     code { (reason.code) }
@@ -125,7 +128,15 @@ fn actions(seen: &Seen, choice: Choice, visitor: &Visitor) -> Markup {
     html! {
         @if visitor.may_change() {
             div.acts {
-                @if let Some(retry) = choice.retry { (retry_forms(id, retry, visitor)) }
+                @if let Some(host) = blocked_by(seen) {
+                    a.btn.go href={ "/accounts?" (find(host)) } { (icon(Icon::Accounts)) "Show the account" }
+                }
+                @if let Some(retry) = choice.retry {
+                    (retry_forms(id, retry, blocked_by(seen).is_none(), visitor))
+                }
+                @if needs_handler(seen) {
+                    a.btn href={ "/handlers/" (seen.summary.handler) "/test" } { (icon(Icon::Handlers)) "Test the handler" }
+                }
                 @if choice.can_complete {
                     a.btn href="#complete" { (icon(Icon::Edit)) "Complete by hand" }
                 }
@@ -150,12 +161,31 @@ fn actions(seen: &Seen, choice: Choice, visitor: &Visitor) -> Markup {
     }
 }
 
-fn retry_forms(id: JobId, retry: Retry, visitor: &Visitor) -> Markup {
+/// The host of the account for which the job waits, which has to be mended first; `None` if it does not wait for one.
+fn blocked_by(seen: &Seen) -> Option<&str> {
+    let first = seen.explanation()?.because.first()?.code;
+    matches!(first, ExplainCode::Account(_)).then(|| host(&seen.summary))
+}
+
+/// The query that finds an account.
+fn find(host: &str) -> String {
+    form_urlencoded::Serializer::new(String::new()).append_pair("find", host).finish()
+}
+
+/// Whether the handler is at fault, and a test request may show why.
+fn needs_handler(seen: &Seen) -> bool {
+    use ExplainCode::{Fallback, HandlerRetry, HandlerUnreachable};
+    let is_at_url = seen.settings.as_ref().is_some_and(|settings| settings.url.is_some());
+    let mut reasons = seen.explanation().into_iter().flat_map(|explanation| &explanation.because);
+    is_at_url && reasons.any(|reason| matches!(reason.code, Fallback | HandlerRetry | HandlerUnreachable))
+}
+
+fn retry_forms(id: JobId, retry: Retry, is_first: bool, visitor: &Visitor) -> Markup {
     html! {
         form method="post" action={ (path(id)) "/retry" } {
             (visitor.csrf_field())
             @if retry.is_superseded { input type="hidden" name="force" value="true"; }
-            button.btn.go[!retry.is_superseded] type="submit" data-key="r" { (icon(Icon::Retry)) (retry.label()) }
+            button.btn.go[is_first && !retry.is_superseded] type="submit" data-key="r" { (icon(Icon::Retry)) (retry.label()) }
         }
         @if let Some(other) = retry.instead {
             form method="post" action={ (path(id)) "/retry" } {
@@ -172,10 +202,13 @@ fn retry_forms(id: JobId, retry: Retry, visitor: &Visitor) -> Markup {
 fn commands(explanation: &Explanation) -> Markup {
     let advice = explanation.you_can.iter().filter(|one| one.command.is_none());
     let commands = explanation.you_can.iter().filter_map(|one| Some((&one.action, one.command.as_ref()?)));
+    let first = explanation.because.first().map(|reason| reason.code);
+    // Then the commands are the only way out.
+    let is_for_shell = advice.clone().next().is_none() && matches!(first, Some(ExplainCode::Account(_)));
     html! {
         @for one in advice { p { (rich(&sentence(&one.action))) } }
         @if commands.clone().next().is_some() {
-            details.more id="commands" {
+            details.more id="commands" open[is_for_shell] {
                 summary { "In a shell" }
                 @for (action, command) in commands {
                     p.cmd.m {

@@ -13,6 +13,7 @@ use crate::admin::pages::Icon;
 use crate::admin::pages::parts::amount;
 use crate::admin::pages::parts::mark::{Tone, words};
 use crate::admin::pages::parts::panel::Answer;
+use crate::admin::pages::parts::text::capital;
 
 /// What was found.
 #[derive(Clone, Copy, Debug)]
@@ -198,11 +199,6 @@ fn why(found: Found<'_>, sentence: &str) -> Markup {
             @else { strong { (amount::number(u64::try_from(number).unwrap_or_default())) " of them belong to " (account) } "." }
         }
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), letters.as_str()))
 }
 
 /// `3 are still under way, 4 are dead, 20 are gone, 1 was cancelled`; `None` for one job, and if `sentence` says the same.

@@ -126,7 +126,7 @@ impl Asked {
 }
 
 /// The address of the list with this filter.
-pub(super) fn list_of(q: &str) -> String {
+pub(in crate::admin::pages) fn list_of(q: &str) -> String {
     Asked { q: q.to_owned(), ..Asked::default() }.address()
 }
 

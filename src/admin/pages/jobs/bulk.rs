@@ -9,15 +9,16 @@ use maud::{Markup, html};
 use crate::admin::Shared;
 use crate::admin::bulk::{Asked as AskedBulk, DryRun, Number, begin, count, found, number, stop_one};
 use crate::admin::call::read;
-use crate::admin::pages::gather::Visit;
+use crate::admin::pages::gather::{Visit, in_time};
 use crate::admin::pages::parts::mark::Tone;
 use crate::admin::pages::parts::panel::{Answer, empty, panel};
 use crate::admin::pages::parts::{amount, moment};
 use crate::admin::pages::shell::{Search, Tab};
 use crate::admin::pages::{Icon, Page, icon, not_found};
+use crate::admin::refusal;
 use crate::problem::ProblemDetails;
 use model::Timestamp;
-use store::{ActionResult, ActionSource, Actor, Bulk, BulkAction};
+use store::{ActionResult, ActionSource, Actor, Bulk, BulkAction, StoreError};
 
 use super::asked::{Asked, Done, SelectedAction, list_of};
 use super::dry_run::view;
@@ -39,7 +40,8 @@ pub(super) async fn change(
         let address = Asked { done: Some(Done::Nothing), ..asked }.address();
         return Ok(Redirect::to(&address).into_response());
     };
-    let bulk = AskedBulk { action: action.into(), filter: &asked.q, force: false };
+    let bulk =
+        AskedBulk { action: action.into(), filter: &asked.q, force: false, bodies: visit.visitor().bodies };
     if let Some(token) = token {
         return Ok(match begin(&shared, by, bulk, &token).await {
             Ok(id) => Redirect::to(&format!("/jobs/bulk/{id}")).into_response(),
@@ -86,7 +88,10 @@ pub(super) async fn one(
     id: Number,
 ) -> Result<Response, ProblemDetails> {
     let bulk = match number(id) {
-        Ok(id) => found(&shared, by, id).await,
+        Ok(id) => {
+            let found = in_time(found(&shared, by, id)).await;
+            found.unwrap_or_else(|_| Err(refusal::of_store(&StoreError::Timeout)))
+        }
         Err(problem) => Err(problem),
     };
     let bulk = match bulk {

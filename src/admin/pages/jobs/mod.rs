@@ -29,6 +29,7 @@ use crate::admin::access::Bodies;
 use crate::admin::filter::{BadFilter, searches_bodies};
 use crate::admin::refusal;
 use asked::Asked;
+pub(super) use asked::list_of;
 use chips::unfinished;
 use dry_run::DryRunView;
 use row::WaitsByOrigin;

@@ -19,6 +19,7 @@ use crate::admin::Shared;
 use crate::admin::job_json::stopped_because;
 use crate::admin::pages::parts::mark::{Tone, look, words};
 use crate::admin::pages::parts::panel::{Answer, empty, note, panel, unreadable};
+use crate::admin::pages::parts::text::{capital, with_code};
 use crate::admin::pages::parts::{amount, moment};
 use crate::admin::pages::shell::{Search, Shell, Tab};
 use crate::admin::pages::{Icon, Page, icon};
@@ -177,20 +178,6 @@ impl View<'_> {
     }
 }
 
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), letters.as_str()))
-}
-
-/// A text in which some words are between backticks.
-fn with_code(text: &str) -> Markup {
-    html! {
-        @for (place, part) in text.split('`').enumerate() {
-            @if place % 2 == 1 { code { (part) } } @else { (part) }
-        }
-    }
-}
-
 /// The result of a change of selected jobs.
 fn what_was_done(done: Done) -> Markup {
     let Done::Changed { action, jobs, left, failed } = done else {
@@ -252,7 +239,8 @@ fn nothing(q: &str, is_stored: bool, has_stopped: bool, names_one_job: bool) -> 
     let why = html! {
         "The filter is " code { (q) } "."
         @if names_one_job {
-            " A request has no job if it was refused or came to a wrong path: the bridge's log says why."
+            " A request has no job if it was refused or came to a wrong path: "
+            a href="/" { "the page Now" } " lists such requests."
         }
     };
     empty(Tone::Plain, Icon::Jobs, "No job matches.", why, link)

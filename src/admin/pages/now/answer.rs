@@ -8,8 +8,10 @@ use super::facts::{Counts, Facts, Setup, Trouble, Waiting};
 use crate::admin::pages::parts::icon::Icon;
 use crate::admin::pages::parts::mark::Tone;
 use crate::admin::pages::parts::panel::Answer;
+use crate::admin::pages::parts::text::capital;
 use crate::admin::pages::parts::{amount, moment};
 use crate::health::{EverybodyWaits, Misdirected, Phase};
+use crate::history::Series;
 
 /// Accounts in trouble that the answer names.
 const NAMED_TROUBLES: usize = 2;
@@ -52,9 +54,22 @@ pub(super) fn answer(facts: &Facts) -> Answer {
         Err(why) => return unknown(why),
     };
     match counts.unfinished() {
+        _ if !facts.refuses_because.is_empty() => refusing(facts, counts),
         0 => idle(facts, counts),
         unfinished => waiting(facts, counts, unfinished),
     }
+}
+
+/// Answers that requests are refused, which is worse than a bot that waits.
+fn refusing(facts: &Facts, counts: &Counts) -> Answer {
+    let none = Waiting::default();
+    let unfinished = counts.unfinished();
+    let why = html! {
+        @for reason in &facts.refuses_because { strong { (capital(reason)) } ". " }
+        "The bridge acknowledges only what it can store, so Kommo gets 503, and the bots of these requests have no job. "
+        @if unfinished > 0 { (sentence(facts, facts.waiting.as_ref().unwrap_or(&none), unfinished)) "." }
+    };
+    Answer::new(Tone::Bad, Icon::Warning, "The bridge refuses requests", why)
 }
 
 fn unknown(why: &str) -> Answer {
@@ -84,8 +99,59 @@ fn idle(facts: &Facts, counts: &Counts) -> Answer {
             None if !has_had_requests => {
                 Answer::new(Tone::Plain, Icon::Info, "No request yet", first_request(&facts.setup))
             }
-            None => Answer::new(Tone::Ok, Icon::Ok, "All bots are answered", last_hour(facts)),
+            None => answered(facts),
         },
+    }
+}
+
+/// Answers that no bot waits. A handler that fails for most of them is news all the same.
+fn answered(facts: &Facts) -> Answer {
+    let lately = |series| facts.numbers.five_minutes.value(series).unwrap_or(0);
+    let (continues, by_handler) = (lately(Series::Continues), lately(Series::ByHandler));
+    let unanswered = unanswered(facts);
+    if unanswered > 0 {
+        let sentence = format!("{} got no answer in 24 hours", amount::count(unanswered, "bot"));
+        let why = html! { (no_answer(unanswered)) " " (last_hour(facts)) };
+        return Answer::new(Tone::Bad, Icon::Dead, sentence, why);
+    }
+    if !facts.setup.unreachable.is_empty() {
+        let sentence = "All bots are answered, but a handler cannot be reached";
+        return Answer::new(Tone::Warn, Icon::Warning, sentence, unreachable(facts));
+    }
+    if by_handler * 2 >= continues {
+        return Answer::new(Tone::Ok, Icon::Ok, "All bots are answered", last_hour(facts));
+    }
+    let sentence = "All bots are answered, but most got the fallback lately";
+    let why = html! {
+        (amount::number(continues - by_handler)) " of " (amount::count(continues, "bot"))
+        " got the fallback in the last 5 minutes. "
+        a href="/jobs?q=outcome%3Afallback+since%3A1h" { "Their jobs" } " and " a href="/errors" { "the errors" } " say why."
+    };
+    Answer::new(Tone::Warn, Icon::Fallback, sentence, why)
+}
+
+/// The jobs that died within 24 hours and are still dead, as far as that is known.
+fn unanswered(facts: &Facts) -> u64 {
+    let dead = facts.counts.as_ref().map_or(0, |counts| counts.of(&[StateName::Dead]));
+    facts.numbers.dead().min(dead)
+}
+
+fn no_answer(bots: u64) -> Markup {
+    html! {
+        a href="/jobs?q=state%3Adead+since%3A24h" { (amount::count(bots, "job")) (if bots == 1 { " is" } else { " are" }) " dead" }
+        ": Kommo did not accept the answer. Each job says why, and can be retried."
+    }
+}
+
+/// The handlers that cannot be reached.
+fn unreachable(facts: &Facts) -> Markup {
+    html! {
+        @for (handler, until) in facts.setup.unreachable.iter().take(NAMED_TROUBLES) {
+            a href="/handlers" { strong.wrap { (handler) } } " cannot be reached"
+            @if *until > facts.now { ", tested again in " (moment::countdown(*until, facts.now)) }
+            ". "
+        }
+        @if facts.setup.unreachable.len() > NAMED_TROUBLES { a href="/handlers" { "Others" } " cannot be reached either. " }
     }
 }
 
@@ -147,7 +213,13 @@ fn waiting(facts: &Facts, counts: &Counts, unfinished: u64) -> Answer {
     let is_draining = facts.phase == Phase::Draining;
     let (tone, sign) = match &facts.everybody {
         Some(_) => (Tone::Bad, Icon::Warning),
-        None if late.is_certain() || !blocking.is_empty() || is_draining => (Tone::Warn, Icon::Queued),
+        None if late.is_certain()
+            || !blocking.is_empty()
+            || !facts.setup.unreachable.is_empty()
+            || is_draining =>
+        {
+            (Tone::Warn, Icon::Queued)
+        }
         None => (Tone::Active, Icon::Queued),
     };
     let sentence = sentence(facts, oldest_jobs, unfinished);
@@ -158,8 +230,10 @@ fn waiting(facts: &Facts, counts: &Counts, unfinished: u64) -> Answer {
             Some(wait) => { (everybody(wait, facts.now)) " " },
             None => (blocked(&blocking, facts.now)),
         }
+        (unreachable(facts))
         (stages(counts, &blocking, facts.everybody.is_some()))
         (passed(late))
+        @if unanswered(facts) > 0 { " " (no_answer(unanswered(facts))) }
     };
     Answer::new(tone, sign, sentence, why)
 }

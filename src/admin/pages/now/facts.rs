@@ -10,7 +10,7 @@ use crate::admin::accounts::{AccountView, PauseView};
 use crate::admin::live::HandlerSettings;
 use crate::admin::pages::parts::icon::Icon;
 use crate::admin::pages::parts::mark::Tone;
-use crate::health::{EverybodyWaits, Misdirected, Phase};
+use crate::health::{EverybodyWaits, Misdirected, Phase, Refused};
 use crate::history::{MergedPeriod, Series};
 
 /// A part of the page; the error is a sentence that says why it could not be read.
@@ -21,6 +21,10 @@ pub(super) type Part<T> = Result<T, String>;
 pub(super) struct Facts {
     pub(super) now: Timestamp,
     pub(super) phase: Phase,
+    /// Why the bridge refuses all requests although it is not starting or stopping.
+    pub(super) refuses_because: Vec<String>,
+    /// The requests that were refused since the start, by outcome.
+    pub(super) refused: Vec<Refused>,
     pub(super) counts: Part<Counts>,
     pub(super) waiting: Part<Waiting>,
     /// Why the deliveries of all accounts wait, if they do.
@@ -232,6 +236,11 @@ impl Numbers {
         self.minutes.iter().map(value).collect()
     }
 
+    /// The jobs that died within 24 hours.
+    pub(super) fn dead(&self) -> u64 {
+        self.day.value(Series::Dead).unwrap_or(0)
+    }
+
     /// Bots that were answered in the last hour, and those of them by their handler.
     pub(super) fn answered(&self) -> (u64, u64) {
         let of = |series| self.hour.value(series).unwrap_or(0);
@@ -249,6 +258,8 @@ pub(super) struct Setup {
     pub(super) give_up_after: Duration,
     /// Calls to paths that do not exist.
     pub(super) misdirected: Vec<Misdirected>,
+    /// The handlers whose URL cannot be reached, and when the next call tests that.
+    pub(super) unreachable: Vec<(HandlerName, Timestamp)>,
 }
 
 impl Setup {

@@ -6,6 +6,7 @@
 mod answer;
 mod charts;
 mod facts;
+mod missed;
 mod read;
 mod ruler;
 mod service;
@@ -18,6 +19,8 @@ mod waiting;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
+
+pub(super) use waiting::what_then;
 
 use super::Page;
 use super::gather::Visit;
@@ -38,6 +41,7 @@ fn body(facts: &Facts, csrf: Option<&Markup>) -> Markup {
     html! {
         (ruler::ruler(facts).render())
         (waiting::render(facts))
+        (missed::render(facts))
         div.grid.c3 { (trouble::render(facts, csrf)) (charts::latency(facts)) (charts::traffic(facts)) }
         div.grid.c21 { (service::render(facts)) (side::states(facts)) }
         div.grid.c21 { (side::errors(facts)) (side::store(facts)) }

@@ -1,11 +1,10 @@
 //! Reads what the page shows. Each part is read alone and in limited time, so that one that cannot be read hides nothing else.
 
 use std::cmp::Reverse;
-use std::future::Future;
 use std::time::Duration;
 
 use model::{ALL_ACCOUNTS, StateName};
-use store::{StoreError, backup, file};
+use store::{backup, file};
 
 use super::facts::{
     Accounts, Backup, Counts, Errors, Facts, Numbers, Part, Reason, Setup, StoreFacts, Trouble, Waiting,
@@ -13,8 +12,9 @@ use super::facts::{
 };
 use crate::admin::Shared;
 use crate::admin::explain::explanation;
+use crate::admin::health::troubles;
 use crate::admin::live::StoreSettings;
-use crate::admin::pages::gather::{PART_TIMEOUT, part};
+use crate::admin::pages::gather::{blocking, in_time, part};
 use crate::history::{Series, Window};
 
 /// The jobs that the page shows.
@@ -32,11 +32,18 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) async fn facts(shared: &Shared) -> Facts {
     let counts = part(shared.store.jobs().counts()).await.map(Counts);
     let deliveries = counts.as_ref().map_or(0, |counts| counts.of(&[StateName::Delivering]));
-    let (waiting, accounts, errors, store) =
-        tokio::join!(waiting(shared), accounts(shared, deliveries), errors(shared), store(shared),);
+    let (waiting, accounts, errors, store, refuses_because) = tokio::join!(
+        waiting(shared),
+        accounts(shared, deliveries),
+        errors(shared),
+        store(shared),
+        troubles(shared),
+    );
     Facts {
         now: shared.clock.now(),
         phase: shared.health.phase(),
+        refuses_because,
+        refused: shared.health.refused_requests(),
         counts,
         waiting,
         everybody: shared.health.everybody_waits(),
@@ -61,7 +68,7 @@ async fn waiting(shared: &Shared) -> Part<Waiting> {
         }
     };
     // Reasons that are not read by then are missing, and the page says so.
-    let _timed_out = tokio::time::timeout(PART_TIMEOUT, reading).await;
+    let _timed_out = in_time(reading).await;
     jobs.retain(|one| !finished.contains(&one.job.job.id));
     Ok(Waiting { jobs, is_exact: oldest.is_exact })
 }
@@ -140,14 +147,6 @@ async fn store(shared: &Shared) -> Part<StoreFacts> {
     })
 }
 
-fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> impl Future<Output = Result<T, StoreError>> {
-    let reading = tokio::task::spawn_blocking(read);
-    // The task fails only if the process is stopping.
-    async { reading.await.unwrap_or(Err(StoreError::Closed)) }
-}
-
 fn numbers(shared: &Shared) -> Numbers {
     let (history, now) = (&shared.history, shared.clock.now());
     Numbers {
@@ -165,6 +164,13 @@ fn setup(shared: &Shared) -> Setup {
     Setup {
         public_url: shared.live.public_url().map(str::to_owned),
         answer_within: Setup::answer_within(&handlers),
+        unreachable: handlers
+            .iter()
+            .filter_map(|handler| {
+                let until = shared.live.load(&handler.name)?.unreachable_until?;
+                Some((handler.name.clone(), until))
+            })
+            .collect(),
         handlers: handlers.into_iter().map(|handler| handler.name).collect(),
         give_up_after: shared.live.give_up_after(),
         misdirected: shared.health.misdirected_calls(),

@@ -82,7 +82,7 @@ pub(super) fn store(facts: &Facts) -> Markup {
         Err(why) => panel::unreadable(why),
         Ok(store) => store_facts(store, facts.now),
     };
-    panel::panel("h-store", "Store", html! {}, body)
+    panel::panel("h-store", "Store", html! { a href="/store" { "Details" } }, body)
 }
 
 fn store_facts(store: &StoreFacts, now: Timestamp) -> Markup {

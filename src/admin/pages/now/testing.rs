@@ -20,6 +20,8 @@ pub(super) fn facts() -> Facts {
     Facts {
         now: Timestamp::from_millis(1_795_789_928_000),
         phase: Phase::Ready,
+        refuses_because: Vec::new(),
+        refused: Vec::new(),
         counts: Ok(Counts(StateName::ALL.into_iter().map(|state| (state, 0)).collect())),
         waiting: Ok(Waiting { jobs: Vec::new(), is_exact: true }),
         everybody: None,
@@ -40,6 +42,7 @@ pub(super) fn facts() -> Facts {
             answer_within: Some((fifty, fifty)),
             give_up_after: Duration::from_secs(3_600),
             misdirected: Vec::new(),
+            unreachable: Vec::new(),
         },
     }
 }

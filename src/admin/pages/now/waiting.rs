@@ -129,7 +129,7 @@ fn words(job: &JobSummary, reason: &Reason) -> String {
 }
 
 /// What happens when the reason ends.
-const fn what_then(code: ExplainCode) -> &'static str {
+pub(in crate::admin::pages) const fn what_then(code: ExplainCode) -> &'static str {
     match code {
         ExplainCode::Account(_) | ExplainCode::AllAccounts | ExplainCode::HandlerUnreachable => "next try",
         ExplainCode::HandlerRetry | ExplainCode::DeliveryRetry => "next attempt",

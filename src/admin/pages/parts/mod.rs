@@ -8,3 +8,4 @@ pub(super) mod moment;
 pub(super) mod panel;
 pub(super) mod scale;
 pub(super) mod table;
+pub(super) mod text;

@@ -40,7 +40,7 @@ async fn changes_by_commands_are_in_the_log_of_actions() {
     run_json(&jobs, &["retry", &dead.to_string()]).await;
     run_json(&jobs, &["cancel", &queued.to_string()]).await;
     run_json(&jobs, &["retry", "--dead", "--handler", "echo"]).await;
-    let log = jobs.store.actions(None, 9).await.unwrap().actions;
+    let log = jobs.store.actions(&store::ActionFilter::default(), None, 9).await.unwrap().actions;
     let log: Vec<_> = log.iter().map(|action| (&*action.what, action.job_id, action.by.name())).collect();
     assert_eq!(
         log,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::BUSY_TIMEOUT;
-use super::path::with;
+use super::path::{lock_path, with};
 use super::schema::APPLICATION_ID;
 use super::{create, verify};
 use crate::records::Copied;
@@ -21,9 +21,13 @@ use crate::{Cause, StoreError};
 /// The free bytes that a copy leaves on its disk, which may be the store's own.
 const RESERVED_BYTES: u64 = 64 << 20;
 /// The instructions of SQLite between two questions whether to stop.
-pub(super) const STOP_INTERVAL: i32 = 1_000;
+pub(crate) const STOP_INTERVAL: i32 = 1_000;
 /// Where the application id is in the header of a database.
 const APPLICATION_ID_OFFSET: u64 = 68;
+/// Where the header says whether the database has a write-ahead log.
+const WRITE_VERSION_OFFSET: u64 = 18;
+/// The value there if it has none.
+const WITHOUT_LOG: u8 = 1;
 
 /// Copies the store at `source` to `target`, and verifies the copy. `target` has its old content or the whole new one at
 /// any time. An existing `target` must be a copy of a store.
@@ -99,6 +103,9 @@ fn may_replace(source: &Path, target: &Path) -> Result<(), Cause> {
     if !there.is_file() || !is_store(target) {
         return Err("it exists, and is not a copy of a store: choose another name, or move it away".into());
     }
+    if is_in_use(target) {
+        return Err("it is the store of another bridge, and not a copy: choose another name".into());
+    }
     Ok(())
 }
 
@@ -107,6 +114,15 @@ fn is_store(path: &Path) -> bool {
     let mut id = [0; 4];
     let read = File::open(path).and_then(|file| file.read_exact_at(&mut id, APPLICATION_ID_OFFSET));
     read.is_ok() && i64::from(u32::from_be_bytes(id)) == APPLICATION_ID
+}
+
+/// Whether a bridge has served the store at `path`, or may serve it: a copy has no write-ahead log, no lock, and no files
+/// beside it. What cannot be read counts as in use. Must not be called for a database that this process has open.
+fn is_in_use(path: &Path) -> bool {
+    let mut version = [0];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut version, WRITE_VERSION_OFFSET));
+    let beside = [lock_path(path), with(path, "-wal"), with(path, "-shm"), with(path, "-journal")];
+    read.is_err() || version != [WITHOUT_LOG] || beside.iter().any(|file| fs::symlink_metadata(file).is_ok())
 }
 
 /// Refuses to fill the disk, which may be the store's own.

@@ -15,6 +15,10 @@ use crate::records::{LogState, MAX_LOG_BYTES};
 const LONG_LOG: i64 = 16_384;
 /// The maximum number of pages that the writer itself copies when it restarts the log. Requests wait in that time.
 const FEW_PAGES: i64 = 1_024;
+/// The length of a page in bytes.
+const PAGE_BYTES: u64 = 4_096;
+/// The log should restart when it has this part of the room on its disk.
+const ROOM_PER_LOG: u64 = 8;
 
 /// What the writer does with the log after a checkpoint on the other connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,15 +30,18 @@ pub(crate) enum LogStep {
 }
 
 /// Decides what the writer does after a checkpoint that found `pages` in the log, of which `copied` are in the database.
-/// `bytes` is the length of the log's file.
-pub(crate) fn decide(pages: i64, copied: i64, bytes: u64) -> Option<LogStep> {
+/// `bytes` is the length of the log's file, and `room` is the room on its disk for the store, if known: on a small disk, the
+/// log has to stay short.
+pub(crate) fn decide(pages: i64, copied: i64, bytes: u64, room: Option<u64>) -> Option<LogStep> {
     if pages - copied > FEW_PAGES {
         return None;
     }
-    if bytes > MAX_LOG_BYTES {
+    let share = room.map_or(u64::MAX, |room| room / ROOM_PER_LOG);
+    if bytes > MAX_LOG_BYTES.min(share.saturating_mul(2)) {
         return Some(LogStep::Shrink);
     }
-    (pages > LONG_LOG).then_some(LogStep::Restart)
+    let long = LONG_LOG.min(i64::try_from(share / PAGE_BYTES).unwrap_or(i64::MAX));
+    (pages > long).then_some(LogStep::Restart)
 }
 
 /// Logs once when the log becomes too long, and once when it no longer is.
@@ -114,7 +121,23 @@ mod tests {
             (5, 5, 240 << 20, Some(LogStep::Shrink)),
             (5, 5, MAX_LOG_BYTES, None),
         ] {
-            assert_eq!(decide(pages, copied, bytes), expected, "{pages} {copied} {bytes}");
+            for room in [None, Some(1 << 40)] {
+                assert_eq!(decide(pages, copied, bytes, room), expected, "{pages} {copied} {bytes}");
+            }
+        }
+    }
+
+    #[test]
+    fn on_a_small_disk_the_log_stays_short() {
+        for (pages, copied, bytes, expected) in [
+            (4_096, 4_096, 16 << 20, None),
+            (4_097, 4_097, 17 << 20, Some(LogStep::Restart)),
+            (4_097, 3_000, 17 << 20, None),
+            (5, 5, 32 << 20, None),
+            (5, 5, 33 << 20, Some(LogStep::Shrink)),
+        ] {
+            let found = decide(pages, copied, bytes, Some(128 << 20));
+            assert_eq!(found, expected, "{pages} {copied} {bytes}");
         }
     }
 

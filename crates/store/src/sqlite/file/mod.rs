@@ -5,7 +5,7 @@ pub(crate) mod copy;
 pub(crate) mod create;
 pub(crate) mod identity;
 pub(crate) mod log;
-mod migrations;
+pub(crate) mod migrations;
 pub(crate) mod open;
 mod owner_lock;
 pub(crate) mod path;

@@ -21,11 +21,13 @@ pub(crate) struct Replaced {
 }
 
 /// Replaces the store at `url` with the backup `from`. Keeps the replaced store beside it, with `stamp` in its name.
-/// `change` changes the new store before it is in place, and gets what the backup holds.
+/// `inspect` says what is wrong with the content of the backup. `change` changes the new store before it is in place, and
+/// gets what the backup holds.
 pub(crate) fn restore(
     url: &str,
     from: &Path,
     stamp: &str,
+    inspect: impl FnOnce(&Connection) -> Result<Vec<String>, StoreError>,
     change: impl FnOnce(&Connection, Copied) -> Result<(), StoreError>,
 ) -> Result<Replaced, StoreError> {
     let path = file_of(url)?;
@@ -44,7 +46,16 @@ pub(crate) fn restore(
     if from.is_dir() {
         return Err(refused("it is a folder: choose one of the backups in it".into()));
     }
-    let backup = verify::verify(from, || false).map_err(|error| refused(no_backup(from, error)))?;
+    if !from.is_file() {
+        return Err(refused("it is not a regular file: choose a backup".into()));
+    }
+    let no_backup = |error| refused(no_backup(from, error));
+    let backup = verify::verify(from, || false).map_err(no_backup)?;
+    let wrong = verify::open_store(from).and_then(|backup| inspect(&backup)).map_err(no_backup)?;
+    if !wrong.is_empty() {
+        let why = format!("its content is wrong ({}): choose another backup", wrong.join("; "));
+        return Err(refused(why.into()));
+    }
     let ready = with(&path, ".restoring");
     let copied =
         copy::copy_and_change(from, &ready, || false, |copy| change(copy, backup)).map_err(refused)?;

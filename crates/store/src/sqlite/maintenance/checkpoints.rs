@@ -6,6 +6,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::sqlite::engine::{Engine, lock};
 use crate::sqlite::file::log;
+use crate::sqlite::file::room::room;
 use crate::sqlite::write::message::Message;
 
 /// The time from a change to its checkpoint, so also the shortest time between two checkpoints. Commits wait for the disk
@@ -97,7 +98,8 @@ impl Engine {
             Ok(row) => {
                 let pages = |column: usize| row.try_get(column).unwrap_or_default();
                 let (logged, copied): (i64, i64) = (pages(1), pages(2));
-                let step = log::decide(logged, copied, self.log_bytes());
+                let room = self.file.as_ref().and_then(|file| room(file.path()));
+                let step = log::decide(logged, copied, self.log_bytes(), room);
                 if let Some(step) = step {
                     // If the writer is gone, closing the store checkpoints the log.
                     let _gone = self.send(Message::Log(step)).await;

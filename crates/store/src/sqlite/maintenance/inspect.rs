@@ -10,22 +10,58 @@ use model::Timestamp;
 
 use crate::StoreError;
 use crate::records::StoreStats;
-use crate::sqlite::file::{log, path, verify};
+use crate::sqlite::file::migrations::MIGRATIONS;
+use crate::sqlite::file::{copy, log, path, verify};
 use crate::sqlite::write::account_bytes::body_bytes;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is wrong with the store at `url`; empty if nothing is. Reads every page in one transaction, so the write-ahead log
-/// grows in the meantime.
-pub(crate) fn check(url: &str) -> Result<Vec<String>, StoreError> {
+/// grows in the meantime. Ends early if `stop` returns `true`.
+pub(crate) fn check(url: &str, stop: impl Fn() -> bool + Send + 'static) -> Result<Vec<String>, StoreError> {
     let path = path::file_of(url)?;
     let connection = open(&path)?;
+    connection.progress_handler(copy::STOP_INTERVAL, Some(stop))?;
     let mut problems = verify::problems(&connection)?;
     // Counts of a damaged table would only repeat the damage.
     if problems.is_empty() {
-        problems.extend(wrong_counts(&connection)?);
+        problems.extend(inconsistencies(&connection)?);
     }
     Ok(problems)
+}
+
+/// What is wrong with the schema and the counts of a store that is not damaged; empty if nothing is.
+pub(crate) fn inconsistencies(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut wrong = changed_schema(connection)?;
+    if wrong.is_empty() {
+        wrong.extend(wrong_counts(connection)?);
+    }
+    Ok(wrong)
+}
+
+/// Compares the schema with the one that the applied migrations make. Returns a sentence for each difference.
+fn changed_schema(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let applied = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+    let applied: i64 = connection.query_row(applied, [], |row| row.get(0))?;
+    let expected = Connection::open_in_memory()?;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version <= applied) {
+        expected.execute_batch(migration.sql.as_str())?;
+    }
+    let (expected, found) = (objects(&expected)?, objects(connection)?);
+    let missing = expected.iter().filter(|(name, _)| !found.contains_key(*name));
+    let missing = missing.map(|(name, _)| format!("{name} is missing"));
+    let different = found.iter().filter(|(name, sql)| expected.get(*name) != Some(*sql));
+    let different = different.map(|(name, _)| format!("{name} is not part of a store, or was changed"));
+    Ok(missing.chain(different).collect())
+}
+
+/// The tables, indexes, triggers and views, with their definitions.
+fn objects(connection: &Connection) -> Result<BTreeMap<String, String>, StoreError> {
+    let listed = "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema \
+                  WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> '_sqlx_migrations'";
+    let mut statement = connection.prepare(listed)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Compares the counted jobs and bytes with the jobs. Returns a sentence for each difference.

@@ -202,6 +202,68 @@ async fn only_an_earlier_backup_is_overwritten() {
 }
 
 #[tokio::test]
+async fn a_backup_never_replaces_the_store_of_another_bridge() {
+    let (home, other) = (Home::new(), Home::new());
+    let store = home.serve().await;
+    home.queued(&store).await;
+    let theirs = other.serve().await;
+    let id = other.queued(&theirs).await;
+    let (url, target) = (home.url(), other.file());
+    let refused = async || {
+        let (url, target) = (url.clone(), target.clone());
+        let error = blocking(move || back_up(&url, &target, || false)).await.unwrap_err().to_string();
+        assert!(error.contains("the store of another bridge"), "{error}");
+    };
+    refused().await;
+    assert_eq!(state(&theirs, id).await, StateName::Queued, "it is served");
+    // As after a crash: the log is still beside it.
+    let copy = other.folder.path().join("crashed.db");
+    fs::copy(&target, &copy).unwrap();
+    fs::copy(other.folder.path().join("bridge.db-wal"), other.folder.path().join("crashed.db-wal")).unwrap();
+    let crashed = blocking({
+        let (url, copy) = (url.clone(), copy.clone());
+        move || back_up(&url, &copy, || false)
+    });
+    assert!(crashed.await.unwrap_err().to_string().contains("the store of another bridge"));
+    theirs.close().await;
+    refused().await;
+    // A restored store has no log yet.
+    let backup = other.folder.path().join("backup.db");
+    let (their_url, to) = (other.url(), backup.clone());
+    blocking(move || back_up(&their_url, &to, || false)).await.unwrap();
+    restore(&other.url(), &backup, START, &ann()).unwrap();
+    refused().await;
+    let theirs = other.serve().await;
+    assert_eq!(state(&theirs, id).await, StateName::Queued);
+}
+
+#[tokio::test]
+async fn a_backup_that_the_check_refuses_is_not_restored() {
+    for (change, expected) in [
+        ("UPDATE job_counts SET jobs = 7 WHERE state = 'dead'", "job_counts says 7 dead jobs"),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON jobs BEGIN DELETE FROM jobs; END",
+            "trigger t is not part of a store",
+        ),
+        ("CREATE TABLE theirs (a)", "table theirs is not part of a store"),
+        ("DROP INDEX bulk_changes_running", "index bulk_changes_running is missing"),
+    ] {
+        let home = Home::new();
+        let store = home.serve().await;
+        home.dead(&store).await;
+        back_up_to(&home, "copy.db").await.unwrap();
+        store.close().await;
+        let copy = home.folder.path().join("copy.db");
+        rusqlite::Connection::open(&copy).unwrap().execute_batch(change).unwrap();
+        let error = restore(&home.url(), &copy, START, &ann()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{change}: {error}");
+        let url = format!("sqlite:{}", copy.display());
+        assert!(check(&url).unwrap().join("; ").contains(expected), "{change}");
+        assert_eq!(check(&home.url()), Ok(vec![]), "the store stays");
+    }
+}
+
+#[tokio::test]
 async fn wrong_counts_and_dangling_rows_are_found() {
     let home = Home::new();
     let store = home.serve().await;

@@ -11,7 +11,7 @@ use crate::inspect::{check, stats};
 /// Returns the newest action of the store at the home's URL.
 async fn newest_action(home: &Home) -> Action {
     let store = home.serve().await;
-    let newest = store.actions(None, 1).await.unwrap().actions.remove(0);
+    let newest = store.actions(&crate::ActionFilter::default(), None, 1).await.unwrap().actions.remove(0);
     store.close().await;
     newest
 }
@@ -68,7 +68,7 @@ async fn a_backup_from_before_the_log_of_actions_is_restored_without_a_record() 
     assert_eq!((restored.copied.jobs, restored.is_logged), (1, false));
     assert!(!vacuum(&home.url(), START, &ann()).unwrap().is_logged);
     let store = home.serve().await;
-    assert_eq!(store.actions(None, 1).await.unwrap().actions, []);
+    assert_eq!(store.actions(&crate::ActionFilter::default(), None, 1).await.unwrap().actions, []);
 }
 
 #[tokio::test]
@@ -80,10 +80,10 @@ async fn a_failed_restore_leaves_the_store_and_its_log() {
     store.operator(ann()).cancel(home.queued(&store).await).await.unwrap();
     store.close().await;
     let copy = home.folder.path().join("copy.db");
-    let full = "CREATE TRIGGER refuse BEFORE INSERT ON actions BEGIN SELECT RAISE(ABORT, 'no room'); END";
-    rusqlite::Connection::open(&copy).unwrap().execute_batch(full).unwrap();
+    let foreign = "CREATE TRIGGER refuse BEFORE INSERT ON actions BEGIN SELECT RAISE(ABORT, 'no'); END";
+    rusqlite::Connection::open(&copy).unwrap().execute_batch(foreign).unwrap();
     let error = restore(&home.url(), &copy, START, &ann()).unwrap_err().to_string();
-    assert!(error.contains("no room"), "{error}");
+    assert!(error.contains("trigger refuse is not part of a store"), "{error}");
     assert_eq!(names(&home), ["bridge.db", "bridge.db.lock", "copy.db"]);
     assert_eq!(newest_action(&home).await.what, "jobs cancel");
 }

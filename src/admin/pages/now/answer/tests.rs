@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::facts::WaitingJob;
 use super::super::testing::{facts, job, trouble};
 use super::*;
+use crate::history::MergedPeriod;
 use model::StateName::{AwaitingCallback, Delivered, Delivering, Queued, Running};
 
 /// The text of markup.
@@ -45,6 +46,25 @@ fn first_run(change: impl FnOnce(&mut Setup)) -> Facts {
     facts
 }
 
+/// `died` jobs died within 24 hours, and `dead` are dead now.
+fn dead(mut facts: Facts, died: u32, dead: u64) -> Facts {
+    facts.numbers.day = MergedPeriod::with_dead(died);
+    facts.counts.as_mut().unwrap().0.insert(StateName::Dead, dead);
+    facts
+}
+
+fn unreached(mut facts: Facts) -> Facts {
+    facts.setup.unreachable = vec![("greet".parse().unwrap(), facts.now + Duration::from_secs(5))];
+    facts
+}
+
+/// A bridge with these numbers in the last five minutes.
+fn lately(requests: u32, by_handler: u32, by_fallback: u32) -> Facts {
+    let mut facts = facts();
+    facts.numbers.five_minutes = MergedPeriod::of(requests, by_handler, by_fallback);
+    facts
+}
+
 const WITH_HANDLERS: &str = "3 are with their handlers.";
 
 #[test]
@@ -64,6 +84,59 @@ fn the_answer_says_whether_bots_wait_and_why() {
             Tone::Ok,
             "All bots are answered",
             "In the last hour, 200 bots were answered, 98.5 % by their handlers. 1 account is in trouble.".into(),
+        ),
+        (
+            "jobs are dead",
+            dead(facts(), 3, 2),
+            Tone::Bad,
+            "2 bots got no answer in 24 hours",
+            "2 jobs are dead: Kommo did not accept the answer. Each job says why, and can be retried. In the last hour, 200 \
+             bots were answered, 98.5 % by their handlers."
+                .into(),
+        ),
+        (
+            "jobs died long ago",
+            dead(facts(), 0, 2),
+            Tone::Ok,
+            "All bots are answered",
+            "In the last hour, 200 bots were answered, 98.5 % by their handlers.".into(),
+        ),
+        (
+            "bots wait, and a job is dead",
+            dead(busy(&[(Queued, 1)], &[900]), 1, 1),
+            Tone::Active,
+            "1 bot has waited for 0.9 s",
+            "1 is queued. No bot has passed answer_within. 1 job is dead: Kommo did not accept the answer. Each job says why, \
+             and can be retried."
+                .into(),
+        ),
+        (
+            "a handler cannot be reached",
+            unreached(facts()),
+            Tone::Warn,
+            "All bots are answered, but a handler cannot be reached",
+            "greet cannot be reached, tested again in 5 s.".into(),
+        ),
+        (
+            "bots wait for a handler that cannot be reached",
+            unreached(busy(&[(Queued, 3)], &[2_000, 1_000, 900])),
+            Tone::Warn,
+            "3 bots are waiting, oldest 2 s",
+            "greet cannot be reached, tested again in 5 s. 3 are queued. No bot has passed answer_within.".into(),
+        ),
+        (
+            "a handler fails",
+            lately(4, 1, 3),
+            Tone::Warn,
+            "All bots are answered, but most got the fallback lately",
+            "3 of 4 bots got the fallback in the last 5 minutes. Their jobs and the errors say why.".into(),
+        ),
+        (
+            "a handler fails sometimes",
+            lately(4, 2, 2),
+            Tone::Ok,
+            "All bots are answered",
+            "In the last hour, 200 bots were answered, 98.5 % by their handlers.".into(),
         ),
         (
             "some wait",
@@ -179,6 +252,18 @@ fn the_answer_says_whether_bots_wait_and_why() {
             "The bridge is ready. Set the URL of the bot's widget block to \
              https://bots.example.com/widget_request/greet and save the bot. 2 calls came to /gret, which is not a path \
              of a handler."
+                .into(),
+        ),
+        (
+            "the disk is full",
+            Facts {
+                refuses_because: vec!["the disk that holds the store is full: free some space".into()],
+                ..busy(&[(Running, 3)], &[2_000])
+            },
+            Tone::Bad,
+            "The bridge refuses requests",
+            "The disk that holds the store is full: free some space. The bridge acknowledges only what it can store, so \
+             Kommo gets 503, and the bots of these requests have no job. 3 bots are waiting, oldest 2 s."
                 .into(),
         ),
         (

@@ -1,9 +1,9 @@
 //! Uses the dashboard in a real browser: `tests/browser/run.mjs`. Needs node, chromium, and the packages of that folder.
 
+mod states;
+mod tools;
+
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -15,10 +15,9 @@ use simulator::{Bot, Fault, Options, Plan, Simulator};
 use tokio::net::TcpListener;
 
 use crate::home::Home;
-use crate::process::undisturbed;
 
-/// If set, as in `.ci/run`, the test fails instead of skipping if a tool that it needs is missing.
-const MUST_RUN: &str = "TESTS_MUST_RUN";
+pub use tools::Tools;
+
 /// If set, the test writes its screenshots into this folder.
 const SCREENSHOTS: &str = "BRIDGE_SCREENSHOTS";
 
@@ -27,21 +26,6 @@ const READ_TOKEN: &str = "the-token-of-the-reader-1234567890";
 const LEAD: &str = "31764961";
 /// What a customer may write.
 const HOSTILE: &str = "<script>document.title = 'owned'</script>\"'><img src=x onerror=alert(1)> 🦀";
-
-/// The first program of these that is found.
-fn find(names: &[&str]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file()))
-}
-
-/// The tools, or what is missing.
-fn tools(folder: &Path) -> Result<(PathBuf, PathBuf), &'static str> {
-    let node = find(&["node"]).ok_or("node")?;
-    let chromium = find(&["chromium", "chromium-browser", "google-chrome"]).ok_or("chromium")?;
-    let has_packages = folder.join("node_modules/playwright-core").is_dir();
-    if has_packages { Ok((node, chromium)) } else { Err("`npm ci --prefix tests/browser`") }
-}
 
 /// Starts a service whose `/broken` fails, and whose `/later` promises a callback.
 async fn service() -> String {
@@ -75,16 +59,7 @@ fn bearer(token: &str) -> Client {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_dashboard_works_in_a_browser_by_mouse_by_keyboard_and_without_javascript() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
-    let (node, chromium) = match tools(&folder) {
-        Ok(tools) => tools,
-        Err(missing) => {
-            assert!(std::env::var_os(MUST_RUN).is_none(), "{missing} is needed");
-            // The harness captures `println!` of passing tests, but not this.
-            let line = format!("SKIPPED: the dashboard in a browser needs {missing}, which is not found");
-            return writeln!(std::io::stderr(), "{line}").unwrap();
-        }
-    };
+    let Some(tools) = Tools::found("the dashboard in a browser") else { return };
     let service = service().await;
     let kommo = Simulator::start(Options::default()).await.unwrap();
     let more = format!(
@@ -95,6 +70,12 @@ async fn the_dashboard_works_in_a_browser_by_mouse_by_keyboard_and_without_javas
         handlers.later = {{ kind = "http", url = "{service}/later", auth = "Bearer x" }}"#
     );
     let home = Home::new(&kommo, &more);
+    let mut text = fs::read_to_string(home.config()).unwrap();
+    text = text.replace(
+        "store.url",
+        &format!("store.backup_folder = \"{}\"\nstore.url", home.path("backups").display()),
+    );
+    fs::write(home.config(), text).unwrap();
     let mut serve = home.serve();
     serve.client = bearer(TOKEN);
     for _ in 0..3 {
@@ -118,19 +99,12 @@ async fn the_dashboard_works_in_a_browser_by_mouse_by_keyboard_and_without_javas
         "base": format!("http://{}", serve.admin),
         "token": TOKEN,
         "readToken": READ_TOKEN,
-        "browser": chromium,
         "leadUrl": format!("{}/leads/detail/{LEAD}", kommo.base_url()),
         "deadJob": dead,
         "pages": pages(&dead, &group),
         "screens": std::env::var_os(SCREENSHOTS).map(|folder| folder.to_string_lossy().into_owned()),
     });
-    let file = home.path("scenario.json");
-    fs::write(&file, scenario.to_string()).unwrap();
-    let mut command = undisturbed(Command::new(node));
-    command.current_dir(&folder).arg("run.mjs").arg(&file);
-    let ended = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(ended.status.success(), "{}\n{}", text(&ended.stdout), text(&ended.stderr));
+    tools.run("run.mjs", &home.path("scenario.json"), scenario).await;
 }
 
 /// The pages, by the names of their screenshots.
@@ -145,5 +119,8 @@ fn pages(dead: &[&str], group: &Value) -> Value {
         "error": format!("/errors/{group}"),
         "accounts": "/accounts",
         "handlers": "/handlers",
+        "store": "/store",
+        "settings": "/settings",
+        "actions": "/actions",
     })
 }
