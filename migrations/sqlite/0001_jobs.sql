@@ -143,8 +143,9 @@ CREATE INDEX jobs_overdue ON jobs (answer_by, waiting_since, due_at) WHERE state
 CREATE INDEX jobs_turns ON jobs (handler, account_id, entity_type, entity_id, turn) WHERE turn IS NOT NULL;
 -- The jobs whose handler will call back: those whose time is over next, and how many each handler has.
 CREATE INDEX jobs_awaiting ON jobs (answer_by, handler) WHERE state = 'awaiting_callback';
--- The jobs that the sender claims next: by lane and rank, those due longest first.
-CREATE INDEX jobs_undelivered ON jobs (origin, delivery_rank, due_at, waiting_since)
+-- The jobs that the sender claims next: by lane and rank, those due longest first. The last column is part of the
+-- condition: without it, SQLite would read the row of each entry that it only counts.
+CREATE INDEX jobs_undelivered ON jobs (origin, delivery_rank, due_at, waiting_since, lease_until)
     WHERE state = 'delivering' AND lease_until IS NULL;
 -- The young first tries precede those, the oldest first. Retries are not in this index: they are most of the work in an
 -- outage.

@@ -36,22 +36,22 @@ pub(super) async fn read(shared: &Shared, request: Request) -> Result<Bytes, Pro
 /// Parses a body that has to be a JSON object. Serde alone would take a list of the values as well, in the order of the
 /// fields. `instead` says what to send.
 pub(super) fn object<T: DeserializeOwned>(body: &[u8], instead: &str) -> Result<T, ProblemDetails> {
-    if body.trim_ascii_start().first() == Some(&b'[') {
+    let start = body.trim_ascii_start();
+    if start.first() == Some(&b'[') {
         return Err(refusal::of_body("it is a list, not an object", instead));
+    }
+    if start.trim_ascii_end() == b"null" {
+        return Err(refusal::of_body("it is null, not an object", instead));
     }
     serde_json::from_slice(body).map_err(|why| refusal::of_body(why, instead))
 }
 
-/// Like [`object`]; no body and `null` count as the default.
+/// Like [`object`]; no body counts as the default.
 pub(super) fn object_or_default<T: DeserializeOwned + Default>(
     body: &[u8],
     instead: &str,
 ) -> Result<T, ProblemDetails> {
-    if body.is_empty() {
-        Ok(T::default())
-    } else {
-        Ok(object::<Option<T>>(body, instead)?.unwrap_or_default())
-    }
+    if body.is_empty() { Ok(T::default()) } else { object(body, instead) }
 }
 
 /// The text in the path. Any text that is not valid UTF-8 matches nothing.

@@ -94,6 +94,7 @@ pub(super) fn render(api: &OpenApi, requires_token: bool) -> Bytes {
                 // An empty value counts as absent.
                 parameter["allowEmptyValue"] = json!(true);
             }
+            body_is_an_object(operation);
             operation["security"] =
                 if requires_token && !is_open { json!([{ BEARER: [] }]) } else { json!([]) };
             if !is_open {
@@ -109,6 +110,16 @@ pub(super) fn render(api: &OpenApi, requires_token: bool) -> Bytes {
         describe_fields(schema);
     });
     document.to_string().into()
+}
+
+/// A body that may be absent is an object if it is there, and not null.
+fn body_is_an_object(operation: &mut Value) {
+    let Some(schema) = operation.pointer_mut("/requestBody/content/application~1json/schema") else { return };
+    let choices = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    let object = choices.cloned().find(|choice| choice["type"] != "null");
+    if let Some(object) = object {
+        *schema = object;
+    }
 }
 
 /// Why an operation responds 403: its own reason, if it has one, and those of the guard.

@@ -160,22 +160,13 @@ impl Follower {
 
     /// The jobs that change within one interval, and whether there are more.
     async fn collect(&mut self) -> (BTreeSet<JobId>, bool) {
-        let over = self.shared.clock.sleep(EVENT_INTERVAL);
-        tokio::pin!(over);
-        let (mut jobs, mut more) = (BTreeSet::new(), false);
-        loop {
-            tokio::select! {
-                () = &mut over => return (jobs, more),
-                changed = self.changed.next() => match changed {
-                    None => more = true,
-                    Some(changed) => for id in changed {
-                        more |= jobs.len() >= MAX_IDS && !jobs.contains(&id);
-                        if jobs.len() < MAX_IDS {
-                            jobs.insert(id);
-                        }
-                    },
-                },
-            }
+        self.shared.clock.sleep(EVENT_INTERVAL).await;
+        let (changed, has_missed) = self.changed.take();
+        let mut jobs: BTreeSet<JobId> = changed.into_iter().collect();
+        let more = has_missed || jobs.len() > MAX_IDS;
+        while jobs.len() > MAX_IDS {
+            jobs.pop_first();
         }
+        (jobs, more)
     }
 }

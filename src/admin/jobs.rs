@@ -41,8 +41,8 @@ const LAST_HOUR: Duration = Duration::from_secs(3_600);
 /// Lists jobs
 ///
 /// Newest first, without their bodies. Lists of unfinished, dead, gone and cancelled jobs are always complete. A search that no
-/// index covers stops after 100,000 jobs or a second (`stopped`), and continues at `next_cursor`. The bridge serves two lists at a
-/// time; a further request waits up to 2 s, and then gets 503.
+/// index covers stops after 100,000 jobs, or 20,000 unfinished ones, or a second (`stopped`), and continues at `next_cursor`. The
+/// bridge serves two lists at a time; a further request waits up to 2 s, and then gets 503.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = tag::JOBS, operation_id = "listJobs", params(Params<JobsQuery>),
     responses((status = 200, description = "A page of jobs.", body = PageView),
         QueryErrors, HiddenText, ListErrors))]

@@ -42,6 +42,7 @@ mod store_check;
 mod store_view;
 #[cfg(test)]
 mod tests;
+mod top_errors;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -98,6 +99,7 @@ use bulk_token::BulkTokens;
 use events::Followers;
 use prober::Prober;
 use store_check::StoreCheck;
+use top_errors::TopErrors;
 
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 16 * 1024;
@@ -180,6 +182,7 @@ pub fn router(admin: Admin) -> Router {
         live: admin.live,
         followers: Followers::default(),
         store_check: StoreCheck::default(),
+        top_errors: TopErrors::default(),
         account_names: admin.account_names,
         rates: admin.rates,
         bulk_tokens: Arc::new(BulkTokens::new(admin.secret_random)),
@@ -249,6 +252,7 @@ struct Shared {
     live: Arc<dyn Live>,
     followers: Followers,
     store_check: StoreCheck,
+    top_errors: TopErrors,
     account_names: AccountNames,
     rates: DeliveryRates,
     /// `None` if the system provided no random bytes.

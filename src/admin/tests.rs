@@ -30,6 +30,7 @@ mod errors;
 mod events;
 mod explain;
 mod handler_pages;
+mod hanging_store;
 mod jobs_page;
 mod lists;
 mod now_page;

@@ -1,6 +1,7 @@
 //! Why a bridge does not run.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 
 use crate::accounts::CallbackKeyError;
@@ -70,7 +71,7 @@ pub enum Error {
         source: HttpHandlerError,
     },
     /// A listener cannot be opened.
-    #[error("{key}: cannot listen on {address}: {source}")]
+    #[error("{key}: cannot listen on {address}: {source}; {}", listen_advice(key, source))]
     Listen {
         /// The configuration key.
         key: &'static str,
@@ -142,5 +143,23 @@ impl Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+/// What to do if the listener of `key` cannot be opened.
+fn listen_advice(key: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("another program listens there: stop it, or set {key} to a free port")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!(
+                "this machine does not have the address: set {key} to one that it has, such as 127.0.0.1 or 0.0.0.0"
+            )
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("only root may use a port below 1024: set {key} to a higher port")
+        }
+        _ => format!("set {key} to another address"),
     }
 }

@@ -26,26 +26,64 @@ impl Listeners {
     /// Opens `server.listen` and `admin.listen`.
     ///
     /// # Errors
-    /// A listener cannot be opened. The error names its key.
+    /// A listener cannot be opened. The error names its key and what to do.
     pub async fn bind(config: &Config) -> Result<Self, Error> {
-        Ok(Self {
-            public: bind("server.listen", config.server.listen)?,
-            admin: bind("admin.listen", config.admin.listen)?,
-        })
+        BoundPorts::of(config)?.listen()
     }
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
-    listen(address).map_err(|source| Error::Listen { key, address, source })
+/// The ports of a bridge, bound but not open: a caller is refused until the bridge is ready to serve it.
+pub(super) struct BoundPorts {
+    public: BoundPort,
+    admin: BoundPort,
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+struct BoundPort {
+    key: &'static str,
+    address: SocketAddr,
+    socket: TcpSocket,
+}
+
+impl BoundPorts {
+    /// Binds `server.listen` and `admin.listen`.
+    ///
+    /// # Errors
+    /// An address is in use or not available.
+    pub(super) fn of(config: &Config) -> Result<Self, Error> {
+        Ok(Self {
+            public: BoundPort::new("server.listen", config.server.listen)?,
+            admin: BoundPort::new("admin.listen", config.admin.listen)?,
+        })
+    }
+
+    /// Opens the ports.
+    ///
+    /// # Errors
+    /// Another process has opened one of them in the meantime.
+    pub(super) fn listen(self) -> Result<Listeners, Error> {
+        Ok(Listeners { public: self.public.listen()?, admin: self.admin.listen()? })
+    }
+}
+
+impl BoundPort {
+    fn new(key: &'static str, address: SocketAddr) -> Result<Self, Error> {
+        let socket = bound(address).map_err(|source| Error::Listen { key, address, source })?;
+        Ok(Self { key, address, socket })
+    }
+
+    fn listen(self) -> Result<TcpListener, Error> {
+        let Self { key, address, socket } = self;
+        socket.listen(ACCEPT_BACKLOG).map_err(|source| Error::Listen { key, address, source })
+    }
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Allows the bridge to reuse a port at once while its old connections are still closing.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(ACCEPT_BACKLOG)
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -57,7 +95,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_burst_of_connections_fits_into_the_accept_queue() {
-        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener =
+            BoundPort::new("server.listen", "127.0.0.1:0".parse().unwrap()).unwrap().listen().unwrap();
         let address = listener.local_addr().unwrap();
         let begun = Instant::now();
         // The test never accepts. A connection that finds the queue full takes at least a second.

@@ -48,6 +48,7 @@ use model::{HandlerName, HandlerPolicy};
 pub use crate::handlers::HttpHandlerError;
 pub use crate::telemetry::LogError;
 pub use error::{CallbackKeyFailure, Error, StoreFailure};
+use listeners::BoundPorts;
 pub use listeners::Listeners;
 pub use model::HandlerNameError;
 pub(crate) use start_log::ProgramVersion;
@@ -158,12 +159,18 @@ impl Bridge {
         self.config.server.max_connections = open_files::connection_limit(&self.config);
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;
-        // Open the store first: a process that finds the store in use must not hold the ports.
         let program = self.program;
-        let parts = BridgeParts::new(self).await?;
+        // Bind the ports first: a process that cannot have them must not create a store. They open when the store is open. If
+        // another process serves the store, that is the cause to report, because it usually has the ports too.
+        let bind = |config: &Config| match BoundPorts::of(config) {
+            Err(error) if store::file::is_served(&config.store.url) != Some(true) => Err(error),
+            ports => Ok(ports),
+        };
+        let (parts, ports) = BridgeParts::before_store(self, bind).await?;
         start_log::log_start(program, &parts.config);
         telemetry::name_program(program.name, program.version);
-        let listeners = Listeners::bind(&parts.config).await?;
+        // The process that served the store may have ended in the meantime, and so released its ports.
+        let listeners = ports.or_else(|_| BoundPorts::of(&parts.config))?.listen()?;
         let reloading = tokio::spawn(parts.secrets.clone().reload_on(hangups));
         let ran = parts.run(listeners, shutdown).await;
         reloading.abort();

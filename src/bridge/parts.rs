@@ -50,6 +50,14 @@ pub(super) struct BridgeParts {
 
 impl BridgeParts {
     pub(super) async fn new(bridge: Bridge) -> Result<Self, Error> {
+        Self::before_store(bridge, |_| Ok(())).await.map(|(parts, ())| parts)
+    }
+
+    /// Like [`new`](Self::new), but calls `prepare` when the handlers are known to be right, and before the store is created.
+    pub(super) async fn before_store<P>(
+        bridge: Bridge,
+        prepare: impl FnOnce(&Config) -> Result<P, Error>,
+    ) -> Result<(Self, P), Error> {
         let Bridge { config, registrations, clock, call_watch, .. } = bridge;
         // Before the first part sets its metrics to 0, so that a scrape shows them.
         let _installed = telemetry::recorder();
@@ -58,12 +66,14 @@ impl BridgeParts {
         let job_log = JobLog::new(clock.clone());
         let threads = handler_threads(&job_log).map_err(Error::Threads)?;
         let kommo = kommo_stack::kommo(&config)?;
+        let prepared = prepare(&config)?;
         let store = Store::open(&config.store.url, Role::Owner, clock.clone()).await?;
         store.maintenance().set_budget(config.budget.clone());
         let health = Health::new();
         let (mut challenge, mut answer) = ([0; 16], [0; 16]);
         if kommo_stack::secret_random(&mut challenge) && kommo_stack::secret_random(&mut answer) {
-            health.set_nonce(Nonce::new(challenge, answer));
+            let file = store::file::path_of(&config.store.url)?;
+            health.set_nonce(Nonce::new(challenge, answer, &file));
         }
         let limiter = kommo_stack::limiter(&config, &clock);
         watch_all_accounts(&health, &limiter, &store, &clock);
@@ -115,7 +125,7 @@ impl BridgeParts {
             clock.clone(),
             fastrand::f64,
         );
-        Ok(Self {
+        let parts = Self {
             config,
             clock,
             health,
@@ -130,7 +140,8 @@ impl BridgeParts {
             secrets,
             limiter,
             http_handlers,
-        })
+        };
+        Ok((parts, prepared))
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn list(listed: &[ListedAccount], now: Timestamp, screen: Screen) -> 
             clean(&account(one)).into(),
             one.account_id.map(|id| id.to_string()).unwrap_or_default().into(),
             clean(one.integration.as_deref().unwrap_or_default()).into(),
-            Cell::styled(one.state.to_string(), colour(state)),
+            Cell::styled(state_of(one), colour(state)),
             token(one, now).into(),
             Cell::styled(one.waiting.to_string(), waiting),
             clean(&what_to_do(one)).into(),
@@ -105,6 +105,14 @@ pub(super) fn no_installation(wanted: &str) -> String {
          `accounts authorize`",
         clean(wanted)
     )
+}
+
+/// The state of the account; `paused` if it is active but its deliveries wait.
+fn state_of(one: &ListedAccount) -> String {
+    match one.state {
+        AccountState::Active if one.waits_for.is_some() => "paused".to_owned(),
+        state => state.to_string(),
+    }
 }
 
 /// The account's host, and its name if it is in the configuration.

@@ -1,6 +1,7 @@
 //! `health`: asks the bridge of this configuration whether it is ready. A container's health check calls it, so the image
 //! needs no curl. It sends no token, because `/health/*` never requires one.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -32,6 +33,10 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
             "the program at {} is not a bridge's admin listener: correct admin.listen",
             reachable(config.admin.listen)
         ),
+        Probed::OtherStore => bail!(
+            "the bridge at {} serves another store than store.url: correct admin.listen or store.url",
+            reachable(config.admin.listen)
+        ),
     }
 }
 
@@ -46,6 +51,8 @@ pub(super) enum Probed {
     Absent(String),
     /// A response that did not come from a bridge.
     Foreign,
+    /// A response of a bridge that serves another store than this configuration's.
+    OtherStore,
 }
 
 /// Asks `/health/ready`.
@@ -59,19 +66,39 @@ pub(super) async fn probe(config: &Config) -> Probed {
         Ok(Err(error)) => {
             Probed::Absent(format!("cannot reach the bridge at {address} (admin.listen): {error}"))
         }
-        Ok(Ok(answer)) => decide(&answer),
+        Ok(Ok(answer)) => match decide(&answer) {
+            Probed::Ready | Probed::NotReady(_) if serves_other_store(config).await => Probed::OtherStore,
+            probed => probed,
+        },
     }
 }
 
-/// The body that `/health/ready` returns; `None` if the bridge is not ready or does not run.
+/// Whether the running bridge serves another store than this configuration's. `false` if it does not run, or if that
+/// cannot be determined.
+async fn serves_other_store(config: &Config) -> bool {
+    let Some(nonce) = any_nonce(config).await else { return false };
+    let Ok(file) = store::file::path_of(&config.store.url) else { return false };
+    // If this process may not see the file, it may know it under another name than the bridge.
+    let is_hidden = std::fs::metadata(&file).is_err_and(|error| error.kind() != ErrorKind::NotFound);
+    !is_hidden && nonce.serves(&file) == Some(false)
+}
+
+/// The body that `/health/ready` returns; `None` if the bridge is not ready, does not run or serves another store.
 pub(super) async fn ready(config: &Config) -> Option<serde_json::Value> {
     let asked = ask(reachable(config.admin.listen), READY);
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.ok()?.ok()?;
-    body_of_ready(&answer)
+    let body = body_of_ready(&answer)?;
+    (!serves_other_store(config).await).then_some(body)
 }
 
-/// The nonce of the running bridge; `None` if it does not run or has none.
+/// The nonce of the running bridge; `None` if it does not run, has none, or serves another store.
 pub(super) async fn nonce(config: &Config) -> Option<Nonce> {
+    let nonce = any_nonce(config).await?;
+    (!serves_other_store(config).await).then_some(nonce)
+}
+
+/// The nonce of the bridge that responds, whichever store it serves.
+async fn any_nonce(config: &Config) -> Option<Nonce> {
     let asked = ask(reachable(config.admin.listen), "/health/nonce");
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.ok()?.ok()?;
     let (_, body) = answer.split_once("\r\n\r\n").filter(|_| decide(&answer) == Probed::Ready)?;
@@ -95,23 +122,25 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 
 /// The metrics of the running bridge, as Prometheus text; `None` if it does not run or does not show them.
 pub(super) async fn metrics(config: &Config) -> Option<String> {
-    let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build().ok()?;
-    let mut request = client.get(format!("http://{}/metrics", reachable(config.admin.listen)));
-    if let Some(token) = &config.admin.token {
-        request = request.bearer_auth(token.expose_secret());
-    }
-    request.send().await.ok()?.error_for_status().ok()?.text().await.ok()
+    get(config, "/metrics").await
 }
 
 /// The response of the running bridge's admin API to a GET; `None` if it does not run, or does not answer with JSON.
 pub(super) async fn api(config: &Config, path: &str) -> Option<serde_json::Value> {
+    serde_json::from_str(&get(config, path).await?).ok()
+}
+
+/// The body of a 2xx of the bridge that serves this configuration's store.
+async fn get(config: &Config, path: &str) -> Option<String> {
+    if serves_other_store(config).await {
+        return None;
+    }
     let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build().ok()?;
     let mut request = client.get(format!("http://{}{path}", reachable(config.admin.listen)));
     if let Some(token) = &config.admin.token {
         request = request.bearer_auth(token.expose_secret());
     }
-    let text = request.send().await.ok()?.error_for_status().ok()?.text().await.ok()?;
-    serde_json::from_str(&text).ok()
+    request.send().await.ok()?.error_for_status().ok()?.text().await.ok()
 }
 
 /// The same if a bridge serves the store of this configuration; otherwise `None` at once.

@@ -1,5 +1,6 @@
 //! The name and version of the program, as `--version`, `--help`, errors and the log show them.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -74,9 +75,9 @@ impl Program {
     /// `--help` and `--version` end the process without returning.
     pub fn main(self, register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
         exit::name_program(self.name);
-        let mut command = self.command();
-        let parsed = Cli::from_arg_matches(&command.get_matches_mut());
-        let cli = parsed.unwrap_or_else(|error| error.format(&mut command).exit());
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        let cli = parse(self.command(), &arguments)
+            .unwrap_or_else(|error| visible_error(error, self.command(), &arguments).exit());
         super::execute(cli, || self.command(), |bridge| register(bridge).program(self.version_of()))
     }
 
@@ -100,6 +101,31 @@ impl Program {
             Some(version) if (self.name, version) == (BRIDGE, bridge) => version.to_owned(),
             Some(version) => format!("{version} ({BRIDGE} {bridge})"),
             None => format!("({BRIDGE} {bridge})"),
+        }
+    }
+}
+
+fn parse(mut command: Command, arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Returns `error` with the control characters of the arguments that it quotes made visible. For the error, arguments whose
+/// control characters are escaped are wrong in the same way. Otherwise only its text is escaped, without its colours.
+fn visible_error(error: clap::Error, command: Command, arguments: &[OsString]) -> clap::Error {
+    let escaped: Vec<OsString> = arguments
+        .iter()
+        .map(|argument| harmless(&argument.to_string_lossy(), Keep::Nothing).into_owned().into())
+        .collect();
+    if escaped == arguments {
+        return error;
+    }
+    match parse(command, &escaped) {
+        Err(same) if same.kind() == error.kind() => same,
+        _ => {
+            let text = error.to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            clap::Error::raw(error.kind(), harmless(text, Keep::Lines))
         }
     }
 }

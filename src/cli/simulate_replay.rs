@@ -1,5 +1,7 @@
 //! `simulate --replay`: a bot of the simulator sends the request of a stored job again, to a bridge on this machine.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +18,9 @@ use super::exit::{Failure, Usage, notice};
 
 /// The time between two attempts to reach a bridge that does not run yet.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// The largest file to replay. A request has up to 64 MiB, and the file may hold its data twice.
+const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// A request to send again.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +79,17 @@ impl Replay {
                 path.display()
             ))
         };
-        let bytes = std::fs::read(path).map_err(|error| refused(&format!("cannot read it: {error}")))?;
+        let cannot = |error: io::Error| refused(&paths::cannot(path, "read", &error));
+        // Opening a pipe would wait for its other end, and a device may never end.
+        if !std::fs::metadata(path).map_err(cannot)?.is_file() {
+            return Err(refused("it is not a regular file").into());
+        }
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(cannot)?;
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
+            return Err(refused(&format!("it is larger than {} MiB", MAX_FILE_BYTES >> 20)).into());
+        }
         let mut job: Value = serde_json::from_str(&repaired_json(&bytes))
             .map_err(|error| refused(&format!("it is not JSON: {error}")))?;
         let handler = job["handler"].as_str().and_then(|name| name.parse().ok());
@@ -219,6 +234,14 @@ mod tests {
                 }
             }
         }
+        for special in ["/dev/zero", folder.path().to_str().unwrap()] {
+            let error = Replay::of_file(Path::new(special)).unwrap_err();
+            assert!(error.is::<Usage>() && error.to_string().contains("not a regular file"), "{error}");
+        }
+        let large = folder.path().join("large.json");
+        File::create(&large).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        let error = Replay::of_file(&large).unwrap_err();
+        assert!(error.to_string().contains("it is larger than 256 MiB"), "{error}");
         let missing = folder.path().join("none.json").display().to_string();
         assert!(Replay::read(&missing, no_config).await.is_err());
     }

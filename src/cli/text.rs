@@ -24,6 +24,11 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(letter).collect()
 }
 
+/// A number with the noun that it counts: `1 request`, `2 requests`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 /// The time from `now` to a moment: `5 min ago`, or `in 5 min`.
 pub(super) fn when(moment: Timestamp, now: Timestamp) -> String {
     if moment > now {

@@ -9,24 +9,23 @@ use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
 use super::check_outgoing::Written;
-use super::checker::{Checker, DAY, HOUR, MILLISECOND, MINUTE, SECOND};
+use super::check_store::{self, ENCRYPTION_KEY};
+use super::checker::{Checker, DAY, HOUR, MILLISECOND, MINUTE};
 use super::problem::Problems;
 use super::raw::{self, Raw};
-use super::secret::Kind;
-use super::sections::{Config, DeliveryConfig, LogConfig, ServerConfig, StoreConfig, WorkersConfig};
+use super::sections::{Config, DeliveryConfig, LogConfig, ServerConfig, WorkersConfig};
 use super::source::Sources;
 use super::tree::Node;
 use super::values::{Size, Text};
 use super::{check_admin, check_handlers, check_names, check_outgoing};
 use model::{Budget, HostRules, is_path_prefix, path_prefix};
 
-const ENCRYPTION_KEY: [&str; 2] = ["store", "encryption_key"];
 const BODY_SIZES: RangeInclusive<usize> = 1 << 10..=64 << 20;
 const BUDGETS: RangeInclusive<usize> = 1 << 10..=65_536 << 30;
 
 /// Returns the checked configuration; `None` if a problem leaves a section incomplete.
 pub(super) fn config(raw: Raw, sources: &Sources, tree: &Node, problems: &mut Problems) -> Option<Config> {
-    let mut checker = Checker { tree, problems, files: Vec::new() };
+    let mut checker = Checker::new(tree, sources, problems);
     let (server, admin) = (server(raw.server, &mut checker), check_admin::admin(raw.admin, &mut checker));
     if let (Some(server), Some(admin)) = (&server, &admin)
         && collide(server.listen, admin.listen)
@@ -34,7 +33,7 @@ pub(super) fn config(raw: Raw, sources: &Sources, tree: &Node, problems: &mut Pr
         checker.refuse(&["admin", "listen"], "must differ from server.listen in address or port");
     }
     let has_key = raw.store.encryption_key.is_some() || raw.store.encryption_key_file.is_some();
-    let store = store(raw.store, &mut checker);
+    let store = check_store::store(raw.store, &mut checker);
     let budget = budget(raw.budget, &mut checker);
     let delivery = delivery(raw.delivery, sources, &mut checker);
     if let (Some(server), Some(delivery)) = (&server, &delivery) {
@@ -120,51 +119,6 @@ fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<ServerConfig> {
         ack_deadline: ack_deadline?,
         max_connections: max_connections?,
         read_timeout: read_timeout?,
-    })
-}
-
-fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreConfig> {
-    let path = &["store", "url"];
-    let url = checker.require(path, raw.url, "`sqlite:PATH`");
-    match url.as_deref() {
-        Some(url) if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
-            checker.refuse(path, "this build does not support PostgreSQL; use `sqlite:PATH`");
-        }
-        Some(url) => {
-            if let Err(why) = paths::of_sqlite(url) {
-                checker.refuse(path, why.to_string());
-            }
-        }
-        None => {}
-    }
-    let mut key = |path: &[&str], value, file| checker.secret(path, value, file, Kind::EncryptionKey);
-    let encryption_key = key(&ENCRYPTION_KEY, raw.encryption_key, raw.encryption_key_file);
-    let previous_path = ["store", "previous_encryption_key"];
-    let previous_encryption_key =
-        key(&previous_path, raw.previous_encryption_key, raw.previous_encryption_key_file);
-    let retention = checker.span(&["store", "retention"], raw.retention, SECOND..=3650 * DAY);
-    let body_retention = match raw.body_retention {
-        Some(given) => checker.span(&["store", "body_retention"], Some(given), SECOND..=3650 * DAY),
-        None => retention,
-    };
-    let folder = raw.backup_folder.and_then(|text| match paths::literal(&text) {
-        Ok(path) => Some(path.to_owned()),
-        Err(why) => {
-            checker.refuse(&["store", "backup_folder"], why.to_string());
-            None
-        }
-    });
-    let backup_every = checker.span(&["store", "backup_every"], raw.backup_every, MINUTE..=365 * DAY);
-    let backup_keep = checker.count(&["store", "backup_keep"], raw.backup_keep);
-    Some(StoreConfig {
-        url: url?,
-        encryption_key,
-        previous_encryption_key,
-        retention: retention?,
-        body_retention: body_retention?,
-        backup_folder: folder,
-        backup_every: backup_every?,
-        backup_keep: backup_keep?,
     })
 }
 

@@ -25,7 +25,7 @@ pub(super) fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<AdminC
              set `token` or `token_file`",
         );
     }
-    if read_given && !given {
+    if read_given && !given && !checker.problems.was_refused(&TOKEN) {
         checker.refuse(
             &READ_TOKEN,
             "requires admin.token: without that, any program on this machine may change everything; \

@@ -44,12 +44,12 @@ pub(super) fn http(
     let (previous, previous_file) = (raw.previous_secret.take(), raw.previous_secret_file.take());
     let previous_secret = secret("previous_secret", previous, previous_file, Kind::WebhookSecret);
     let auth = secret("auth", raw.auth.take(), raw.auth_file.take(), Kind::Authorization);
-    if !has_secret && !has_auth {
+    if !has_secret && !has_auth && !checker.problems.was_refused(&key("auth")) {
         let what = "the secret that signs requests, here or in the file that secret_file names; for a tool that cannot verify \
                     signatures, set auth or auth_file in its place";
         checker.require(&key("secret"), None::<()>, what);
     }
-    if has_previous && !has_secret {
+    if has_previous && !has_secret && !checker.problems.was_refused(&key("secret")) {
         checker
             .refuse(&key("previous_secret"), "needs `secret` too: it only signs beside the current secret");
     }

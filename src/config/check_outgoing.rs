@@ -108,8 +108,8 @@ fn read(text: &str, sources: &Sources) -> Result<Option<Proxy>, String> {
 /// The certificates in the file that the key at `path` names; `None` if it is refused.
 pub(super) fn authorities(path: &[&str], written: &str, checker: &mut Checker<'_>) -> Option<Authorities> {
     let origin = checker.tree.nearest_origin(path);
-    let read = paths::literal(written).map_err(|why| why.to_string()).and_then(|_| {
-        let file = paths::absolute(&secret::absolute(written, origin));
+    let read = paths::literal(written).map_err(|why| why.to_string()).and_then(|written| {
+        let file = paths::absolute(&origin.resolve(written));
         ca_file::read(&file).map(|certificates| Authorities { file, certificates })
     });
     read.map_err(|why| checker.refuse(path, why)).ok()

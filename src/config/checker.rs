@@ -1,6 +1,7 @@
 //! What all checks share: where each value was written, the problems found so far, and checks of single values.
 
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -8,7 +9,8 @@ use url::Url;
 
 use super::problem::Problems;
 use super::secret::{self, SecretFile};
-use super::tree::Node;
+use super::source::Sources;
+use super::tree::{Node, Origin};
 use super::values::{Span, Text};
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
@@ -23,9 +25,26 @@ pub(super) struct Checker<'a> {
     pub(super) problems: &'a mut Problems,
     /// The files that secrets were read from.
     pub(super) files: Vec<SecretFile>,
+    /// The folder of the configuration file, if one was read.
+    pub(super) folder: Option<PathBuf>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    pub(super) fn new(tree: &'a Node, sources: &Sources, problems: &'a mut Problems) -> Self {
+        let file = sources.file().map(paths::absolute);
+        let folder = file.and_then(|file| file.parent().map(|folder| folder.components().collect()));
+        Self { tree, problems, files: Vec::new(), folder }
+    }
+
+    /// Resolves the path that is the value at `key`: see [`Origin::resolve`]. A default counts as written in the
+    /// configuration file, so a store does not depend on the working directory if a file was read.
+    pub(super) fn resolve(&self, key: &[&str], written: &Path) -> PathBuf {
+        match (self.tree.nearest_origin(key), &self.folder) {
+            (Origin::BuiltIn, Some(folder)) => folder.join(written),
+            (origin, _) => origin.resolve(written),
+        }
+    }
+
     pub(super) fn refuse(&mut self, path: &[&str], message: impl Into<String>) {
         self.problems.refuse(self.tree, path, message);
     }

@@ -15,6 +15,7 @@ mod check_handlers;
 mod check_http_handler;
 mod check_names;
 mod check_outgoing;
+mod check_store;
 mod checker;
 mod environment;
 mod error;

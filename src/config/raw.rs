@@ -96,7 +96,7 @@ pub(super) struct Admin {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Store {
     /// `sqlite:PATH` or `sqlite://PATH`. The file and its folder are created if missing. A relative path is relative
-    /// to the working directory; neither `~` nor `$HOME` is expanded.
+    /// to the folder of the configuration file; neither `~` nor `$HOME` is expanded.
     pub(super) url: Option<String>,
     /// 32 bytes in base64. Encrypts stored account tokens. Required if any integration has a `redirect_uri`.
     #[schemars(schema_with = "secret")]
@@ -113,8 +113,8 @@ pub(super) struct Store {
     /// Delivered and cancelled jobs older than this lose `data` and `completion`. Default: the same as `retention`.
     /// From 1s to 3650d.
     pub(super) body_retention: Option<Text<Span>>,
-    /// The folder into which `serve` writes backups of the store. A relative path is relative to the working directory.
-    /// Default: no scheduled backups.
+    /// The folder into which `serve` writes backups of the store. A relative path is relative to the folder of
+    /// the configuration file. Default: no scheduled backups.
     pub(super) backup_folder: Option<String>,
     /// The time between two scheduled backups. From 1m to 365d.
     pub(super) backup_every: Option<Text<Span>>,

@@ -102,7 +102,12 @@ fn check_entries(
             Some(schema) => check_node(node, schema, path, problems),
             None if schema.get("properties").is_none() => true,
             None => {
-                note(problems, path, node, unknown_key(key, schema, &path[..path.len() - 1]));
+                let table: Vec<&str> = path[..path.len() - 1].iter().map(String::as_str).collect();
+                let meant = meant_key(key, schema);
+                note(problems, path, node, unknown_key(meant, schema, &table));
+                if let Some(meant) = meant {
+                    problems.note_meant(&[table.as_slice(), &[meant]].concat());
+                }
                 false
             }
         };
@@ -178,13 +183,15 @@ fn refusal(value: &toml::Value, wanted: &str, schema: &Json) -> Option<String> {
     }
 }
 
-fn unknown_key(key: &str, schema: &Json, table: &[String]) -> String {
+/// The known key that `key` is probably meant to be.
+fn meant_key<'a>(key: &str, schema: &'a Json) -> Option<&'a str> {
     let near = known_keys(schema).min_by_key(|name| distance(key, name));
-    let guess = near
-        .filter(|name| distance(key, name) <= 2)
-        .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
-    let table: Vec<&str> = table.iter().map(String::as_str).collect();
-    let place = if table.is_empty() { "here".to_owned() } else { format!("in [{}]", dotted(&table)) };
+    near.filter(|name| distance(key, name) <= 2)
+}
+
+fn unknown_key(meant: Option<&str>, schema: &Json, table: &[&str]) -> String {
+    let guess = meant.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
+    let place = if table.is_empty() { "here".to_owned() } else { format!("in [{}]", dotted(table)) };
     format!("unknown key{guess}; allowed {place}: {}", joined(known_keys(schema)))
 }
 

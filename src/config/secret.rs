@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::problem::{Problems, dotted};
 use super::secret_text;
-use super::tree::{Node, Origin};
+use super::tree::Node;
 
 pub(super) use super::secret_text::Kind;
 
@@ -117,8 +117,7 @@ pub(super) struct ResolvedSecret {
 
 /// Takes a secret from `x` or from the file that `x_file` names; `None` if neither is set or the secret is refused.
 ///
-/// `path` is the path of `x`. A relative file name is relative to the folder of the configuration file that contains
-/// it; in an environment variable, it is relative to the working directory.
+/// `path` is the path of `x`. A relative file name is resolved by [`Origin::resolve`](super::tree::Origin::resolve).
 pub(super) fn resolve(
     path: &[&str],
     value: Option<SecretString>,
@@ -147,8 +146,8 @@ pub(super) fn resolve(
     };
     let origin = tree.nearest_origin(&file_path);
     // Configuration problems are plain text, shown beside their key and place.
-    let found = paths::literal(&file).map_err(|error| error.to_string()).and_then(|_| {
-        let file = absolute(&file, origin);
+    let found = paths::literal(&file).map_err(|error| error.to_string()).and_then(|file| {
+        let file = origin.resolve(file);
         let secret = read(&file, kind, last).map_err(|error| error.to_string())?;
         Ok((secret, file))
     });
@@ -162,16 +161,6 @@ pub(super) fn resolve(
             problems.refuse(tree, &file_path, why);
             None
         }
-    }
-}
-
-/// Resolves a file name from a key.
-pub(super) fn absolute(file: &str, origin: &Origin) -> PathBuf {
-    match origin {
-        Origin::File { file: configuration, .. } => {
-            configuration.parent().map_or_else(|| PathBuf::from(file), |folder| folder.join(file))
-        }
-        _ => PathBuf::from(file),
     }
 }
 

@@ -4,10 +4,9 @@
 //! file.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::load::Effective;
-use super::secret::absolute;
 use super::tree::{Content, Node, Origin};
 
 impl Effective {
@@ -36,7 +35,7 @@ impl Effective {
                 } else if let (Some(twin), Some(named)) = (last.strip_suffix("_file"), value.as_str())
                     && self.schema.is_secret(&[table, &[twin]].concat())
                 {
-                    files.insert(absolute(named, &node.origin));
+                    files.insert(node.origin.resolve(Path::new(named)));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -25,6 +25,19 @@ pub(super) enum Origin {
     Text { line: usize },
     /// An environment variable.
     Environment { variable: Arc<str> },
+}
+
+impl Origin {
+    /// Resolves a path that was written here. A relative path in a file is relative to the folder of that file; any other
+    /// relative path stays relative to the working directory.
+    pub(super) fn resolve(&self, written: &Path) -> PathBuf {
+        match self {
+            Self::File { file, .. } => {
+                file.parent().map_or_else(|| written.to_owned(), |folder| folder.join(written))
+            }
+            Self::BuiltIn | Self::Text { .. } | Self::Environment { .. } => written.to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Origin {

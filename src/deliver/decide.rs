@@ -91,7 +91,7 @@ pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> 
         AttemptOutcome::NotAdmitted(paused) => return context.wait_in_turn(&paused.to_string()),
         AttemptOutcome::Stopped => return context.handed_back(),
         AttemptOutcome::Superseded(newer) => return context.superseded(*newer),
-        AttemptOutcome::OtherAccount => return context.retry_alone(&NoBearer::Unknown.to_string()),
+        AttemptOutcome::OtherAccount => return context.retry_alone(&NoBearer::Unknown.what()),
         AttemptOutcome::Called(call) => call,
     };
     // Written only if it is needed: most continues are accepted.
@@ -152,12 +152,12 @@ impl DecisionContext<'_> {
         Decision { next, result: Some(result), error, pause: None, account_is_fine: true }
     }
 
-    /// The account waits, and so does this job.
+    /// The account waits, and so does this job. Its error says only what happened: the account's wait has the advice.
     fn wait(&self, cause: Cause, hint: Option<Duration>, text: &str) -> Decision {
         Decision {
             next: AfterDelivery::Wait { delivery: self.waiting(), keeps_place: !cause.may_be_of_one_job() },
             result: None,
-            error: Some(format!("{text}; {}", cause.advice())),
+            error: Some(text.to_owned()),
             pause: Some(Pause { cause, hint, source: Source::Job(self.job) }),
             account_is_fine: false,
         }
@@ -188,7 +188,7 @@ impl DecisionContext<'_> {
             Blame::Unclear => {
                 let due_at = self.now + LONE_RETRY_DELAY;
                 let next = AfterDelivery::Retry { due_at, delivery: refused.delivery };
-                Decision { next, ..self.wait_in_turn(&format!("{text}; {}", cause.advice())) }
+                Decision { next, ..self.wait_in_turn(text) }
             }
         }
     }
@@ -265,11 +265,10 @@ impl DecisionContext<'_> {
         let failing_since = self.delivery.failing_since.unwrap_or(self.now);
         let answer_lost = self.delivery.answer_lost || answer_lost;
         if self.now.since(failing_since) >= self.give_up_after {
-            let error =
-                format!("{text}; gave up after {} s (delivery.give_up_after)", self.give_up_after.as_secs());
+            // The error is that of the earlier attempts, so that it is in their group. The state says that the bridge gave up.
             return Decision {
                 account_is_fine: false,
-                ..self.end(AfterDelivery::Dead { answer_lost }, result, Some(error))
+                ..self.end(AfterDelivery::Dead { answer_lost }, result, Some(text.to_owned()))
             };
         }
         let due_at = self.now + Backoff::STANDARD.delay(failures, self.jitter);

@@ -1,6 +1,10 @@
-//! The nonce of a process. With it, `doctor` recognizes this bridge behind its public address.
+//! The nonce of a process. With it, `doctor` recognizes this bridge behind its public address, and commands recognize the
+//! bridge that serves their store.
+
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Two random values, new in each process. The admin listener shows both. The public listener shows the answer only to a
 /// caller that names the challenge. The public therefore learns nothing, not even when the bridge was restarted, and a
@@ -11,12 +15,23 @@ pub struct Nonce {
     challenge: String,
     /// What the public listener answers.
     answer: String,
+    /// A hash of `challenge` and the path of the store, so that a command recognizes the bridge that serves its store.
+    #[serde(default)]
+    store: String,
 }
 
 impl Nonce {
-    /// Makes a nonce of random bytes.
-    pub fn new(challenge: [u8; 16], answer: [u8; 16]) -> Self {
-        Self { challenge: hex::encode(challenge), answer: hex::encode(answer) }
+    /// Makes a nonce of random bytes for a process that serves the store in the file `store`.
+    pub fn new(challenge: [u8; 16], answer: [u8; 16], store: &Path) -> Self {
+        let challenge = hex::encode(challenge);
+        let store = mark(&challenge, store);
+        Self { challenge, answer: hex::encode(answer), store }
+    }
+
+    /// Whether the process serves the store in `file`; `None` if it does not say which store it serves.
+    #[cfg(feature = "cli")]
+    pub fn serves(&self, file: &Path) -> Option<bool> {
+        (!self.store.is_empty()).then(|| self.store == mark(&self.challenge, file))
     }
 
     /// What a caller of the public listener has to name.
@@ -31,13 +46,19 @@ impl Nonce {
     }
 }
 
+/// The hash for the store in `file`. The challenge makes it new in each process, so it does not reveal the path.
+fn mark(challenge: &str, file: &Path) -> String {
+    let hash = Sha256::new().chain_update(challenge).chain_update(file.as_os_str().as_encoded_bytes());
+    hex::encode(hash.finalize())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn only_the_challenge_gets_the_answer() {
-        let nonce = Nonce::new([1; 16], [2; 16]);
+        let nonce = Nonce::new([1; 16], [2; 16], Path::new("/a.db"));
         assert_eq!(nonce.answer_to(&"01".repeat(16)), Some("02".repeat(16).as_str()));
         for wrong in ["", "01", &"02".repeat(16), &"01".repeat(17)] {
             assert_eq!(nonce.answer_to(wrong), None, "{wrong}");

@@ -140,16 +140,13 @@ impl DecisionContext<'_> {
     }
 
     fn retry(&self, result: AttemptResult, delay: Duration, error: String) -> Decision {
+        // The error of the last attempt is that of the earlier ones, so that it is in their group. The reason for the fallback
+        // says why no other attempt follows.
         if self.attempts >= self.policy.max_attempts {
-            let error = format!("{error} (attempt {} of {})", self.attempts, self.policy.max_attempts);
             return self.fall_back(Some(result), FallbackReason::MaxAttempts, error);
         }
         // A customer is waiting: an attempt that begins too late would only delay the fallback.
         let Some(due_at) = next_attempt(self.now, delay, self.answer_by) else {
-            let error = format!(
-                "{error} (attempt {}; handlers.NAME.answer_within leaves no time for another)",
-                self.attempts
-            );
             return self.fall_back(Some(result), FallbackReason::AnswerWithin, error);
         };
         Decision {

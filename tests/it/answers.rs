@@ -86,7 +86,15 @@ async fn an_outage_longer_than_give_up_after_ends_in_dead() {
     let bot = bot(&kommo);
     let id = bridge.ask(&bot, "echo").await;
     let job = bridge.in_state(&id, "dead").await;
-    assert!(job["last_error"].as_str().unwrap().contains("delivery.give_up_after"), "{job:#}");
+    let (_, groups) = bridge.get("/api/v1/errors").await;
+    assert_eq!(
+        groups["errors"].as_array().unwrap().len(),
+        1,
+        "the last failure is in the group of the others: {groups:#}"
+    );
+    let (_, explained) = bridge.get(&format!("/api/v1/jobs/{id}/explain")).await;
+    let why = explained["because"][0]["text"].as_str().unwrap();
+    assert!(why.contains("delivery.give_up_after") && why.contains("500"), "{why}");
     let calls = calls_for(&kommo, &bot);
     let lasted = calls[calls.len() - 1].instant - calls[0].instant;
     assert!(lasted >= Duration::from_millis(990) && calls.len() >= 2, "{lasted:?}, {} calls", calls.len());

@@ -6,7 +6,7 @@ use std::time::Instant;
 use reqwest::{Client, Response};
 use salesbot_bridge::testing;
 use salesbot_bridge::testing::{TestBridgeBuilder, TestFolder};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use salesbot_bridge::testing::TEST_TIMEOUT;
 
@@ -56,7 +56,7 @@ impl TestBridge {
 
     /// Changes a job as an operator does: `retry` or `cancel`.
     pub async fn operator(&self, id: &str, action: &str) -> (u16, Value) {
-        self.admin_post(&format!("/api/v1/jobs/{id}/{action}"), &Value::Null).await
+        self.admin_post(&format!("/api/v1/jobs/{id}/{action}"), &json!({})).await
     }
 
     /// Waits until `/health/ready` says that this account waits for an operator. Returns the reason.

@@ -30,6 +30,11 @@ async fn only_the_account_that_refuses_its_bearer_waits_and_ready_shows_it() {
         let id = bridge.ask(&first, "echo").await;
         let why = bridge.waiting(host(&kommo)).await;
         assert!(why.contains(status) && why.contains(advice), "{fault}: {why}");
+        let job = bridge.job_with(&id, |job| job["last_error"].is_string()).await;
+        let error = job["last_error"].as_str().unwrap();
+        assert!(error.contains(status) && !error.contains(advice), "{fault}: {error}");
+        let (_, explained) = bridge.get(&format!("/api/v1/jobs/{id}/explain")).await;
+        assert!(explained["you_can"].to_string().contains(advice), "{fault}: {explained}");
 
         // Another bot of the account waits without a call; bots of other accounts do not wait.
         let second = bot(&kommo);

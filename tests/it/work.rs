@@ -73,7 +73,7 @@ async fn a_bot_gets_the_fallback_if_its_handler_has_no_answer() {
         .await;
     let rows = [
         ("fails", "fail", "failed", 1, "no such lead"),
-        ("retries", "retry", "max_attempts", 2, "the other side is down (attempt 2 of 2)"),
+        ("retries", "retry", "max_attempts", 2, "the other side is down"),
         ("panics", "panic", "max_attempts", 1, "the handler panicked: out of range"),
         ("strict", "fail", "failed", 1, "missing field `lead`"),
         ("hangs", "timeout", "max_attempts", 1, "attempt_timeout"),
@@ -96,6 +96,11 @@ async fn a_bot_gets_the_fallback_if_its_handler_has_no_answer() {
         let last = &job["attempts"][attempts - 1];
         assert_eq!((&last["stage"], &last["result"]), (&json!("handler"), &json!(result)), "{handler}");
     }
+    let (_, groups) = bridge.get("/api/v1/errors").await;
+    let of_retries: Vec<_> =
+        groups["errors"].as_array().unwrap().iter().filter(|group| group["handler"] == "retries").collect();
+    assert_eq!(of_retries.len(), 1, "the last attempt is in the group of the first: {groups:#}");
+    assert_eq!(of_retries[0]["failures"], 2, "{groups:#}");
     let (_, found) = bridge.get("/api/v1/jobs?outcome=fallback").await;
     let (_, stats) = bridge.get("/api/v1/stats").await;
     assert_eq!(found["jobs"].as_array().unwrap().len(), rows.len());

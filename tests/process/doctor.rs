@@ -181,3 +181,51 @@ async fn files_that_others_can_open_are_reported_with_the_command_that_closes_th
     assert_eq!(outcome, "warning", "{found}");
     assert!(todo.contains(&format!("chmod 600 {}", store.display())), "{todo}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bridge_with_another_store_is_not_taken_for_ours() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let (home, other_home) = (Home::new(&simulator, ""), Home::new(&simulator, ""));
+    let other = other_home.serve();
+    let with_its_port = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.env("BRIDGE_ADMIN__LISTEN", other.admin.to_string());
+        command.env("BRIDGE_SERVER__PUBLIC_URL", format!("http://{}", other.public));
+        crate::process::run(command)
+    };
+    let report = with_its_port(&["doctor", "--json"]).expect(1).json();
+    let (outcome, found, todo) = checks(&report, "bridge").remove(0);
+    assert!(outcome == "failed" && found.contains("serves another store than store.url"), "{found}");
+    assert!(todo.contains("admin.listen") && todo.contains("store.url"), "{todo}");
+    assert!(checks(&report, "requests").is_empty(), "its requests are not ours: {report}");
+    let (outcome, found, _) = checks(&report, "public_url").remove(0);
+    assert!(outcome == "warning" && found.contains("none runs here"), "{found}");
+    let ended = with_its_port(&["health"]).expect(1);
+    assert!(ended.err.contains("serves another store than store.url"), "{}", ended.err);
+    other.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn relative_paths_in_the_file_do_not_depend_on_the_working_directory() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "store.backup_folder = \"backups\"");
+    let text = fs::read_to_string(home.config()).unwrap();
+    let store = format!("sqlite:{}", home.path("bridge.db").display());
+    fs::write(home.config(), text.replace(&store, "sqlite:data/bridge.db")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut command = home.command(&["serve"]);
+    command.current_dir(elsewhere.path());
+    let serve = Serve::start(command);
+    assert!(home.path("data/bridge.db").is_file());
+    let mut command = home.command(&["doctor", "--json"]);
+    command.current_dir("/").env("BRIDGE_ADMIN__LISTEN", serve.admin.to_string());
+    let report = crate::process::run(command).json();
+    assert_eq!(checks(&report, "bridge")[0].0, "ok", "{report}");
+    serve.stop();
+    let mut command = home.command(&["serve"]);
+    command.current_dir(elsewhere.path()).env("BRIDGE_STORE__URL", "sqlite:other.db");
+    Serve::start(command).stop();
+    assert!(elsewhere.path().join("other.db").is_file(), "a variable is relative to the working directory");
+    assert!(!elsewhere.path().join("data").exists() && !elsewhere.path().join("backups").exists());
+    assert!(home.path("backups").is_dir());
+}

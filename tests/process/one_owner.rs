@@ -16,6 +16,12 @@ async fn a_second_serve_on_a_store_names_the_owner_and_does_not_disturb_it() {
     assert!(second.err.contains(&owner) && second.err.contains("store.url"), "{}", second.err);
     assert_eq!(second.out, "");
 
+    // The usual second process has the same ports too. The store is the cause to report.
+    let mut same = home.command(&["serve"]);
+    same.env("BRIDGE_SERVER__LISTEN", first.public.to_string());
+    let second = crate::process::run(same).expect(2);
+    assert!(second.err.contains(&owner), "{}", second.err);
+
     let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
     assert_eq!(bot.call(&first.url("echo")).await.unwrap().status, 200);
     bot.continued().await;

@@ -123,7 +123,7 @@ fn a_job_that_cannot_be_replayed_is_named() {
         run(command)
     };
     let refused = replay("none.json").expect(2);
-    assert!(refused.err.contains("none.json: cannot read it"), "{}", refused.err);
+    assert!(refused.err.contains("none.json cannot be read: there is no such file"), "{}", refused.err);
 }
 
 #[test]

@@ -80,7 +80,7 @@ async fn a_wrong_token_is_reported_by_its_jobs_and_its_account_with_advice() {
     );
     let (_, job) = serve.get(&format!("/api/v1/jobs/{id}")).await;
     assert_eq!(job["waits_for"]["cause"], "unauthorized");
-    has(&home.run(&["accounts", "list"]).expect(0).out, &["active", "401", "accounts.main.access_token"]);
+    has(&home.run(&["accounts", "list"]).expect(0).out, &["paused", "401", "accounts.main.access_token"]);
     let listed = home.run(&["accounts", "list", "--json"]).expect(0).json();
     assert_eq!(listed["accounts"][0]["waits_for"]["cause"], "unauthorized", "{listed}");
     has(&home.run(&["doctor"]).expect(1).out, &["accounts.main.access_token"]);

@@ -152,9 +152,33 @@ async fn an_account_is_one_line_with_its_advice_below_at_any_width() {
         let titles = lines.next().unwrap();
         let row = lines.next().unwrap();
         assert!(titles.starts_with("ACCOUNT") && titles.ends_with("WAITING"), "{columns}\n{text}");
-        assert!(row.contains("active") && row.ends_with("  1"), "{columns}\n{text}");
+        assert!(row.contains("paused") && row.ends_with("  1"), "{columns}\n{text}");
         assert!(lines.next().unwrap().starts_with("  → Kommo answered 402"), "{columns}\n{text}");
         assert!(lines.all(|line| line.starts_with("    ")), "{columns}\n{text}");
     }
     serve.stop();
+}
+
+#[test]
+fn an_error_about_an_argument_shows_its_control_characters() {
+    for arguments in [
+        &["\u{1b}[31mserv\u{7}"][..],
+        &["jobs", "list", "--stat\u{1b}[2J"],
+        &["simulate", "--listen=\u{1b}]0;title\u{7}"],
+        &["bench", "--rate", "\u{9b}2J"],
+    ] {
+        let mut command = crate::process::program();
+        let ended = crate::process::run({
+            command.args(arguments);
+            command
+        })
+        .expect(2);
+        assert!(
+            ended.err.starts_with("error: ") && ended.err.contains("\\u00"),
+            "{arguments:?}: {}",
+            ended.err
+        );
+        let steers = |letter: char| letter.is_control() && letter != '\n';
+        assert!(!ended.err.contains(steers), "{:?}", ended.err);
+    }
 }

@@ -1,8 +1,8 @@
 //! The reason of a failure: a sentence with its source errors.
 //!
 //! The text of a reqwest error contains the URL. The URL of a continue must stay out of logs, because anyone with this URL
-//! and a token of the account can answer the bot. So a [`Reason`] omits that text and begins with the source of the reqwest
-//! error.
+//! and a token of the account can answer the bot. So a [`Reason`] omits that text and begins with the first source of the
+//! reqwest error that says more than that a connection failed.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -49,8 +49,8 @@ impl fmt::Display for Reason {
         match &*self.0 {
             Repr::Sentence { text, .. } => f.write_str(text),
             Repr::Http(error) if error.is_timeout() => f.write_str("timed out"),
-            Repr::Http(error) => match error.source() {
-                Some(source) => fmt::Display::fmt(source, f),
+            Repr::Http(error) => match cause(error) {
+                Some(cause) => fmt::Display::fmt(cause, f),
                 None => f.write_str("the request failed"),
             },
         }
@@ -69,10 +69,24 @@ impl Error for Reason {
             Repr::Sentence { source, .. } => {
                 source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
             }
-            Repr::Http(error) if error.is_timeout() => error.source(),
-            Repr::Http(error) => error.source()?.source(),
+            Repr::Http(error) if error.is_timeout() => cause(error),
+            Repr::Http(error) => cause(error)?.source(),
         }
     }
+}
+
+/// The first source of `error` that names a cause. The errors of the HTTP library before it, such as "client error
+/// (Connect): tcp connect error", only say that a connection failed, which the caller of the library says better.
+fn cause(error: &reqwest::Error) -> Option<&(dyn Error + 'static)> {
+    let mut cause = error.source()?;
+    while let Some(source) = cause.source() {
+        let text = cause.to_string();
+        if !(text.starts_with("client error (") || text == "tcp connect error") {
+            break;
+        }
+        cause = source;
+    }
+    Some(cause)
 }
 
 impl PartialEq for Reason {
@@ -107,5 +121,15 @@ mod tests {
         for text in [error_chain(&reason), format!("{reason:?}")] {
             assert!(!text.contains("secret") && !text.contains("kommo.com"), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_failed_connection_is_one_short_text() {
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/secret", socket.local_addr().unwrap());
+        drop(socket);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let text = error_chain(&Reason::from(client.get(url).send().await.unwrap_err()));
+        assert!(text.starts_with("Connection refused") && !text.contains(": "), "{text}");
     }
 }

@@ -80,6 +80,15 @@ impl fmt::Display for JobPrefix {
 }
 
 impl JobId {
+    /// The fewest digits of an id that are shown: its time of receipt, so only jobs received in the same millisecond need
+    /// more. A filter recognizes a text with this many digits as an id.
+    pub const SHORT_DIGITS: usize = 12;
+
+    /// The first [`SHORT_DIGITS`](Self::SHORT_DIGITS), with the hyphen between them.
+    pub fn shortened(self) -> String {
+        self.short(Self::SHORT_DIGITS)
+    }
+
     /// The first `digits` hex digits, with the hyphens between them.
     pub fn short(self, digits: usize) -> String {
         let mut left = digits;

@@ -1,8 +1,8 @@
 //! Paths: which texts are valid paths, and the text of errors about files.
 //!
 //! No shell expands the configuration, so `~`, `$HOME` and URL options would become part of a file name. This crate refuses
-//! them with a text that says what to write instead. An error about a file names the absolute path, the owner and the user
-//! of this process, because most of these errors are about permissions.
+//! them with a text that says what to write instead. An error about a file names the absolute path and what to do; if a
+//! permission is missing, also the owner and the user of this process.
 
 use std::fmt;
 use std::fs;
@@ -27,15 +27,32 @@ pub fn ownership(path: &Path) -> String {
     format!("{what} belongs to user {owner} (mode {mode:o}), and this process runs as user {we}")
 }
 
-/// Formats an error about a file; `done` is a participle such as `read`:
-/// `/abs/path cannot be read: …; it belongs to user 0 (mode 600), and this process runs as user 1000`.
+/// Formats an error about a file, with what to do; `done` is a participle such as `read`:
+/// `/abs/path cannot be read: there is no such file; create it, or correct the path`. Names the owner and the user of this
+/// process if a permission is missing; otherwise they do not matter.
 pub fn cannot(path: &Path, done: &str, error: &io::Error) -> String {
     let path = absolute(path);
-    if error.kind() == io::ErrorKind::InvalidData {
-        // Reading text returns this kind only if the bytes are not UTF-8. The owner and the mode do not matter then.
-        return format!("{} cannot be {done}: it is not UTF-8 text; save it as UTF-8", path.display());
+    let why = match error.kind() {
+        // Reading text returns this kind only if the bytes are not UTF-8.
+        io::ErrorKind::InvalidData => "it is not UTF-8 text; save it as UTF-8".to_owned(),
+        io::ErrorKind::NotFound => missing(&path),
+        io::ErrorKind::IsADirectory => "it is a folder; name a file in it".to_owned(),
+        io::ErrorKind::StorageFull => format!("{error}; free some space on this disk"),
+        io::ErrorKind::PermissionDenied => format!("{error}; {}; give this user access", ownership(&path)),
+        _ => error.to_string(),
+    };
+    format!("{} cannot be {done}: {why}", path.display())
+}
+
+/// Names the part of `path` that does not exist.
+fn missing(path: &Path) -> String {
+    let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    match folders.take_while(|folder| !folder.exists()).last() {
+        Some(folder) => {
+            format!("the folder {} does not exist; create it, or correct the path", folder.display())
+        }
+        None => "there is no such file; create it, or correct the path".to_owned(),
     }
-    format!("{} cannot be {done}: {error}; {}", path.display(), ownership(&path))
 }
 
 /// The reason why a text in the configuration is not a valid path. It omits the text, which may be a secret under the wrong
@@ -78,8 +95,8 @@ pub fn literal(text: &str) -> Result<&Path, NotAPath> {
     Ok(Path::new(text))
 }
 
-/// Returns the file of `sqlite:PATH` or `sqlite://PATH`. A relative path starts at the working directory; `sqlite:///x` is
-/// `/x`.
+/// Returns the file of `sqlite:PATH` or `sqlite://PATH`. `sqlite:data/x` and `sqlite://data/x` are
+/// relative paths; `sqlite:///x` is `/x`.
 ///
 /// # Errors
 /// `url` does not name a file. The text says what to write.
@@ -197,7 +214,7 @@ mod tests {
             cannot(&file, "read", &error()),
             format!(
                 "{place}/the.secret cannot be read: permission denied; {place} belongs to user {owner} (mode 750), and \
-                 this process runs as user {we}"
+                 this process runs as user {we}; give this user access"
             ),
             "if the file does not exist, its folder counts"
         );
@@ -208,5 +225,25 @@ mod tests {
         let relative = cannot(Path::new("no/such"), "read", &error());
         let here = std::env::current_dir().unwrap();
         assert!(relative.starts_with(&format!("{}/no/such cannot", here.display())), "{relative}");
+    }
+
+    #[test]
+    fn an_error_that_is_not_about_permissions_names_no_owner_and_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().display();
+        let read = |name: &str| {
+            let path = folder.path().join(name);
+            cannot(&path, "read", &fs::read_to_string(&path).unwrap_err())
+        };
+        fs::write(folder.path().join("bytes"), b"\xff").unwrap();
+        for (name, why) in [
+            ("none", "there is no such file; create it, or correct the path".to_owned()),
+            ("a/b/none", format!("the folder {place}/a does not exist; create it, or correct the path")),
+            ("", "it is a folder; name a file in it".to_owned()),
+            ("bytes", "it is not UTF-8 text; save it as UTF-8".to_owned()),
+        ] {
+            let text = read(name);
+            assert!(text.ends_with(&format!(" cannot be read: {why}")), "{name}: {text}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The feed of changed jobs, for pages that follow the store. It costs next to nothing while no one follows it.
 
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::{self, error::TryRecvError};
 
 use model::JobId;
 
@@ -37,13 +37,16 @@ impl Feed {
 pub struct ChangedJobs(broadcast::Receiver<Vec<JobId>>);
 
 impl ChangedJobs {
-    /// Returns the jobs of the next transaction; `None` if some transactions were missed. Never completes once the store is
-    /// closed.
-    pub async fn next(&mut self) -> Option<Vec<JobId>> {
-        match self.0.recv().await {
-            Ok(jobs) => Some(jobs),
-            Err(RecvError::Lagged(_)) => None,
-            Err(RecvError::Closed) => std::future::pending().await,
+    /// Returns the jobs of the transactions since the last call, and whether some transactions were missed. It does not wait:
+    /// to wake a follower for each transaction would cost more than the rest of its work.
+    pub fn take(&mut self) -> (Vec<JobId>, bool) {
+        let (mut changed, mut has_missed) = (Vec::new(), false);
+        loop {
+            match self.0.try_recv() {
+                Ok(jobs) => changed.extend(jobs),
+                Err(TryRecvError::Lagged(_)) => has_missed = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return (changed, has_missed),
+            }
         }
     }
 }
@@ -53,19 +56,19 @@ mod tests {
     use super::*;
     use model::Timestamp;
 
-    #[tokio::test]
-    async fn only_followers_cost_something_and_a_slow_one_learns_that_it_missed_some() {
+    #[test]
+    fn only_followers_cost_something_and_a_slow_one_learns_that_it_missed_some() {
         let feed = Feed::default();
         feed.publish(|| unreachable!("no one follows"));
         let job = JobId::new(Timestamp::from_millis(1), 1);
         let mut followed = feed.follow();
         feed.publish(|| vec![job]);
-        assert_eq!(followed.next().await, Some(vec![job]));
+        assert_eq!(followed.take(), (vec![job], false));
+        assert_eq!(followed.take(), (Vec::new(), false));
         for _ in 0..=MAX_LAG {
             feed.publish(|| vec![job]);
         }
-        assert_eq!(followed.next().await, None);
-        assert_eq!(followed.next().await, Some(vec![job]));
+        assert_eq!(followed.take(), (vec![job; MAX_LAG], true));
         drop(followed);
         feed.publish(|| unreachable!("no one follows any longer"));
     }

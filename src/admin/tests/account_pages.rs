@@ -173,7 +173,9 @@ async fn trouble_comes_first_with_its_cause_and_a_paused_account_is_resumed() {
     for (fields, status, part) in [
         ("account=litware.kommo.com", 409, "Not resumed."),
         ("account=%3Cscript%3E", 404, "There is no account `&lt;script&gt;`."),
-        ("", 404, "There is no account"),
+        ("", 400, "the field `account` is missing"),
+        ("account=", 400, "the field `account` is missing"),
+        ("acount=northwind.kommo.com", 400, "unknown field `acount`"),
     ] {
         let answer = send(&it, &html, "/accounts/resume", fields).await;
         assert_eq!(answer.status.as_u16(), status, "{fields}");

@@ -65,6 +65,15 @@ async fn a_new_error_leads_to_its_group_and_its_dead_job_is_retried() {
     assert!(question.contains("<h1>Retry 1 dead job?</h1>"), "{question}");
     assert_eq!(it.ids("state=dead").await, [dead.to_string()], "a question changes nothing");
 
+    for fields in ["all=1", "force=yes"] {
+        let answer = send(&it, &question, "/errors/1/retry", fields).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{fields}");
+        assert!(
+            answer.text.contains("were not retried.") && answer.text.contains("unknown field"),
+            "{}",
+            answer.text
+        );
+    }
     let answer = send(&it, &question, "/errors/1/retry", "").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
     assert_eq!(answer.headers["location"], "/errors/1?retried=1&superseded=0");
@@ -162,4 +171,18 @@ async fn a_reader_sees_the_numbers_and_no_button() {
     assert_eq!(as_reader(&it, "POST", "/errors/1/retry").await.status, StatusCode::FORBIDDEN);
     let (record, _) = it.jobs.store.jobs().get(dead).await.unwrap().unwrap();
     assert_eq!(record.summary().state, StateName::Dead);
+}
+
+#[tokio::test]
+async fn every_page_shows_the_same_short_id_and_the_search_box_finds_it() {
+    let it = Fixture::new(None).await;
+    let dead = it.jobs.make("echo", StateName::Dead).await;
+    let short = dead.shortened();
+    for path in ["/jobs", "/errors", "/errors/1", &format!("/jobs/{dead}")] {
+        let html = page(&it, path).await;
+        assert!(html.contains(&format!("{short}<")) || html.contains(&format!("{short} ")), "{path}: {html}");
+    }
+    let found = it.call("GET", &format!("/jobs?q={short}"), "").await;
+    assert_eq!(found.status, StatusCode::SEE_OTHER, "{}", found.text);
+    assert_eq!(found.headers["location"], format!("/jobs/{dead}").as_str());
 }

@@ -90,6 +90,21 @@ async fn errors_are_listed_and_every_text_is_escaped() {
 }
 
 #[tokio::test]
+async fn a_new_error_is_listed_at_once() {
+    let it = Fixture::new(None).await;
+    it.health.ready();
+    has(&page(&it).await, &["No errors in 24 hours."]);
+    it.jobs.make_fallback("echo", FallbackReason::Failed).await;
+    let first = page(&it).await;
+    assert_eq!(first.matches("href=\"/errors/").count(), 1, "{first}");
+    assert_eq!(page(&it).await.matches("href=\"/errors/").count(), 1);
+    it.jobs.make("echo", StateName::Dead).await;
+    has(&page(&it).await, &["href=\"/errors/1\"", "href=\"/errors/2\""]);
+    it.jobs.clock.advance(Duration::from_secs(25 * 3_600));
+    has(&page(&it).await, &["No errors in 24 hours."]);
+}
+
+#[tokio::test]
 async fn a_store_that_is_down_leaves_the_rest_of_the_page() {
     let it = Fixture::new(None).await;
     it.health.ready();

@@ -7,7 +7,7 @@ async fn retry(it: &Fixture, id: impl std::fmt::Display, body: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_list_of_values_is_not_taken_for_a_body() {
+async fn a_list_and_null_are_not_taken_for_a_body() {
     let it = Fixture::new(None).await;
     let dead = it.jobs.make("echo", StateName::Dead).await;
     for (path, body) in [
@@ -19,6 +19,17 @@ async fn a_list_of_values_is_not_taken_for_a_body() {
     ] {
         let detail = it.call("POST", &path, body).await.problem(400);
         assert!(detail.contains("it is a list, not an object"), "{path} {body}: {detail}");
+    }
+    for path in ["/api/v1/jobs/{id}/retry", "/api/v1/errors/{id}/retry"] {
+        let body = &conformance::description()["paths"][path]["post"]["requestBody"];
+        assert_ne!(body["required"], true, "{path}");
+        assert!(body["content"]["application/json"]["schema"]["$ref"].is_string(), "{path}: {body}");
+    }
+    for path in [format!("/api/v1/jobs/{dead}/retry"), "/api/v1/errors/1/retry".to_owned()] {
+        for body in ["null", " null\n"] {
+            let detail = it.call("POST", &path, body).await.problem(400);
+            assert!(detail.contains("it is null, not an object"), "{path}: {detail}");
+        }
     }
     assert_eq!(it.get(&format!("/api/v1/jobs/{dead}")).await["state"], "dead");
 }
@@ -35,7 +46,6 @@ async fn both_completions_of_a_refused_job_are_shown_and_can_be_resent() {
     let configured = json!({ "data": { "status": "sorry" } });
     for (body, completion, outcome, kept) in [
         ("", &fallback, "fallback", &handlers),
-        ("null", &fallback, "fallback", &handlers),
         (r#"{"send":"handler"}"#, &handlers, "handler", &Value::Null),
         ("{}", &handlers, "handler", &Value::Null),
         // The currently configured fallback.
@@ -47,7 +57,9 @@ async fn both_completions_of_a_refused_job_are_shown_and_can_be_resent() {
         assert_eq!((&job["state"], &job["completion"]), (&json!("delivering"), completion), "{body}");
         assert_eq!((&job["outcome"], &job["handler_completion"]), (&json!(outcome), kept), "{body}");
     }
-    for (body, word) in [("[]", "body"), (r#"{"send":"both"}"#, "both"), (r#"{"all":true}"#, "all")] {
+    for (body, word) in
+        [("[]", "body"), ("null", "null"), (r#"{"send":"both"}"#, "both"), (r#"{"all":true}"#, "all")]
+    {
         let detail = retry(&it, id, body).await.problem(400);
         assert!(detail.contains(word) && detail.contains(r#"{"send":"handler"}"#), "{body}: {detail}");
     }

@@ -139,7 +139,7 @@ fn waiting_accounts_are_coloured_only_on_a_screen_with_colours() {
         (well.clone(), ["\u{1b}[32mactive", "        0"]),
         (
             ListedAccount { waiting: 2, waits_for: Some(waits), ..well.clone() },
-            ["\u{1b}[33mactive", "\u{1b}[33m2\u{1b}"],
+            ["\u{1b}[33mpaused", "\u{1b}[33m2\u{1b}"],
         ),
         (
             ListedAccount { state: AccountState::NeedsAuthorization, waiting: 1, ..well },

@@ -12,7 +12,7 @@ use crate::config::ConfigProblem;
 use model::HandlerPolicy;
 
 use super::Args;
-use crate::cli::exit::Failure;
+use crate::cli::exit::{Failure, Usage};
 use crate::cli::sandbox::{Sandbox, quoted};
 use crate::cli::text::clean;
 
@@ -36,10 +36,10 @@ impl Settings {
     /// Reads the options. A file name is relative to the working directory.
     ///
     /// # Errors
-    /// There are no random bytes for a secret, or the working directory is gone.
+    /// `--forward` is a number that is not a port; there are no random bytes for a secret; or the working directory is gone.
     pub(super) fn new(args: &Args) -> anyhow::Result<Self> {
         let mut keys = Vec::new();
-        let url = args.forward.as_deref().map(with_scheme);
+        let url = args.forward.as_deref().map(with_scheme).transpose()?;
         let text = |value: &str| quoted(value);
         let path = |path: &Path| anyhow::Ok(quoted(&absolute(path)?.display().to_string()));
         keys.push(("kind", text(if url.is_some() { "http" } else { "echo" })));
@@ -136,15 +136,20 @@ fn in_options(problem: &ConfigProblem, prefix: &str) -> Option<String> {
 }
 
 /// The URL that an option means. A text without a scheme is plain HTTP, and one that begins with a port is on this machine.
-fn with_scheme(text: &str) -> String {
-    // A number would be an IP address: `8000` is 0.0.31.64.
-    let host = text.split(['/', '?']).next().unwrap_or_default();
-    if host.parse::<u16>().is_ok() {
-        format!("http://127.0.0.1:{text}")
-    } else if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("http://{text}")
+///
+/// # Errors
+/// It begins with a number that is not a port. As a host, that number would be an IP address: `99999` is 0.1.134.159.
+fn with_scheme(text: &str) -> Result<String, Usage> {
+    let host = text.split(['/', '?', '#', ':']).next().unwrap_or_default();
+    if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(if text.contains("://") { text.to_owned() } else { format!("http://{text}") });
+    }
+    let has_port = text[host.len()..].starts_with(':');
+    match host.parse::<u16>() {
+        Ok(1..) if !has_port => Ok(format!("http://127.0.0.1:{text}")),
+        _ => Err(Usage(format!(
+            "--forward: {host} is not a port: write a number from 1 to 65535, or a URL like http://127.0.0.1:8000"
+        ))),
     }
 }
 
@@ -169,7 +174,11 @@ mod tests {
             ("ftp://a.example", "ftp://a.example"),
             ("", "http://"),
         ] {
-            assert_eq!(with_scheme(text), expected, "{text}");
+            assert_eq!(with_scheme(text).unwrap(), expected, "{text}");
+        }
+        for text in ["99999", "65536/hook", "0", "8000:80", "4294967296"] {
+            let why = with_scheme(text).unwrap_err().to_string();
+            assert!(why.contains("is not a port: write a number from 1 to 65535"), "{text}: {why}");
         }
     }
 

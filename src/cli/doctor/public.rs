@@ -4,7 +4,8 @@
 //! process by its answer to the nonce's challenge.
 
 use http::header::LOCATION;
-use model::url_below;
+use kommo::Reason;
+use model::{error_chain, url_below};
 use reqwest::Client;
 use serde::Deserialize;
 use serde_json::Value;
@@ -101,7 +102,7 @@ async fn as_kommo(client: &Client, url: &Url) -> Found {
                 None => recognize(status, &response.json().await.unwrap_or_default()),
             }
         }
-        Err(error) => classify(causes(&error)),
+        Err(error) => classify(causes(error)),
     }
 }
 
@@ -194,14 +195,11 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = if text.is_empty() { error.to_string() } else { format!("{text}: {error}") };
-        cause = error.source();
+fn causes(error: reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("no response within {} s", REACH_TIMEOUT.as_secs());
     }
-    if error.is_timeout() { format!("no response within {} s", REACH_TIMEOUT.as_secs()) } else { text }
+    error_chain(&Reason::from(error))
 }
 
 #[cfg(test)]
@@ -261,17 +259,11 @@ mod tests {
     #[test]
     fn errors_of_tls_and_of_names_are_recognized() {
         for (why, expected) in [
-            (
-                "client error (Connect): invalid peer certificate: UnknownIssuer",
-                Found::Certificate as fn(_) -> _,
-            ),
-            ("client error (Connect): received fatal alert: HandshakeFailure", Found::Certificate),
-            (
-                "client error (Connect): received corrupt message of type InvalidContentType",
-                Found::Certificate,
-            ),
-            ("client error (Connect): dns error: failed to lookup address information", Found::NoName),
-            ("client error (Connect): tcp connect error: Connection refused", Found::Nothing),
+            ("invalid peer certificate: UnknownIssuer", Found::Certificate as fn(_) -> _),
+            ("received fatal alert: HandshakeFailure", Found::Certificate),
+            ("received corrupt message of type InvalidContentType", Found::Certificate),
+            ("dns error: failed to lookup address information", Found::NoName),
+            ("Connection refused (os error 111)", Found::Nothing),
             ("no response within 5 s", Found::Nothing),
         ] {
             assert_eq!(classify(why.to_owned()), expected(why.to_owned()));

@@ -50,6 +50,12 @@ fn decide_admin(probed: health::Probed) -> Check {
             "something other than a bridge responds at admin.listen",
             "set admin.listen to a free address",
         ),
+        health::Probed::OtherStore => Check::failed(
+            "bridge",
+            "the bridge at admin.listen serves another store than store.url",
+            "if it is another bridge, set admin.listen to a free address; if it should be this one, correct store.url, or \
+             restart it with this configuration",
+        ),
     }
 }
 
@@ -65,6 +71,7 @@ mod tests {
             (health::Probed::NotReady("draining".into()), Outcome::Failed),
             (health::Probed::Absent("refused".into()), Outcome::Warning),
             (health::Probed::Foreign, Outcome::Failed),
+            (health::Probed::OtherStore, Outcome::Failed),
         ] {
             assert_eq!(decide_admin(probed).outcome(), outcome);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::cli::health;
-use crate::cli::text::clean;
+use crate::cli::text::{clean, counted};
 use crate::config::Config;
 
 use super::check::Check;
@@ -47,7 +47,8 @@ fn decide(metrics: &str, stats: &Value, public_url: &str) -> Vec<Check> {
         let paths = unknown.iter().take(MAX_NAMED);
         let paths: Vec<String> = paths
             .map(|one| {
-                format!("POST {} ({} times)", clean(one["path"].as_str().unwrap_or("?")), one["calls"])
+                let calls = counted(one["calls"].as_u64().unwrap_or_default(), "time");
+                format!("POST {} ({calls})", clean(one["path"].as_str().unwrap_or("?")))
             })
             .collect();
         let found = format!("unknown paths were called since the bridge started: {}", paths.join(", "));
@@ -59,7 +60,9 @@ fn decide(metrics: &str, stats: &Value, public_url: &str) -> Vec<Check> {
     if !refused.is_empty() {
         let total: u64 = refused.iter().filter_map(|one| one["requests"].as_u64()).sum();
         let named: Vec<String> = refused.iter().take(MAX_NAMED).map(refusals).collect();
-        let found = format!("{total} requests were refused since the bridge started: {}", named.join("; "));
+        let were = if total == 1 { "was" } else { "were" };
+        let requests = counted(total, "request");
+        let found = format!("{requests} {were} refused since the bridge started: {}", named.join("; "));
         let todo = "the log of `serve` has a line for each refusal";
         checks.push(Check::warning(NAME, found, todo));
     }
@@ -88,6 +91,10 @@ mod tests {
         let accepted = "bridge_requests_total{handler=\"echo\",outcome=\"accepted\"} 5\n\
                         bridge_requests_total{handler=\"greet\",outcome=\"duplicate\"} 1\n";
         let scanned = "bridge_unknown_paths_total{reason=\"path\"} 2\n";
+        let once = json!({
+            "unknown_paths": [{ "path": "/widget/echo", "calls": 1 }],
+            "refused": [{ "outcome": "no_handler", "requests": 1, "last_reason": "unknown handler (`gret`)" }],
+        });
         let (none, stats, refused) = (
             json!({ "unknown_paths": [], "refused": [] }),
             json!({ "unknown_paths": [{ "path": "/widget/echo", "calls": 3 }] }),
@@ -112,6 +119,12 @@ mod tests {
                     "11 requests were refused",
                     "7 no_handler, the last one: unknown handler (`gret`); 4 unauthorized, the last one: wrong signature",
                 ],
+            ),
+            (
+                accepted.to_owned(),
+                &once,
+                &[Outcome::Warning, Outcome::Warning],
+                &["POST /widget/echo (1 time)", "1 request was refused"],
             ),
         ] {
             let checks = decide(&metrics, stats, "https://b.example");

@@ -8,10 +8,9 @@ use crate::admin::{ErrorGroupView, RetriedView};
 use crate::cli::jobs_text::{self, field};
 use crate::cli::table::{Column, Table};
 use crate::cli::text::{clean, span, when};
-use model::Timestamp;
+use model::{JobId, Timestamp};
 use store::ErrorGroup;
 
-use super::list::SHORT_ID_DIGITS;
 use super::{Screen, Session};
 
 /// The bars of a sparkline, from low to high.
@@ -64,7 +63,7 @@ fn list(groups: &[ErrorGroup], now: Timestamp, screen: Screen) -> String {
         Column::new("ERROR").cut(16),
     ]);
     for group in groups {
-        let digits = if screen.width.is_some() { SHORT_ID_DIGITS } else { usize::MAX };
+        let digits = if screen.width.is_some() { JobId::SHORT_DIGITS } else { usize::MAX };
         table.row([
             group.id.to_string().into(),
             group.failures.to_string().into(),
@@ -90,7 +89,7 @@ fn one(group: &ErrorGroup, now: Timestamp, screen: Screen) -> String {
         ("last", both(group.last_at)),
         ("last day", sparkline(&group.last_day)),
         ("last job", group.sample.to_string()),
-        ("what to do", format!("`jobs explain {}` explains the last job; `jobs retry --error-group {id}` delivers its dead jobs again", group.sample.short(SHORT_ID_DIGITS))),
+        ("what to do", format!("`jobs explain {}` explains the last job; `jobs retry --error-group {id}` delivers its dead jobs again", group.sample.shortened())),
     ]
     .iter()
     .map(|(name, value)| field(name, value, screen.width))

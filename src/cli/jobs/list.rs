@@ -15,9 +15,6 @@ use super::Session;
 
 /// The longest time that the command searches for matching jobs. Then it prints where to continue.
 const SEARCH_TIME: Duration = Duration::from_secs(5);
-/// The fewest digits of an id that a terminal shows. They contain the whole time of receipt, so only jobs received in the
-/// same millisecond need more.
-pub(super) const SHORT_ID_DIGITS: usize = 12;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
@@ -127,8 +124,9 @@ impl<W: Write> Session<'_, W> {
             Some(_) => self.store.jobs().unique_digits(&ids).await?,
             None => vec![usize::MAX; ids.len()],
         };
-        let name =
-            |(job, digits): (&JobSummary, usize)| (job.id.short(digits.max(SHORT_ID_DIGITS)), job.clone());
+        let name = |(job, digits): (&JobSummary, usize)| {
+            (job.id.short(digits.max(JobId::SHORT_DIGITS)), job.clone())
+        };
         let named: Vec<_> = jobs.iter().zip(digits).map(name).collect();
         Ok(text::list(&named, self.clock.now(), self.screen))
     }

@@ -21,7 +21,8 @@ pub(super) fn keys_of(schema: &Json) -> Vec<(String, String)> {
 
 #[test]
 fn the_defaults_have_the_documented_values() {
-    let config = load_with("").unwrap();
+    let folder = Folder::with(MINIMAL);
+    let config = folder.load(&[]).unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.public_url, None);
     assert_eq!(config.server.max_body, 256 * 1024);
@@ -31,7 +32,7 @@ fn the_defaults_have_the_documented_values() {
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
     assert!(config.admin.token.is_none() && config.admin.read_token.is_none());
     assert_eq!(config.admin.show_data, ShowData::Masked);
-    assert_eq!(config.store.url, "sqlite:data/bridge.db");
+    assert_eq!(config.store.url, format!("sqlite:{}", folder.path("data/bridge.db").display()));
     assert!(config.store.encryption_key.is_none());
     assert_eq!(config.store.retention, Duration::from_secs(14 * 24 * 60 * 60));
     assert_eq!(config.store.body_retention, config.store.retention);

@@ -257,3 +257,22 @@ fn handlers_named_like_a_secret_and_its_file_stay_two_handlers() {
     let names: Vec<_> = config.handlers.keys().map(|name| name.as_str()).collect();
     assert_eq!(names, ["photo", "photo_file"]);
 }
+
+#[test]
+fn relative_paths_are_relative_to_the_file_or_to_the_working_directory() {
+    let backups = "backup_folder = \"backups\"\n";
+    let folder = Folder::with(&format!("{MINIMAL}[store]\nurl = \"sqlite://data/x.db\"\n{backups}"));
+    let in_folder = |name: &str| format!("sqlite:{}", folder.path(name).display());
+    let config = folder.load(&[]).unwrap();
+    assert_eq!(config.store.url, in_folder("data/x.db"));
+    assert_eq!(config.store.backup_folder, Some(folder.path("backups")));
+    let env = [("BRIDGE_STORE__URL", "sqlite:y.db"), ("BRIDGE_STORE__BACKUP_FOLDER", "elsewhere")];
+    let config = folder.load(&env).unwrap();
+    assert_eq!(
+        (config.store.url.as_str(), config.store.backup_folder),
+        ("sqlite:y.db", Some("elsewhere".into()))
+    );
+    folder.write("bridge.toml", MINIMAL);
+    assert_eq!(folder.load(&[]).unwrap().store.url, in_folder("data/bridge.db"), "the default");
+    assert_eq!(Config::from_toml(MINIMAL).unwrap().store.url, "sqlite:data/bridge.db", "there is no file");
+}

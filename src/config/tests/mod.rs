@@ -4,6 +4,7 @@ mod defaults;
 mod given;
 mod http_handlers;
 mod layers;
+mod problems;
 mod refusals;
 mod secrets;
 mod show;

@@ -328,7 +328,9 @@ fn a_missing_file_is_named() {
     let text = error.to_string();
     assert!(text.starts_with(&format!("{}/no/such.toml cannot be read: ", here.display())), "{text}");
     assert!(
-        text.contains("and this process runs as user ") && !text.contains("no configuration file"),
+        text.contains("/no does not exist; create it, or correct the path; set the path with --config")
+            && !text.contains("runs as user")
+            && !text.contains("no configuration file"),
         "{text}"
     );
     assert_eq!(error.problems().len(), 1);
@@ -339,7 +341,8 @@ fn a_refusal_without_a_file_says_that_none_was_read() {
     let text = Config::load(&Sources::default()).unwrap_err().to_string();
     let here = std::env::current_dir().unwrap();
     let wanted = format!(
-        "\nno configuration file was read: no --config, no BRIDGE_CONFIG, no ./bridge.toml in {}",
+        "\nno configuration file was read: no --config, no BRIDGE_CONFIG, no ./bridge.toml in {}; write one with `init`, or \
+         name one with --config",
         here.display()
     );
     assert!(text.starts_with("integrations: at least one is needed") && text.ends_with(&wanted), "{text}");

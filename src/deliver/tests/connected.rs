@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::accounts::Callback;
+use model::WaitCause;
 use simulator::MovedAnswer;
 
 /// Connects the account by an installation of its widget, after the bridge has seen a request from the account.
@@ -74,7 +75,7 @@ async fn deliveries_wait_for_the_authorization_and_then_go_out_automatically() {
     sender.idle().await;
     let job = home.job(id).await;
     assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, 0));
-    assert!(job.last_error.unwrap().contains("accounts authorize"));
+    assert_eq!(job.last_error.unwrap(), WaitCause::NotConnected.what());
     let waiting = sender.0.parts.health.waiting();
     assert!(waiting[0].why.contains("no account with this address is connected"), "{waiting:?}");
     assert!(home.simulator.calls().is_empty());

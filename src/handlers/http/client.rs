@@ -18,7 +18,7 @@ use url::{Host, Url};
 
 use crate::config::AddressRefusal;
 use kommo::{Lookup, Reason, Response, client_builder, system_lookup};
-use model::{Outgoing, error_chain};
+use model::{Outgoing, error_chain, whole_millis};
 
 use super::response::{BridgeRetry, MAX_BODY_BYTES, Received};
 
@@ -59,14 +59,19 @@ pub(super) enum CallError {
     #[error("the handler closed the connection before it answered")]
     Broken(#[source] Reason),
     /// The time was over.
-    #[error("the handler did not answer within {0:?}")]
+    #[error("the handler did not answer within {}", seconds(*.0))]
     TimedOut(Duration),
     /// The response began in time, but did not end.
-    #[error("the handler began its response, but did not finish it within {0:?}")]
+    #[error("the handler began its response, but did not finish it within {}", seconds(*.0))]
     Slow(Duration),
     /// The bridge does not call the address.
     #[error("the address of the handler's URL is refused")]
     Refused(#[source] AddressRefusal),
+}
+
+/// `29.8 s`. Always in seconds: errors with different units would not be in one group.
+fn seconds(time: Duration) -> String {
+    format!("{} s", Duration::from_millis(whole_millis(time)).as_secs_f64())
 }
 
 impl HttpClient {

@@ -148,16 +148,26 @@ const DRY_RUNS: &[(&str, &str)] =
 /// A request to measure.
 pub struct Page {
     pub name: String,
-    path: String,
+    pub path: String,
     /// The body of a POST; `None` for a GET.
-    body: Option<String>,
+    pub body: Option<String>,
+    /// Whether it is a page of the dashboard.
+    pub is_html: bool,
+    /// The status of the response.
+    pub status: u16,
 }
 
 impl Page {
+    /// A page of the API.
+    fn of_api(name: String, path: String, body: Option<String>) -> Self {
+        Self { name, path, body, is_html: false, status: 200 }
+    }
+
     /// The request, head and body.
     pub fn request(&self, admin: &SocketAddr) -> String {
-        let Self { path, body, .. } = self;
-        let end = format!("host: {admin}\r\nconnection: close\r\n");
+        let Self { path, body, is_html, .. } = self;
+        let accept = if *is_html { "accept: text/html\r\n" } else { "" };
+        let end = format!("host: {admin}\r\nconnection: close\r\n{accept}");
         match body {
             None => format!("GET {path} HTTP/1.1\r\n{end}\r\n"),
             Some(body) => format!(
@@ -168,21 +178,16 @@ impl Page {
     }
 }
 
-/// All pages.
+/// All pages of the API.
 pub fn all(sample: &Sample) -> Vec<Page> {
     let lists = FILTERS.iter().map(|filter| {
         let q: String = byte_serialize(sample.fill_in(filter).as_bytes()).collect();
-        Page { name: format!("list `{filter}`"), path: format!("/api/v1/jobs?q={q}"), body: None }
+        Page::of_api(format!("list `{filter}`"), format!("/api/v1/jobs?q={q}"), None)
     });
-    let pages = PAGES.iter().map(|(name, path)| Page {
-        name: (*name).to_owned(),
-        path: sample.fill_in(path),
-        body: None,
-    });
-    let dry_runs = DRY_RUNS.iter().map(|(action, filter)| Page {
-        name: format!("dry run, {action} `{filter}`"),
-        path: "/api/v1/jobs/bulk".to_owned(),
-        body: Some(format!(r#"{{"action":"{action}","filter":"{filter}","dry_run":true}}"#)),
+    let pages = PAGES.iter().map(|(name, path)| Page::of_api((*name).to_owned(), sample.fill_in(path), None));
+    let dry_runs = DRY_RUNS.iter().map(|(action, filter)| {
+        let body = format!(r#"{{"action":"{action}","filter":"{filter}","dry_run":true}}"#);
+        Page::of_api(format!("dry run, {action} `{filter}`"), "/api/v1/jobs/bulk".to_owned(), Some(body))
     });
     lists.chain(pages).chain(dry_runs).collect()
 }
@@ -239,7 +244,8 @@ impl Sample {
         Ok(Self(values))
     }
 
-    fn fill_in(&self, text: &str) -> String {
+    /// The text with the values in place of their names.
+    pub fn fill_in(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
     }
 }

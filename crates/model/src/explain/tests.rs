@@ -97,6 +97,15 @@ fn each_reason_to_wait_comes_with_advice() {
         (delivering(9, Some(70)), None, refused, "response", "in flight", "no action", None),
         (delivering(9, None), None, now, "turn", "its turn", "delivery.concurrency", None),
         (delivering(30, None), Some("503"), now, "delivery_retry", "(503)", "give_up_after", Some(30)),
+        (
+            delivering(30, None),
+            Some(WaitCause::NotConnected.what()),
+            now,
+            "delivery_retry",
+            "is connected",
+            "accounts authorize",
+            Some(30),
+        ),
         (delivering(9, None), None, refused, "unauthorized", "said unauthorized", "do that", Some(40)),
         (
             delivering(90, None),

@@ -7,6 +7,8 @@ const FALLBACK_NEXT: &str = "the bot gets the fallback, unless there is an answe
 const DELIVERY_NEXT: &str = "the bridge sends the continue";
 /// The command that connects an account, as the advice about it names it.
 const AUTHORIZE: &str = "salesbot-bridge accounts authorize";
+const RETRY_ADVICE: &str = "no action needed if the error is temporary; after delivery.give_up_after, the job is dead, and you \
+     can retry it";
 const PROBE_NEXT: &str = "the bridge tries a delivery of the account";
 
 pub(super) fn explain(job: &Job, attempts: &[Attempt], context: &ExplainContext<'_>) -> Parts {
@@ -311,11 +313,11 @@ fn undelivered(job: &Job, due_at: Timestamp, context: &ExplainContext<'_>) -> Pa
     }
     if due_at > context.now {
         let error = job.last_error.as_deref().unwrap_or("no response");
-        let reason = Because::new(
-            Code::DeliveryRetry,
-            format!("its last delivery failed ({error}); the bridge will retry it"),
-            "no action needed if the error is temporary; after delivery.give_up_after, the job is dead, and you can retry it",
-        );
+        let text = format!("its last delivery failed ({error}); the bridge will retry it");
+        // Such a job waits alone if its address now belongs to a different account, which does not wait.
+        let not_connected = WaitCause::NotConnected;
+        let advice = if error == not_connected.what() { not_connected.advice() } else { RETRY_ADVICE };
+        let reason = Because::new(Code::DeliveryRetry, text, advice);
         let next = NextStep::at(DELIVERY_NEXT, Some(due_at));
         return Parts { because: vec![reason.until(due_at)], next, you_can: Vec::new() };
     }

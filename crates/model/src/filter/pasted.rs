@@ -3,10 +3,10 @@
 use url::Url;
 
 use super::{Condition, FilteredAccount};
-use crate::{Entity, EntityKind, JobPrefix, ReturnUrl};
+use crate::{Entity, EntityKind, JobId, JobPrefix, ReturnUrl};
 
 /// The first digits of an id that say for certain that the text is an id: the time of receipt.
-const SURE_DIGITS: usize = 12;
+const SURE_DIGITS: usize = JobId::SHORT_DIGITS;
 /// The number of digits of a whole id.
 const ALL_DIGITS: usize = 32;
 

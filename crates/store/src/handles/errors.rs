@@ -54,7 +54,15 @@ impl Errors<'_> {
         self.0.list_errors(new_since, after, limit).await
     }
 
-    /// Counts the groups, those with an error after `since`, and those whose first error is after `since`.
+    /// Returns at most `limit` groups with errors within 24 hours, those with most of them first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn top(self, limit: u32) -> Result<Vec<ErrorGroup>, StoreError> {
+        self.0.top_errors(limit).await
+    }
+
+    /// Counts the groups, those with an error after `since`, those whose first error is after `since`, and the errors.
     ///
     /// # Errors
     /// The store cannot be read.

@@ -134,6 +134,15 @@ impl Maintenance<'_> {
         self.0.trim().await;
     }
 
+    /// Lets the store hang, like a disk that does not respond, until the returned value is dropped: no read begins, and no
+    /// change ends.
+    ///
+    /// # Panics
+    /// The store is closed.
+    pub async fn hang(self) -> impl Send + use<> {
+        self.0.hang().await
+    }
+
     /// Returns a flag. While it is set, every statement succeeds but COMMIT fails.
     ///
     /// # Panics

@@ -56,6 +56,10 @@ pub struct ErrorCounts {
     pub recent: u64,
     /// Those whose first error occurred after that moment.
     pub new: u64,
+    /// The number of errors in all groups.
+    pub failures: u64,
+    /// When the last error occurred; `None` if there is no group.
+    pub last_at: Option<Timestamp>,
 }
 
 /// The dead jobs whose last failure belongs to a group.

@@ -184,7 +184,7 @@ async fn a_filter_that_reads_too_much_is_refused_before_anything_changes() {
     let home = Home::new();
     let store = home.serve().await;
     let first = home.dead(&store).await;
-    store.jobs().copy_dead(first, 600).await;
+    store.jobs().copy_dead(first, 5_000).await;
     let refused = by(&store).plan_bulk(&wanted("state:dead"), BulkAction::Retry, Duration::ZERO).await;
     assert_eq!(refused, Err(StoreError::SlowFilter));
 }

@@ -68,6 +68,25 @@ async fn errors_that_differ_only_in_numbers_form_a_group_with_its_last_job() {
 }
 
 #[tokio::test]
+async fn the_groups_with_most_errors_within_a_day_come_first() {
+    let home = Home::new();
+    let store = home.serve().await;
+    assert_eq!(store.errors().top(5).await.unwrap(), []);
+    for error in ["old", "old", "old", "often"] {
+        fails(&home, &store, error).await;
+    }
+    home.pass(Duration::from_secs(24 * 3_600));
+    for error in ["often", "often", "once"] {
+        fails(&home, &store, error).await;
+    }
+    let texts = |groups: Vec<ErrorGroup>| groups.into_iter().map(|group| group.text).collect::<Vec<_>>();
+    let top = store.errors().top(5).await.unwrap();
+    assert_eq!((top[0].failures, top[0].last_day.iter().sum::<u64>()), (3, 2));
+    assert_eq!(texts(top), ["often", "once"]);
+    assert_eq!(texts(store.errors().top(1).await.unwrap()), ["often"]);
+}
+
+#[tokio::test]
 async fn only_an_attempt_with_an_error_a_fallback_or_a_dead_job_counts() {
     let home = Home::new();
     let store = home.serve().await;
@@ -131,7 +150,8 @@ async fn lists_begin_with_new_groups_and_counts_agree() {
     home.pass(Duration::from_secs(60));
     fails(&home, &store, "no such lead").await;
     let counts = store.errors().counts(new_since).await.unwrap();
-    assert_eq!(counts, ErrorCounts { all: 2, recent: 2, new: 1 });
+    let last_at = Some(home.now());
+    assert_eq!(counts, ErrorCounts { all: 2, recent: 2, new: 1, failures: 3, last_at });
     let first = store.errors().list(new_since, None, 1).await.unwrap();
     let [new] = &first.groups[..] else { panic!("{first:?}") };
     assert_eq!((&*new.text, first.has_more), ("503", true), "the other one failed later, but is not new");

@@ -90,8 +90,8 @@ async fn a_follower_gets_the_jobs_that_are_received_and_worked_on() {
     let store = home.serve().await;
     let mut changed = store.jobs().changed();
     let id = home.queued(&store).await;
-    assert_eq!(changed.next().await, Some(vec![id]));
+    assert_eq!(changed.take(), (vec![id], false));
     let job = store.jobs().claim_work("greet".into(), 1, LEASE).await.unwrap().remove(0);
     store.jobs().handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
-    assert_eq!(changed.next().await, Some(vec![id]));
+    assert_eq!(changed.take(), (vec![id], false));
 }

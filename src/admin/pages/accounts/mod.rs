@@ -28,6 +28,9 @@ use crate::problem::ProblemDetails;
 
 use account::{called, rank};
 
+const RESUME: &str =
+    "Send `account`, the host of an account, and `integration` if several accounts have that host.";
+
 /// The number of accounts on a page, which keeps it below 60 KB.
 const PER_PAGE: usize = 25;
 
@@ -52,20 +55,28 @@ pub(super) async fn resume(
 /// Asks for the retry of an account, exactly as `accounts resume` does.
 async fn try_resume(shared: &Shared, by: Actor, request: Request) -> Result<(), ProblemDetails> {
     let body = read(shared, request).await?;
-    let field = |wanted: &str| {
-        let mut fields = form_urlencoded::parse(&body).into_owned();
-        fields.find(|(name, _)| name == wanted).map(|(_, value)| value)
+    let (mut host, mut integration) = (None, None);
+    for (name, value) in form_urlencoded::parse(&body) {
+        match &*name {
+            "csrf" => {}
+            "account" => host = Some(value.into_owned()),
+            "integration" => integration = Some(value.into_owned()),
+            other => {
+                return Err(refusal::of_body(format!("unknown field `{}`", refusal::short(other)), RESUME));
+            }
+        }
+    }
+    let Some(host) = host.filter(|host| !host.is_empty()) else {
+        return Err(refusal::of_body("the field `account` is missing", RESUME));
     };
-    let (host, integration) = (field("account"), field("integration"));
     let listed = crate::admin::call::within(STORE_TIMEOUT, shared.live.accounts()).await?;
     let is_it = |one: &&AccountView| {
-        host.is_some()
-            && one.account.host == host
+        one.account.host.as_ref() == Some(&host)
             && (integration.is_none() || one.account.integration == integration)
     };
     let refused = |status, why: String| ProblemDetails::of_status(status, why);
     let found = listed.accounts.iter().find(is_it).ok_or_else(|| {
-        let host = refusal::short(host.as_deref().unwrap_or_default());
+        let host = refusal::short(&host);
         refused(StatusCode::NOT_FOUND, format!("There is no account `{host}`."))
     })?;
     let origin = origin_to_resume(

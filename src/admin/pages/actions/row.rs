@@ -10,7 +10,7 @@ use crate::admin::pages::jobs::list_of;
 use crate::admin::pages::parts::icon::Icon;
 use crate::admin::pages::parts::mark::{self, Tone};
 use crate::admin::pages::parts::table::{self, Column, head, labelled};
-use crate::admin::pages::parts::text::capital;
+use crate::admin::pages::parts::text::{capital, cut};
 use crate::admin::pages::parts::{amount, moment};
 
 /// The longest target that a row shows, in characters.
@@ -79,10 +79,7 @@ fn on(action: &Action) -> Markup {
         return html! { a.mono href={ "/jobs/" (id) } { (id) } };
     }
     let Some(target) = action.target.as_deref() else { return html! {} };
-    let shown = match target.char_indices().nth(MAX_TARGET) {
-        Some((end, _)) => format!("{}…", target.get(..end).unwrap_or(target)),
-        None => target.to_owned(),
-    };
+    let shown = cut(target, MAX_TARGET);
     match is_of_jobs(action) && target.len() <= MAX_LINKED && is_filter(target) {
         true => html! { a.mono href=(list_of(target)) { (shown) } },
         false => html! { (shown) },

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use model::{JobSummary, Timestamp};
 use store::ErrorGroup;
 
-use super::row::{day, new_since, of_last_day, place, short, title};
+use super::row::{day, new_since, of_last_day, place, title};
 use super::{find, id_of, no_group};
 use crate::admin::Shared;
 use crate::admin::call::Id;
@@ -164,7 +164,7 @@ fn sample_panel(group: &ErrorGroup, sample: &Result<Option<JobSummary>, String>,
             (html! {}, panel::empty(Tone::Plain, Icon::Jobs, "The job is gone from the store.", why, ""))
         }
         Ok(Some(job)) => {
-            let link = html! { a href={ "/jobs/" (id) } { "Job " (short(&id)) } };
+            let link = html! { a href={ "/jobs/" (id) } { "Job " (group.sample.shortened()) } };
             let content = html! {
                 div.in.stack {
                     p {

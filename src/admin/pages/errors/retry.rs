@@ -11,7 +11,6 @@ use store::{Actor, DeadInGroup, ErrorGroup, RetriedDead};
 
 use super::row::title;
 use super::{find, id_of, no_group};
-use crate::admin::Shared;
 use crate::admin::access::Visitor;
 use crate::admin::call::{Id, read};
 use crate::admin::errors::retry_group;
@@ -22,6 +21,8 @@ use crate::admin::pages::parts::mark::Tone;
 use crate::admin::pages::parts::panel::{self, Answer};
 use crate::admin::pages::shell::{Search, Tab};
 use crate::admin::pages::{Page, not_found, see};
+use crate::admin::{Shared, refusal};
+use crate::problem::ProblemDetails;
 
 /// `GET /errors/{id}/retry`
 pub(in crate::admin::pages) async fn confirm(State(shared): State<Shared>, visit: Visit, id: Id) -> Response {
@@ -42,10 +43,10 @@ pub(in crate::admin::pages) async fn retry(
         Ok(None) | Err(_) => return show(&shared, visit, &id, None).await,
     };
     let done = match read(&shared, request).await {
-        Ok(body) => {
-            let force = form_urlencoded::parse(&body).any(|(name, value)| name == "force" && value == "1");
-            retry_group(&shared, by, group, force).await
-        }
+        Ok(body) => match asked_force(&body) {
+            Ok(force) => retry_group(&shared, by, group, force).await,
+            Err(problem) => Err(problem),
+        },
         Err(problem) => Err(problem),
     };
     match done {
@@ -54,6 +55,25 @@ pub(in crate::admin::pages) async fn retry(
         }
         Err(problem) => show(&shared, visit, &id, Some((problem.status(), problem.detail()))).await,
     }
+}
+
+/// Whether the form asks to retry superseded jobs too.
+///
+/// # Errors
+/// It has a field that no form of this page has.
+fn asked_force(form: &[u8]) -> Result<bool, ProblemDetails> {
+    let mut force = false;
+    for (name, value) in form_urlencoded::parse(form) {
+        match (&*name, &*value) {
+            ("csrf", _) => {}
+            ("force", "1") => force = true,
+            (other, _) => {
+                let why = format!("unknown field or value `{}`", refusal::short(other));
+                return Err(refusal::of_body(why, "Send `force=1` to include superseded jobs, or no field."));
+            }
+        }
+    }
+    Ok(force)
 }
 
 /// Shows what a retry would do, and why the last one failed.

@@ -56,13 +56,13 @@ pub(super) fn new_since(group: &ErrorGroup, now: Timestamp) -> Markup {
 
 /// A row of the list.
 pub(super) fn row(group: &ErrorGroup, is_new: bool, now: Timestamp) -> Markup {
-    let sample = group.sample.to_string();
+    let sample = group.sample;
     let name = html! {
         a href={ "/errors/" (group.id) } { (title(group)) }
         @if is_new { " " (new_since(group, now)) }
         span.sub.line { (place(group.stage)) }
     };
-    let job = html! { a.mono href={ "/jobs/" (sample) } title=(sample) { (short(&sample)) } };
+    let job = html! { a.mono href={ "/jobs/" (sample) } title=(sample) { (sample.shortened()) } };
     table::row(html! {
         (table::head("all wrap", name))
         (table::cell("wide", day(group)))
@@ -72,9 +72,4 @@ pub(super) fn row(group: &ErrorGroup, is_new: bool, now: Timestamp) -> Markup {
         (table::labelled("n", "last", moment::ago(group.last_at, now)))
         (table::labelled("n", "sample", job))
     })
-}
-
-/// The last digits of an id, which differ from job to job.
-pub(super) fn short(id: &str) -> &str {
-    id.get(id.len().saturating_sub(8)..).unwrap_or(id)
 }

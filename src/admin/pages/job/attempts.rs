@@ -11,6 +11,7 @@ use super::super::parts::icon::Icon;
 use super::super::parts::mark::{Tone, mark};
 use super::super::parts::panel::{empty, panel};
 use super::super::parts::table::{Column, cell, head, labelled, row, table};
+use super::super::parts::text::cut;
 use super::super::parts::{amount, moment};
 use super::path;
 use super::query::Query;
@@ -165,8 +166,7 @@ pub(super) const fn look(stage: Stage, result: AttemptResult) -> (Tone, Icon, &'
 /// What happened in an attempt.
 fn what(attempt: &Attempt) -> String {
     if let Some(error) = &attempt.error {
-        let kept: String = error.chars().take(MAX_ERROR).collect();
-        return if kept.len() < error.len() { format!("{kept}…") } else { kept };
+        return cut(error, MAX_ERROR).into_owned();
     }
     let phrase = attempt.status.and_then(|status| StatusCode::from_u16(status).ok()?.canonical_reason());
     match (attempt.result, attempt.stage) {

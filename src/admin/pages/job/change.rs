@@ -18,7 +18,7 @@ use super::super::parts::moment;
 use super::complete::{Typed, check};
 use super::query::{Done, LONG, Query};
 use super::read::{LastChange, Missing, find, last_change};
-use super::text::{rich, short_id};
+use super::text::rich;
 use super::view::Shown;
 use super::{absent, path, respond};
 use crate::admin::Shared;
@@ -191,7 +191,7 @@ fn words_of_refusal(
     now: Timestamp,
 ) -> Markup {
     html! {
-        "Job " (short_id(id)) " was not " (verb) ": "
+        "Job " (id.shortened()) " was not " (verb) ": "
         @match now_is {
             Some((state, LastChange { who, what, at })) => {
                 "it is " strong { (words(*state)) } ". " (who) " ran " code { (what) } " on it at "

@@ -49,12 +49,6 @@ pub(super) fn host(job: &JobSummary) -> &str {
     origin.split_once("://").map_or(origin, |(_, host)| host)
 }
 
-/// The last digits of an id, which differ even between jobs of the same second.
-pub(super) fn short_id(id: JobId) -> String {
-    let digits = id.to_string();
-    digits.get(digits.len().saturating_sub(8)..).unwrap_or_default().to_owned()
-}
-
 /// A text as a sentence.
 pub(super) fn sentence(text: &str) -> String {
     let text = text.trim_end_matches('.');
@@ -83,7 +77,7 @@ fn linked(text: &str) -> Markup {
             @let word = piece.trim_end_matches([' ', ',', ';', '.']);
             @match word.parse::<JobId>() {
                 Ok(id) if word == id.to_string() => {
-                    a href=(path(id)) title=(id) { (short_id(id)) }
+                    a href=(path(id)) title=(id) { (id.shortened()) }
                     (piece.strip_prefix(word).unwrap_or_default())
                 }
                 _ => (piece),
@@ -109,7 +103,7 @@ mod tests {
             assert_eq!(rich(text).into_string(), expected);
         }
         let html = rich(&format!("job {ID}, a later one")).into_string();
-        assert_eq!(html, format!("job <a href=\"/jobs/{ID}\" title=\"{ID}\">000000ab</a>, a later one"));
+        assert_eq!(html, format!("job <a href=\"/jobs/{ID}\" title=\"{ID}\">018bcfe5-687b</a>, a later one"));
         // Not the form in which ids are written.
         assert!(!rich(&ID.replace('-', "")).into_string().contains("<a"));
     }

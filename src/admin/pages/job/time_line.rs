@@ -11,7 +11,6 @@ use super::super::parts::panel::panel;
 use super::super::parts::{amount, moment, scale};
 use super::attempts::look;
 use super::read::Seen;
-use super::text::short_id;
 
 /// When Kommo's bot no longer waits for the answer to its request.
 const ACKNOWLEDGE: Duration = Duration::from_secs(2);
@@ -178,7 +177,7 @@ fn deliveries(job: &JobSummary, count: usize) -> String {
 pub(super) fn render(seen: &Seen) -> Markup {
     let Seen { summary, attempts, give_up_after, now, .. } = seen;
     let facts = Facts { job: summary, attempts, answer_by: seen.answer_by(), give_up_after: *give_up_after };
-    let title = format!("Time line of job {} since receipt, logarithmic", short_id(summary.id));
+    let title = format!("Time line of job {} since receipt, logarithmic", summary.id.shortened());
     let since =
         html! { p.m { "since receipt at " (moment::moment(summary.received_at, *now)) " UTC, logarithmic" } };
     let body = html! { div.in { figure { (chart(&time_line(&facts), &title)) } } };

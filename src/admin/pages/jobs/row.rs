@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use model::{ALL_ACCOUNTS, AccountWait, Entity, EntityKind, JobSummary, Timestamp};
+use model::{ALL_ACCOUNTS, AccountWait, Entity, EntityKind, JobId, JobSummary, Timestamp};
 
 use super::waiting::{Facts, Line, line};
 use crate::admin::pages::icon;
@@ -20,9 +20,6 @@ pub(super) struct Row {
     account: String,
     line: Line,
 }
-
-/// The fewest digits of an id that are shown.
-const MIN_DIGITS: usize = 8;
 
 /// Why deliveries wait, by address.
 pub(super) type WaitsByOrigin = HashMap<String, AccountWait>;
@@ -49,7 +46,7 @@ pub(super) fn rows(
             }
         };
         let line = line(&job, facts, now);
-        let digits = digits.get(place).copied().unwrap_or(usize::MAX).max(MIN_DIGITS);
+        let digits = digits.get(place).copied().unwrap_or(usize::MAX).max(JobId::SHORT_DIGITS);
         Row { job, digits, account, line }
     };
     jobs.into_iter().enumerate().map(one).collect()

@@ -188,7 +188,7 @@ fn cause(
 #[derive(Clone, Debug, Default)]
 pub(super) struct Errors {
     /// The number of kinds of errors, of any time.
-    pub(super) kinds: usize,
+    pub(super) kinds: u64,
     /// With the number of failures within 24 hours, most first.
     pub(super) top: Vec<(u64, ErrorGroup)>,
 }

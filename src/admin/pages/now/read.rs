@@ -20,7 +20,7 @@ use crate::history::{Series, Window};
 /// The jobs that the page shows.
 const SHOWN_JOBS: u32 = 10;
 /// The errors that the page shows.
-const SHOWN_ERRORS: usize = 5;
+const SHOWN_ERRORS: u32 = 5;
 /// If more deliveries wait, counting those of each account takes too long for a page.
 const MAX_COUNTED_DELIVERIES: u64 = 10_000;
 /// The name of the task that writes backups, as the health note has it.
@@ -115,14 +115,9 @@ fn accounts_in_memory(shared: &Shared) -> Accounts {
 }
 
 async fn errors(shared: &Shared) -> Part<Errors> {
-    let groups = part(shared.store.errors().groups()).await?;
-    let kinds = groups.len();
-    let mut top: Vec<(u64, _)> =
-        groups.into_iter().map(|group| (group.last_day.iter().sum(), group)).collect();
-    top.retain(|(failures, _)| *failures > 0);
-    top.sort_by_key(|(failures, _)| Reverse(*failures));
-    top.truncate(SHOWN_ERRORS);
-    Ok(Errors { kinds, top })
+    let read = shared.top_errors.read(&shared.store, SHOWN_ERRORS, shared.clock.now());
+    let (kinds, groups) = part(read).await?;
+    Ok(Errors { kinds, top: groups.into_iter().map(|group| (group.last_day.iter().sum(), group)).collect() })
 }
 
 async fn store(shared: &Shared) -> Part<StoreFacts> {

@@ -39,7 +39,7 @@ pub(super) fn states(facts: &Facts) -> Markup {
 
 /// The panel of the most frequent errors.
 pub(super) fn errors(facts: &Facts) -> Markup {
-    let kinds = facts.errors.as_ref().map_or(0, |errors| errors.kinds) as u64;
+    let kinds = facts.errors.as_ref().map_or(0, |errors| errors.kinds);
     let all = html! {
         a href="/errors" { @if kinds > 1 { "All " (amount::number(kinds)) " kinds" } @else { "Errors" } }
     };

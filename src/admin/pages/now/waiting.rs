@@ -8,6 +8,7 @@ use super::facts::{Facts, Reason, Waiting, WaitingJob};
 use crate::admin::pages::parts::icon::{Icon, icon};
 use crate::admin::pages::parts::mark::{self, Tone};
 use crate::admin::pages::parts::table::{Column, cell, head, labelled, row, table};
+use crate::admin::pages::parts::text::cut;
 use crate::admin::pages::parts::{amount, moment, panel};
 
 /// The longest reason, in characters.
@@ -103,7 +104,7 @@ fn reason(job: &JobSummary, reason: Option<&Reason>, now: Timestamp) -> Markup {
     html! {
         span.why.warn[is_of_account] {
             @if is_of_account { (icon(Icon::Paused)) }
-            span.cut title=(cut(&reason.text)) { (words(job, reason)) }
+            span.cut title=(cut(&reason.text, MAX_REASON)) { (words(job, reason)) }
             @if let Some(until) = reason.until.filter(|until| *until > now) {
                 span.m.nw { (what_then(reason.code)) " in " (moment::countdown(until, now)) }
             }
@@ -125,7 +126,7 @@ fn words(job: &JobSummary, reason: &Reason) -> String {
         ExplainCode::AllAccounts => "all accounts are paused".to_owned(),
         _ => reason.text.clone(),
     };
-    cut(&text)
+    cut(&text, MAX_REASON).into_owned()
 }
 
 /// What happens when the reason ends.
@@ -139,25 +140,9 @@ pub(in crate::admin::pages) const fn what_then(code: ExplainCode) -> &'static st
     }
 }
 
-/// The beginning of a text.
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MAX_REASON) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_long_text_is_cut_between_characters() {
-        assert_eq!(cut("short"), "short");
-        let long = cut(&"é".repeat(10_000));
-        assert_eq!(long.chars().count(), MAX_REASON + 1);
-        assert!(long.ends_with("é…"));
-    }
 
     #[test]
     fn the_page_says_what_happens_when_a_wait_ends() {

@@ -3,11 +3,12 @@
 use maud::{Markup, html};
 
 use super::asked::is_set;
-use super::rows::cut;
+use super::rows::MAX_CHARS;
 use crate::admin::pages::parts::amount;
 use crate::admin::pages::parts::icon::Icon;
 use crate::admin::pages::parts::mark::Tone;
 use crate::admin::pages::parts::panel::Answer;
+use crate::admin::pages::parts::text::cut;
 use crate::admin::refusal::sentence;
 use crate::admin::{Settings, SettingsSource};
 use crate::listed_setting::{SecretFileUse, SettingOrigin};
@@ -35,7 +36,7 @@ fn sentence_of(source: &SettingsSource, in_file: usize, by_environment: usize) -
         |count: usize| if count == 1 { "an environment variable" } else { "environment variables" };
     match source {
         SettingsSource::Read(place) => {
-            let place = cut(place);
+            let place = cut(place, MAX_CHARS);
             match (in_file, by_environment) {
                 (0, 0) => format!("No value is set in {place}"),
                 (0, others) => format!("{} by {}, none in {place}", values(others), variables(others)),
@@ -55,7 +56,7 @@ fn sentence_of(source: &SettingsSource, in_file: usize, by_environment: usize) -
 
 fn why(source: &SettingsSource, changes: usize, reread: usize) -> Markup {
     html! {
-        @if let SettingsSource::Nothing(why) = source { (sentence(cut(why))) " " }
+        @if let SettingsSource::Nothing(why) = source { (sentence(cut(why, MAX_CHARS))) " " }
         @match changes {
             0 => "No value differs from its default. ",
             1 => "1 value differs from its default. ",

@@ -6,14 +6,14 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::admin::pages::parts::icon::Icon;
 use crate::admin::pages::parts::mark::{Tone, mark};
-use crate::admin::pages::parts::text::with_code;
+use crate::admin::pages::parts::text::{cut, with_code};
 use crate::admin::pages::parts::{panel, table};
 use crate::listed_setting::{ListedSetting, SecretFileUse, SettingOrigin};
 
 /// The size of the tables of a page, in bytes. It keeps the page below 60 KB.
 const MAX_BYTES: usize = 36 * 1024;
 /// The longest text of a value or a place, in characters.
-const MAX_CHARS: usize = 300;
+pub(super) const MAX_CHARS: usize = 300;
 
 const COLUMNS: [table::Column; 4] = [
     table::Column::new("Key", "named"),
@@ -69,7 +69,7 @@ fn row(one: &ListedSetting, describe: bool) -> Markup {
         @if let Some(about) = one.about.as_ref().filter(|_| describe) { span.sub.line { (with_code(about)) } }
     };
     let value = html! {
-        code.wrap { (cut(&one.value)) }
+        code.wrap { (cut(&one.value, MAX_CHARS)) }
         @match one.secret_file {
             None => {},
             Some(SecretFileUse::StartAndSignal) => span.sub.line { "SIGHUP reads this file again" },
@@ -91,7 +91,7 @@ fn difference(one: &ListedSetting) -> Markup {
         (_, Some(default)) if *default == one.value => html! { span.m { "same as the default" } },
         (_, Some(default)) => html! {
             (mark(Tone::Active, Icon::Edit, html! { strong { "changed" } }))
-            span.sub.line { "default: " code.wrap { (cut(default)) } }
+            span.sub.line { "default: " code.wrap { (cut(default, MAX_CHARS)) } }
         },
         (_, None) => mark(Tone::Plain, Icon::Edit, "set"),
     }
@@ -100,16 +100,10 @@ fn difference(one: &ListedSetting) -> Markup {
 fn origin(origin: &SettingOrigin) -> Markup {
     match origin {
         SettingOrigin::Default => html! { span.m { "default" } },
-        SettingOrigin::File(place) => html! { span.wrap { (cut(place)) } },
-        SettingOrigin::Environment(name) => html! { "environment variable " code.wrap { (cut(name)) } },
-    }
-}
-
-/// Shortens a text, so that one value cannot fill the page.
-pub(super) fn cut(text: &str) -> String {
-    match text.char_indices().nth(MAX_CHARS) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+        SettingOrigin::File(place) => html! { span.wrap { (cut(place, MAX_CHARS)) } },
+        SettingOrigin::Environment(name) => {
+            html! { "environment variable " code.wrap { (cut(name, MAX_CHARS)) } }
+        }
     }
 }
 

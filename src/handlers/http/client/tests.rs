@@ -135,7 +135,7 @@ async fn a_call_ends_when_its_time_is_over() {
     let short = Duration::from_millis(50);
     let error = sent(&silent, short).await.unwrap_err();
     assert!(matches!(error, CallError::TimedOut(_)), "{error:?}");
-    assert_eq!(error.to_string(), "the handler did not answer within 50ms");
+    assert_eq!(error.to_string(), "the handler did not answer within 0.05 s");
     let (stuck, _) = server(vec![b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec()]).await;
     let error = sent(&stuck, short).await.unwrap_err();
     assert!(matches!(error, CallError::Slow(_)), "{error:?}");

@@ -6,7 +6,8 @@ use model::Timestamp;
 
 use super::error_groups::group;
 use crate::sqlite::engine::Engine;
-use crate::{DeadInGroup, ErrorCounts, ListedErrors, StoreError};
+use crate::sqlite::write::error_groups::{HOURS, hour};
+use crate::{DeadInGroup, ErrorCounts, ErrorGroup, ListedErrors, StoreError};
 
 /// How many dead jobs are read to count those of one group.
 const MAX_COUNTED: i64 = 50_000;
@@ -15,8 +16,12 @@ const MAX_COUNTED: i64 = 50_000;
 pub(crate) const NEW_FIRST: &str = "SELECT id, stage, handler, text, failures, first_at, last_at, sample \
      FROM error_groups WHERE (first_at > ?1, last_at, id) < (?2, ?3, ?4) \
      ORDER BY first_at > ?1 DESC, last_at DESC, id DESC LIMIT 0 + ?5";
+/// Selects the groups with most errors since the hour `?1`, until the hour `?2`, and the number of these errors.
+pub(crate) const TOP: &str = "SELECT id, stage, handler, text, failures, first_at, last_at, sample, recent FROM \
+     (SELECT group_id, sum(failures) AS recent FROM error_hours WHERE hour > ?1 AND hour <= ?2 GROUP BY group_id \
+     ORDER BY recent DESC LIMIT 0 + ?3) JOIN error_groups ON id = group_id ORDER BY recent DESC, last_at DESC, id DESC";
 const COUNTS: &str = "SELECT count(*), count(*) FILTER (WHERE last_at > ?1), \
-     count(*) FILTER (WHERE first_at > ?1) FROM error_groups";
+     count(*) FILTER (WHERE first_at > ?1), coalesce(sum(failures), 0), max(last_at) FROM error_groups";
 /// The newest dead jobs: how many, and those of a group that can be retried, superseded or not.
 pub(crate) const DEAD_IN: &str = "SELECT count(*), \
      count(*) FILTER (WHERE error_group = ?1 AND has_data AND superseded_by IS NULL), \
@@ -43,11 +48,29 @@ impl Engine {
         Ok(ListedErrors { has_more: rows.len() > limit, groups })
     }
 
+    /// Returns at most `limit` groups, those with most errors within a day first.
+    pub(crate) async fn top_errors(&self, limit: u32) -> Result<Vec<ErrorGroup>, StoreError> {
+        let now = hour(self.moment().calendar.as_millis());
+        let mut snapshot = self.reading.begin().await?;
+        let query = sqlx::query(TOP).bind(now - HOURS).bind(now).bind(i64::from(limit));
+        let rows = query.fetch_all(&mut *snapshot).await?;
+        let mut groups = rows.iter().map(group).collect::<Result<Vec<_>, _>>()?;
+        self.count_hours(&mut snapshot, &mut groups).await?;
+        Ok(groups)
+    }
+
     /// Counts the groups.
     pub(crate) async fn count_errors(&self, since: Timestamp) -> Result<ErrorCounts, StoreError> {
         let row = sqlx::query(COUNTS).bind(since.as_millis()).fetch_one(&self.reading).await?;
         let count = |column: usize| row.try_get(column).map(i64::unsigned_abs);
-        Ok(ErrorCounts { all: count(0)?, recent: count(1)?, new: count(2)? })
+        let last_at: Option<i64> = row.try_get(4)?;
+        Ok(ErrorCounts {
+            all: count(0)?,
+            recent: count(1)?,
+            new: count(2)?,
+            failures: count(3)?,
+            last_at: last_at.map(Timestamp::from_millis),
+        })
     }
 
     /// Counts the dead jobs of a group.

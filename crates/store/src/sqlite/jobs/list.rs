@@ -17,7 +17,7 @@ use model::{Filter, JobId, JobSummary, Timestamp};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::filter_sql;
 use crate::sqlite::jobs::list_source::{self, Source};
-use crate::sqlite::jobs::list_walk::{Stretch, Walk};
+use crate::sqlite::jobs::list_walk::{Parts, Stretch, Walk};
 use crate::sqlite::jobs::rows::{self, SUMMARY};
 use crate::{JobFilter, Page, Stopped, StoreError};
 
@@ -82,6 +82,7 @@ pub(crate) async fn page(
     let mut walk = Walk::begin(pool, &asked.filter, asked.before).await?;
     let mut window = WINDOW_JOBS.0;
     let mut left = i64::from(bounds.scan);
+    let mut read = 0;
     let mut filling = Filling { jobs: Vec::new(), rows: 0, bytes: 0 };
     loop {
         let window_began = (bounds.elapsed)();
@@ -94,10 +95,11 @@ pub(crate) async fn page(
         if last.is_some() || stretch.is_last {
             return Ok(Page { jobs: filling.jobs, next: last, stopped: None });
         }
-        left -= stretch.jobs;
+        left -= stretch.cost();
+        read += stretch.jobs;
         let passed = (bounds.elapsed)();
         let stopped = if left <= 0 {
-            Some(Stopped::Jobs(bounds.scan))
+            Some(Stopped::Jobs(u32::try_from(read).unwrap_or(u32::MAX).min(bounds.scan)))
         } else {
             (passed.saturating_sub(began) >= bounds.time || walk.is_void()).then_some(Stopped::Time)
         };
@@ -151,24 +153,80 @@ pub(crate) fn select(
     limit: u32,
     stretch: &Stretch,
 ) -> QueryBuilder<Sqlite> {
-    let Stretch { before, oldest, .. } = *stretch;
-    let (index, condition) = match source {
-        Source::Ordered(part) => *part,
-        _ => ("", "true"),
-    };
-    let by = list_source::by(index);
-    let mut sql = QueryBuilder::new(format!("SELECT {SUMMARY} FROM jobs {by} WHERE {condition}"));
-    if matches!(source, Source::Union(_)) {
-        // The filter is inside, so that the rest reads only the jobs of the page.
-        sql.push(" AND id IN (");
-        source.push(&mut sql, before, oldest, |sql| filter_sql::push(sql, filter, now));
-        sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit)).push(")");
-    } else {
-        list_source::push_range(&mut sql, before, oldest);
-        filter_sql::push(&mut sql, filter, now);
-    }
+    let mut sql = QueryBuilder::new(format!("SELECT {SUMMARY}"));
+    push_from(&mut sql, source, filter, now, stretch, Some(limit));
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
     sql
+}
+
+/// Counts the jobs of a stretch that match `filter`, and of which `condition` is true, for each account, and selects the
+/// oldest and the newest of them.
+pub(crate) fn count(
+    source: &Source,
+    filter: &Filter,
+    now: Timestamp,
+    condition: &'static str,
+    stretch: &Stretch,
+) -> QueryBuilder<Sqlite> {
+    let mut sql = QueryBuilder::new("SELECT account_id, count(*), min(id), max(id)");
+    push_from(&mut sql, source, filter, now, stretch, None);
+    sql.push(condition).push(" GROUP BY account_id");
+    sql
+}
+
+/// Adds the rest of a SELECT of the jobs of a stretch that match `filter`, at least of the newest `limit` of them.
+fn push_from(
+    sql: &mut QueryBuilder<Sqlite>,
+    source: &Source,
+    filter: &Filter,
+    now: Timestamp,
+    stretch: &Stretch,
+    limit: Option<u32>,
+) {
+    let Stretch { before, oldest, .. } = *stretch;
+    let json = |ids: Vec<String>| serde_json::Value::from(ids).to_string();
+    match &stretch.parts {
+        Parts::Ids(ids) => {
+            let ids = ids.iter().map(|id| id.simple().to_string()).collect();
+            sql.push(" FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(")
+                .push_bind(json(ids))
+                .push("))");
+            filter_sql::push(sql, filter, now);
+            return;
+        }
+        // A single one is the range itself.
+        Parts::Spans(spans) if spans.len() > 1 => {
+            let ids =
+                spans.iter().map(|span| format!("{}{}", span.from.simple(), span.below.simple())).collect();
+            sql.push(
+                " FROM (SELECT unhex(substr(value, 1, 32)) AS span_from, unhex(substr(value, 33)) AS span_below FROM json_each(",
+            );
+            sql.push_bind(json(ids)).push(")) CROSS JOIN jobs WHERE id >= span_from AND id < span_below");
+            filter_sql::push(sql, filter, now);
+            return;
+        }
+        Parts::All | Parts::Spans(_) => {}
+    }
+    match source {
+        Source::Union(_) => {
+            // The filter is inside, so that the rest reads only the jobs of the page.
+            sql.push(" FROM jobs WHERE id IN (");
+            source.push(sql, before, oldest, |sql| filter_sql::push(sql, filter, now));
+            if let Some(limit) = limit {
+                sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+            }
+            sql.push(")");
+        }
+        _ => {
+            let (index, condition) = match source {
+                Source::Ordered(part) => *part,
+                _ => ("", "true"),
+            };
+            sql.push(format!(" FROM jobs {} WHERE {condition}", list_source::by(index)));
+            list_source::push_range(sql, before, oldest);
+            filter_sql::push(sql, filter, now);
+        }
+    }
 }
 
 pub(crate) fn id_of(row: &SqliteRow) -> Result<JobId, StoreError> {

@@ -16,7 +16,7 @@ const MAX_UNORDERED_ENTRIES: i64 = 200_000;
 /// With more entries in such indexes, a list looks among the newest jobs first: unfinished jobs are rarely old.
 const MANY_ENTRIES: i64 = 20_000;
 /// Reading a job through an index of states costs as much as reading this many adjacent jobs.
-const JUMP_COST: i64 = 4;
+pub(crate) const JUMP_COST: i64 = 4;
 /// If the search index leaves fewer jobs, it is better than the index of fallbacks, whose number is unknown.
 const FEW_JOBS: i64 = 10_000;
 

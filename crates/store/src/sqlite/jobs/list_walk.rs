@@ -2,13 +2,14 @@
 
 use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use uuid::Uuid;
+use uuid::fmt::Simple;
 
-use model::filter::{Clause, Condition};
+use model::filter::{Clause, Condition, JobTrait};
 use model::{Filter, JobId, OutcomeName, StateName};
 
 use crate::StoreError;
 use crate::sqlite::jobs::list::id_of;
-use crate::sqlite::jobs::list_source::{Candidates, Source, States};
+use crate::sqlite::jobs::list_source::{Candidates, JUMP_COST, Source, States};
 use crate::sqlite::jobs::search::lookup::{self, Found, IdRange, Next};
 use crate::sqlite::jobs::search::run::{self, Span};
 use crate::sqlite::jobs::search::terms;
@@ -18,20 +19,43 @@ use crate::sqlite::jobs::search::terms;
 const MIN_RUNS_WINDOW: i64 = 2_048;
 /// How many of the newest jobs a list reads before it reads all entries of indexes.
 const NEWEST_JOBS: i64 = 16_384;
-/// The smallest window of a search for a text in indexes of which each window reads all entries.
-const MIN_TEXTS_WINDOW: i64 = 4_096;
+/// The maximum number of parts of a stretch.
+const MAX_PARTS: usize = 256;
+
+/// What a list reads of a range of ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// Everything.
+    All,
+    /// These ranges, newest first.
+    Spans(Vec<Span>),
+    /// The jobs with these ids.
+    Ids(Vec<Uuid>),
+}
 
 /// A range of ids that a list reads with one statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stretch {
     /// All ids are smaller; `None` from the newest job on.
     pub(crate) before: Option<JobId>,
     /// The smallest id; `None` down to the oldest job.
     pub(crate) oldest: Option<JobId>,
+    /// The parts of the range to read.
+    pub(crate) parts: Parts,
     /// About how many jobs it contains.
     pub(crate) jobs: i64,
     /// Whether the list ends with it.
     pub(crate) is_last: bool,
+}
+
+impl Stretch {
+    /// How many adjacent jobs could be read in the same time.
+    pub(crate) const fn cost(&self) -> i64 {
+        match self.parts {
+            Parts::All | Parts::Spans(_) => self.jobs,
+            Parts::Ids(_) => self.jobs * JUMP_COST,
+        }
+    }
 }
 
 /// The position of a list.
@@ -41,8 +65,10 @@ pub(crate) struct Walk {
     rest: Option<Source>,
     /// How many of the newest jobs to read before that.
     newest: i64,
-    /// Whether the filter contains a text.
-    reads_bodies: bool,
+    /// Whether the entries of an index do not suffice to decide whether a job matches.
+    reads_rows: bool,
+    /// The ids of the entries of the indexes that are left, oldest first; `None` if they have not been read.
+    listed: Option<Vec<Uuid>>,
     /// Whether no job of the source is skipped, so that one stretch fills the page.
     is_exact: bool,
     /// The list continues before this job.
@@ -68,7 +94,8 @@ impl Walk {
             source,
             rest: None,
             newest: NEWEST_JOBS,
-            reads_bodies: conditions(filter).any(|condition| matches!(condition, Condition::Text(_))),
+            reads_rows: conditions(filter).any(needs_row),
+            listed: None,
             is_exact: false,
             before,
             floor,
@@ -96,6 +123,15 @@ impl Walk {
         Ok(Self { is_exact: source.is_exact(filter), ..walk(source, found) })
     }
 
+    /// The same for a count, which needs stretches of limited length even if no job is skipped.
+    pub(crate) async fn begin_to_count(
+        pool: &SqlitePool,
+        filter: &Filter,
+        before: Option<JobId>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { is_exact: false, ..Self::begin(pool, filter, before).await? })
+    }
+
     pub(crate) const fn source(&self) -> &Source {
         &self.source
     }
@@ -113,10 +149,10 @@ impl Walk {
         match &self.source {
             Source::Nothing => Ok(None),
             Source::Search => self.next_found(pool, size).await,
-            // Each statement reads all entries, so one is enough. Only bodies can take long to read.
-            Source::Union(_) if !self.reads_bodies => Ok(Some(self.stretch(self.floor, size, true))),
+            // One statement reads all entries. If each needs its row, that may take long.
+            Source::Union(_) if !self.reads_rows => Ok(Some(self.stretch(self.floor, size, true))),
+            Source::Union(_) => self.next_listed(pool, size).await,
             source => {
-                let size = if matches!(source, Source::Union(_)) { size.max(MIN_TEXTS_WINDOW) } else { size };
                 self.newest = self.newest.saturating_sub(size);
                 if let Some(begin) = self.begin_of_runs(pool, size).await? {
                     return Ok(Some(self.stretch(Some(begin), size, false)));
@@ -145,7 +181,7 @@ impl Walk {
     }
 
     fn stretch(&mut self, oldest: Option<JobId>, jobs: i64, is_last: bool) -> Stretch {
-        let stretch = Stretch { before: self.before, oldest, jobs, is_last };
+        let stretch = Stretch { before: self.before, oldest, parts: Parts::All, jobs, is_last };
         self.before = oldest.or(self.before);
         stretch
     }
@@ -164,30 +200,45 @@ impl Walk {
             let is_last = end.is_none() && (behind.is_none() || self.floor >= behind);
             return Ok(Some(self.stretch(end.or(floor), size, is_last)));
         }
-        loop {
+        // Many blocks of the index are far apart. One statement reads several of them.
+        let (mut parts, mut jobs) = (Vec::<Span>::new(), 0);
+        while jobs < size && parts.len() < MAX_PARTS {
             let span = match found.next(pool).await? {
                 Next::Span(span) => span,
-                Next::End => return Ok(None),
+                Next::End if parts.is_empty() => return Ok(None),
+                Next::End => break,
                 Next::Changed => {
                     self.is_void = true;
-                    let oldest = self.before;
-                    return Ok(Some(Stretch { before: oldest, oldest, jobs: 0, is_last: false }));
+                    break;
                 }
             };
-            let below = JobId::from_uuid(span.below);
-            let before = self.before.map_or(below, |before| before.min(below));
-            let from = self.floor.unwrap_or(JobId::from_uuid(span.from)).max(JobId::from_uuid(span.from));
-            if from >= before {
+            let below = self.before.map_or(span.below, |before| before.as_uuid().min(span.below));
+            let from = self.floor.map_or(span.from, |floor| floor.as_uuid().max(span.from));
+            if from >= below {
                 continue;
             }
-            self.before = Some(from);
-            return Ok(Some(Stretch {
-                before: Some(before),
-                oldest: Some(from),
-                jobs: span.jobs,
-                is_last: false,
-            }));
+            self.before = Some(JobId::from_uuid(from));
+            jobs += span.jobs;
+            parts.push(Span { from, below, jobs: span.jobs });
         }
+        let before = parts.first().map_or(self.before, |newest| Some(JobId::from_uuid(newest.below)));
+        Ok(Some(Stretch { before, oldest: self.before, parts: Parts::Spans(parts), jobs, is_last: false }))
+    }
+
+    /// Returns the next jobs of the indexes, whose entries are read once.
+    async fn next_listed(&mut self, pool: &SqlitePool, size: i64) -> Result<Option<Stretch>, StoreError> {
+        let mut listed = match self.listed.take() {
+            Some(listed) => listed,
+            None => ids_of(pool, &self.source, self.before, self.floor).await?,
+        };
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let ids = listed.split_off(listed.len().saturating_sub(size));
+        let Some(oldest) = ids.first().copied().map(JobId::from_uuid) else { return Ok(None) };
+        let jobs = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+        let stretch =
+            Stretch { parts: Parts::Ids(ids), ..self.stretch(Some(oldest), jobs, listed.is_empty()) };
+        self.listed = Some(listed);
+        Ok(Some(stretch))
     }
 }
 
@@ -199,6 +250,30 @@ async fn counts(pool: &SqlitePool) -> Result<Vec<(StateName, i64)>, StoreError> 
         Ok(state.parse().ok().zip(Some(row.try_get(1)?)))
     };
     rows.iter().filter_map(|row| count(row).transpose()).collect()
+}
+
+/// Reads the ids of all entries of `source`, oldest first. A row for each of them would take longer than reading them.
+async fn ids_of(
+    pool: &SqlitePool,
+    source: &Source,
+    before: Option<JobId>,
+    floor: Option<JobId>,
+) -> Result<Vec<Uuid>, StoreError> {
+    let mut query = all_ids(source, before, floor);
+    let digits: Option<String> = query.build().fetch_one(pool).await?.try_get(0)?;
+    let digits = digits.unwrap_or_default();
+    let ids = digits.as_bytes().chunks(Simple::LENGTH).filter_map(|id| Uuid::try_parse_ascii(id).ok());
+    let mut ids: Vec<Uuid> = ids.collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Selects the ids of all entries of `source` as digits in one text.
+pub(crate) fn all_ids(source: &Source, before: Option<JobId>, floor: Option<JobId>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT group_concat(hex(id), '') FROM (");
+    source.push(&mut query, before, floor, |_| ());
+    query.push(")");
+    query
 }
 
 async fn window_end(
@@ -226,6 +301,18 @@ pub(crate) fn window(
 
 fn is_of_fallbacks(clause: &Clause) -> bool {
     !clause.negated && clause.any_of == [Condition::Outcome(OutcomeName::Fallback)]
+}
+
+/// Whether the entries of indexes do not suffice to decide whether a job meets the condition.
+const fn needs_row(condition: &Condition) -> bool {
+    !matches!(
+        condition,
+        Condition::State(_)
+            | Condition::Waiting(_)
+            | Condition::Since(_)
+            | Condition::Until(_)
+            | Condition::Is(JobTrait::Late | JobTrait::Unfinished | JobTrait::Finished)
+    )
 }
 
 fn conditions(filter: &Filter) -> impl Iterator<Item = &Condition> {

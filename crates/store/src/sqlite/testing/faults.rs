@@ -1,24 +1,47 @@
 //! For tests: brings a store into a state that otherwise takes time or a failing disk.
 #![allow(clippy::unwrap_used, reason = "only tests use this")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::SemaphorePermit;
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
+use tokio::sync::{SemaphorePermit, oneshot};
 
 use model::{JobId, StateName};
 
 use crate::StoreError;
-use crate::sqlite::engine::Engine;
+use crate::sqlite::engine::{Engine, lock};
 use crate::sqlite::jobs::list::MAX_CONCURRENT_LISTS;
 use crate::sqlite::maintenance::bodies::Walked;
-use crate::sqlite::write::command::Command;
+use crate::sqlite::write::command::{Command, Queued};
 use crate::sqlite::write::error_groups::hour;
+use crate::sqlite::write::message::Message;
 use crate::sqlite::write::transaction::Transaction;
 
 impl Engine {
     pub(crate) async fn hold_lists(&self) -> SemaphorePermit<'_> {
         self.lists.acquire_many(u32::try_from(MAX_CONCURRENT_LISTS).unwrap()).await.unwrap()
+    }
+
+    pub(crate) async fn hang(&self) -> Hang {
+        let mut readers = Vec::new();
+        for _ in 0..self.reading.options().get_max_connections() {
+            readers.push(self.reading.acquire().await.unwrap());
+        }
+        Hang { _readers: readers, _writer: self.hold().await }
+    }
+
+    /// Holds the writer until a `send` on the returned sender. Operations sent in the meantime then share one
+    /// transaction.
+    pub(crate) async fn hold(&self) -> oneshot::Sender<()> {
+        let (reached, is_reached) = oneshot::channel();
+        let (open, is_open) = oneshot::channel();
+        let gate = Gate(Mutex::new(Some((reached, is_open))));
+        let (command, _) = Queued::new(gate);
+        self.send(Message::Command(command)).await.unwrap();
+        is_reached.await.unwrap();
+        open
     }
 
     pub(crate) async fn trim(&self) {
@@ -37,6 +60,28 @@ impl Engine {
         let refuses = Arc::new(AtomicBool::new(false));
         self.execute(RefuseCommits(refuses.clone())).await.unwrap();
         refuses
+    }
+}
+
+/// While this exists, no statement of the store begins, and no change ends.
+pub(crate) struct Hang {
+    _readers: Vec<PoolConnection<Sqlite>>,
+    /// Dropping it lets the writer go on.
+    _writer: oneshot::Sender<()>,
+}
+
+/// Holds the writer inside a transaction, so that operations gather behind it.
+struct Gate(Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
+
+impl Command for Gate {
+    type Answer = ();
+
+    fn apply(&self, _: &mut Transaction<'_>) -> Result<(), StoreError> {
+        if let Some((reached, open)) = lock(&self.0).take() {
+            let _ = reached.send(());
+            let _ = open.blocking_recv();
+        }
+        Ok(())
     }
 }
 

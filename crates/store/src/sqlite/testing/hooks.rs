@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-
-use tokio::sync::oneshot;
+use std::sync::Arc;
 
 use model::Timestamp;
 
@@ -18,8 +16,7 @@ use crate::sqlite::maintenance::delete::DeleteFinished;
 use crate::sqlite::maintenance::keys::{ForgetKeys, MoveKeys};
 use crate::sqlite::maintenance::leases::FreeLeases;
 use crate::sqlite::maintenance::schedule::Schedule;
-use crate::sqlite::write::command::{Command, Queued};
-use crate::sqlite::write::message::Message;
+use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Cutoff;
 use crate::{Retention, StoreError};
@@ -35,18 +32,6 @@ pub(crate) fn url_in(folder: &Path) -> String {
 }
 
 impl Engine {
-    /// Holds the writer until a `send` on the returned sender. Operations sent in the meantime then share one
-    /// transaction.
-    pub(crate) async fn hold(&self) -> oneshot::Sender<()> {
-        let (reached, is_reached) = oneshot::channel();
-        let (open, is_open) = oneshot::channel();
-        let gate = Gate(Mutex::new(Some((reached, is_open))));
-        let (command, _) = Queued::new(gate);
-        self.send(Message::Command(command)).await.unwrap();
-        is_reached.await.unwrap();
-        open
-    }
-
     /// Waits until `operations` operations wait for the writer. More than a hundred must be sent `unconstrained`,
     /// because tokio counts a slot of the channel as taken before it is filled.
     pub(crate) async fn gathered(&self, operations: usize) {
@@ -149,21 +134,6 @@ impl Engine {
     /// Runs any SQL inside the writer's transaction, on the writer's connection.
     pub(crate) async fn sql(&self, sql: impl Into<String>) -> Result<(), StoreError> {
         self.execute(Sql(sql.into())).await
-    }
-}
-
-/// Holds the writer inside a transaction, so that operations gather behind it.
-struct Gate(Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
-
-impl Command for Gate {
-    type Answer = ();
-
-    fn apply(&self, _: &mut Transaction<'_>) -> Result<(), StoreError> {
-        if let Some((reached, open)) = lock(&self.0).take() {
-            let _ = reached.send(());
-            let _ = open.blocking_recv();
-        }
-        Ok(())
     }
 }
 

@@ -1,12 +1,14 @@
 //! Each key of a filter is found through an index, or the search stops after a bounded number of jobs.
 
 use model::filter::FilterKey;
+use uuid::Uuid;
 
 use super::plans::plan;
 use super::*;
 use crate::sqlite::jobs::list;
 use crate::sqlite::jobs::list_source::{Candidates, Source, States};
-use crate::sqlite::jobs::list_walk::{self, Stretch};
+use crate::sqlite::jobs::list_walk::{self, Parts, Stretch};
+use crate::sqlite::jobs::search::run::Span;
 use crate::sqlite::jobs::search::{index, lookup, terms};
 
 /// How the jobs of a filter are found.
@@ -82,7 +84,7 @@ async fn each_key_has_a_plan() {
         for before in [None, Some(id)] {
             // A list without a limit of ids only ever reads one page of an exact source.
             let oldest = if source.is_exact(&filter) { None } else { Some(id) };
-            let stretch = Stretch { before, oldest, jobs: 9, is_last: false };
+            let stretch = Stretch { before, oldest, parts: Parts::All, jobs: 9, is_last: false };
             let mut statements = vec![list::select(&source, &filter, START, 9, &stretch)];
             if !is_search && !matches!(source, Source::Union(_)) {
                 statements.push(list_walk::window(&source, before, None, 9));
@@ -123,7 +125,7 @@ async fn lists_of_any_state_sort_ids_only() {
         let filter = wanted(&format!("state:{}", states.join(",")));
         let source = source(&filter);
         for before in [None, Some(id)] {
-            let stretch = Stretch { before, oldest: before, jobs: 9, is_last: false };
+            let stretch = Stretch { before, oldest: before, parts: Parts::All, jobs: 9, is_last: false };
             let plan =
                 plan(&mut raw, list::select(&source, &filter, START, 9, &stretch).build().sql().as_str())
                     .await;
@@ -137,6 +139,45 @@ async fn lists_of_any_state_sort_ids_only() {
     }
 }
 
+/// One statement reads blocks of the search index that are far apart, for a list and for a count.
+#[tokio::test]
+async fn parts_of_a_stretch_are_ranges_of_ids() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let part =
+        |number: u128| Span { from: Uuid::from_u128(number), below: Uuid::from_u128(number + 9), jobs: 9 };
+    let parts = Parts::Spans(vec![part(70), part(50)]);
+    let stretch = Stretch { before: None, oldest: None, parts, jobs: 18, is_last: false };
+    let filter = wanted("lead:5 status:429");
+    let list = list::select(&Source::Search, &filter, START, 9, &stretch);
+    let count = list::count(&Source::Search, &filter, START, " AND data IS NOT NULL", &stretch);
+    for mut sql in [list, count] {
+        let plan = plan(&mut raw, sql.build().sql().as_str()).await;
+        assert!(plan.iter().any(|step| step.contains("jobs USING PRIMARY KEY (id>? AND id<?)")), "{plan:#?}");
+        assert!(!plan.iter().any(|step| step == "SCAN jobs"), "{plan:#?}");
+    }
+}
+
+/// If each entry of the indexes needs its row, the list reads the ids first, and the rows in the order of their ids.
+#[tokio::test]
+async fn ids_come_from_the_indexes_alone_and_lead_to_their_rows() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let filter = wanted("state:delivering error:x");
+    let source = source(&filter);
+    let ids = plan(&mut raw, list_walk::all_ids(&source, None, None).build().sql().as_str()).await;
+    assert!(ids.iter().any(|step| step.contains("COVERING INDEX jobs_undelivered")), "{ids:#?}");
+    assert!(!ids.iter().any(|step| step.contains("TEMP B-TREE")), "{ids:#?}");
+    let parts = Parts::Ids(vec![Uuid::from_u128(7), Uuid::from_u128(9)]);
+    let stretch = Stretch { before: None, oldest: None, parts, jobs: 2, is_last: false };
+    let rows =
+        plan(&mut raw, list::select(&source, &filter, START, 9, &stretch).build().sql().as_str()).await;
+    assert!(rows.iter().any(|step| step.contains("jobs USING PRIMARY KEY (id=?)")), "{rows:#?}");
+    assert!(!rows.iter().any(|step| step.contains("TEMP B-TREE")), "{rows:#?}");
+}
+
 #[tokio::test]
 async fn the_search_index_is_read_through_its_keys() {
     let home = Home::new();
@@ -147,7 +188,7 @@ async fn the_search_index_is_read_through_its_keys() {
         ("run of an id", lookup::RUN_OF, "search_runs USING COVERING INDEX"),
         ("begin of a run", lookup::RUN_BEFORE, "search_runs USING COVERING INDEX"),
         ("behind", lookup::BEHIND, "jobs USING PRIMARY KEY (id>? AND id<?)"),
-        ("blocks", lookup::BLOCKS, "search_runs USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("blocks", lookup::BLOCKS, "search_runs USING INTEGER PRIMARY KEY (rowid=?)"),
         ("delete a run", index::DELETE_RUN, "search_runs USING INTEGER PRIMARY KEY (rowid=?)"),
         ("delete its terms", index::DELETE_TERMS, "search_terms USING PRIMARY KEY (bucket=? AND run=?)"),
         ("void", index::VOID, "search_runs USING INTEGER PRIMARY KEY (rowid=?)"),

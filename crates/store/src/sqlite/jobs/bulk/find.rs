@@ -9,7 +9,8 @@ use model::{AccountId, Entity, Filter, JobId, JobSummary, StateName};
 
 use crate::records::kept_filter;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::list::{Bounds, page};
+use crate::sqlite::jobs::list::{self, Bounds, page};
+use crate::sqlite::jobs::list_walk::Walk;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::{Bulk, BulkAction, BulkPlan, Erasable, Erasure, JobFilter, Page, StoreError};
 
@@ -18,6 +19,8 @@ const MATCHING_JOBS: u32 = 500;
 /// The limits of one search for matching jobs. The next one continues where it stopped.
 const MAX_SCANNED_JOBS: u32 = 100_000;
 const MAX_SEARCH_TIME: Duration = Duration::from_secs(1);
+/// About how many jobs one statement of a dry run reads, unless it has to read all unfinished ones.
+const COUNTED_JOBS: i64 = 4_096;
 /// The number of jobs that one search for an erasure reads.
 const WINDOW_JOBS: i64 = 2_000;
 /// The most jobs and bytes that one transaction changes, unless a single job has more. They bound the time for which
@@ -111,23 +114,32 @@ pub(super) async fn plan(
     within: Duration,
 ) -> Result<BulkPlan, StoreError> {
     let began = engine.clock().elapsed();
-    let (mut plan, mut before) = (BulkPlan::default(), NEWEST);
-    loop {
-        let page = matching(engine, filter.clone(), before).await?;
-        // A dead job without its bodies has nothing to send.
-        let has_texts = |job: &&JobSummary| action != BulkAction::Retry || !job.bodies_dropped;
-        for job in page.jobs.iter().filter(has_texts) {
-            plan.jobs += 1;
-            *plan.accounts.entry(job.account_id.0).or_default() += 1;
-            plan.newest = plan.newest.max(Some(job.id));
-            plan.oldest = Some(job.id);
+    let now = engine.moment().steady;
+    // A dead job without its bodies has nothing to send.
+    let condition = if action == BulkAction::Retry { " AND data IS NOT NULL" } else { "" };
+    let mut plan = BulkPlan::default();
+    let mut walk = Walk::begin_to_count(&engine.reading, filter, None).await?;
+    while let Some(stretch) = walk.next(&engine.reading, COUNTED_JOBS).await? {
+        let mut counted = list::count(walk.source(), filter, now, condition, &stretch);
+        for row in counted.build().fetch_all(&engine.reading).await? {
+            let jobs = row.try_get::<i64, _>(1)?.unsigned_abs();
+            let (oldest, newest) = (job_id(&row, 2)?, job_id(&row, 3)?);
+            plan.jobs += jobs;
+            *plan.accounts.entry(row.try_get(0)?).or_default() += jobs;
+            plan.oldest = plan.oldest.map_or(Some(oldest), |known| Some(known.min(oldest)));
+            plan.newest = plan.newest.max(Some(newest));
         }
-        let Some(next) = page.next else { return Ok(plan) };
+        if stretch.is_last {
+            break;
+        }
         if engine.clock().elapsed().saturating_sub(began) >= within {
             return Err(StoreError::SlowFilter);
         }
-        before = next;
+        if walk.is_void() {
+            walk = Walk::begin_to_count(&engine.reading, filter, stretch.oldest).await?;
+        }
     }
+    Ok(plan)
 }
 
 pub(crate) const WINDOW_END: &str = "SELECT id FROM jobs WHERE id < ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2";
@@ -156,7 +168,11 @@ async fn window_end(pool: &SqlitePool, before: JobId) -> Result<Option<JobId>, S
 }
 
 fn id_of(row: &SqliteRow) -> Result<JobId, StoreError> {
-    Ok(JobId::from_uuid(row.try_get(0)?))
+    job_id(row, 0)
+}
+
+fn job_id(row: &SqliteRow, column: usize) -> Result<JobId, StoreError> {
+    Ok(JobId::from_uuid(row.try_get(column)?))
 }
 
 async fn in_window(

@@ -18,8 +18,9 @@ pub(crate) const RUN_OF: &str =
 /// Selects the runs in which a term may occur.
 pub(crate) const OCCURRENCES: &str = "SELECT run, entries FROM search_terms \
      WHERE bucket = ? AND run BETWEEN ? AND ? AND instr(entries, ?) > 0";
-pub(crate) const BLOCKS: &str =
-    "SELECT run, last_id, blocks FROM search_runs WHERE run BETWEEN ? AND ? ORDER BY run DESC";
+/// Selects the blocks of the runs in a JSON list.
+pub(crate) const BLOCKS: &str = "SELECT run, last_id, blocks FROM search_runs \
+     WHERE run IN (SELECT value FROM json_each(?)) ORDER BY run DESC";
 
 /// Selects the first id of a run: of the `?2` + 1st one that begins before the id `?1`. Selects nothing if there are fewer
 /// runs, or if jobs before this id are not indexed.
@@ -188,17 +189,9 @@ impl Found {
     /// Reads the blocks of the newest runs that are left. Returns whether these runs still exist.
     async fn read_blocks(&mut self, pool: &SqlitePool) -> Result<bool, StoreError> {
         let chunk = self.runs.split_off(self.runs.len().saturating_sub(MAX_RUNS_READ));
-        let (Some((oldest, _)), Some((newest, _))) = (chunk.first(), chunk.last()) else { return Ok(true) };
-        // Sparse runs are read one by one, because there may be thousands in between.
-        let is_dense = newest - oldest < 4 * i64::try_from(chunk.len()).unwrap_or(i64::MAX);
-        let mut rows = Vec::new();
-        if is_dense {
-            rows = sqlx::query(BLOCKS).bind(oldest).bind(newest).fetch_all(pool).await?;
-        } else {
-            for (run, _) in chunk.iter().rev() {
-                rows.extend(sqlx::query(BLOCKS).bind(run).bind(run).fetch_optional(pool).await?);
-            }
-        }
+        let runs: Vec<i64> = chunk.iter().map(|(run, _)| *run).collect();
+        let runs = serde_json::Value::from(runs).to_string();
+        let rows = sqlx::query(BLOCKS).bind(runs).fetch_all(pool).await?;
         let masks: BTreeMap<i64, BlockMask> = chunk.iter().copied().collect();
         let mut read = 0;
         for row in rows {
