@@ -115,8 +115,8 @@ pub(super) fn render(api: &OpenApi, requires_token: bool) -> Bytes {
 /// A body that may be absent is an object if it is there, and not null.
 fn body_is_an_object(operation: &mut Value) {
     let Some(schema) = operation.pointer_mut("/requestBody/content/application~1json/schema") else { return };
-    let choices = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
-    let object = choices.cloned().find(|choice| choice["type"] != "null");
+    let mut choices = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    let object = choices.find(|choice| choice["type"] != "null").cloned();
     if let Some(object) = object {
         *schema = object;
     }

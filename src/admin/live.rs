@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::schema;
 use model::{AccountPace, AccountPause, HandlerLoad, HandlerName, Timestamp};
-use store::{Actor, StoreError};
+use store::{Actor, StoreError, StoreUrl};
 
 use super::accounts::AccountsView;
 
@@ -110,7 +110,7 @@ pub struct HandlerSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
     /// `store.url`
-    pub url: String,
+    pub url: StoreUrl,
     /// `store.retention`
     pub retention: Duration,
     /// `store.body_retention`

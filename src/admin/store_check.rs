@@ -1,11 +1,12 @@
-//! The check of the store's integrity that a page starts: one at a time, on a thread of its own, and its result in memory.
+//! The check of the store's integrity that a page starts: one at a time, in the background, and its result in memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::clock::Clock;
 use model::{Timestamp, whole_millis};
-use store::inspect;
+use store::StoreUrl;
+use store::outside::{self, Checked};
 
 use crate::health::{Health, Phase};
 
@@ -25,8 +26,8 @@ pub(super) enum CheckState {
     Ended {
         at: Timestamp,
         took: Duration,
-        /// What is wrong with the store; the error says why that is unknown.
-        found: Result<Vec<String>, String>,
+        /// What it found; the error says why that is unknown.
+        found: Result<Checked, String>,
     },
 }
 
@@ -37,7 +38,7 @@ impl StoreCheck {
     }
 
     /// Starts it, unless it runs. It ends early if the bridge stops.
-    pub(super) fn start(&self, url: String, clock: Clock, health: Health, by: &str) {
+    pub(super) fn start(&self, url: StoreUrl, clock: Clock, health: Health, by: &str) {
         let begun = clock.now();
         {
             let mut state = self.lock();
@@ -48,12 +49,13 @@ impl StoreCheck {
         }
         tracing::info!(by, "check of the store started by operator");
         let this = self.clone();
-        tokio::task::spawn_blocking(move || {
+        tokio::spawn(async move {
             let started = clock.elapsed();
             let stop = move || health.phase() == Phase::Draining;
-            let found = inspect::check_until(&url, stop).map_err(|error| error.to_string());
+            let found = outside::check_until(&url, stop).await.map_err(|error| error.to_string());
             let took = clock.elapsed().saturating_sub(started);
-            let (problems, took_ms) = (found.as_ref().map_or(0, Vec::len), whole_millis(took));
+            let problems = found.as_ref().map_or(0, |found| found.problems.len());
+            let took_ms = whole_millis(took);
             match &found {
                 Ok(_) => tracing::info!(problems, took_ms, "the check of the store ended"),
                 Err(error) => tracing::warn!(error, took_ms, "the check of the store failed"),

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::health::Health;
 use model::clock::Clock;
 use model::{Timestamp, whole_millis};
-use store::{ActionKind, ActionResult, Actor, Store, StoreError, backup};
+use store::{ActionKind, ActionResult, Actor, Store, StoreError, StoreUrl, backup};
 
 /// The pause after a backup that failed, unless the interval is shorter.
 const RETRY_DELAY: Duration = Duration::from_secs(10 * 60);
@@ -28,7 +28,7 @@ pub(crate) const TASK: &str = "backup";
 /// Writes the backups of a store. Clones share what was asked for and how it went.
 #[derive(Clone)]
 pub(super) struct Backups {
-    url: String,
+    url: StoreUrl,
     folder: PathBuf,
     every: Duration,
     keep: usize,
@@ -230,7 +230,7 @@ mod tests {
         let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         let health = Health::new();
         let backups = Backups {
-            url: url.clone(),
+            url: url.as_str().into(),
             folder: folder.path().join("backups"),
             every: Duration::from_secs(3_600),
             keep: 2,

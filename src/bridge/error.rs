@@ -129,6 +129,7 @@ impl Error {
             ))
             | Self::Store(StoreFailure(
                 StoreError::Url(_)
+                | StoreError::Refused(_)
                 | StoreError::NotAStore { .. }
                 | StoreError::InUse { .. }
                 | StoreError::Served { .. }

@@ -162,8 +162,9 @@ impl Bridge {
         let program = self.program;
         // Bind the ports first: a process that cannot have them must not create a store. They open when the store is open. If
         // another process serves the store, that is the cause to report, because it usually has the ports too.
+        let is_served = store::outside::is_served(&self.config.store.url).await == Some(true);
         let bind = |config: &Config| match BoundPorts::of(config) {
-            Err(error) if store::file::is_served(&config.store.url) != Some(true) => Err(error),
+            Err(error) if !is_served => Err(error),
             ports => Ok(ports),
         };
         let (parts, ports) = BridgeParts::before_store(self, bind).await?;

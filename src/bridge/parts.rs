@@ -72,8 +72,8 @@ impl BridgeParts {
         let health = Health::new();
         let (mut challenge, mut answer) = ([0; 16], [0; 16]);
         if kommo_stack::secret_random(&mut challenge) && kommo_stack::secret_random(&mut answer) {
-            let file = store::file::path_of(&config.store.url)?;
-            health.set_nonce(Nonce::new(challenge, answer, &file));
+            let place = store::outside::place(&config.store.url)?;
+            health.set_nonce(Nonce::new(challenge, answer, &place));
         }
         let limiter = kommo_stack::limiter(&config, &clock);
         watch_all_accounts(&health, &limiter, &store, &clock);

@@ -27,7 +27,7 @@ pub(super) async fn run(
     wanted: &str,
     integration: Option<&str>,
 ) -> Result<CommandOutput, Failure> {
-    let runs = store::file::is_served(&config.store.url);
+    let runs = store::outside::is_served(&config.store.url).await;
     with_accounts(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
         let found = find(&listed, wanted, integration)?;

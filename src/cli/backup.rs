@@ -10,7 +10,7 @@ use crate::config::Config;
 use model::Timestamp;
 use model::clock::Clock;
 use store::backup::{self, Copied, Restored};
-use store::{ActionKind, StoreError};
+use store::{ActionKind, StoreError, StoreKind};
 
 use super::actor::{NO_LOG, actor, not_logged, record};
 use super::exit::{Failure, print};
@@ -46,6 +46,7 @@ pub(super) struct RestoreArgs {
 /// # Errors
 /// The store cannot be read, the backup cannot be written, or `--keep` is given without a folder.
 pub(super) async fn run(args: Args, config: &Config, now: Timestamp, json: bool) -> Result<(), Failure> {
+    refuse_database("backup", "pg_dump, or your provider's backups", config)?;
     let Args { to, keep } = args;
     let is_folder = to.is_dir();
     if keep.is_some() && !is_folder {
@@ -85,6 +86,7 @@ pub(super) async fn restore(
     now: Timestamp,
     json: bool,
 ) -> Result<(), Failure> {
+    refuse_database("restore", "pg_restore, or your provider's backups", config)?;
     let (url, from) = (config.store.url.clone(), args.from.clone());
     let store = store::file::path_of(&url).map_err(Error::from)?;
     let restored = blocking(move || backup::restore(&url, &from, now, &actor())).await?;
@@ -99,6 +101,21 @@ pub(super) async fn restore(
     } else {
         describe(&store, &args.from, &restored, now)
     })?)
+}
+
+/// Refuses a command that works on a SQLite file if the store is a PostgreSQL database. `instead` is what to use there.
+///
+/// # Errors
+/// The store is a PostgreSQL database. The exit status is 2.
+pub(super) fn refuse_database(command: &str, instead: &str, config: &Config) -> Result<(), Failure> {
+    let url = &config.store.url;
+    match url.kind() {
+        StoreKind::Sqlite => Ok(()),
+        StoreKind::Postgres => Err(Failure::usage(format!(
+            "`{command}` works only on the file of a SQLite store, and store.url names the PostgreSQL database {url}: use {instead} \
+             (see docs/postgres.md)"
+        ))),
+    }
 }
 
 /// What the log of actions shows of a backup.

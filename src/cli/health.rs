@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::config::Config;
 use crate::health::Nonce;
+use store::StoreKind;
 
 /// A bridge that does not respond within this time counts as not ready.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -77,10 +78,12 @@ pub(super) async fn probe(config: &Config) -> Probed {
 /// cannot be determined.
 async fn serves_other_store(config: &Config) -> bool {
     let Some(nonce) = any_nonce(config).await else { return false };
-    let Ok(file) = store::file::path_of(&config.store.url) else { return false };
-    // If this process may not see the file, it may know it under another name than the bridge.
-    let is_hidden = std::fs::metadata(&file).is_err_and(|error| error.kind() != ErrorKind::NotFound);
-    !is_hidden && nonce.serves(&file) == Some(false)
+    let Ok(place) = store::outside::place(&config.store.url) else { return false };
+    // If this process may not see the file, it may know it under another name than the bridge. A database always has several
+    // names, such as an address and the name of its host.
+    let is_hidden = config.store.url.kind() == StoreKind::Postgres
+        || std::fs::metadata(&place).is_err_and(|error| error.kind() != ErrorKind::NotFound);
+    !is_hidden && nonce.serves(&place) == Some(false)
 }
 
 /// The body that `/health/ready` returns; `None` if the bridge is not ready, does not run or serves another store.
@@ -145,7 +148,7 @@ async fn get(config: &Config, path: &str) -> Option<String> {
 
 /// The same if a bridge serves the store of this configuration; otherwise `None` at once.
 pub(super) async fn served_api(config: &Config, path: &str) -> Option<serde_json::Value> {
-    if store::file::is_served(&config.store.url) == Some(false) {
+    if store::outside::is_served(&config.store.url).await == Some(false) {
         return None;
     }
     api(config, path).await

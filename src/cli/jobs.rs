@@ -141,7 +141,7 @@ pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: b
         configured: &config.handlers,
         bridge: Some(config),
         handlers,
-        is_served: store::file::is_served(&config.store.url),
+        is_served: store::outside::is_served(&config.store.url).await,
         account_names: AccountNames::new(
             config.accounts.iter().map(|(name, account)| (name, &account.base_url)),
         ),

@@ -12,7 +12,7 @@ use crate::config::Config;
 use model::clock::Clock;
 use model::{EntityKind, HandlerName, JobPrefix, JobRecord, repaired_json};
 use simulator::{BodyStyle, Bot, CallError, Continue, Plan, Simulator, TokenStyle};
-use store::{Store, StoreError};
+use store::{Store, StoreError, StoreUrl};
 
 use super::exit::{Failure, Usage, notice};
 
@@ -49,7 +49,7 @@ impl Replay {
         }
     }
 
-    async fn of_store(url: &str, prefix: JobPrefix) -> anyhow::Result<Self> {
+    async fn of_store(url: &StoreUrl, prefix: JobPrefix) -> anyhow::Result<Self> {
         let store = Store::observe(url, Clock::system()).await?.with_context(|| {
             format!("there is no store at {url}: set --config, or give --replay a file that `jobs show --json` wrote")
         })?;
@@ -199,13 +199,16 @@ mod tests {
         let id = jobs.make_dead(exact.clone(), "504", 1).await;
         let expected = Replay { handler: "echo".parse().unwrap(), entity: Some((2, 7)), data: exact };
         for given in [id.to_string(), id.to_string()[..13].to_owned()] {
-            assert_eq!(Replay::of_store(&jobs.url, given.parse().unwrap()).await.unwrap(), expected);
+            assert_eq!(
+                Replay::of_store(&jobs.url.as_str().into(), given.parse().unwrap()).await.unwrap(),
+                expected
+            );
         }
         let unknown = "ffff".parse().unwrap();
-        let why = Replay::of_store(&jobs.url, unknown).await.unwrap_err().to_string();
+        let why = Replay::of_store(&jobs.url.as_str().into(), unknown).await.unwrap_err().to_string();
         assert!(why.contains("no job has an id that begins with ffff"), "{why}");
         let nowhere = jobs.url.replace("bridge.db", "other.db");
-        let why = Replay::of_store(&nowhere, unknown).await.unwrap_err().to_string();
+        let why = Replay::of_store(&nowhere.as_str().into(), unknown).await.unwrap_err().to_string();
         assert!(why.contains("there is no store at") && why.contains("--config"), "{why}");
     }
 

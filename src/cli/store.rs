@@ -3,16 +3,17 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::bridge::Error;
 use crate::config::Config;
 use model::Timestamp;
-use store::ActionKind;
 use store::backup::{Vacuumed, vacuum};
-use store::inspect::{StoreStats, check, stats};
+use store::outside::{Checked, DatabaseSizes, Extent, StoreStats, check_until, stats};
+use store::{ActionKind, StoreKind};
 
 use super::actor::{NO_LOG, actor, not_logged};
-use super::backup::blocking;
+use super::backup::{blocking, refuse_database};
 use super::examples;
-use super::exit::{Failure, print};
+use super::exit::{Failure, notice, print};
 use super::text::when;
 
 /// The subcommands of `store`.
@@ -42,22 +43,32 @@ pub(super) async fn run(
     let url = config.store.url.clone();
     match command {
         Command::Check => {
-            let problems = blocking(move || check(&url)).await?;
+            let Checked { problems, notes } = check_until(&url, || false).await.map_err(Error::from)?;
             let text =
                 if problems.is_empty() { "the store is sound".to_owned() } else { problems.join("\n") };
-            print(&if json { json!({ "problems": problems }).to_string() } else { text })?;
+            print(&if json { json!({ "problems": problems, "notes": notes }).to_string() } else { text })?;
+            if !json {
+                notes.iter().for_each(|note| notice(note));
+            }
+            let advice = match url.kind() {
+                StoreKind::Sqlite => "keep a copy of the file, and restore a backup with `restore`",
+                StoreKind::Postgres => {
+                    "keep a copy of the database with pg_dump, and restore a backup (see docs/postgres.md)"
+                }
+            };
             match problems.len() {
                 0 => Ok(()),
-                count => Err(Failure::running(format!(
-                    "{count} problems: stop the bridge, keep a copy of the file, and restore a backup with `restore`"
-                ))),
+                count => Err(Failure::running(format!("{count} problems: stop the bridge, {advice}"))),
             }
         }
         Command::Stats => {
-            let stats = blocking(move || stats(&url, now)).await?;
+            let stats = stats(&url, now).await.map_err(Error::from)?;
             Ok(print(&if json { as_json(&stats).to_string() } else { as_text(&stats, now) })?)
         }
         Command::Vacuum => {
+            let instead =
+                "VACUUM in psql; the server does it on its own, and its space is used again without it";
+            refuse_database("store vacuum", instead, config)?;
             let Vacuumed { before, after, is_logged } = blocking(move || vacuum(&url, now, &actor())).await?;
             if !is_logged {
                 not_logged(ActionKind::StoreVacuum, NO_LOG);
@@ -80,24 +91,34 @@ fn vacuumed(before: u64, after: u64) -> String {
 }
 
 fn as_json(stats: &StoreStats) -> serde_json::Value {
-    json!({
-        "file_bytes": stats.file_bytes,
-        "log_bytes": stats.log_bytes,
-        "free_bytes": stats.free_bytes,
-        "body_bytes": stats.body_bytes,
-        "jobs": stats.jobs,
-        "oldest_received_at": stats.oldest,
-        "received_in_a_day": stats.received_in_a_day,
-        "growth_in_a_day_bytes": growth(stats),
-    })
+    let mut json = match &stats.extent {
+        Extent::File { file_bytes, log_bytes, free_bytes } => {
+            json!({ "file_bytes": file_bytes, "log_bytes": log_bytes, "free_bytes": free_bytes })
+        }
+        Extent::Database(DatabaseSizes { address, database_bytes, dead_rows, .. }) => {
+            json!({ "address": address, "database_bytes": database_bytes, "dead_rows": dead_rows })
+        }
+    };
+    json["body_bytes"] = stats.body_bytes.into();
+    json["jobs"] = json!(stats.jobs);
+    json["oldest_received_at"] = json!(stats.oldest);
+    json["received_in_a_day"] = stats.received_in_a_day.into();
+    json["growth_in_a_day_bytes"] = growth(stats).into();
+    json
 }
 
 fn as_text(stats: &StoreStats, now: Timestamp) -> String {
-    let mut lines = vec![
-        format!("file              {}, of which {} are free", size(stats.file_bytes), size(stats.free_bytes)),
-        format!("write-ahead log   {}", size(stats.log_bytes)),
-        format!("bodies of jobs    {}", size(stats.body_bytes)),
-    ];
+    let mut lines = match &stats.extent {
+        Extent::File { file_bytes, log_bytes, free_bytes } => vec![
+            format!("file              {}, of which {} are free", size(*file_bytes), size(*free_bytes)),
+            format!("write-ahead log   {}", size(*log_bytes)),
+        ],
+        Extent::Database(database) => vec![
+            format!("database          {}, at {}", size(database.database_bytes), database.address),
+            format!("dead rows         {}", database.dead_rows),
+        ],
+    };
+    lines.push(format!("bodies of jobs    {}", size(stats.body_bytes)));
     for (state, jobs) in stats.jobs.iter().filter(|(_, jobs)| **jobs > 0) {
         lines.push(format!("{state:<17} {jobs}"));
     }
@@ -112,7 +133,10 @@ fn as_text(stats: &StoreStats, now: Timestamp) -> String {
 /// The bytes that the jobs of the last 24 hours take, if each takes as much as the average job.
 fn growth(stats: &StoreStats) -> u64 {
     let jobs: u64 = stats.jobs.values().sum();
-    let used = stats.file_bytes.saturating_sub(stats.free_bytes);
+    let used = match &stats.extent {
+        Extent::File { file_bytes, free_bytes, .. } => file_bytes.saturating_sub(*free_bytes),
+        Extent::Database(database) => database.database_bytes,
+    };
     used.checked_div(jobs).unwrap_or(0).saturating_mul(stats.received_in_a_day)
 }
 
@@ -142,9 +166,7 @@ mod tests {
     fn the_growth_of_a_day_is_that_of_its_jobs() {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let stats = StoreStats {
-            file_bytes: 50_000_000,
-            log_bytes: 4_096,
-            free_bytes: 10_000_000,
+            extent: Extent::File { file_bytes: 50_000_000, log_bytes: 4_096, free_bytes: 10_000_000 },
             jobs: BTreeMap::from([
                 ("queued".to_owned(), 3),
                 ("delivered".to_owned(), 7),
@@ -158,6 +180,19 @@ mod tests {
         assert!(text.contains("file              50 MB, of which 10 MB are free"), "{text}");
         assert!(text.contains("oldest job        received 2 h ago") && !text.contains("dead"), "{text}");
         assert!(text.contains("last 24 hours     5 jobs, about 20 MB"), "{text}");
+        let database = DatabaseSizes {
+            address: "postgres://h:5432/bridge".to_owned(),
+            database_bytes: 50_000_000,
+            dead_rows: 7,
+            oldest_snapshot: None,
+        };
+        let database = StoreStats { extent: Extent::Database(database), ..stats.clone() };
+        let text = as_text(&database, now);
+        assert!(
+            text.contains("database          50 MB, at postgres://h:5432/bridge\ndead rows         7"),
+            "{text}"
+        );
+        assert!(text.contains("5 jobs, about 25 MB") && as_json(&database)["file_bytes"].is_null(), "{text}");
         let none = StoreStats { jobs: BTreeMap::new(), oldest: None, ..stats };
         assert!(as_text(&none, now).contains("oldest job        none"));
         assert_eq!(growth(&none), 0);

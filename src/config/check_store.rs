@@ -2,18 +2,29 @@
 
 use std::path::Path;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use super::checker::{Checker, DAY, MINUTE, SECOND};
 use super::raw;
 use super::secret::Kind;
 use super::sections::StoreConfig;
+use store::{StoreError, StoreKind, StoreUrl, check_url};
 
 pub(super) const ENCRYPTION_KEY: [&str; 2] = ["store", "encryption_key"];
-const URL: [&str; 2] = ["store", "url"];
+pub(super) const URL: [&str; 2] = ["store", "url"];
+const URL_FILE: [&str; 2] = ["store", "url_file"];
 const BACKUP_FOLDER: [&str; 2] = ["store", "backup_folder"];
 
 /// Returns the checked section; `None` if it is incomplete.
 pub(super) fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreConfig> {
-    let url = checker.require(&URL, raw.url, "`sqlite:PATH`").and_then(|url| store_url(&url, checker));
+    let url = match raw.url_file {
+        None => checker
+            .require(&URL, raw.url, "`sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`")
+            .and_then(|url| store_url(&url, &URL, checker)),
+        file => checker
+            .secret(&URL, raw.url.map(SecretString::from), file, Kind::StoreUrl)
+            .and_then(|url| store_url(url.expose_secret(), &URL_FILE, checker)),
+    };
     let mut key = |path: &[&str], value, file| checker.secret(path, value, file, Kind::EncryptionKey);
     let encryption_key = key(&ENCRYPTION_KEY, raw.encryption_key, raw.encryption_key_file);
     let previous_path = ["store", "previous_encryption_key"];
@@ -31,6 +42,13 @@ pub(super) fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreC
             None
         }
     });
+    if folder.is_some() && url.as_ref().is_some_and(|url| url.kind() == StoreKind::Postgres) {
+        checker.refuse(
+            &BACKUP_FOLDER,
+            "is only for a SQLite store, and store.url names a PostgreSQL database: remove this key, and back the database up \
+             with pg_dump or with your provider's backups",
+        );
+    }
     let backup_every = checker.span(&["store", "backup_every"], raw.backup_every, MINUTE..=365 * DAY);
     let backup_keep = checker.count(&["store", "backup_keep"], raw.backup_keep);
     Some(StoreConfig {
@@ -45,30 +63,35 @@ pub(super) fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreC
     })
 }
 
-/// Returns `url` with its path resolved; `None` if it is refused.
-fn store_url(url: &str, checker: &mut Checker<'_>) -> Option<String> {
-    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        checker.refuse(&URL, "this build does not support PostgreSQL; use `sqlite:PATH`");
-        return None;
-    }
-    let why = match paths::of_sqlite(url) {
-        Ok(written) => {
-            let file = checker.resolve(&URL, &written);
-            if file == written {
-                return Some(url.to_owned());
-            }
-            match url_of(&file) {
-                Some(url) => return Some(url),
-                None => format!(
-                    "cannot be in {}: write an absolute path whose folders have plain names",
-                    file.parent().unwrap_or(&file).display()
-                ),
-            }
-        }
-        Err(why) => why.to_string(),
+/// Returns `url`, which was read for `key`, with its path resolved; `None` if it is refused. No refusal shows it, because it
+/// may contain a password.
+fn store_url(url: &str, key: &[&str], checker: &mut Checker<'_>) -> Option<StoreUrl> {
+    let why = match check_url(url) {
+        Ok(StoreKind::Postgres) => return Some(StoreUrl::from(url)),
+        Ok(StoreKind::Sqlite) => match resolved(url, key, checker) {
+            Ok(url) => return Some(StoreUrl::from(url)),
+            Err(why) => why,
+        },
+        Err(StoreError::Url(why)) => why.to_string(),
+        Err(other) => other.to_string(),
     };
-    checker.refuse(&URL, why);
+    checker.refuse(key, why);
     None
+}
+
+/// Returns the URL of a SQLite file with its path resolved.
+fn resolved(url: &str, key: &[&str], checker: &Checker<'_>) -> Result<String, String> {
+    let written = paths::of_sqlite(url).map_err(|why| why.to_string())?;
+    let file = checker.resolve(key, &written);
+    if file == written {
+        return Ok(url.to_owned());
+    }
+    url_of(&file).ok_or_else(|| {
+        format!(
+            "cannot be in {}: write an absolute path whose folders have plain names",
+            file.parent().unwrap_or(&file).display()
+        )
+    })
 }
 
 /// The URL of `file`; `None` if a URL cannot express its path.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::problem::dotted;
 use super::schema::Schema;
-use super::show::MASK;
+use super::show::{MASK, shown};
 use super::tree::{Content, Node, Origin};
 use crate::listed_setting::{ListedSetting, SettingOrigin};
 
@@ -45,7 +45,11 @@ impl List<'_> {
                 self.found.push(ListedSetting {
                     section,
                     key: dotted(path),
-                    value: if is_secret { MASK.to_owned() } else { value.to_string() },
+                    value: if is_secret {
+                        MASK.to_owned()
+                    } else {
+                        shown(self.schema, path, value).to_string()
+                    },
                     default,
                     origin: origin(&node.origin),
                     about,

@@ -96,8 +96,11 @@ pub(super) struct Admin {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Store {
     /// `sqlite:PATH` or `sqlite://PATH`. The file and its folder are created if missing. A relative path is relative
-    /// to the folder of the configuration file; neither `~` nor `$HOME` is expanded.
+    /// to the folder of the configuration file; neither `~` nor `$HOME` is expanded. Or a PostgreSQL database of its own:
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`.
     pub(super) url: Option<String>,
+    /// The path of a file that contains `url`.
+    pub(super) url_file: Option<String>,
     /// 32 bytes in base64. Encrypts stored account tokens. Required if any integration has a `redirect_uri`.
     #[schemars(schema_with = "secret")]
     pub(super) encryption_key: Option<SecretString>,

@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::check_store::URL;
 use super::load::Effective;
+use super::show::address_of_database;
 use super::tree::{Content, Node, Origin};
 
 impl Effective {
@@ -28,12 +30,13 @@ impl Effective {
             }
             Content::Leaf(value) => {
                 let Some((last, table)) = path.split_last() else { return };
-                if self.schema.is_secret(path) {
+                let is_secret = |path: &[&str]| self.schema.is_secret(path) || path == URL;
+                if self.schema.is_secret(path) || address_of_database(path, value).is_some() {
                     if let Origin::File { file, .. } = &node.origin {
                         files.insert(file.to_path_buf());
                     }
                 } else if let (Some(twin), Some(named)) = (last.strip_suffix("_file"), value.as_str())
-                    && self.schema.is_secret(&[table, &[twin]].concat())
+                    && is_secret(&[table, &[twin]].concat())
                 {
                     files.insert(node.origin.resolve(Path::new(named)));
                 }

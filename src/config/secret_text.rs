@@ -21,6 +21,8 @@ pub(super) enum Kind {
     AdminToken,
     /// `store.encryption_key`: 32 bytes in base64.
     EncryptionKey,
+    /// `store.url` in a file: a URL.
+    StoreUrl,
     /// `delivery.proxy`: a URL, or `env`.
     Proxy,
     /// `handlers.NAME.secret`: `whsec_` and 24 to 64 bytes in base64.
@@ -116,7 +118,8 @@ fn stray_character(text: &str, kind: Kind) -> Option<String> {
 /// Detects a value that belongs to another key, or a secret in the wrong form.
 fn wrong_form(text: &str, kind: Kind) -> Option<String> {
     let wrong = match kind {
-        Kind::AdminToken | Kind::Authorization => return None,
+        // The checks of a store's address know its form.
+        Kind::AdminToken | Kind::Authorization | Kind::StoreUrl => return None,
         Kind::WebhookSecret => {
             let key = text.strip_prefix("whsec_").and_then(|key| BASE64_STANDARD.decode(key).ok());
             return (!key.is_some_and(|key| (24..=64).contains(&key.len()))).then(|| {
@@ -235,6 +238,7 @@ mod tests {
             ("a=b$c{d}'e", Kind::AdminToken),
             (KEY, Kind::EncryptionKey),
             ("http://user:password@proxy:3128", Kind::Proxy),
+            ("postgres://user:password@host/database", Kind::StoreUrl),
             ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Kind::WebhookSecret),
             ("Bearer app-1", Kind::Authorization),
             ("Basic dXNlcjpwYXNzd29yZA==", Kind::Authorization),

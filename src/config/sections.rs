@@ -14,6 +14,7 @@ use super::http_handler::HttpHandlerConfig;
 use super::secret::SecretFile;
 use crate::listed_setting::ListedSetting;
 use model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri, ShowData};
+use store::StoreUrl;
 
 /// The whole validated configuration: see [`Config::load`].
 #[derive(Clone, Debug)]
@@ -84,8 +85,8 @@ pub struct AdminConfig {
 /// `[store]`: where jobs are stored.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// `sqlite:PATH`.
-    pub url: String,
+    /// `sqlite:PATH` or `postgres://…`.
+    pub url: StoreUrl,
     /// 32 bytes in base64; encrypts stored account tokens.
     pub encryption_key: Option<SecretString>,
     /// The previous key, which still decrypts.

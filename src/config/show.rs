@@ -4,12 +4,32 @@ use std::fmt;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::check_store::URL;
 use super::load::Effective;
 use super::problem::{dotted, quoted};
+use super::schema::Schema;
 use super::tree::{Content, Node};
+use store::{StoreKind, StoreUrl};
 
 /// What is shown instead of a secret.
 pub(super) const MASK: &str = "***";
+
+/// Returns what may be shown of the value at `path`: a mask of a secret, and the address of a database without its password.
+pub(super) fn shown(schema: &Schema, path: &[&str], value: &toml::Value) -> toml::Value {
+    if schema.is_secret(path) {
+        return MASK.into();
+    }
+    match address_of_database(path, value) {
+        Some(url) => url.to_string().into(),
+        None => value.clone(),
+    }
+}
+
+/// Returns the address at `path` if it is that of a database, which may contain a password.
+pub(super) fn address_of_database(path: &[&str], value: &toml::Value) -> Option<StoreUrl> {
+    let url = StoreUrl::from(value.as_str().filter(|_| path == URL)?.to_owned());
+    (url.kind() == StoreKind::Postgres).then_some(url)
+}
 
 impl Effective {
     /// Returns the configuration as TOML: first the file that was read, then each value with the place where it was
@@ -37,7 +57,7 @@ impl Effective {
         for (key, node) in entries {
             path.push(key);
             if let Content::Leaf(value) = &node.content {
-                let value = if self.schema.is_secret(path) { toml::Value::from(MASK) } else { value.clone() };
+                let value = shown(&self.schema, path, value);
                 text.push_str(&format!("{} = {value}  # {}\n", quoted(key), node.origin));
             }
             path.pop();
@@ -53,9 +73,7 @@ impl Effective {
         match &node.content {
             Content::Leaf(value) => {
                 origins.insert(dotted(path), node.origin.to_string().into());
-                let shown =
-                    if self.schema.is_secret(path) { Ok(MASK.into()) } else { serde_json::to_value(value) };
-                shown.unwrap_or_default()
+                serde_json::to_value(shown(&self.schema, path, value)).unwrap_or_default()
             }
             Content::Table(entries) => {
                 let mut object = Map::new();

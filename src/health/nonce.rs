@@ -1,8 +1,6 @@
 //! The nonce of a process. With it, `doctor` recognizes this bridge behind its public address, and commands recognize the
 //! bridge that serves their store.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -15,23 +13,23 @@ pub struct Nonce {
     challenge: String,
     /// What the public listener answers.
     answer: String,
-    /// A hash of `challenge` and the path of the store, so that a command recognizes the bridge that serves its store.
+    /// A hash of `challenge` and the place of the store, so that a command recognizes the bridge that serves its store.
     #[serde(default)]
     store: String,
 }
 
 impl Nonce {
-    /// Makes a nonce of random bytes for a process that serves the store in the file `store`.
-    pub fn new(challenge: [u8; 16], answer: [u8; 16], store: &Path) -> Self {
+    /// Makes a nonce of random bytes for a process that serves the store at `store`, which only that store has.
+    pub fn new(challenge: [u8; 16], answer: [u8; 16], store: &str) -> Self {
         let challenge = hex::encode(challenge);
         let store = mark(&challenge, store);
         Self { challenge, answer: hex::encode(answer), store }
     }
 
-    /// Whether the process serves the store in `file`; `None` if it does not say which store it serves.
+    /// Whether the process serves the store at `place`; `None` if it does not say which store it serves.
     #[cfg(feature = "cli")]
-    pub fn serves(&self, file: &Path) -> Option<bool> {
-        (!self.store.is_empty()).then(|| self.store == mark(&self.challenge, file))
+    pub fn serves(&self, place: &str) -> Option<bool> {
+        (!self.store.is_empty()).then(|| self.store == mark(&self.challenge, place))
     }
 
     /// What a caller of the public listener has to name.
@@ -46,9 +44,9 @@ impl Nonce {
     }
 }
 
-/// The hash for the store in `file`. The challenge makes it new in each process, so it does not reveal the path.
-fn mark(challenge: &str, file: &Path) -> String {
-    let hash = Sha256::new().chain_update(challenge).chain_update(file.as_os_str().as_encoded_bytes());
+/// The hash for the store at `place`. The challenge makes it new in each process, so it does not reveal the place.
+fn mark(challenge: &str, place: &str) -> String {
+    let hash = Sha256::new().chain_update(challenge).chain_update(place);
     hex::encode(hash.finalize())
 }
 
@@ -58,7 +56,7 @@ mod tests {
 
     #[test]
     fn only_the_challenge_gets_the_answer() {
-        let nonce = Nonce::new([1; 16], [2; 16], Path::new("/a.db"));
+        let nonce = Nonce::new([1; 16], [2; 16], "/a.db");
         assert_eq!(nonce.answer_to(&"01".repeat(16)), Some("02".repeat(16).as_str()));
         for wrong in ["", "01", &"02".repeat(16), &"01".repeat(17)] {
             assert_eq!(nonce.answer_to(wrong), None, "{wrong}");

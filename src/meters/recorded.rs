@@ -181,6 +181,11 @@ pub const RECORDED: &[Metric] = &[
         &[],
         "When the newest scheduled backup of the store was written, in seconds since 1970.",
     ),
+    gauge(
+        "bridge_store_oldest_snapshot_seconds",
+        &[],
+        "Age of the oldest snapshot of the store's PostgreSQL database.",
+    ),
 ];
 
 #[cfg(test)]

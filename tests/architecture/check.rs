@@ -68,11 +68,17 @@ pub(crate) fn length(rules: &Rules, path: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The file that compiles the tests of the store's public interface once more, for the second engine.
+const SHARED_TESTS: &str = "crates/store/src/postgres/tests/mod.rs";
+
 /// Unit tests are in the file itself or in `x/tests.rs`, where Cargo finds them without `#[path]`.
 fn places_of_tests(path: &str, text: &str) -> Vec<String> {
     let beside =
         path.ends_with("_tests.rs").then(|| format!("{path}: unit tests of `x.rs` belong in `x/tests.rs`"));
-    let elsewhere = text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("#[path"));
+    let elsewhere = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| path != SHARED_TESTS && line.trim_start().starts_with("#[path"));
     let elsewhere = elsewhere.map(|(at, _)| {
         format!(
             "{path}:{}: remove `#[path]`, and move the module to the file where Cargo looks for it",

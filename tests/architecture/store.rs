@@ -5,7 +5,8 @@ use crate::paths::{module_of, named};
 use crate::test_items::without_tests;
 use crate::tokens::{Kind, Token, tokens};
 
-/// The base of any engine: the vocabulary of the public interface, and counters and timers in memory.
+/// What suits any engine: the vocabulary of the public interface, counters and timers in memory, group commit, and the
+/// decisions about jobs and maintenance.
 pub(crate) const SHARED: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("records", &[]),
@@ -13,14 +14,21 @@ pub(crate) const SHARED: &[(&str, &[&str])] = &[
     ("budget", &[]),
     ("cause", &[]),
     ("feed", &[]),
+    ("lock", &[]),
     ("error", &["budget", "cause"]),
     ("retry", &["error"]),
     ("lanes", &["error"]),
+    ("commit::message", &[]),
+    ("jobs", &["time", "records", "budget", "lanes", "commit::message"]),
+    ("commit", &["time", "awaiting", "budget", "feed", "lock", "lanes", "commit::message", "jobs"]),
+    ("maintenance", &["time", "budget"]),
 ];
 
-/// The engine, and the handles above it. Besides the listed rooms, each may name the shared ones.
+/// The engines, and what is above them. Besides the listed rooms, each may name the shared ones. A room inside another one
+/// has its own line: `postgres::write::writer` carries out commands that `postgres::write` must not name.
 pub(crate) const ROOMS: &[(&str, &[&str])] = &[
-    ("sqlite::error", &[]),
+    ("postgres::connect", &[]),
+    ("sqlite::error", &["postgres::connect"]),
     ("sqlite::file", &["sqlite::error"]),
     ("sqlite::read", &[]),
     ("sqlite::write", &["sqlite::file"]),
@@ -46,10 +54,69 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sqlite::testing", &["sqlite::write", "sqlite::engine", "sqlite::jobs", "sqlite::maintenance"]),
+    ("postgres::schema", &[]),
+    ("postgres::schedule", &[]),
+    ("postgres::write", &["postgres::connect", "postgres::schema", "postgres::schedule"]),
+    ("postgres::engine", &["postgres::connect", "postgres::write"]),
+    ("postgres::actions", &["postgres::write", "postgres::engine"]),
+    (
+        "postgres::jobs",
+        &[
+            "postgres::schema",
+            "postgres::schedule",
+            "postgres::write",
+            "postgres::engine",
+            "postgres::actions",
+        ],
+    ),
+    ("postgres::accounts", &["postgres::write", "postgres::engine", "postgres::actions"]),
+    (
+        "postgres::maintenance",
+        &[
+            "postgres::connect",
+            "postgres::schema",
+            "postgres::schedule",
+            "postgres::write",
+            "postgres::engine",
+            "postgres::jobs",
+        ],
+    ),
+    ("postgres::write::writer", &["postgres::connect", "postgres::write", "postgres::jobs"]),
+    (
+        "postgres::lifecycle",
+        &[
+            "postgres::connect",
+            "postgres::schema",
+            "postgres::write",
+            "postgres::engine",
+            "postgres::jobs",
+            "postgres::accounts",
+            "postgres::maintenance",
+            "postgres::write::writer",
+        ],
+    ),
+    ("postgres::outside", &["postgres::connect", "postgres::schema", "postgres::engine"]),
+    ("postgres::doctor", &["postgres::connect", "postgres::outside"]),
+    (
+        "postgres::testing",
+        &[
+            "postgres::connect",
+            "postgres::schema",
+            "postgres::write",
+            "postgres::engine",
+            "postgres::jobs",
+            "postgres::maintenance",
+        ],
+    ),
     ("file", &["sqlite::file"]),
     ("backup", &["sqlite::file", "sqlite::actions", "sqlite::maintenance"]),
     ("inspect", &["sqlite::maintenance"]),
-    ("handles", &["sqlite::engine", "sqlite::testing"]),
+    ("address", &["postgres::connect"]),
+    ("outside", &["address", "file", "inspect", "postgres::outside"]),
+    ("database", &["postgres::doctor"]),
+    ("engine", &["sqlite::engine", "postgres::connect", "postgres::engine"]),
+    ("testing", &["engine", "sqlite::testing", "postgres::testing"]),
+    ("handles", &["engine"]),
 ];
 
 /// The exports of the crate root that come from `handles`. Its other exports are shared.
@@ -60,7 +127,7 @@ const HANDLES: [&str; 8] =
 pub(crate) fn store_file(below_src: &str, text: &str) -> Vec<String> {
     let module = module_of(below_src);
     let is_test = below_src.contains("tests/") || below_src.ends_with("tests.rs");
-    if is_test || module == ["lib"] || module == ["sqlite"] {
+    if is_test || module == ["lib"] || module == ["sqlite"] || module == ["postgres"] {
         return Vec::new();
     }
     let code = without_tests(&tokens(text));
@@ -86,13 +153,14 @@ fn target(path: &[String]) -> Option<&'static str> {
     if is_handle { Some("handles") } else { room_of(path).map(|(name, _)| name) }
 }
 
+/// The innermost room that holds a module.
 fn room_of(module: &[String]) -> Option<(&'static str, &'static [&'static str])> {
     let holds =
         |name: &str| name.split("::").enumerate().all(|(at, part)| module.get(at).is_some_and(|m| m == part));
-    SHARED.iter().chain(ROOMS).find(|(name, _)| holds(name)).copied()
+    SHARED.iter().chain(ROOMS).filter(|(name, _)| holds(name)).max_by_key(|(name, _)| name.len()).copied()
 }
 
-/// Complaints about names of the database outside the engine.
+/// Complaints about names of a database outside the engines.
 fn database(below_src: &str, room: &str, code: &[Token]) -> Vec<String> {
     let named = |token: &Token| match &token.kind {
         Kind::Word(word) if word == "sqlx" || word == "rusqlite" => {
@@ -100,7 +168,10 @@ fn database(below_src: &str, room: &str, code: &[Token]) -> Vec<String> {
         }
         _ => None,
     };
-    code.iter().filter(|_| !room.starts_with("sqlite")).filter_map(named).collect()
+    code.iter()
+        .filter(|_| !["sqlite", "postgres"].iter().any(|engine| room.starts_with(engine)))
+        .filter_map(named)
+        .collect()
 }
 
 #[test]
@@ -131,6 +202,15 @@ fn an_upward_arrow_in_the_store_is_found() {
         ),
         ("sqlite/jobs/a.rs", "use crate::Store;", Some("`sqlite::jobs` names `handles`")),
         ("sqlite/jobs/tests.rs", "use crate::Store;", None),
+        ("postgres/jobs/a.rs", "use crate::postgres::schedule::x; use sqlx::Row;", None),
+        ("postgres/write/writer.rs", "use crate::postgres::jobs::x; use super::transaction::y;", None),
+        (
+            "postgres/write/a.rs",
+            "use crate::postgres::jobs::x;",
+            Some("`postgres::write` names `postgres::jobs`"),
+        ),
+        ("postgres/jobs/a.rs", "use crate::sqlite::jobs;", Some("`postgres::jobs` names `sqlite::jobs`")),
+        ("jobs/a.rs", "use crate::commit::queue;", Some("`jobs` names `commit`")),
         ("handles/a.rs", "use crate::sqlite::jobs;", Some("`handles` names `sqlite::jobs`")),
         ("records/a.rs", "use sqlx::Row;", Some("`records` names `sqlx`")),
         ("records/a.rs", "use rusqlite::Row;", Some("`records` names `rusqlite`")),

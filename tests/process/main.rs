@@ -53,6 +53,7 @@ mod open_files;
 mod own_handlers;
 mod pipes;
 #[cfg(target_os = "linux")]
+mod postgres;
 mod power_loss;
 mod process;
 mod pty;

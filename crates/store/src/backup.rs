@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use model::Timestamp;
 
-use crate::sqlite::actions::{self, NewAction};
+use crate::jobs::actions::NewAction;
+use crate::sqlite::actions;
 use crate::sqlite::file::replace::Replaced;
 use crate::sqlite::file::{copy, create, path, replace, verify};
 use crate::sqlite::maintenance::{inspect, service_time};

@@ -14,10 +14,10 @@ pub enum StoreError {
     /// This build cannot open `store.url`.
     #[error("store.url: {0}")]
     Url(#[source] Cause),
-    /// The file or its folder could not be opened.
+    /// The file or its folder, or the database, could not be opened.
     #[error("cannot open the store {path}: {why}")]
     Open {
-        /// The database file.
+        /// The database file, or the address of the database.
         path: String,
         /// The system's error.
         #[source]
@@ -26,7 +26,7 @@ pub enum StoreError {
     /// `store.url` leads to something other than a store.
     #[error("cannot open the store {path}: {why}")]
     NotAStore {
-        /// The path that `store.url` names.
+        /// The path or the address that `store.url` names.
         path: String,
         /// What is there, and what to do.
         #[source]
@@ -34,10 +34,10 @@ pub enum StoreError {
     },
     /// Another process owns the store.
     #[error(
-        "the store {path} is in use by {owner}: only one process may serve it; stop that process, or set store.url to another file"
+        "the store {path} is in use by {owner}: only one process may serve it; stop that process, or set store.url to another store"
     )]
     InUse {
-        /// The database file.
+        /// The database file, or the address of the database.
         path: String,
         /// The process that owns it.
         owner: String,
@@ -45,17 +45,17 @@ pub enum StoreError {
     /// A process has the store open, and the command needs it alone.
     #[error("the store {path} is in use by {owner}: stop that process, then run the command again")]
     Served {
-        /// The database file.
+        /// The database file, or the address of the database.
         path: String,
         /// The process that owns it.
         owner: String,
     },
     /// A newer version made the store.
     #[error(
-        "the store {path} was made by a newer version (migration {version} is unknown to this one): install that version, or set store.url to another file"
+        "the store {path} was made by a newer version (migration {version} is unknown to this one): install that version, or set store.url to another store"
     )]
     Newer {
-        /// The database file.
+        /// The database file, or the address of the database.
         path: String,
         /// The migration that this version does not know.
         version: i64,
@@ -112,6 +112,15 @@ pub enum StoreError {
         /// Which file, and what happened to it.
         what: String,
     },
+    /// The database cannot be reached, or does not accept work at the moment.
+    #[error("the database is not available: {0}")]
+    Unavailable(#[source] Cause),
+    /// The database does not let this program in, or cannot hold a store.
+    #[error("the database cannot be used: {0}")]
+    Refused(#[source] Cause),
+    /// Another session of the database holds what this operation needs.
+    #[error("another session of the database holds a lock: {0}; end that session, or wait until it is done")]
+    Contended(#[source] Cause),
     /// Another process holds the write lock and does not release it.
     #[error(
         "another process holds the store's write lock: end that process, or wait until it releases the lock"
@@ -241,9 +250,17 @@ impl StoreError {
         )
     }
 
-    /// Whether the same write may succeed later, once the disk or the lock is free again.
+    /// Whether the same write may succeed later, once the disk or the lock is free, or the database answers again.
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Timeout)
+        matches!(
+            self,
+            Self::Full
+                | Self::ReadOnly(_)
+                | Self::Busy
+                | Self::Timeout
+                | Self::Unavailable(_)
+                | Self::Contended(_)
+        )
     }
 
     /// Returns this error as the reason why the store at `path` cannot be opened, with the owner of the file.
@@ -268,6 +285,19 @@ impl StoreError {
         }
     }
 
+    /// Adds the address of the database to this error. The address must contain no password.
+    pub(crate) fn on(self, server: &str) -> Self {
+        let named = |why: Cause| Cause::with(format!("{server}: {why}"), why);
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(named(why)),
+            Self::Refused(why) => Self::Refused(named(why)),
+            Self::ReadOnly(why) => Self::ReadOnly(named(why)),
+            Self::Contended(why) => Self::Contended(named(why)),
+            Self::Database(why) => Self::Database(named(why)),
+            other => other,
+        }
+    }
+
     /// Returns this error as the reason why the store at `path` cannot be opened.
     pub(crate) fn while_opening(self, path: &Path) -> Self {
         let path = path.display().to_string();
@@ -282,6 +312,15 @@ impl StoreError {
 
     /// Whether the error concerns the disk or the file, so that every write would fail too.
     pub(crate) const fn concerns_all(&self) -> bool {
-        matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Closed | Self::NoDatabase)
+        matches!(
+            self,
+            Self::Full
+                | Self::ReadOnly(_)
+                | Self::Busy
+                | Self::Closed
+                | Self::NoDatabase
+                | Self::Unavailable(_)
+                | Self::Refused(_)
+        )
     }
 }

@@ -15,6 +15,7 @@ use crate::bridge::Error;
 use crate::cli::exit::{Failure, Usage};
 use crate::config::{Config, Sources};
 use load::{Account, Batch, Integration, Sink, Target, Usage as Used};
+use store::StoreUrl;
 
 use super::Args;
 use super::output::{Outcome, Spent};
@@ -32,7 +33,7 @@ pub(super) struct RunningTarget {
     /// The account's `base_url`, and its address.
     origin: String,
     listen: SocketAddr,
-    store: String,
+    store: StoreUrl,
     note: Option<String>,
 }
 
@@ -87,7 +88,7 @@ impl RunningTarget {
             )
         })?;
         let batch = Batch::sign(&self.integration, &[&sink], &self.target, args.requests());
-        let owner = store::file::owner(&self.store);
+        let owner = store::outside::owner(&self.store).await;
         let before = owner.and_then(Used::of);
         let report = run_load(args, &batch).await?;
         let spent = Spent::between(before, owner.and_then(Used::of), report.continued);

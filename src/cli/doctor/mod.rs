@@ -14,6 +14,7 @@ mod files;
 mod handlers;
 mod outgoing;
 mod permissions;
+mod postgres;
 mod public;
 mod reach;
 mod requests;
@@ -89,6 +90,7 @@ async fn run_checks(loaded: &Effective) -> Vec<Check> {
     checks.extend(files::checks(&loaded.secret_files()));
     let opened = Store::observe(&config.store.url, clock.clone()).await;
     checks.extend(store::checks(&config.store.url, &opened, clock.now()).await);
+    checks.extend(postgres::checks(&config.store.url, &clock).await);
     let store = opened.ok().flatten();
     if let Some(store) = &store {
         checks.extend(fallbacks::check(store, clock.now()).await);

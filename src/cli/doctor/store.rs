@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::text::span;
 use model::{StateName, Timestamp};
 use store::file::{self, LogState, MAX_LOG_BYTES, log_state};
-use store::{Stats, Store, StoreError};
+use store::{Stats, Store, StoreError, StoreKind, StoreUrl};
 
 use super::check::Check;
 use super::permissions;
@@ -18,10 +18,13 @@ const LONG_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Checks a store that was opened as an observer.
 pub(super) async fn checks(
-    url: &str,
+    url: &StoreUrl,
     opened: &Result<Option<Store>, StoreError>,
     now: Timestamp,
 ) -> Vec<Check> {
+    if url.kind() == StoreKind::Postgres {
+        return of_database(url, opened, now).await;
+    }
     let file = match file::path_of(url) {
         Ok(file) => file,
         Err(error) => return vec![unreadable(&error)],
@@ -48,6 +51,22 @@ pub(super) async fn checks(
     checks
 }
 
+async fn of_database(
+    url: &StoreUrl,
+    opened: &Result<Option<Store>, StoreError>,
+    now: Timestamp,
+) -> Vec<Check> {
+    let address = url.to_string();
+    match opened {
+        Ok(Some(store)) => match store.jobs().stats().await {
+            Ok(stats) => contents(&address, &stats, now),
+            Err(error) => vec![unreadable(&error)],
+        },
+        Ok(None) => vec![Check::ok("store", format!("{address} contains no store yet: `serve` creates it"))],
+        Err(error) => vec![unreadable(error)],
+    }
+}
+
 /// The folder of `path`, or the nearest existing folder above it.
 fn nearest(path: &Path) -> PathBuf {
     let there = path.ancestors().skip(1).find(|folder| folder.is_dir());
@@ -55,7 +74,7 @@ fn nearest(path: &Path) -> PathBuf {
 }
 
 fn unreadable(error: &StoreError) -> Check {
-    Check::failed("store", error.to_string(), "fix the cause, or set store.url to another file")
+    Check::failed("store", error.to_string(), "fix the cause, or correct store.url")
 }
 
 fn absent(path: &str, folder: &Path, refused: Option<String>) -> Check {

@@ -23,7 +23,7 @@ const VARIABLES: &[(&str, &str, Reads, &str)] = &[
     ("ADMIN__TOKEN", "123", |c| exposed(c.admin.token.as_ref()), "123"),
     ("ADMIN__READ_TOKEN", "456", |c| exposed(c.admin.read_token.as_ref()), "456"),
     ("ADMIN__SHOW_DATA", "never", |c| format!("{:?}", c.admin.show_data), "Never"),
-    ("STORE__URL", "sqlite:x.db", |c| c.store.url.clone(), "sqlite:x.db"),
+    ("STORE__URL", "sqlite:x.db", |c| c.store.url.to_string(), "sqlite:x.db"),
     (
         "STORE__ENCRYPTION_KEY",
         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",

@@ -8,6 +8,7 @@ mod problems;
 mod refusals;
 mod secrets;
 mod show;
+mod store_url;
 
 use std::fs;
 use std::path::PathBuf;

@@ -79,7 +79,20 @@ const FILES: &[(&str, &[&str])] = &[
         &["bridge.toml:6: admin.read_token: must differ from admin.token"],
     ),
     ("[admin]\nshow_data = \"always\"", &["bridge.toml:5: admin.show_data: must be one of"]),
-    ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: this build does not support PostgreSQL"]),
+    (
+        "[store]\nurl = \"postgres://u:p@h\"",
+        &["bridge.toml:5: store.url: it names no database (expected postgres://"],
+    ),
+    ("[store]\nurl = \"postgres:db\"", &["bridge.toml:5: store.url: it does not start with postgres://"]),
+    (
+        "[store]\nurl = \"postgres://u:p@h/db\"\nbackup_folder = \"b\"",
+        &["bridge.toml:6: store.backup_folder: is only for a SQLite store", "pg_dump"],
+    ),
+    ("[store]\nurl_file = \"no\"", &["bridge.toml:5: store.url_file: no cannot be read"]),
+    (
+        "[store]\nurl = \"sqlite:a.db\"\nurl_file = \"no\"",
+        &["store.url: set either this or `url_file`, not both"],
+    ),
     ("[store]\nurl = \"sqlite:a?mode=memory\"", &["bridge.toml:5: store.url: a store in memory would lose"]),
     ("[store]\nurl = \"sqlite::memory:\"", &["store.url: a store in memory would lose"]),
     ("[store]\nurl = \"bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),

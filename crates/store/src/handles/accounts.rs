@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::{AccountKey, AccountRecord, AccountWait};
 
-use crate::sqlite::engine::Engine;
+use crate::engine::{Engine, on};
 use crate::{Leased, NewConnection, Renewal, StoreError, Waits};
 
 /// The connected accounts of a store, and the reasons why their deliveries wait.
@@ -18,7 +18,7 @@ impl Accounts<'_> {
     /// # Errors
     /// The store cannot be read. A damaged row is not an error: it is logged and left out.
     pub async fn all(self) -> Result<Vec<AccountRecord>, StoreError> {
-        self.0.all_accounts().await
+        on!(self.0, engine => engine.all_accounts().await)
     }
 
     /// Returns each connected account with the generation of its tokens, which is enough to detect a change.
@@ -26,7 +26,7 @@ impl Accounts<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn generations(self) -> Result<Vec<(AccountKey, u64)>, StoreError> {
-        self.0.account_generations().await
+        on!(self.0, engine => engine.account_generations().await)
     }
 
     /// Connects an account after an authorization. The account becomes active, whatever its state was. Returns the
@@ -36,7 +36,7 @@ impl Accounts<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn connect(self, new: NewConnection) -> Result<Option<u64>, StoreError> {
-        self.0.connect_account(new).await
+        on!(self.0, engine => engine.connect_account(new).await)
     }
 
     /// Claims the renewal of the tokens of this generation for the time of `lease`.
@@ -49,7 +49,7 @@ impl Accounts<'_> {
         generation: u64,
         lease: Duration,
     ) -> Result<Leased, StoreError> {
-        self.0.lease_renewal(key, generation, lease).await
+        on!(self.0, engine => engine.lease_renewal(key, generation, lease).await)
     }
 
     /// Ends the renewal of this generation. Returns the generation that is current from now on. Returns `None` and
@@ -63,7 +63,7 @@ impl Accounts<'_> {
         generation: u64,
         renewal: Renewal,
     ) -> Result<Option<u64>, StoreError> {
-        self.0.end_renewal(key, generation, renewal).await
+        on!(self.0, engine => engine.end_renewal(key, generation, renewal).await)
     }
 
     /// Records that an account was disconnected in Kommo, so that its requests are refused. This works even for an
@@ -78,7 +78,7 @@ impl Accounts<'_> {
         seen: Option<u64>,
         reason: String,
     ) -> Result<bool, StoreError> {
-        self.0.revoke_account(key, seen, reason).await
+        on!(self.0, engine => engine.revoke_account(key, seen, reason).await)
     }
 
     /// Returns why deliveries wait. The keys are the addresses by which calls are paced, and
@@ -87,7 +87,7 @@ impl Accounts<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn waits(self) -> Result<Vec<(String, AccountWait)>, StoreError> {
-        self.0.account_waits().await
+        on!(self.0, engine => engine.account_waits().await)
     }
 
     /// Returns why deliveries to `origin` wait. If an account has moved away from `origin`, this is the wait at its new
@@ -96,7 +96,7 @@ impl Accounts<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn waits_at(self, origin: &str) -> Result<Waits, StoreError> {
-        self.0.waits_at(origin).await
+        on!(self.0, engine => engine.waits_at(origin).await)
     }
 
     /// Stores why deliveries wait, by address; `None` clears the entry of an address.
@@ -104,7 +104,7 @@ impl Accounts<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn write_waits(self, waits: Vec<(Arc<str>, Option<AccountWait>)>) -> Result<(), StoreError> {
-        self.0.write_waits(waits).await
+        on!(self.0, engine => engine.write_waits(waits).await)
     }
 
     /// Removes and returns the addresses of the accounts that should be tried now.
@@ -112,6 +112,6 @@ impl Accounts<'_> {
     /// # Errors
     /// The store cannot be read or written.
     pub async fn take_resumes(self) -> Result<Vec<Arc<str>>, StoreError> {
-        self.0.take_resumes().await
+        on!(self.0, engine => engine.take_resumes().await)
     }
 }

@@ -1,18 +1,17 @@
 //! The handle for answers that come later, and for notes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use model::{CheckedCompletion, JobId, Note};
 
+use crate::engine::{Engine, on};
 use crate::records::By;
-use crate::sqlite::engine::Engine;
 use crate::{AwaitingClaim, Completed, StoreError, StoredKey};
 
 /// The callbacks of a store.
 #[derive(Clone, Copy)]
-pub struct Callbacks<'s>(pub(super) &'s Arc<Engine>);
+pub struct Callbacks<'s>(pub(super) &'s Engine);
 
 impl Callbacks<'_> {
     /// Gives a job the completion of its handler: one that is queued, runs, or awaits a callback. Any claim of the job is
@@ -21,7 +20,7 @@ impl Callbacks<'_> {
     /// # Errors
     /// There is no such job, or the store cannot be written.
     pub async fn complete(self, id: JobId, completion: CheckedCompletion) -> Result<Completed, StoreError> {
-        self.0.complete(id, completion, By::Callback).await
+        on!(self.0, engine => engine.complete(id, completion, By::Callback).await)
     }
 
     /// Claims a job that awaits a callback for `lease`, to report that its handler failed. With `attempt`, only if that is
@@ -35,7 +34,7 @@ impl Callbacks<'_> {
         attempt: Option<u32>,
         lease: Duration,
     ) -> Result<AwaitingClaim, StoreError> {
-        self.0.claim_awaiting(id, attempt, lease).await
+        on!(self.0, engine => engine.claim_awaiting(id, attempt, lease).await)
     }
 
     /// Returns how many jobs of each handler await a callback; handlers without such jobs are missing. Reads the store, so
@@ -44,12 +43,12 @@ impl Callbacks<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn awaiting_by_handler(self) -> Result<BTreeMap<String, u64>, StoreError> {
-        self.0.awaiting_by_handler().await
+        on!(self.0, engine => engine.awaiting_by_handler().await)
     }
 
     /// Returns how many jobs of `handler` await a callback. The owner of the store knows it without reading.
     pub fn awaiting(self, handler: &str) -> u64 {
-        self.0.awaiting.jobs(handler)
+        on!(self.0, engine => engine.awaiting.jobs(handler))
     }
 
     /// Adds a note to a job. Returns whether there was room for it: see [`model::MAX_NOTES`]. An empty note changes nothing.
@@ -57,13 +56,13 @@ impl Callbacks<'_> {
     /// # Errors
     /// There is no such job, or the store cannot be written.
     pub async fn note(self, id: JobId, text: &str) -> Result<bool, StoreError> {
-        self.0.note(id, text).await
+        on!(self.0, engine => engine.note(id, text).await)
     }
 
     /// Like [`note`](Self::note), but does not wait. A note that cannot be written is logged without its text. May be
     /// called on any thread.
     pub fn note_soon(self, id: JobId, text: String) {
-        self.0.note_soon(id, text);
+        on!(self.0, engine => engine.note_soon(id, text));
     }
 
     /// Returns the notes of a job, oldest first.
@@ -71,7 +70,7 @@ impl Callbacks<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn notes(self, id: JobId) -> Result<Vec<Note>, StoreError> {
-        self.0.notes(id).await
+        on!(self.0, engine => engine.notes(id).await)
     }
 
     /// Returns the key of callbacks: the one in the store, or `new`, which is then stored.
@@ -79,7 +78,7 @@ impl Callbacks<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn key(self, new: StoredKey) -> Result<StoredKey, StoreError> {
-        self.0.callback_key(new).await
+        on!(self.0, engine => engine.callback_key(new).await)
     }
 
     /// Replaces the key's encryption.
@@ -87,6 +86,6 @@ impl Callbacks<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn encrypt_key(self, key: StoredKey) -> Result<(), StoreError> {
-        self.0.encrypt_callback_key(key).await
+        on!(self.0, engine => engine.encrypt_callback_key(key).await)
     }
 }

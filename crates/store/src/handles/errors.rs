@@ -1,6 +1,6 @@
 //! The handle for groups of errors.
 
-use crate::sqlite::engine::Engine;
+use crate::engine::{Engine, on};
 use crate::{
     DeadInGroup, ErrorCounts, ErrorGroup, ErrorGroupPage, ErrorGroupPosition, ListedErrors, StoreError,
 };
@@ -16,7 +16,7 @@ impl Errors<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn groups(self) -> Result<Vec<ErrorGroup>, StoreError> {
-        Ok(self.0.error_groups(None, u32::MAX).await?.groups)
+        Ok(on!(self.0, engine => engine.error_groups(None, u32::MAX).await)?.groups)
     }
 
     /// Returns at most `limit` groups behind the position `after`, those with the newest error first.
@@ -28,7 +28,7 @@ impl Errors<'_> {
         after: Option<ErrorGroupPosition>,
         limit: u32,
     ) -> Result<ErrorGroupPage, StoreError> {
-        self.0.error_groups(after, limit).await
+        on!(self.0, engine => engine.error_groups(after, limit).await)
     }
 
     /// Returns one group; `None` if there is no such group.
@@ -36,7 +36,7 @@ impl Errors<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn group(self, id: i64) -> Result<Option<ErrorGroup>, StoreError> {
-        self.0.error_group(id).await
+        on!(self.0, engine => engine.error_group(id).await)
     }
 
     /// Returns at most `limit` groups: first those whose first error occurred after `new_since`, and of both parts, those with
@@ -51,7 +51,7 @@ impl Errors<'_> {
         after: Option<(bool, Timestamp, i64)>,
         limit: u32,
     ) -> Result<ListedErrors, StoreError> {
-        self.0.list_errors(new_since, after, limit).await
+        on!(self.0, engine => engine.list_errors(new_since, after, limit).await)
     }
 
     /// Returns at most `limit` groups with errors within 24 hours, those with most of them first.
@@ -59,7 +59,7 @@ impl Errors<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn top(self, limit: u32) -> Result<Vec<ErrorGroup>, StoreError> {
-        self.0.top_errors(limit).await
+        on!(self.0, engine => engine.top_errors(limit).await)
     }
 
     /// Counts the groups, those with an error after `since`, those whose first error is after `since`, and the errors.
@@ -67,7 +67,7 @@ impl Errors<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn counts(self, since: Timestamp) -> Result<ErrorCounts, StoreError> {
-        self.0.count_errors(since).await
+        on!(self.0, engine => engine.count_errors(since).await)
     }
 
     /// Counts the dead jobs of a group, among the newest 50,000 dead jobs.
@@ -75,6 +75,6 @@ impl Errors<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn dead(self, group: i64) -> Result<DeadInGroup, StoreError> {
-        self.0.dead_in_group(group).await
+        on!(self.0, engine => engine.dead_in_group(group).await)
     }
 }

@@ -9,7 +9,7 @@ use model::{
     RunningJob, StateName, Timestamp,
 };
 
-use crate::sqlite::engine::Engine;
+use crate::engine::{Engine, on};
 use crate::{
     Accepted, ChangedJobs, HandlerStats, JobFilter, LongestDue, OldestUnfinished, Overdue, Page,
     RecentOutcomes, Stats, StoreError, Surroundings, Written,
@@ -17,7 +17,7 @@ use crate::{
 
 /// The jobs of a store.
 #[derive(Clone, Copy)]
-pub struct Jobs<'s>(pub(super) &'s Arc<Engine>);
+pub struct Jobs<'s>(pub(super) &'s Engine);
 
 impl Jobs<'_> {
     /// Stores a request as a job, unless its idempotency key is known. When this returns, the job is on the disk.
@@ -26,7 +26,7 @@ impl Jobs<'_> {
     /// [`StoreError::OverBudget`] if the account has used up its budget. [`StoreError::Timeout`] after `within`: the
     /// request is dropped if no transaction has taken it by then; otherwise its outcome is unknown.
     pub async fn accept(self, job: NewJob, within: Duration) -> Result<Accepted, StoreError> {
-        self.0.accept(job, within).await
+        on!(self.0, engine => engine.operations.accept(job, within).await)
     }
 
     /// Claims up to `limit` due jobs of `handler` for `lease`. Does not claim overdue jobs, which have run out
@@ -40,7 +40,7 @@ impl Jobs<'_> {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<RunningJob>, StoreError> {
-        self.0.claim_work(handler, limit, lease).await
+        on!(self.0, engine => engine.claim_work(handler, limit, lease).await)
     }
 
     /// Claims overdue jobs, of any handler: up to `limit` that are queued, and as many that await a callback. An overdue
@@ -49,7 +49,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn claim_overdue(self, limit: usize, lease: Duration) -> Result<Overdue, StoreError> {
-        self.0.claim_overdue(limit, lease).await
+        on!(self.0, engine => engine.claim_overdue(limit, lease).await)
     }
 
     /// Claims up to `limit` due deliveries to `origin` for `lease`. Young jobs come first, apart from the share that
@@ -64,7 +64,7 @@ impl Jobs<'_> {
         longest_due: LongestDue,
         lease: Duration,
     ) -> Result<Vec<DeliveringJob>, StoreError> {
-        self.0.claim_deliveries(origin, limit, longest_due, lease).await
+        on!(self.0, engine => engine.claim_deliveries(origin, limit, longest_due, lease).await)
     }
 
     /// Writes a worker's report. Keeps trying while the store cannot be written, for example on a full disk.
@@ -72,7 +72,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store is closed, or damaged.
     pub async fn handled(self, report: HandlerReport) -> Result<Written, StoreError> {
-        self.0.handled(report).await
+        on!(self.0, engine => engine.operations.handled(report).await)
     }
 
     /// Like [`handled`](Self::handled), but without a caller that waits: `then` gets the result, with the same errors, once
@@ -82,7 +82,7 @@ impl Jobs<'_> {
         report: HandlerReport,
         then: impl FnOnce(Result<Written, StoreError>) + Send + 'static,
     ) {
-        self.0.handled_then(report, then);
+        on!(self.0, engine => engine.operations.handled_then(report, then));
     }
 
     /// Writes a report of the sender. Keeps trying while the store cannot be written, for example on a full disk.
@@ -90,7 +90,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store is closed, or damaged.
     pub async fn sent(self, report: DeliveryReport) -> Result<Written, StoreError> {
-        self.0.sent(report).await
+        on!(self.0, engine => engine.operations.sent(report).await)
     }
 
     /// Returns one job with its attempts, oldest first.
@@ -98,7 +98,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read, or the row is damaged.
     pub async fn get(self, id: JobId) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
-        self.0.job(id).await
+        on!(self.0, engine => engine.job(id).await)
     }
 
     /// Lists jobs, newest first.
@@ -106,7 +106,7 @@ impl Jobs<'_> {
     /// # Errors
     /// [`StoreError::TooManyLists`] if too many lists are already being read. Other errors: the store cannot be read.
     pub async fn list(self, filter: &JobFilter) -> Result<Page, StoreError> {
-        self.0.list_jobs(filter).await
+        on!(self.0, engine => engine.list_jobs(filter).await)
     }
 
     /// Returns the id of the job whose id begins with `prefix`. A complete id is returned unchanged, even if no such job
@@ -116,7 +116,7 @@ impl Jobs<'_> {
     /// [`StoreError::NoMatch`] or [`StoreError::Ambiguous`] if no job or several jobs match. Other errors: the store
     /// cannot be read.
     pub async fn find(self, prefix: JobPrefix) -> Result<JobId, StoreError> {
-        self.0.find(prefix).await
+        on!(self.0, engine => engine.find(prefix).await)
     }
 
     /// Returns, for each of these ids, how many leading digits identify its job in the store.
@@ -124,7 +124,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn unique_digits(self, ids: &[JobId]) -> Result<Vec<usize>, StoreError> {
-        self.0.unique_digits(ids).await
+        on!(self.0, engine => engine.unique_digits(ids).await)
     }
 
     /// Returns the number of jobs in each state. Cheaper than [`stats`](Self::stats).
@@ -132,7 +132,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn counts(self) -> Result<BTreeMap<StateName, u64>, StoreError> {
-        self.0.counts().await
+        on!(self.0, engine => engine.counts().await)
     }
 
     /// Returns the numbers of jobs and bytes in the store.
@@ -140,7 +140,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn stats(self) -> Result<Stats, StoreError> {
-        self.0.stats().await
+        on!(self.0, engine => engine.stats().await)
     }
 
     /// Returns the outcomes of the jobs received since `since`, at most the newest 10,000.
@@ -148,13 +148,13 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn recent_outcomes(self, since: Timestamp) -> Result<RecentOutcomes, StoreError> {
-        self.0.recent_outcomes(since).await
+        on!(self.0, engine => engine.recent_outcomes(since).await)
     }
 
     /// Follows the jobs that this process receives and works on, from now on. Changes by operators and by other processes are
     /// not included.
     pub fn changed(self) -> ChangedJobs {
-        self.0.feed.follow()
+        on!(self.0, engine => engine.feed.follow())
     }
 
     /// Returns the jobs around the job `id`; `None` if there is no such job.
@@ -162,7 +162,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn surroundings(self, id: JobId) -> Result<Option<Surroundings>, StoreError> {
-        self.0.surroundings(id).await
+        on!(self.0, engine => engine.surroundings(id).await)
     }
 
     /// Returns the statistics of the handlers that got jobs since `since`, from at most the newest 5,000 jobs.
@@ -170,7 +170,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn handler_stats(self, since: Timestamp) -> Result<Vec<HandlerStats>, StoreError> {
-        self.0.handler_stats(since).await
+        on!(self.0, engine => engine.handler_stats(since).await)
     }
 
     /// Cancels the unfinished jobs of these accounts, with `why` as their last error. Returns how many. A single read
@@ -184,7 +184,7 @@ impl Jobs<'_> {
         account_ids: &[AccountId],
         why: &'static str,
     ) -> Result<u64, StoreError> {
-        self.0.cancel_accounts(account_ids, why).await
+        on!(self.0, engine => engine.cancel_accounts(account_ids, why).await)
     }
 
     /// Makes the deliveries to `origin` that Kommo refused because of their account due now. Returns how many.
@@ -192,7 +192,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn release_refused(self, origin: Arc<str>) -> Result<u64, StoreError> {
-        self.0.release_refused(origin).await
+        on!(self.0, engine => engine.release_refused(origin).await)
     }
 
     /// Makes the deliveries to `origin` that began to fail after `since` due now; `None` means any time. A delivery that
@@ -201,7 +201,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be written. Some deliveries may already be due.
     pub async fn release_failed(self, origin: Arc<str>, since: Option<Timestamp>) -> Result<u64, StoreError> {
-        self.0.release_failed(origin, since).await
+        on!(self.0, engine => engine.release_failed(origin, since).await)
     }
 
     /// Returns when the oldest job in `delivering` was received, by the steady clock; `None` if there is none. The cost grows
@@ -210,7 +210,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn oldest_undelivered(self) -> Result<Option<Timestamp>, StoreError> {
-        self.0.oldest_undelivered().await
+        on!(self.0, engine => engine.oldest_undelivered().await)
     }
 
     /// Returns the `limit` unfinished jobs that have waited longest. Reads at most a few thousand entries of indexes, however
@@ -219,7 +219,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn oldest_unfinished(self, limit: u32) -> Result<OldestUnfinished, StoreError> {
-        self.0.oldest_unfinished(limit).await
+        on!(self.0, engine => engine.oldest_unfinished(limit).await)
     }
 
     /// Returns how many deliveries wait for each origin.
@@ -227,7 +227,7 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn waiting_deliveries(self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.0.waiting_deliveries().await
+        on!(self.0, engine => engine.waiting_deliveries().await)
     }
 
     /// Returns the origins among `origins` that have unfinished deliveries.
@@ -235,6 +235,6 @@ impl Jobs<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn with_deliveries(self, origins: &[Arc<str>]) -> Result<HashSet<Arc<str>>, StoreError> {
-        self.0.with_deliveries(origins).await
+        on!(self.0, engine => engine.with_deliveries(origins).await)
     }
 }

@@ -3,7 +3,7 @@
 
 use model::{AccountKey, Timestamp};
 
-use crate::sqlite::engine::Engine;
+use crate::engine::{Engine, on};
 use crate::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse, StoreError};
 
 /// The OAuth data of a store, apart from the accounts themselves.
@@ -16,7 +16,7 @@ impl OAuth<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn pairs(self) -> Result<Vec<Pair>, StoreError> {
-        self.0.pairs().await
+        on!(self.0, engine => engine.pairs().await)
     }
 
     /// Stores pairs. A pair that is already stored changes nothing.
@@ -24,7 +24,7 @@ impl OAuth<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn add_pairs(self, pairs: Vec<Pair>) -> Result<(), StoreError> {
-        self.0.add_pairs(pairs).await
+        on!(self.0, engine => engine.add_pairs(pairs).await)
     }
 
     /// Stores a code until a caller takes it or it expires, within `limits`.
@@ -32,7 +32,7 @@ impl OAuth<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn keep_code(self, code: NewCode, limits: CodeLimits) -> Result<(), StoreError> {
-        self.0.keep_code(code, limits).await
+        on!(self.0, engine => engine.keep_code(code, limits).await)
     }
 
     /// Returns the codes that are still valid by the calendar or by the service time, newest first.
@@ -40,7 +40,7 @@ impl OAuth<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn kept_codes(self) -> Result<Vec<KeptCode>, StoreError> {
-        self.0.kept_codes().await
+        on!(self.0, engine => engine.kept_codes().await)
     }
 
     /// Removes a code and returns it, so that no other caller can exchange it; `None` if it is gone.
@@ -48,7 +48,7 @@ impl OAuth<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn take_code(self, id: i64) -> Result<Option<SealedCode>, StoreError> {
-        self.0.take_code(id).await
+        on!(self.0, engine => engine.take_code(id).await)
     }
 
     /// Uses the `state` of a link for a code. `until` is when the link expires. The store remembers the use for an hour
@@ -62,7 +62,7 @@ impl OAuth<'_> {
         code_hash: [u8; 32],
         until: Timestamp,
     ) -> Result<StateUse, StoreError> {
-        self.0.use_state(nonce, code_hash, until).await
+        on!(self.0, engine => engine.use_state(nonce, code_hash, until).await)
     }
 
     /// Records a signed call that announces that an account was disconnected. If `pending`, the call waits to be
@@ -71,7 +71,7 @@ impl OAuth<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn note_revocation(self, key: AccountKey, pending: bool) -> Result<bool, StoreError> {
-        self.0.note_revocation(key, pending).await
+        on!(self.0, engine => engine.note_revocation(key, pending).await)
     }
 
     /// Returns the calls that wait to be settled.
@@ -79,7 +79,7 @@ impl OAuth<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn pending_revocations(self) -> Result<Vec<PendingRevocation>, StoreError> {
-        self.0.pending_revocations().await
+        on!(self.0, engine => engine.pending_revocations().await)
     }
 
     /// Settles the pending call of this account without revoking the account.
@@ -87,6 +87,6 @@ impl OAuth<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn settle_revocation(self, key: AccountKey) -> Result<(), StoreError> {
-        self.0.settle_revocation(key).await
+        on!(self.0, engine => engine.settle_revocation(key).await)
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use model::{AccountKey, CheckedCompletion, Filter, HandlerName, JobId};
 
+use crate::engine::{Engine, on};
 use crate::records::{By, NewBulk, kept_filter};
-use crate::sqlite::engine::Engine;
 use crate::{
     ActionKind, ActionResult, Actor, Bulk, BulkAction, BulkOrder, BulkPlan, Cause, Completed, Erasable,
     Erasure, RetriedDead, RetryOptions, StoreError,
@@ -16,7 +16,7 @@ use crate::{
 /// together.
 #[derive(Clone)]
 pub struct Operator<'s> {
-    pub(super) engine: &'s Arc<Engine>,
+    pub(super) engine: &'s Engine,
     pub(super) by: Actor,
 }
 
@@ -26,7 +26,7 @@ impl Operator<'_> {
     /// # Errors
     /// There is no such job, it is already finished, or the store cannot be written.
     pub async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
-        self.engine.cancel(id, &self.by).await
+        on!(self.engine, engine => engine.cancel(id, &self.by).await)
     }
 
     /// Delivers a dead or gone job again, or a waiting one at once, with a new time budget.
@@ -35,7 +35,7 @@ impl Operator<'_> {
     /// There is no such job, its state does not allow it, its texts were erased, a newer job has the same `return_url`,
     /// the job has no completion of its handler to send, or the store cannot be written.
     pub async fn retry_with(&self, id: JobId, options: RetryOptions) -> Result<(), StoreError> {
-        self.engine.retry_with(id, options, &self.by).await
+        on!(self.engine, engine => engine.retry_with(id, options, &self.by).await)
     }
 
     /// Delivers all dead jobs again, or those of one handler. Without `force`, skips jobs that a newer job supersedes.
@@ -48,7 +48,7 @@ impl Operator<'_> {
         handler: Option<HandlerName>,
         force: bool,
     ) -> Result<RetriedDead, StoreError> {
-        self.engine.retry_dead(handler, force, &self.by).await
+        on!(self.engine, engine => engine.retry_dead(handler, force, &self.by).await)
     }
 
     /// Delivers the dead jobs of a group of errors again: those whose last failure belongs to it. Without `force`, skips jobs
@@ -57,7 +57,7 @@ impl Operator<'_> {
     /// # Errors
     /// The store cannot be read or written. Some jobs may already be retried.
     pub async fn retry_group(&self, group: i64, force: bool) -> Result<RetriedDead, StoreError> {
-        self.engine.retry_group(group, force, &self.by).await
+        on!(self.engine, engine => engine.retry_group(group, force, &self.by).await)
     }
 
     /// Gives a job its completion in place of its handler, also when the job's time to answer is over.
@@ -65,7 +65,8 @@ impl Operator<'_> {
     /// # Errors
     /// There is no such job, it has a completion, it is finished, or the store cannot be written.
     pub async fn complete(&self, id: JobId, completion: CheckedCompletion) -> Result<(), StoreError> {
-        match self.engine.complete(id, completion, By::Operator(self.by.clone())).await? {
+        match on!(self.engine, engine => engine.complete(id, completion, By::Operator(self.by.clone())).await)?
+        {
             Completed::Accepted => Ok(()),
             Completed::Before(state) | Completed::TooLate(state) => Err(StoreError::WrongState {
                 id,
@@ -87,7 +88,7 @@ impl Operator<'_> {
         action: BulkAction,
         within: Duration,
     ) -> Result<BulkPlan, StoreError> {
-        self.engine.plan_bulk(filter, action, within).await
+        on!(self.engine, engine => engine.plan_bulk(filter, action, within).await)
     }
 
     /// Begins a bulk change: of the jobs that match its filter when their turn comes, none of them newer than its newest
@@ -101,7 +102,7 @@ impl Operator<'_> {
         let filter = filter.to_string();
         kept_filter(&filter).map_err(|error| StoreError::LongFilter(Cause::of(error)))?;
         let (by, newest, max_jobs) = (self.by.clone(), Some(newest), Some(max_jobs));
-        self.engine.begin_bulk(NewBulk { by, action, filter, force, newest, max_jobs }).await
+        on!(self.engine, engine => engine.begin_bulk(NewBulk { by, action, filter, force, newest, max_jobs }).await)
     }
 
     /// Returns how many jobs an erasure concerns. Reads all jobs once.
@@ -109,7 +110,7 @@ impl Operator<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn erasable(&self, erasure: Erasure) -> Result<Erasable, StoreError> {
-        self.engine.erasable(erasure).await
+        on!(self.engine, engine => engine.erasable(erasure).await)
     }
 
     /// Begins to erase the texts of all finished jobs that `erasure` selects; with `cancels`, also those of unfinished
@@ -119,7 +120,7 @@ impl Operator<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn begin_erasure(&self, erasure: Erasure, cancels: bool) -> Result<u64, StoreError> {
-        self.engine.begin_erasure(&self.by, erasure, cancels).await
+        on!(self.engine, engine => engine.begin_erasure(&self.by, erasure, cancels).await)
     }
 
     /// Returns a bulk change; `None` if there is no such change.
@@ -127,7 +128,7 @@ impl Operator<'_> {
     /// # Errors
     /// The store cannot be read.
     pub async fn bulk(&self, id: u64) -> Result<Option<Bulk>, StoreError> {
-        self.engine.bulk(id).await
+        on!(self.engine, engine => engine.bulk(id).await)
     }
 
     /// Does the next part of a bulk change. Returns the change after it. Harmless if another process does the same.
@@ -135,7 +136,7 @@ impl Operator<'_> {
     /// # Errors
     /// The store cannot be read or written.
     pub async fn step_bulk(&self, bulk: Bulk) -> Result<Bulk, StoreError> {
-        self.engine.step_bulk(bulk).await
+        on!(self.engine, engine => engine.step_bulk(bulk).await)
     }
 
     /// Stops a bulk change. Returns `false` if it has already ended, or does not exist.
@@ -143,7 +144,7 @@ impl Operator<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn stop_bulk(&self, id: u64) -> Result<bool, StoreError> {
-        self.engine.stop_bulk(id, &self.by).await
+        on!(self.engine, engine => engine.stop_bulk(id, &self.by).await)
     }
 
     /// Deletes an account and its tokens. Returns whether it existed.
@@ -151,7 +152,7 @@ impl Operator<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn remove_account(&self, key: AccountKey) -> Result<bool, StoreError> {
-        self.engine.remove_account(key, &self.by).await
+        on!(self.engine, engine => engine.remove_account(key, &self.by).await)
     }
 
     /// Asks the bridge that owns the store to try the account at `origin` now.
@@ -159,7 +160,7 @@ impl Operator<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn ask_resume(&self, origin: Arc<str>) -> Result<(), StoreError> {
-        self.engine.ask_resume(origin, &self.by).await
+        on!(self.engine, engine => engine.ask_resume(origin, &self.by).await)
     }
 
     /// Records that a person has seen the bodies of a job.
@@ -167,7 +168,7 @@ impl Operator<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn record_reveal(&self, id: JobId) -> Result<(), StoreError> {
-        self.engine.record_reveal(&self.by, id).await
+        on!(self.engine, engine => engine.record_reveal(&self.by, id).await)
     }
 
     /// Records an action that changes nothing in the store, such as a backup. `target` is the file or the account.
@@ -180,6 +181,6 @@ impl Operator<'_> {
         target: impl Into<String>,
         result: ActionResult,
     ) -> Result<(), StoreError> {
-        self.engine.record_action(&self.by, kind, target.into(), result).await
+        on!(self.engine, engine => engine.record_action(&self.by, kind, target.into(), result).await)
     }
 }

@@ -1,18 +1,16 @@
 //! The store itself: opening, handles, closing.
 
-use std::sync::Arc;
-
 use model::clock::Clock;
 use model::{DeliveringJob, RunningJob};
 
 use super::{Accounts, Callbacks, Errors, Jobs, Maintenance, OAuth, Operator};
+use crate::engine::{Engine, on};
 use crate::lanes::Lanes;
-use crate::sqlite::engine::Engine;
 use crate::{ActionFilter, ActionPage, Actor, Role, StoreError};
 
 /// An open store. Cheap to clone; all clones share it.
 #[derive(Clone)]
-pub struct Store(pub(crate) Arc<Engine>);
+pub struct Store(pub(crate) Engine);
 
 impl Store {
     /// Opens the store at `url`. An owner first frees the claims of the previous owner, so that their jobs resume at
@@ -21,7 +19,7 @@ impl Store {
     /// # Errors
     /// The store cannot be opened, another process owns it, or a newer version made it.
     pub async fn open(url: &str, role: Role, clock: Clock) -> Result<Self, StoreError> {
-        Engine::open(url, role, clock).await.map(|engine| Self(Arc::new(engine)))
+        Engine::open(url, role, clock).await.map(Self)
     }
 
     /// Opens the store at `url` as an observer; `None` if it does not exist yet.
@@ -29,7 +27,11 @@ impl Store {
     /// # Errors
     /// The store exists but cannot be opened.
     pub async fn observe(url: &str, clock: Clock) -> Result<Option<Self>, StoreError> {
-        if Engine::is_there(url)? { Self::open(url, Role::Observer, clock).await.map(Some) } else { Ok(None) }
+        if Engine::is_there(url).await? {
+            Self::open(url, Role::Observer, clock).await.map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Returns the handle for jobs.
@@ -73,7 +75,7 @@ impl Store {
         before: Option<u64>,
         limit: u32,
     ) -> Result<ActionPage, StoreError> {
-        self.0.actions(filter, before, limit).await
+        on!(self.0, engine => engine.actions(filter, before, limit).await)
     }
 
     /// Returns the handle for maintenance.
@@ -83,12 +85,12 @@ impl Store {
 
     /// The lanes of jobs that wait for workers, by handler.
     pub fn work(&self) -> &Lanes<RunningJob> {
-        &self.0.work
+        on!(self.0, engine => &engine.work)
     }
 
     /// The lanes of deliveries that wait for the sender, by origin.
     pub fn delivery(&self) -> &Lanes<DeliveringJob> {
-        &self.0.delivery
+        on!(self.0, engine => &engine.delivery)
     }
 
     /// Tests whether the store can be written and whether the next start would find it. The test changes no job.
@@ -96,16 +98,16 @@ impl Store {
     /// # Errors
     /// It cannot be written, or its file is no longer at its path.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        self.0.probe().await
+        on!(self.0, engine => engine.probe().await)
     }
 
     /// Completes when the writer has panicked: the store can no longer be written although no one closed it.
     pub async fn ended(&self) {
-        self.0.ended().await;
+        on!(self.0, engine => engine.operations.ended().await);
     }
 
     /// Finishes the writes under way and closes the store. Later calls fail with [`StoreError::Closed`].
     pub async fn close(&self) {
-        self.0.close().await;
+        on!(self.0, engine => engine.close().await);
     }
 }

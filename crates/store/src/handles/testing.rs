@@ -13,7 +13,10 @@ use super::{Accounts, Callbacks, Errors, Jobs, Maintenance};
 #[cfg(test)]
 use crate::Retention;
 #[cfg(test)]
-use crate::sqlite::testing::Ticks;
+use crate::engine::Engine;
+use crate::engine::on;
+#[cfg(test)]
+use crate::testing::Ticks;
 use crate::{ActionSource, Actor, RetriedDead, RetryOptions, StoreError};
 
 #[cfg(test)]
@@ -21,6 +24,22 @@ impl Store {
     /// Returns maintenance that takes a step only when a test asks for one.
     pub(crate) fn ticks(&self, retention: impl Into<Retention>) -> Ticks {
         Ticks::new(&self.0, retention.into())
+    }
+
+    /// The engine, for tests that know it.
+    pub(crate) fn sqlite(&self) -> &Arc<crate::sqlite::engine::Engine> {
+        match &self.0 {
+            Engine::Sqlite(engine) => engine,
+            Engine::Postgres(_) => panic!("a test of the SQLite engine has another engine"),
+        }
+    }
+
+    /// The same for the other engine.
+    pub(crate) fn postgres(&self) -> &Arc<crate::postgres::engine::Engine> {
+        match &self.0 {
+            Engine::Postgres(engine) => engine,
+            Engine::Sqlite(_) => panic!("a test of the PostgreSQL engine has another engine"),
+        }
     }
 }
 
@@ -34,7 +53,7 @@ impl Accounts<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn remove(self, key: AccountKey) -> Result<bool, StoreError> {
-        self.0.remove_account(key, &test()).await
+        on!(self.0, engine => engine.remove_account(key, &test()).await)
     }
 
     /// Asks the bridge, as an operator, to try an account.
@@ -42,7 +61,7 @@ impl Accounts<'_> {
     /// # Errors
     /// The store cannot be written.
     pub async fn ask_resume(self, origin: Arc<str>) -> Result<(), StoreError> {
-        self.0.ask_resume(origin, &test()).await
+        on!(self.0, engine => engine.ask_resume(origin, &test()).await)
     }
 }
 
@@ -66,7 +85,7 @@ impl<'s> Jobs<'s> {
     /// # Errors
     /// As [`Operator::cancel`](super::Operator::cancel).
     pub async fn cancel(self, id: JobId) -> Result<(), StoreError> {
-        self.0.cancel(id, &test()).await
+        on!(self.0, engine => engine.cancel(id, &test()).await)
     }
 
     /// Retries a job as an operator.
@@ -74,7 +93,7 @@ impl<'s> Jobs<'s> {
     /// # Errors
     /// As [`Operator::retry_with`](super::Operator::retry_with).
     pub async fn retry_with(self, id: JobId, options: RetryOptions) -> Result<(), StoreError> {
-        self.0.retry_with(id, options, &test()).await
+        on!(self.0, engine => engine.retry_with(id, options, &test()).await)
     }
 
     /// Retries dead jobs as an operator.
@@ -86,7 +105,7 @@ impl<'s> Jobs<'s> {
         handler: Option<HandlerName>,
         force: bool,
     ) -> Result<RetriedDead, StoreError> {
-        self.0.retry_dead(handler, force, &test()).await
+        on!(self.0, engine => engine.retry_dead(handler, force, &test()).await)
     }
 
     /// Retries a job with the default options: sends again what was sent last.
@@ -102,7 +121,7 @@ impl<'s> Jobs<'s> {
     /// # Panics
     /// The store is closed.
     pub async fn hold_lists(self) -> SemaphorePermit<'s> {
-        self.0.hold_lists().await
+        on!(self.0, engine => engine.hold_lists().await)
     }
 
     /// Adds `copies` dead jobs like this one.
@@ -110,7 +129,7 @@ impl<'s> Jobs<'s> {
     /// # Panics
     /// The store cannot be written.
     pub async fn copy_dead(self, id: JobId, copies: i64) {
-        self.0.copy_dead(id, copies).await;
+        on!(self.0, engine => engine.copy_dead(id, copies).await);
     }
 }
 
@@ -121,7 +140,7 @@ impl Errors<'_> {
     /// # Panics
     /// The store cannot be written.
     pub async fn add_groups(self, groups: u32) {
-        self.0.add_groups(groups).await;
+        on!(self.0, engine => engine.add_groups(groups).await);
     }
 }
 
@@ -131,7 +150,7 @@ impl Maintenance<'_> {
     /// # Panics
     /// The store cannot be written.
     pub async fn trim(self) {
-        self.0.trim().await;
+        on!(self.0, engine => engine.trim().await);
     }
 
     /// Lets the store hang, like a disk that does not respond, until the returned value is dropped: no read begins, and no
@@ -139,8 +158,8 @@ impl Maintenance<'_> {
     ///
     /// # Panics
     /// The store is closed.
-    pub async fn hang(self) -> impl Send + use<> {
-        self.0.hang().await
+    pub async fn hang(self) -> Box<dyn Send> {
+        on!(self.0, engine => Box::new(engine.hang().await))
     }
 
     /// Returns a flag. While it is set, every statement succeeds but COMMIT fails.
@@ -148,6 +167,6 @@ impl Maintenance<'_> {
     /// # Panics
     /// The store cannot be written.
     pub async fn commit_refusal(self) -> Arc<AtomicBool> {
-        self.0.commit_refusal().await
+        on!(self.0, engine => engine.commit_refusal().await)
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use model::Timestamp;
 
+use super::{DatabaseSizes, FileSizes};
+
 /// A verified copy of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copied {
@@ -51,15 +53,45 @@ pub struct Vacuumed {
     pub is_logged: bool,
 }
 
+/// The sizes of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sizes {
+    /// Those of a SQLite file.
+    File(FileSizes),
+    /// Those of a PostgreSQL database.
+    Database(DatabaseSizes),
+}
+
+/// What a check of a store found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// What is wrong; empty if nothing is.
+    pub problems: Vec<String>,
+    /// What was not checked, and why.
+    pub notes: Vec<String>,
+}
+
+/// How much room a store takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// A SQLite file.
+    File {
+        /// The size of the database, in bytes.
+        file_bytes: u64,
+        /// The size of the write-ahead log, in bytes.
+        log_bytes: u64,
+        /// The bytes of the database that are free for new rows.
+        free_bytes: u64,
+    },
+    /// A PostgreSQL database.
+    Database(DatabaseSizes),
+}
+
 /// The sizes and the content of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreStats {
-    /// The size of the database, in bytes.
-    pub file_bytes: u64,
-    /// The size of the write-ahead log, in bytes.
-    pub log_bytes: u64,
-    /// The bytes of the database that are free for new rows.
-    pub free_bytes: u64,
+    /// How much room it takes.
+    pub extent: Extent,
     /// The jobs by state.
     pub jobs: BTreeMap<String, u64>,
     /// The bytes of `data` and completions.

@@ -4,6 +4,7 @@ mod accounts;
 mod actions;
 mod bulk;
 mod copies;
+mod database;
 mod error_groups;
 mod history;
 mod jobs;
@@ -20,7 +21,11 @@ pub use accounts::{Leased, NewConnection, Renewal, Waits};
 pub use actions::{Action, ActionFilter, ActionKind, ActionPage, ActionResult, ActionSource, Actor};
 pub use bulk::{BadErasure, Bulk, BulkAction, BulkOrder, BulkPlan, Erasable, Erasure};
 pub(crate) use bulk::{NewBulk, kept_filter};
-pub use copies::{BackupFile, Copied, Restored, StoreStats, Vacuumed};
+pub use copies::{BackupFile, Checked, Copied, Extent, Restored, Sizes, StoreStats, Vacuumed};
+pub use database::{
+    Connections, DatabaseFacts, DatabaseSizes, Durability, Fact, OldestSnapshot, Rights, ServerFacts,
+    Standbys, TableRows, Vacuum, Way,
+};
 pub use error_groups::{
     DeadInGroup, ErrorCounts, ErrorGroup, ErrorGroupPage, ErrorGroupPosition, ListedErrors,
 };

@@ -1,46 +1,16 @@
 //! The log of actions. A command that changes the store for an operator records it in its own transaction.
 
 use rusqlite::Connection;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use model::{JobId, Timestamp};
 
+use crate::jobs::actions::{self, MAX_ACTIONS, NewAction, stored};
+use crate::jobs::row::Columns;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::bind::execute;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
-use crate::{Action, ActionFilter, ActionKind, ActionPage, ActionResult, ActionSource, Actor, StoreError};
-
-/// The maximum number of actions in the log. Older ones are deleted, except for those that continue.
-pub(crate) const MAX_ACTIONS: i64 = 10_000;
-/// The maximum number of characters of a target.
-const MAX_TARGET: usize = 1_000;
-
-/// An action to record.
-#[derive(Clone, Debug)]
-pub(crate) struct NewAction {
-    pub(crate) by: Actor,
-    pub(crate) kind: ActionKind,
-    pub(crate) job_id: Option<JobId>,
-    pub(crate) target: Option<String>,
-    /// The number of changed or restored jobs.
-    pub(crate) jobs: u64,
-    pub(crate) result: ActionResult,
-}
-
-impl NewAction {
-    /// Creates an action that is done and concerns no job.
-    pub(crate) fn on(by: &Actor, kind: ActionKind, target: impl Into<String>) -> Self {
-        let target = Some(target.into()).filter(|target| !target.is_empty());
-        Self { by: by.clone(), kind, job_id: None, target, jobs: 0, result: ActionResult::Done }
-    }
-
-    /// Creates an action that has changed one job.
-    pub(crate) fn on_job(by: &Actor, kind: ActionKind, id: JobId) -> Self {
-        Self { by: by.clone(), kind, job_id: Some(id), target: None, jobs: 1, result: ActionResult::Done }
-    }
-}
+use crate::{ActionFilter, ActionKind, ActionPage, ActionResult, ActionSource, Actor, StoreError};
 
 const INSERT: &str = "INSERT INTO actions (at, source, who, what, job_id, target, jobs, result) \
      VALUES (:at, :source, :who, :what, :job_id, :target, :jobs, :result)";
@@ -78,14 +48,13 @@ pub(crate) fn change_target(connection: &Connection, id: i64, target: &str) -> R
 }
 
 fn insert(connection: &Connection, action: &NewAction, now: Timestamp) -> Result<i64, StoreError> {
-    let target: Option<String> = action.target.as_ref().map(|text| text.chars().take(MAX_TARGET).collect());
     execute!(connection, INSERT, {
         "at" => now.as_millis(),
         "source" => action.by.source().as_str(),
         "who" => action.by.name(),
         "what" => action.kind.as_str(),
         "job_id" => action.job_id.map(JobId::as_uuid),
-        "target" => target,
+        "target" => action.short_target(),
         "jobs" => stored(action.jobs),
         "result" => action.result.as_str(),
     });
@@ -109,10 +78,6 @@ pub(crate) fn change(
 pub(crate) fn add_jobs(transaction: &Transaction<'_>, id: i64, jobs: u64) -> Result<(), StoreError> {
     execute!(transaction, ADD_JOBS, { "jobs" => stored(jobs), "id" => id });
     Ok(())
-}
-
-fn stored(jobs: u64) -> i64 {
-    i64::try_from(jobs).unwrap_or(i64::MAX)
 }
 
 /// Records an action that changes nothing in the store.
@@ -152,39 +117,6 @@ impl Engine {
         let query = query.bind(filter.job_id.map(JobId::as_uuid)).bind(filter.kind.map(ActionKind::as_str));
         let query = query.bind(filter.source.map(ActionSource::as_str)).bind(filter.who.as_deref());
         let rows = query.fetch_all(&self.reading).await?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let actions: Vec<Action> = rows.iter().take(limit).map(action).collect::<Result<_, _>>()?;
-        let next = actions.last().filter(|_| rows.len() > limit).map(|last| last.id);
-        Ok(ActionPage { actions, next })
+        actions::page(rows.iter().map(|row| row as &dyn Columns), limit)
     }
-}
-
-fn action(row: &SqliteRow) -> Result<Action, StoreError> {
-    let id: i64 = row.try_get("id")?;
-    let corrupt = |column: &'static str| StoreError::Corrupt {
-        table: "actions",
-        column,
-        id: id.to_string(),
-        why: "unknown".into(),
-    };
-    let by = actor(row)?.ok_or_else(|| corrupt("source"))?;
-    let job_id: Option<uuid::Uuid> = row.try_get("job_id")?;
-    let jobs: i64 = row.try_get("jobs")?;
-    Ok(Action {
-        id: id.unsigned_abs(),
-        at: Timestamp::from_millis(row.try_get("at")?),
-        by,
-        what: row.try_get("what")?,
-        job_id: job_id.map(JobId::from_uuid),
-        target: row.try_get("target")?,
-        jobs: jobs.unsigned_abs(),
-        result: ActionResult::from_name(row.try_get("result")?).ok_or_else(|| corrupt("result"))?,
-    })
-}
-
-/// Reads `source` and `who`; `None` if the source is unknown.
-pub(crate) fn actor(row: &SqliteRow) -> Result<Option<Actor>, StoreError> {
-    let source = ActionSource::from_name(row.try_get("source")?);
-    let who: &str = row.try_get("who")?;
-    Ok(source.map(|source| Actor::new(source, who)))
 }

@@ -1,43 +1,39 @@
 //! An open store as its callers see it: it sends commands to the writer, and it reads.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use model::clock::Clock;
 use model::{DeliveringJob, RunningJob, Timestamp};
 
 use super::file::identity::FileIdentity;
+use super::file::log::LogStep;
 use super::file::open::Writing;
-use super::write::changes::Changes;
-use super::write::command::{Command, Queued};
+use super::write::command::{AnyCommand, Command, Queued};
 use super::write::known_keys::Keys;
-use super::write::message::{Message, Reply};
-use super::write::search_progress::SearchProgress;
 use crate::awaiting::Awaiting;
 use crate::budget::Budgets;
+use crate::commit::changes::Changes;
+use crate::commit::message::Message;
+use crate::commit::operations::Operations;
 use crate::feed::Feed;
+use crate::jobs::search::progress::SearchProgress;
 use crate::lanes::Lanes;
 use crate::records::IsKnown;
 use crate::time::{Moment, StoreClock};
-use crate::{Role, StoreError, Written};
-
-/// The delay between two attempts to write a report while the store cannot be written.
-pub(crate) const REPORT_RETRY_DELAY: Duration = Duration::from_millis(500);
+use crate::{Role, StoreError};
 
 /// An open store.
 pub(crate) struct Engine {
-    pub(super) operations: Mutex<Option<mpsc::Sender<Message>>>,
+    pub(crate) operations: Arc<Operations<AnyCommand, LogStep>>,
     /// Where the store's own tasks run.
     pub(crate) runtime: Handle,
-    /// Whether jobs were written lately.
-    pub(super) was_used: AtomicBool,
     /// Whether bulk changes may wait for this process.
     pub(super) bulk_waits: AtomicBool,
     pub(super) reading: SqlitePool,
@@ -68,56 +64,8 @@ impl Engine {
     /// Lets the writer carry out `command`. Returns its answer after COMMIT.
     pub(crate) async fn execute<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
         let (command, answered) = Queued::new(command);
-        self.send(Message::Command(command)).await?;
+        self.operations.send(Message::Command(command)).await?;
         answered.await.unwrap_or(Err(StoreError::Closed))
-    }
-
-    /// Lets the writer carry out `operation`, and retries for as long as the error may pass, such as a full disk.
-    pub(crate) async fn write_until_ok(
-        &self,
-        operation: impl Fn(Reply<Written>) -> Message,
-    ) -> Result<Written, StoreError> {
-        loop {
-            let (reply, answered) = oneshot::channel();
-            self.send(operation(reply)).await?;
-            match answered.await.unwrap_or(Err(StoreError::Closed)) {
-                Err(error) if error.is_passing() => self.clock.sleep(REPORT_RETRY_DELAY).await,
-                settled => return settled,
-            }
-        }
-    }
-
-    pub(crate) async fn send(&self, operation: Message) -> Result<(), StoreError> {
-        let sender = lock(&self.operations).clone().ok_or(StoreError::Closed)?;
-        if !matches!(operation, Message::Command(_) | Message::Log(_)) {
-            self.was_used.store(true, Ordering::Relaxed);
-        }
-        sender.send(operation).await.map_err(|_| StoreError::Closed)
-    }
-
-    /// Sends a report to the writer without waiting. A report for a closed store is dropped.
-    pub(crate) fn send_soon(&self, report: Message) {
-        let Some(sender) = lock(&self.operations).clone() else { return };
-        self.was_used.store(true, Ordering::Relaxed);
-        // With a full channel, a task waits for room.
-        if let Err(TrySendError::Full(report)) = sender.try_send(report) {
-            self.runtime.spawn(async move {
-                let _dropped_if_closed = sender.send(report).await;
-            });
-        }
-    }
-
-    /// Whether jobs were written since the last call.
-    pub(super) fn take_was_used(&self) -> bool {
-        self.was_used.swap(false, Ordering::Relaxed)
-    }
-
-    /// Completes when the writer has ended although the store was not closed.
-    pub(crate) async fn ended(&self) {
-        let sender = lock(&self.operations).clone();
-        if let Some(sender) = sender {
-            sender.closed().await;
-        }
     }
 
     /// Whether the open file is still the one at its path.
@@ -138,9 +86,4 @@ impl Engine {
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
-}
-
-/// Returns the guarded value. No code panics while it holds one of these locks.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

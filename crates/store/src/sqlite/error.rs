@@ -1,13 +1,18 @@
-//! Translates errors of SQLite and of the system into errors of the store.
+//! Translates errors of sqlx, of SQLite and of the system into errors of the store.
 
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
+use crate::postgres::connect::error::of_postgres;
 use crate::{Cause, StoreError};
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        let error = match of_postgres(error) {
+            Ok(error) => return error,
+            Err(error) => error,
+        };
         let database = match error {
             sqlx::Error::Database(database) => database,
             sqlx::Error::Io(io) => return Self::Database(Cause::of(io)),

@@ -44,11 +44,10 @@ async fn a_key_is_known_until_its_token_expires() {
     let home = Home::new();
     let store = home.serve().await;
     let first = home.request();
-    let (key, expires) = (first.idempotency_key.clone(), first.token_expires_at);
-    let id = accept(&store, first).await;
-    let again = || NewJob { idempotency_key: key.clone(), ..home.request() };
+    let id = accept(&store, first.clone()).await;
+    let again = || home.repeated(&first);
 
-    home.pass(expires.since(home.now()));
+    home.pass(first.token_expires_at.since(home.now()));
     store.0.move_keys(over(&store), 1).await.unwrap();
     assert_eq!(store.0.forget_keys(over(&store)).await, Ok(0));
     assert_eq!(store.jobs().accept(again(), COMMIT_TIMEOUT).await, Ok(Accepted { id, duplicate: true }));

@@ -12,7 +12,7 @@ async fn a_key_is_known_if_the_calendar_considers_its_token_valid_again() {
     home.clock.set(START - THREE_HOURS);
     home.pass(HOUR);
     maintain(&home, &store, THIRTY_DAYS, 65).await;
-    let again = NewJob { idempotency_key: request.idempotency_key.clone(), ..home.request() };
+    let again = home.repeated(&request);
     assert_eq!(store.jobs().accept(again, COMMIT_TIMEOUT).await, Ok(Accepted { id, duplicate: true }));
 }
 

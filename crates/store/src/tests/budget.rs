@@ -32,12 +32,12 @@ async fn a_start_knows_the_bytes_of_each_account_without_reading_the_jobs() {
         let store = home.serve().await;
         store.maintenance().set_budget(limit(150));
         assert_eq!(store.jobs().accept(sized(&home, 7, 98), COMMIT_TIMEOUT).await, over(150));
-        assert_eq!(store.0.budgets.unfinished(), [(7, 100)].into());
+        assert_eq!(store.0.budgets().unfinished(), [(7, 100)].into());
         store.close().await;
     }
     let store = home.serve().await;
     store.jobs().cancel(id).await.unwrap();
-    assert!(store.0.budgets.unfinished().is_empty());
+    assert!(store.0.budgets().unfinished().is_empty());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Bulk changes by filter: which jobs they change, and which they leave alone.
 
+use super::erase::by;
 use super::*;
-use crate::tests::erase::by;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -129,7 +129,7 @@ async fn superseded_and_erased_jobs_are_not_retried() {
     let home = Home::new();
     let store = home.serve().await;
     let erased = home.dead(&store).await;
-    crate::tests::erase::erase(&store, Erasure::new(None, Some(AccountId(7))), false).await;
+    super::erase::erase(&store, Erasure::new(None, Some(AccountId(7))), false).await;
     home.pass(Duration::from_secs(1));
     let mut request = home.request();
     request.request.return_url = return_url(ORIGIN, 99);

@@ -1,7 +1,7 @@
 //! Erasures: which jobs lose their texts, and what stays of them.
 
+use super::operator::one_of_each;
 use super::*;
-use crate::tests::operator::one_of_each;
 
 pub(crate) fn lead(id: i64) -> Entity {
     Entity { kind: EntityKind::Lead, id }

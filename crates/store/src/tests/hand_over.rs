@@ -91,7 +91,7 @@ async fn a_duplicate_is_not_handed_over() {
     room.offers_itself_to(store.work());
     let request = home.request();
     accept(&store, request.clone()).await;
-    let again = NewJob { idempotency_key: request.idempotency_key, ..home.request() };
+    let again = home.repeated(&request);
     store.jobs().accept(again, COMMIT_TIMEOUT).await.unwrap();
     store.probe().await.unwrap();
     assert_eq!((room.taken().len(), room.free()), (1, 1));

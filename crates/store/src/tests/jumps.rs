@@ -114,6 +114,7 @@ async fn a_retry_by_an_observer_is_due_at_once_after_the_clock_was_set() {
         let own = ManualClock::new(home.now());
         let observer = Store::open(&home.url(), Role::Observer, own.clock()).await.unwrap();
         observer.jobs().retry(dead).await.unwrap();
+        store.0.reload().await;
         assert_eq!(due_deliveries(&store).await.len(), 1);
         store.close().await;
     }

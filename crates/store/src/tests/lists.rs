@@ -2,16 +2,6 @@
 
 use super::*;
 
-pub(crate) async fn jobs(home: &Home, store: &Store, number: u64) -> Vec<JobId> {
-    let mut ids = Vec::new();
-    for _ in 0..number {
-        home.pass(Duration::from_secs(1));
-        ids.push(home.queued(store).await);
-    }
-    ids.reverse();
-    ids
-}
-
 #[tokio::test]
 async fn a_list_waits_for_a_permit_for_a_limited_time() {
     let home = Home::new();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{AccountState, AccountWait, ExplainCode, HandlerName, StateName, Timestamp, WaitCause};
+use store::outside::Sizes;
 use store::{ErrorGroup, UnfinishedJob};
 
 use crate::admin::accounts::{AccountView, PauseView};
@@ -196,12 +197,7 @@ pub(super) struct Errors {
 /// The store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoreFacts {
-    pub(super) file_bytes: u64,
-    pub(super) log_bytes: u64,
-    /// `None` if unknown.
-    pub(super) free_bytes: Option<u64>,
-    /// The number of other processes that read the store.
-    pub(super) readers: usize,
+    pub(super) sizes: Sizes,
     pub(super) retention: Duration,
     /// `None` if no folder is configured.
     pub(super) backup: Option<Backup>,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use model::{ALL_ACCOUNTS, StateName};
-use store::{backup, file};
+use store::backup;
 
 use super::facts::{
     Accounts, Backup, Counts, Errors, Facts, Numbers, Part, Reason, Setup, StoreFacts, Trouble, Waiting,
@@ -15,6 +15,7 @@ use crate::admin::explain::explanation;
 use crate::admin::health::troubles;
 use crate::admin::live::StoreSettings;
 use crate::admin::pages::gather::{blocking, in_time, part};
+use crate::admin::store_view::sizes;
 use crate::history::{Series, Window};
 
 /// The jobs that the page shows.
@@ -122,24 +123,16 @@ async fn errors(shared: &Shared) -> Part<Errors> {
 
 async fn store(shared: &Shared) -> Part<StoreFacts> {
     let StoreSettings { url, retention, backup_folder, .. } = shared.live.store();
-    let of_backup = url.clone();
-    let sizes = part(blocking(move || file::sizes(&url))).await?;
+    let sizes = part(sizes(shared)).await?;
     let backup = match backup_folder {
         None => None,
         Some(folder) => {
-            let last = part(blocking(move || backup::newest_in(&folder, &of_backup))).await?;
+            let last = part(blocking(move || backup::newest_in(&folder, &url))).await?;
             let failed = shared.health.failed_tasks().iter().any(|sentence| sentence.contains(BACKUP_TASK));
             Some(Backup { last, failed })
         }
     };
-    Ok(StoreFacts {
-        file_bytes: sizes.file_bytes,
-        log_bytes: sizes.log_bytes,
-        free_bytes: sizes.free_bytes,
-        readers: sizes.readers.len(),
-        retention,
-        backup,
-    })
+    Ok(StoreFacts { sizes, retention, backup })
 }
 
 fn numbers(shared: &Shared) -> Numbers {

@@ -10,6 +10,7 @@ use crate::admin::pages::parts::mark::{self, Tone};
 use crate::admin::pages::parts::table::{Column, cell, head, row, table};
 use crate::admin::pages::parts::{amount, chart, moment, panel};
 use store::ErrorGroup;
+use store::outside::{DatabaseSizes, FileSizes, Sizes};
 
 /// Days as text.
 fn days(span: std::time::Duration) -> String {
@@ -89,29 +90,48 @@ fn store_facts(store: &StoreFacts, now: Timestamp) -> Markup {
     html! {
         div.in {
             dl.facts {
-                dt { "Size" } dd { (amount::bytes(store.file_bytes)) }
-                dt { "Disk" }
-                dd {
-                    @match store.free_bytes {
-                        None => "free space unknown",
-                        Some(free) if free < store.file_bytes.max(1 << 30) => {
-                            (mark::mark(Tone::Warn, Icon::Warning, html! { (amount::bytes(free)) " free" }))
-                        },
-                        Some(free) => { (amount::bytes(free)) " free" },
-                    }
+                @match &store.sizes {
+                    Sizes::File(file) => {
+                        (of_file(file))
+                        dt { "Last backup" } dd { (backup(store.backup, now)) }
+                    },
+                    Sizes::Database(database) => (of_database(database)),
                 }
-                dt { "WAL" }
-                dd {
-                    (amount::bytes(store.log_bytes)) ", "
-                    @match store.readers {
-                        0 => "no other process reads",
-                        1 => "1 other process reads",
-                        readers => { (readers) " other processes read" },
-                    }
-                }
-                dt { "Last backup" } dd { (backup(store.backup, now)) }
             }
         }
+    }
+}
+
+fn of_file(file: &FileSizes) -> Markup {
+    html! {
+        dt { "Size" } dd { (amount::bytes(file.file_bytes)) }
+        dt { "Disk" }
+        dd {
+            @match file.free_bytes {
+                None => "free space unknown",
+                Some(free) if free < file.file_bytes.max(1 << 30) => {
+                    (mark::mark(Tone::Warn, Icon::Warning, html! { (amount::bytes(free)) " free" }))
+                },
+                Some(free) => { (amount::bytes(free)) " free" },
+            }
+        }
+        dt { "WAL" }
+        dd {
+            (amount::bytes(file.log_bytes)) ", "
+            @match file.readers.len() {
+                0 => "no other process reads",
+                1 => "1 other process reads",
+                readers => { (readers) " other processes read" },
+            }
+        }
+    }
+}
+
+fn of_database(database: &DatabaseSizes) -> Markup {
+    html! {
+        dt { "Size" } dd { (amount::bytes(database.database_bytes)) }
+        dt { "Server" } dd.mono.wrap { (database.address) }
+        dt { "Dead rows" } dd { (amount::number(database.dead_rows)) }
     }
 }
 

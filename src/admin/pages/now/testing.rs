@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::{AccountId, Entity, EntityKind, JobId, JobSummary, StateName, Timestamp};
 use store::UnfinishedJob;
+use store::outside::{FileSizes, Sizes};
 
 use super::facts::{
     Accounts, Counts, Errors, Facts, Numbers, Setup, StoreFacts, Trouble, Waiting, WaitingJob,
@@ -28,10 +29,13 @@ pub(super) fn facts() -> Facts {
         accounts: Ok(Accounts { all: Some(1), ..Accounts::default() }),
         errors: Ok(Errors::default()),
         store: Ok(StoreFacts {
-            file_bytes: 1 << 30,
-            log_bytes: 0,
-            free_bytes: None,
-            readers: 0,
+            sizes: Sizes::File(FileSizes {
+                path: "/data/bridge.db".into(),
+                file_bytes: 1 << 30,
+                log_bytes: 0,
+                free_bytes: None,
+                readers: [].into(),
+            }),
             retention: Duration::from_secs(86_400),
             backup: None,
         }),

@@ -12,12 +12,16 @@ use crate::admin::pages::parts::panel::Answer;
 use crate::admin::pages::parts::text::capital;
 use crate::admin::pages::parts::{amount, moment};
 use crate::admin::store_check::CheckState;
+use store::outside::{DatabaseSizes, FileSizes, OldestSnapshot};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// A disk that is full within this time needs an operator now.
 const SOON: Duration = Duration::from_secs(3 * 86_400);
 /// A log of this length that another process keeps from starting over is worth a warning.
 const LONG_LOG: u64 = 256 << 20;
+/// A snapshot that is held for longer than this, or for more transactions, is worth a warning.
+const LONG_SNAPSHOT: Duration = Duration::from_secs(600);
+const MANY_TRANSACTIONS: u64 = 1_000_000;
 
 /// Decides on the sentence: the most urgent news first.
 pub(super) fn decide(facts: &Facts) -> Answer {
@@ -31,8 +35,8 @@ pub(super) fn decide(facts: &Facts) -> Answer {
         return bad("The store accepts no jobs".to_owned(), html! { (capital(why)) "." });
     }
     match &facts.check {
-        CheckState::Ended { found: Ok(found), .. } if !found.is_empty() => {
-            let problems = amount::count(found.len() as u64, "problem");
+        CheckState::Ended { found: Ok(found), .. } if !found.problems.is_empty() => {
+            let problems = amount::count(found.problems.len() as u64, "problem");
             let why = html! { "Stop the bridge and restore a backup, or save what is readable. The problems are below." };
             return bad(format!("The check found {problems}"), why);
         }
@@ -54,16 +58,47 @@ pub(super) fn decide(facts: &Facts) -> Answer {
         let why = html! { "One is due every " (every) " (" code { "store.backup_every" } ")." };
         return warn("The newest backup is too old".to_owned(), why);
     }
+    match size {
+        Size::File(size) => of_file(&size.sizes, facts),
+        Size::Database(size) => of_database(size),
+    }
+}
+
+fn of_file(size: &FileSizes, facts: &Facts) -> Answer {
     if size.log_bytes > LONG_LOG && !size.readers.is_empty() {
         let why = html! {
             "Another process reads the store in a transaction (" (ids(size)) "), so its write-ahead log of "
             (amount::bytes(size.log_bytes)) " cannot start over. End that process if it hangs."
         };
-        return warn("The write-ahead log grows".to_owned(), why);
+        return Answer::new(Tone::Warn, Icon::Warning, "The write-ahead log grows".to_owned(), why);
     }
     let free = size.free_bytes.map(|free| format!(", {} free", amount::bytes(free))).unwrap_or_default();
     let sentence = format!("The store is sound: {}{free}", amount::bytes(size.file_bytes));
     Answer::new(Tone::Ok, Icon::Ok, sentence, html! { (outlook(facts)) " " (backed_up(facts)) })
+}
+
+fn of_database(size: &DatabaseSizes) -> Answer {
+    if let Some(oldest) = size.oldest_snapshot.as_ref().filter(|oldest| is_old(oldest)) {
+        let why = html! {
+            (capital(&oldest.holder)) " holds an old snapshot, so a vacuum cannot remove the dead rows since then. End it if it hangs."
+        };
+        return Answer::new(
+            Tone::Warn,
+            Icon::Warning,
+            "An old snapshot makes the database grow".to_owned(),
+            why,
+        );
+    }
+    let sentence = format!("The database has {}", amount::bytes(size.database_bytes));
+    let why = html! {
+        "Back it up with " code { "pg_dump" } " or with the backups of your provider, and watch the disk of its server there."
+    };
+    Answer::new(Tone::Ok, Icon::Ok, sentence, why)
+}
+
+/// Whether a snapshot has been held for so long that dead rows pile up.
+fn is_old(oldest: &OldestSnapshot) -> bool {
+    oldest.held.is_some_and(|held| held > LONG_SNAPSHOT) || oldest.transactions > MANY_TRANSACTIONS
 }
 
 /// Whether the newest backup is older than two intervals, or there is none though one has ended.
@@ -101,7 +136,7 @@ fn rounded(span: Duration) -> Duration {
 }
 
 /// The ids of the processes that read the store.
-pub(super) fn ids(size: &Size) -> String {
+pub(super) fn ids(size: &FileSizes) -> String {
     let ids: Vec<String> = size.readers.iter().map(u32::to_string).collect();
     let processes = if ids.len() == 1 { "process" } else { "processes" };
     format!("{processes} {}", ids.join(", "))
@@ -112,25 +147,43 @@ pub(super) mod tests {
     use model::Timestamp;
     use store::backup::BackupFile;
 
-    use super::super::facts::Content;
+    use store::outside::Checked;
+
+    use super::super::facts::{Content, FileSize};
     use super::*;
     use crate::admin::BackupsState;
 
     pub(in crate::admin::pages::store) const NOW: Timestamp = Timestamp::from_millis(1_795_789_928_000);
+
+    /// A file with a log of this length, and the processes that read it.
+    fn file(log_bytes: u64, readers: &[u32]) -> Size {
+        let sizes = FileSizes {
+            path: "/data/bridge.db".into(),
+            file_bytes: 1 << 30,
+            log_bytes,
+            free_bytes: Some(40 << 30),
+            readers: readers.iter().copied().collect(),
+        };
+        Size::File(FileSize { sizes, reusable_bytes: Some(5 << 20) })
+    }
+
+    /// A database whose oldest snapshot has been held for this time.
+    pub(in crate::admin::pages::store) fn database(held: Duration) -> Size {
+        let oldest = OldestSnapshot { holder: "session 7 (psql)".into(), held: Some(held), transactions: 9 };
+        Size::Database(DatabaseSizes {
+            address: "postgres://db.example:5432/bridge".into(),
+            database_bytes: 3 << 30,
+            dead_rows: 12_345,
+            oldest_snapshot: Some(oldest),
+        })
+    }
 
     /// A calm store without scheduled backups.
     pub(in crate::admin::pages::store) fn facts() -> Facts {
         Facts {
             now: NOW,
             refuses_because: Vec::new(),
-            size: Ok(Size {
-                path: "/data/bridge.db".into(),
-                file_bytes: 1 << 30,
-                reusable_bytes: Some(5 << 20),
-                log_bytes: 4 << 20,
-                free_bytes: Some(40 << 30),
-                readers: [].into(),
-            }),
+            size: Ok(file(4 << 20, &[])),
             content: Ok(Content::default()),
             forecast: Forecast::Unknown,
             retention: DAY * 14,
@@ -154,17 +207,19 @@ pub(super) mod tests {
         let ended = |found: &[&str]| CheckState::Ended {
             at: NOW,
             took: DAY,
-            found: Ok(found.iter().map(|text| (*text).to_owned()).collect()),
+            found: Ok(Checked {
+                problems: found.iter().map(|text| (*text).to_owned()).collect(),
+                notes: Vec::new(),
+            }),
         };
         let failed = || {
             let mut failed = backups(DAY).unwrap();
             failed.state.last = Some((NOW, Err("no space".to_owned())));
             Some(failed)
         };
-        let mut read = facts();
-        read.size.as_mut().unwrap().log_bytes = 1 << 30;
-        let mut held = read.clone();
-        held.size.as_mut().unwrap().readers = [17, 4].into();
+        let read = Facts { size: Ok(file(1 << 30, &[])), ..facts() };
+        let held = Facts { size: Ok(file(1 << 30, &[17, 4])), ..facts() };
+        let of_database = |held: u64| Facts { size: Ok(database(Duration::from_secs(held))), ..facts() };
         let settles = Facts { forecast: Forecast::Settles { bytes: 2 << 30 }, ..facts() };
         let sound = "The store is sound: 1 GiB, 40 GiB free";
         for (facts, tone, said, part) in [
@@ -172,6 +227,13 @@ pub(super) mod tests {
             (settles, Tone::Ok, sound, "about 2 GiB when the oldest jobs are deleted"),
             (read, Tone::Ok, sound, "not known yet"),
             (held, Tone::Warn, "The write-ahead log grows", "processes 4, 17"),
+            (of_database(599), Tone::Ok, "The database has 3 GiB", "pg_dump"),
+            (
+                of_database(601),
+                Tone::Warn,
+                "An old snapshot makes the database grow",
+                "Session 7 (psql) holds",
+            ),
             (Facts { backups: backups(DAY), ..facts() }, Tone::Ok, sound, "The newest backup is verified"),
             (
                 Facts { backups: backups(DAY * 3), ..facts() },

@@ -1,11 +1,12 @@
 //! What the page shows: plain values, so that everything that decides about them is pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use model::{StateName, Timestamp};
 use store::backup::BackupFile;
+use store::outside::{DatabaseSizes, FileSizes};
 
 use super::forecast::Forecast;
 use crate::admin::BackupsState;
@@ -30,18 +31,21 @@ pub(super) struct Facts {
     pub(super) check: CheckState,
 }
 
-/// The files of the store.
+/// How much room the store takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Size {
-    pub(super) path: PathBuf,
-    pub(super) file_bytes: u64,
-    /// `None` if unknown.
+pub(super) enum Size {
+    /// A SQLite file.
+    File(FileSize),
+    /// A PostgreSQL database.
+    Database(DatabaseSizes),
+}
+
+/// The files of a SQLite store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FileSize {
+    pub(super) sizes: FileSizes,
+    /// The bytes inside the file that new jobs can use; `None` if unknown.
     pub(super) reusable_bytes: Option<u64>,
-    pub(super) log_bytes: u64,
-    /// `None` if unknown.
-    pub(super) free_bytes: Option<u64>,
-    /// The ids of other processes that read the store.
-    pub(super) readers: BTreeSet<u32>,
 }
 
 /// The jobs of the store.
@@ -62,6 +66,11 @@ pub(super) struct Backups {
 }
 
 impl Facts {
+    /// Whether the store is a PostgreSQL database.
+    pub(super) const fn is_database(&self) -> bool {
+        matches!(self.size, Ok(Size::Database(_)))
+    }
+
     /// When the newest backup was written; `None` if there is none.
     pub(super) fn newest_backup(&self) -> Option<Timestamp> {
         let files = self.backups.as_ref()?.files.as_ref().ok()?;

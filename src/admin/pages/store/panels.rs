@@ -4,9 +4,10 @@ use maud::{Markup, html};
 
 use model::StateName;
 use store::backup::BackupFile;
+use store::outside::{Checked, DatabaseSizes, OldestSnapshot};
 
 use super::answer::ids;
-use super::facts::{Backups, Content, Facts, Size};
+use super::facts::{Backups, Content, Facts, FileSize, Size};
 use crate::admin::access::Visitor;
 use crate::admin::pages::parts::icon::{Icon, icon};
 use crate::admin::pages::parts::mark::{self, Tone};
@@ -38,6 +39,14 @@ fn button(action: &str, words: &str, sign: Icon, visitor: &Visitor) -> Markup {
 
 /// The panel of the backups.
 pub(super) fn backups(facts: &Facts, visitor: &Visitor) -> Markup {
+    if facts.is_database() {
+        let why = html! {
+            "The bridge does not back up a PostgreSQL database: use " code { "pg_dump" } " or the backups of your provider."
+        };
+        let empty =
+            panel::empty(Tone::Plain, Icon::Info, "Backups are those of the database server.", why, html! {});
+        return panel::panel("h-bak", "Backups", html! {}, empty);
+    }
     let Some(backups) = &facts.backups else {
         let why = html! {
             "Set " code { "store.backup_folder" } " and restart: the bridge then writes and verifies one every day. \
@@ -123,8 +132,13 @@ pub(super) fn check(facts: &Facts, visitor: &Visitor) -> Markup {
     let body = html! {
         div.in.stack {
             p.m {
-                "Reads every page, index and reference, and compares the counts with the jobs. The bridge keeps working; the \
-                 write-ahead log grows until the check ends."
+                @if facts.is_database() {
+                    "Compares the counts and the texts with the jobs, and reads every index if the database has the extension "
+                    code { "amcheck" } ". The bridge keeps working; no vacuum removes dead rows until the check ends."
+                } @else {
+                    "Reads every page, index and reference, and compares the counts with the jobs. The bridge keeps working; the \
+                     write-ahead log grows until the check ends."
+                }
             }
             @match &facts.check {
                 CheckState::Never => p { "Not checked since the bridge started." },
@@ -136,7 +150,8 @@ pub(super) fn check(facts: &Facts, visitor: &Visitor) -> Markup {
                 CheckState::Ended { at, took, found } => {
                     p { (ended(found)) " " span.m { (moment::ago(*at, facts.now)) ", took " (amount::duration(*took)) } }
                     @if let Ok(found) = found {
-                        @if !found.is_empty() { ul { @for problem in found { li.wrap { (problem) } } } }
+                        @let found = found.problems.iter().chain(&found.notes);
+                        @if found.clone().next().is_some() { ul { @for line in found { li.wrap { (line) } } } }
                     }
                 }
             }
@@ -145,9 +160,9 @@ pub(super) fn check(facts: &Facts, visitor: &Visitor) -> Markup {
     panel::panel("h-chk", "Check of the integrity", aside, body)
 }
 
-fn ended(found: &Result<Vec<String>, String>) -> Markup {
+fn ended(found: &Result<Checked, String>) -> Markup {
     match found {
-        Ok(found) if found.is_empty() => mark::sentence(Tone::Ok, Icon::Ok, "Nothing is wrong."),
+        Ok(found) if found.problems.is_empty() => mark::sentence(Tone::Ok, Icon::Ok, "Nothing is wrong."),
         Ok(_) => mark::sentence(Tone::Bad, Icon::Warning, "These are wrong:"),
         Err(why) => mark::sentence(Tone::Bad, Icon::X, html! { "It did not end: " (why) }),
     }
@@ -157,19 +172,45 @@ fn ended(found: &Result<Vec<String>, String>) -> Markup {
 pub(super) fn size(facts: &Facts) -> Markup {
     let body = match &facts.size {
         Err(why) => panel::unreadable(why),
-        Ok(size) => sizes(size),
+        Ok(Size::File(size)) => files(size),
+        Ok(Size::Database(size)) => database(size, facts),
     };
-    panel::panel("h-size", "Files", html! {}, body)
+    let title = if facts.is_database() { "Database" } else { "Files" };
+    panel::panel("h-size", title, html! {}, body)
 }
 
-fn sizes(size: &Size) -> Markup {
+fn database(size: &DatabaseSizes, facts: &Facts) -> Markup {
+    html! {
+        div.in {
+            dl.facts {
+                dt { "Address" } dd.mono.wrap { (size.address) }
+                dt { "Size" } dd { (amount::bytes(size.database_bytes)) }
+                dt { "Dead rows" } dd { (amount::number(size.dead_rows)) }
+                dt { "Oldest snapshot" }
+                dd.wrap {
+                    @match &size.oldest_snapshot {
+                        None => "none",
+                        Some(OldestSnapshot { holder, held: Some(held), .. }) => {
+                            (holder) ", since " (moment::moment(facts.now - *held, facts.now))
+                        },
+                        Some(OldestSnapshot { holder, transactions, .. }) => {
+                            (holder) ", " (amount::number(*transactions)) " transactions ago"
+                        },
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn files(FileSize { sizes: size, reusable_bytes }: &FileSize) -> Markup {
     let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), amount::bytes);
     html! {
         div.in {
             dl.facts {
                 dt { "Path" } dd.mono.wrap { (size.path.display()) }
                 dt { "Database" } dd { (amount::bytes(size.file_bytes)) }
-                dt { "Free inside" } dd { (bytes(size.reusable_bytes)) }
+                dt { "Free inside" } dd { (bytes(*reusable_bytes)) }
                 dt { "Free on disk" } dd { (bytes(size.free_bytes)) }
                 dt { "WAL" }
                 dd {
@@ -248,7 +289,7 @@ mod tests {
         facts.check = CheckState::Ended {
             at: NOW,
             took: std::time::Duration::from_secs(3),
-            found: Ok(vec!["row <i> is wrong".to_owned()]),
+            found: Ok(Checked { problems: vec!["row <i> is wrong".to_owned()], notes: Vec::new() }),
         };
         let operator = Visitor::for_test(Role::Operator);
         let html = backups(&facts, &operator).into_string() + &check(&facts, &operator).into_string();

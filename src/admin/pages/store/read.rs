@@ -1,28 +1,29 @@
 //! Reads what the page shows. Each part is read alone and in limited time, so that one that cannot be read hides nothing else.
 
-use store::{backup, file};
+use store::backup;
+use store::outside::Sizes;
 
-use super::facts::{Backups, Content, Facts, Part, Size};
+use super::facts::{Backups, Content, Facts, FileSize, Part, Size};
 use super::forecast::{Forecast, Growth, jobs_per_day};
 use crate::admin::Shared;
 use crate::admin::health::troubles;
 use crate::admin::live::StoreSettings;
 use crate::admin::pages::gather::{blocking, part};
+use crate::admin::store_view::sizes;
 use crate::history::Window;
 
 /// Reads everything.
 pub(super) async fn facts(shared: &Shared) -> Facts {
     let StoreSettings { url, retention, body_retention, backup_folder } = shared.live.store();
-    let of_backups = url.clone();
     let files = async {
         let folder = backup_folder?;
         let state = shared.live.backups()?;
         let listed = folder.clone();
-        let files = part(blocking(move || backup::list_in(&listed, &of_backups))).await;
+        let files = part(blocking(move || backup::list_in(&listed, &url))).await;
         Some(Backups { folder, state, files })
     };
     let (size, content, backups, refuses_because) =
-        tokio::join!(size(shared, url), content(shared), files, troubles(shared));
+        tokio::join!(size(shared), content(shared), files, troubles(shared));
     let growth = growth(shared, size.as_ref().ok(), content.as_ref().ok());
     Facts {
         now: shared.clock.now(),
@@ -37,15 +38,13 @@ pub(super) async fn facts(shared: &Shared) -> Facts {
     }
 }
 
-async fn size(shared: &Shared, url: String) -> Part<Size> {
-    let sizes = part(blocking(move || file::sizes(&url))).await?;
-    Ok(Size {
-        path: sizes.path,
-        file_bytes: sizes.file_bytes,
-        reusable_bytes: part(shared.store.maintenance().reusable_bytes()).await.ok(),
-        log_bytes: sizes.log_bytes,
-        free_bytes: sizes.free_bytes,
-        readers: sizes.readers,
+async fn size(shared: &Shared) -> Part<Size> {
+    Ok(match part(sizes(shared)).await? {
+        Sizes::File(sizes) => {
+            let reusable_bytes = part(shared.store.maintenance().reusable_bytes()).await.ok();
+            Size::File(FileSize { sizes, reusable_bytes })
+        }
+        Sizes::Database(sizes) => Size::Database(sizes),
     })
 }
 
@@ -58,13 +57,13 @@ async fn content(shared: &Shared) -> Part<Content> {
     })
 }
 
-/// What is known about the growth; `None` if a part of it is unknown.
+/// What is known about the growth; `None` if a part of it is unknown, such as the disk of a database server.
 fn growth(shared: &Shared, size: Option<&Size>, content: Option<&Content>) -> Option<Growth> {
-    let (size, content) = (size?, content?);
+    let (Size::File(size), content) = (size?, content?) else { return None };
     let reusable = size.reusable_bytes?;
     Some(Growth {
-        used: size.file_bytes.saturating_sub(reusable),
-        room: reusable.saturating_add(size.free_bytes?),
+        used: size.sizes.file_bytes.saturating_sub(reusable),
+        room: reusable.saturating_add(size.sizes.free_bytes?),
         jobs: content.jobs.values().sum(),
         jobs_per_day: jobs_per_day(&shared.history.whole(Window::Day, shared.clock.now()))?,
         retention: shared.live.store().retention,

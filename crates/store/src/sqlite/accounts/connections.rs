@@ -5,8 +5,9 @@
 
 use model::{AccountId, AccountKey, Timestamp};
 
+use crate::jobs::actions::NewAction;
 use crate::sqlite::accounts::oauth_commands::{record_connected_account, settle_pending};
-use crate::sqlite::actions::{self, NewAction};
+use crate::sqlite::actions;
 use crate::sqlite::write::bind::{execute, query};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::insert::insert_row;

@@ -8,7 +8,8 @@ use sqlx::sqlite::SqliteRow;
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownWaitCause};
 
-use crate::sqlite::actions::{self, NewAction};
+use crate::jobs::actions::NewAction;
+use crate::sqlite::actions;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;

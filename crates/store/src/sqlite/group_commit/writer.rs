@@ -19,19 +19,22 @@ use model::{DeliveringJob, RunningJob};
 use crate::StoreError;
 use crate::awaiting::Awaiting;
 use crate::budget::Budgets;
+use crate::commit::batch::Batch;
+use crate::commit::changes::Changes;
+use crate::commit::completion::{Committed, Completion};
+use crate::commit::fairness::Fairness;
+use crate::commit::message::{Message, answer};
+use crate::commit::operations;
+use crate::commit::queue::{MAX_QUEUED, Queue};
+use crate::jobs::accept::Stored;
+use crate::jobs::search::progress::SearchProgress;
 use crate::lanes::Lanes;
 use crate::sqlite::file::log::LogStep;
 use crate::sqlite::file::open::{BUSY_TIMEOUT, Writing};
-use crate::sqlite::group_commit::batch::Batch;
-use crate::sqlite::group_commit::completion::{Committed, Completion};
-use crate::sqlite::group_commit::fairness::Fairness;
-use crate::sqlite::group_commit::queue::{MAX_QUEUED, Queue};
-use crate::sqlite::jobs::accept::{self, Stored};
+use crate::sqlite::jobs::accept;
 use crate::sqlite::jobs::reports;
-use crate::sqlite::write::changes::Changes;
+use crate::sqlite::write::command::AnyCommand;
 use crate::sqlite::write::known_keys::Keys;
-use crate::sqlite::write::message::{Message, answer};
-use crate::sqlite::write::search_progress::SearchProgress;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::StoreClock;
 
@@ -53,7 +56,7 @@ pub(crate) struct Writer {
     pub(crate) fairness: Fairness,
     pub(crate) changes: Arc<Changes>,
     /// Answers the callers after COMMIT.
-    pub(crate) completion: mpsc::UnboundedSender<Completion>,
+    pub(crate) completion: mpsc::UnboundedSender<Completion<AnyCommand, Writing>>,
 }
 
 impl Writer {
@@ -62,7 +65,10 @@ impl Writer {
     ///
     /// # Errors
     /// The system cannot create a thread.
-    pub(crate) fn start(self, operations: mpsc::Receiver<Message>) -> std::io::Result<()> {
+    pub(crate) fn start(
+        self,
+        operations: mpsc::Receiver<Message<AnyCommand, LogStep>>,
+    ) -> std::io::Result<()> {
         let runtime = Handle::current();
         let run = move || {
             // A room that gets a permit back may spawn a task.
@@ -72,15 +78,15 @@ impl Writer {
         thread::Builder::new().name("store-writer".into()).spawn(run).map(drop)
     }
 
-    fn run(mut self, runtime: &Handle, mut operations: mpsc::Receiver<Message>) {
+    fn run(mut self, runtime: &Handle, mut messages: mpsc::Receiver<Message<AnyCommand, LogStep>>) {
         let mut queue = Queue::default();
         loop {
             if queue.is_empty() {
-                let Some(operation) = operations.blocking_recv() else { break };
+                let Some(operation) = messages.blocking_recv() else { break };
                 queue.push(operation);
             }
             if queue.can_wait()
-                && let Ok(Some(operation)) = runtime.block_on(timeout(MAX_REPORT_DELAY, operations.recv()))
+                && let Ok(Some(operation)) = runtime.block_on(timeout(MAX_REPORT_DELAY, messages.recv()))
             {
                 queue.push(operation);
             }
@@ -88,11 +94,11 @@ impl Writer {
             // request waits for no other thread.
             thread::yield_now();
             while queue.len() < MAX_QUEUED
-                && let Ok(operation) = operations.try_recv()
+                && let Ok(operation) = messages.try_recv()
             {
                 queue.push(operation);
             }
-            let (batch, log) = queue.batch(self.fairness.max_accepts(), accept::now());
+            let (batch, log) = queue.batch(self.fairness.max_accepts(), operations::now());
             if batch.len() > 0 {
                 self.write(batch);
             }
@@ -104,7 +110,7 @@ impl Writer {
         let _no_one_waits = self.completion.send(Completion::Ended(self.writing));
     }
 
-    fn write(&mut self, mut batch: Batch) {
+    fn write(&mut self, mut batch: Batch<AnyCommand>) {
         if let Err(error) = self.check_file(batch.accepts.len()) {
             batch.accepts.drain(..).for_each(|accept| answer(accept.reply, Err(error.clone())));
             if batch.len() == 0 {
@@ -145,20 +151,20 @@ impl Writer {
     }
 
     /// Carries out `batch` in one transaction, which is rolled back if an operation fails.
-    fn transaction(&self, batch: &mut Batch) -> Result<Committed, StoreError> {
+    fn transaction(&self, batch: &mut Batch<AnyCommand>) -> Result<Committed, StoreError> {
         self.try_transaction(batch).map_err(|error| match &self.writing.file {
             Some(file) => error.named(file.path()),
             None => error,
         })
     }
 
-    fn try_transaction(&self, batch: &mut Batch) -> Result<Committed, StoreError> {
+    fn try_transaction(&self, batch: &mut Batch<AnyCommand>) -> Result<Committed, StoreError> {
         let Self {
             writing, keys, search_progress, budgets, awaiting, work, delivery, clock, changes, ..
         } = self;
         let changed_rows = writing.connection.total_changes();
         let mut transaction = Transaction::begin(&writing.connection, clock)?;
-        batch.drop_late(accept::now);
+        batch.drop_late(operations::now);
         accept::find(&transaction, &mut batch.accepts, keys)?;
         let accepts = accept::apply(&mut transaction, &batch.accepts, keys, budgets, work)?;
         accept::note_for_search(&transaction, search_progress, &batch.accepts, &accepts)?;
@@ -171,8 +177,9 @@ impl Writer {
         let moment = transaction.moment;
         // Applied before the next transaction begins, because that one looks at the keys, the budgets and the lanes.
         // Applied before claims are answered, so that a claimer that runs again sees the effect of its claim.
-        let post_commit = transaction.commit()?;
-        post_commit.apply_after_commit(keys, budgets, work, delivery, awaiting, moment.steady);
+        let (post_commit, new_keys) = transaction.commit()?;
+        keys.remember(new_keys);
+        post_commit.apply_after_commit(budgets, work, delivery, awaiting, moment.steady);
         // Most periodic commands find nothing to change, and must not wake maintenance.
         if writing.connection.total_changes() != changed_rows {
             changes.report();
@@ -180,7 +187,7 @@ impl Writer {
         Ok(Committed { accepts, handled, sent, moment })
     }
 
-    fn complete(&mut self, batch: Batch, committed: Committed) {
+    fn complete(&mut self, batch: Batch<AnyCommand>, committed: Committed) {
         let is_new = |stored: &&Stored| matches!(stored, Stored::New(_));
         let accepted = u32::try_from(committed.accepts.iter().filter(is_new).count()).unwrap_or(u32::MAX);
         let finished = batch.sent.iter().filter(|(report, _)| report.next.is_final());

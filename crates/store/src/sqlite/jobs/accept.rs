@@ -1,90 +1,25 @@
-//! Stores incoming requests.
-//!
-//! A request is new if its idempotency key is new. Only a new request becomes a job, and the same transaction stores the
-//! key. If a worker is free, the job is inserted as `running`, so claiming it needs no other statement. A new request
-//! that its account's budget does not allow is refused, and leaves neither a job nor a key.
+//! Stores incoming requests. See [`decide`].
 //!
 //! A job of an ordered conversation gets the next place in its line ([`turns`]). Only the first one in the line is due.
 
-use std::time::Duration;
-use std::time::Instant;
-
-use tokio::sync::oneshot;
-
-use model::maps::{Entry, HashMap, HashSet};
-use model::{Fence, JobId, NewJob, RunningJob, StateName, Timestamp};
+use model::maps::{Entry, HashSet};
+use model::{NewJob, RunningJob, StateName, Timestamp};
 
 use super::keys;
-use super::turns::{self, Conversation};
-use crate::budget::{Budgets, OverBudget, signed};
-use crate::lanes::{Lanes, Slot};
-use crate::sqlite::engine::Engine;
+use super::turns;
+use crate::StoreError;
+use crate::budget::{Budgets, signed};
+use crate::commit::message::Accept;
+use crate::jobs::accept::{Key, Lines, NewRow, Place, Stored, conversations, decide, key, millis};
+use crate::jobs::search::progress::SearchProgress;
+use crate::jobs::turns::Conversation;
+use crate::lanes::Lanes;
 use crate::sqlite::jobs::search::index;
 use crate::sqlite::jobs::supersede;
 use crate::sqlite::write::insert::insert_row;
-use crate::sqlite::write::known_keys::{Key, Keys};
-use crate::sqlite::write::message::{Accept, Message};
-use crate::sqlite::write::search_progress::SearchProgress;
+use crate::sqlite::write::known_keys::Keys;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-use crate::{Accepted, StoreError};
-
-/// What the transaction does with one request.
-pub(crate) enum Stored {
-    /// It becomes a job. If there is a slot, a worker has already claimed the job.
-    New(Option<Slot<RunningJob>>),
-    /// Its key is already known; this is the first job.
-    Duplicate(JobId),
-    /// It is new, but its account has used up its budget.
-    Refused(OverBudget),
-}
-
-/// The row of a new job.
-struct NewRow<'a> {
-    job: &'a NewJob,
-    /// `data` as JSON.
-    data: String,
-    /// Set if a worker has already claimed the job.
-    lease_until: Option<Timestamp>,
-    place: Option<Place>,
-}
-
-/// The place of a job in the line of its conversation.
-struct Place {
-    conversation: Conversation,
-    turn: i64,
-    /// How long the job waits for further messages.
-    coalesce: Option<Duration>,
-}
-
-/// When a new job is due for a worker.
-#[derive(Clone, Copy)]
-enum Due {
-    Now,
-    /// After the pause that ends its messages.
-    After(Duration),
-    /// Once the jobs before it in its line are answered.
-    InTurn,
-}
-
-impl NewRow<'_> {
-    fn due(&self) -> Due {
-        match &self.place {
-            Some(Place { turn, .. }) if *turn > 1 => Due::InTurn,
-            Some(Place { coalesce: Some(coalesce), .. }) => Due::After(*coalesce),
-            _ => Due::Now,
-        }
-    }
-
-    /// When the job is due, if it is not claimed.
-    fn due_at(&self, moment: Moment) -> Option<Timestamp> {
-        match self.due() {
-            Due::Now => Some(moment.steady),
-            Due::After(pause) => Some(moment.steady_at(self.job.received_at) + pause),
-            Due::InTurn => None,
-        }
-    }
-}
 
 insert_row! {
     pub(crate) const INSERT, fn bind_job(row: &NewRow<'_>, moment: Moment);
@@ -125,10 +60,6 @@ pub(crate) fn find(
         accept.known = known;
     }
     Ok(())
-}
-
-fn key(job: &NewJob) -> Key {
-    (job.request.account_id.0, job.idempotency_key.clone())
 }
 
 /// Stores the new requests among `accepts` that `budgets` allow. The results are in the same order.
@@ -186,71 +117,16 @@ pub(crate) fn note_for_search(
     index::make_void(transaction, progress, ids)
 }
 
-/// The place of the last job in the line of each conversation.
-type Lines = HashMap<Conversation, i64>;
-
 /// Finds the last places in the lines of the ordered jobs among `accepts`.
 fn lines(transaction: &Transaction<'_>, accepts: &[Box<Accept>]) -> Result<Lines, StoreError> {
     let mut lines = Lines::new();
-    let new = accepts.iter().filter(|accept| accept.known.is_none());
-    for conversation in new.filter_map(|accept| Conversation::of_new(&accept.job)) {
+    for conversation in conversations(accepts) {
         if let Entry::Vacant(entry) = lines.entry(conversation) {
             let last = turns::last_turn(transaction, entry.key())?;
             entry.insert(last);
         }
     }
     Ok(lines)
-}
-
-/// Appends a job to the line of its conversation. Returns `None` if the job is not ordered.
-fn append(job: &NewJob, lines: &mut Lines) -> Option<Place> {
-    let conversation = Conversation::of_new(job)?;
-    let last = lines.entry(conversation.clone()).or_default();
-    *last += 1;
-    Some(Place { conversation, turn: *last, coalesce: job.ordering.coalesce() })
-}
-
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Decides what happens to each of `accepts`. Also returns the rows of the new jobs.
-fn decide<'a>(
-    accepts: &'a [Box<Accept>],
-    budgets: &Budgets,
-    lanes: &Lanes<RunningJob>,
-    steady: Timestamp,
-    lines: &mut Lines,
-) -> (Vec<Stored>, Vec<NewRow<'a>>) {
-    let mut offers = lanes.offers(steady);
-    let mut admission = budgets.admission(steady);
-    let mut first: HashMap<Key, JobId> = HashMap::with_capacity(accepts.len());
-    let (mut results, mut rows) = (Vec::with_capacity(accepts.len()), Vec::with_capacity(accepts.len()));
-    for accept in accepts {
-        let Accept { job, known, .. } = &**accept;
-        let stored = match (known, first.entry(key(job))) {
-            (Some(first), _) => Stored::Duplicate(*first),
-            // The same request may occur twice in one transaction.
-            (None, Entry::Occupied(first)) => Stored::Duplicate(*first.get()),
-            (None, Entry::Vacant(entry)) => {
-                let data = job.request.data.to_string();
-                match admission.admit(job.request.account_id.0, data.len() as u64) {
-                    Ok(()) => {
-                        entry.insert(job.id);
-                        let mut row = NewRow { job, data, lease_until: None, place: append(job, lines) };
-                        let may_run = matches!(row.due(), Due::Now);
-                        let slot = may_run.then(|| offers.next(job.handler.as_str())).flatten();
-                        row.lease_until = slot.as_ref().map(|slot| steady + slot.lease);
-                        rows.push(row);
-                        Stored::New(slot)
-                    }
-                    Err(over) => Stored::Refused(over),
-                }
-            }
-        };
-        results.push(stored);
-    }
-    (results, rows)
 }
 
 fn insert(transaction: &Transaction<'_>, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
@@ -260,40 +136,4 @@ fn insert(transaction: &Transaction<'_>, rows: &[NewRow<'_>]) -> Result<(), Stor
         statement.raw_execute()?;
     }
     Ok(())
-}
-
-/// Returns the claimed job for the worker that was free. `moment` is the time of the transaction that stored it.
-pub(crate) fn running(job: NewJob, moment: Moment) -> RunningJob {
-    let is_ordered = Conversation::of_new(&job).is_some();
-    RunningJob {
-        id: job.id,
-        fence: Fence(1),
-        handler: job.handler,
-        request: job.request.into(),
-        received_at: job.received_at,
-        waiting_since: moment.steady_at(job.received_at),
-        answer_by: job.answer_by,
-        attempts: 0,
-        crashes: 0,
-        last_error: None,
-        is_ordered,
-    }
-}
-
-impl Engine {
-    pub(crate) async fn accept(&self, job: NewJob, within: Duration) -> Result<Accepted, StoreError> {
-        let (reply, answered) = oneshot::channel();
-        let asked_at = now();
-        let accept = Accept { job, known: None, asked_at, drop_after: asked_at + within, reply };
-        let stored = async {
-            self.send(Message::Accept(Box::new(accept))).await?;
-            answered.await.unwrap_or(Err(StoreError::Closed))
-        };
-        tokio::time::timeout(within, stored).await.unwrap_or(Err(StoreError::Timeout))
-    }
-}
-
-#[allow(clippy::disallowed_methods, reason = "callers wait in real time, whatever the clock shows")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }

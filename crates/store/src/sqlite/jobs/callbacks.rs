@@ -14,11 +14,15 @@ use model::maps::HashMap;
 use model::{CheckedCompletion, HandlerName, JobId, OutcomeName, RunningJob, StateName, Timestamp};
 
 use crate::budget::signed;
+use crate::jobs::actions::NewAction;
+use crate::jobs::callbacks::{decide, note, runs};
+use crate::jobs::row::columns;
+use crate::jobs::rows;
 use crate::records::By;
-use crate::sqlite::actions::{self, NewAction};
+use crate::sqlite::actions;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::row::columns;
-use crate::sqlite::jobs::{notes, rows, turns};
+use crate::sqlite::jobs::row::claimed;
+use crate::sqlite::jobs::{notes, turns};
 use crate::sqlite::write::bind::{bind, execute, read_all};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
@@ -83,13 +87,6 @@ struct Found {
     attempts: u32,
 }
 
-impl Found {
-    /// Whether this attempt runs, or any if it is `None`.
-    fn runs(&self, attempt: Option<u32>) -> bool {
-        self.state == StateName::Running && attempt.is_none_or(|attempt| attempt > self.attempts)
-    }
-}
-
 fn find(transaction: &Transaction<'_>, id: JobId) -> Result<Option<Found>, StoreError> {
     let mut statement = transaction.prepare_cached(FIND)?;
     let columns = |row: &rusqlite::Row<'_>| {
@@ -128,18 +125,6 @@ fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(
     })
 }
 
-/// What a completion for a job in this state does.
-fn decide(state: StateName, outcome: Option<OutcomeName>, is_in_time: bool) -> Completed {
-    match (state, outcome) {
-        (StateName::Queued | StateName::Running | StateName::AwaitingCallback, _) if is_in_time => {
-            Completed::Accepted
-        }
-        (StateName::Cancelled, _) => Completed::TooLate(state),
-        (_, Some(OutcomeName::Handler)) => Completed::Before(state),
-        _ => Completed::TooLate(state),
-    }
-}
-
 /// Gives a job the completion of its handler.
 struct Complete {
     id: JobId,
@@ -157,14 +142,7 @@ impl Command for Complete {
         let now = transaction.moment.steady;
         let completed =
             decide(found.state, found.outcome, matches!(self.by, By::Operator(_)) || now < found.answer_by);
-        let note = match (completed, &self.by) {
-            (Completed::Accepted, By::Operator(_)) => "an operator gave the completion",
-            (Completed::Accepted, By::Callback) => "the completion came by a callback",
-            (Completed::TooLate(_), By::Callback) => {
-                "a completion came by a callback, but too late: it was discarded"
-            }
-            (Completed::TooLate(_), By::Operator(_)) | (Completed::Before(_), _) => return Ok(Ok(completed)),
-        };
+        let Some(note) = note(completed, &self.by) else { return Ok(Ok(completed)) };
         notes::add_if_room(transaction, self.id, note)?;
         if completed == Completed::Accepted {
             let json = self.completion.as_json();
@@ -211,13 +189,13 @@ impl Command for ClaimAwaiting {
                 "now" => transaction.moment.steady.as_millis(),
                 "lease_until" => self.lease_until.as_millis(),
             });
-            rows::claimed(statement.raw_query(), rows::running)?.jobs
+            claimed(statement.raw_query(), rows::running)?.jobs
         };
         let Some(job) = claimed.into_iter().next() else {
             let Some(found) = find(transaction, self.id)? else {
                 return Ok(Err(StoreError::NoJob(self.id)));
             };
-            return Ok(Ok(if found.runs(self.attempt) {
+            return Ok(Ok(if runs(found.state, found.attempts, self.attempt) {
                 AwaitingClaim::NotYet
             } else {
                 AwaitingClaim::NotAwaiting(found.state)
@@ -235,34 +213,4 @@ pub(crate) fn awaiting(transaction: &Transaction<'_>) -> Result<HashMap<HandlerN
     let mut statement = transaction.prepare_cached(AWAITING)?;
     let rows: Vec<(String, i64)> = read_all(statement.raw_query(), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.into_iter().filter_map(|(handler, jobs)| Some((handler.parse().ok()?, jobs))).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_completion_is_accepted_in_time_and_only_once() {
-        use Completed::{Accepted, Before, TooLate};
-        use StateName::{AwaitingCallback, Cancelled, Dead, Delivered, Delivering, Gone, Queued, Running};
-        let (handler, fallback) = (Some(OutcomeName::Handler), Some(OutcomeName::Fallback));
-        for (state, outcome, is_in_time, expected) in [
-            (Queued, None, true, Accepted),
-            (Running, None, true, Accepted),
-            (AwaitingCallback, None, true, Accepted),
-            (Queued, None, false, TooLate(Queued)),
-            (Running, None, false, TooLate(Running)),
-            (AwaitingCallback, None, false, TooLate(AwaitingCallback)),
-            (Delivering, handler, true, Before(Delivering)),
-            (Delivered, handler, false, Before(Delivered)),
-            (Gone, handler, true, Before(Gone)),
-            (Dead, handler, true, Before(Dead)),
-            (Delivering, fallback, true, TooLate(Delivering)),
-            (Delivered, fallback, false, TooLate(Delivered)),
-            (Cancelled, handler, true, TooLate(Cancelled)),
-            (Cancelled, None, true, TooLate(Cancelled)),
-        ] {
-            assert_eq!(decide(state, outcome, is_in_time), expected, "{state} {outcome:?} {is_in_time}");
-        }
-    }
 }

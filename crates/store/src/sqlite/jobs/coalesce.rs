@@ -8,16 +8,16 @@ use uuid::Uuid;
 
 use model::{CheckedCompletion, RunningJob, StateName, Timestamp};
 
-use super::rows;
-use super::turns::{self, Conversation};
+use super::row::claimed;
+use super::turns;
 use crate::StoreError;
 use crate::budget::signed;
-use crate::sqlite::jobs::row::columns;
+use crate::jobs::coalesce::{MAX_EARLIER_BYTES, array};
+use crate::jobs::row::columns;
+use crate::jobs::rows;
+use crate::jobs::turns::Conversation;
 use crate::sqlite::write::bind::{bind, execute};
 use crate::sqlite::write::transaction::Transaction;
-
-/// The maximum size of the data of the earlier messages, in bytes.
-const MAX_EARLIER_BYTES: usize = 1 << 20;
 
 pub(crate) const DATA: &str = "SELECT data, origin FROM jobs WHERE id = ?";
 
@@ -71,7 +71,7 @@ pub(crate) fn join(
         post_commit.moved(from, StateName::Delivering, 1);
         post_commit.undelivered(&message.origin, now);
     }
-    let earlier = array(&gathered);
+    let earlier = array(gathered.iter().map(|message| message.data.as_str()));
     let post_commit = &mut transaction.post_commit;
     post_commit.moved(StateName::Queued, StateName::Running, 1);
     post_commit.joined(&first.handler, gathered.len() as u64);
@@ -83,7 +83,7 @@ pub(crate) fn join(
         "lease_until" => lease_until.as_millis(),
         "earlier" => &earlier,
     });
-    Ok(rows::claimed(statement.raw_query(), rows::running)?.jobs.pop())
+    Ok(claimed(statement.raw_query(), rows::running)?.jobs.pop())
 }
 
 /// Returns the messages to join, oldest first: those that have gathered, as far as the limit of bytes allows.
@@ -101,10 +101,4 @@ fn messages(transaction: &Transaction<'_>, conversation: &Conversation) -> Resul
         messages.push(message);
     }
     Ok(messages)
-}
-
-/// Returns the data of all messages as a JSON array. Each is JSON already.
-fn array(messages: &[Message]) -> String {
-    let data: Vec<&str> = messages.iter().map(|message| message.data.as_str()).collect();
-    format!("[{}]", data.join(","))
 }

@@ -13,10 +13,11 @@ use rusqlite::{OptionalExtension, Row};
 
 use model::{DeliveringJob, HandlerRun, JobId, Timestamp};
 
+use crate::jobs::row::{Claimed, columns};
+use crate::jobs::rows;
 use crate::records::YOUNG;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::row::{Claimed, columns};
-use crate::sqlite::jobs::rows;
+use crate::sqlite::jobs::row::claimed;
 use crate::sqlite::jobs::work_claims::{by_age, count};
 use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::command::Command;
@@ -142,7 +143,7 @@ impl ClaimDeliveries {
             "limit" => count(limit),
             "which" => retries_first,
         });
-        rows::claimed(statement.raw_query(), rows::delivering)
+        claimed(statement.raw_query(), rows::delivering)
     }
 
     fn young_first(
@@ -158,7 +159,7 @@ impl ClaimDeliveries {
             "limit" => count(limit),
             "which" => (self.now - YOUNG).as_millis(),
         });
-        rows::claimed(statement.raw_query(), rows::delivering)
+        claimed(statement.raw_query(), rows::delivering)
     }
 }
 

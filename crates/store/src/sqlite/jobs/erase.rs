@@ -7,8 +7,9 @@ use rusqlite::OptionalExtension;
 
 use model::{JobId, StateName};
 
+use crate::jobs::failures;
+use crate::sqlite::jobs::notes;
 use crate::sqlite::jobs::operator::cancel::Cancel;
-use crate::sqlite::jobs::{failures, notes};
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::{execute, query};
 use crate::sqlite::write::command::Command;

@@ -1,16 +1,13 @@
 //! Reads the groups of errors, retries their dead jobs, and deletes old groups.
 
-use std::collections::HashMap;
-
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use model::{HandlerName, JobId, Stage, Timestamp};
-
+use crate::jobs::error_groups::{Days, first, group};
+use crate::jobs::failures::{HOURS, hour};
+use crate::jobs::row::Columns;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::bind::execute;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::error_groups::{HOURS, hour};
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Cutoff;
 use crate::{ErrorGroup, ErrorGroupPage, ErrorGroupPosition, StoreError};
@@ -46,10 +43,9 @@ impl Engine {
         let mut snapshot = self.reading.begin().await?;
         let query = sqlx::query(GROUPS).bind(last_at).bind(id).bind(i64::from(limit) + 1);
         let rows = query.fetch_all(&mut *snapshot).await?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut groups = rows.iter().take(limit).map(group).collect::<Result<Vec<_>, _>>()?;
+        let (mut groups, has_more) = first(rows.iter().map(|row| row as &dyn Columns), limit)?;
         self.count_hours(&mut snapshot, &mut groups).await?;
-        let next = groups.last().filter(|_| rows.len() > limit).map(|last| (last.last_at, last.id));
+        let next = groups.last().filter(|_| has_more).map(|last| (last.last_at, last.id));
         Ok(ErrorGroupPage { groups, next })
     }
 
@@ -57,7 +53,7 @@ impl Engine {
     pub(crate) async fn error_group(&self, id: i64) -> Result<Option<ErrorGroup>, StoreError> {
         let mut snapshot = self.reading.begin().await?;
         let row = sqlx::query(GROUP).bind(id).fetch_optional(&mut *snapshot).await?;
-        let mut found: Vec<ErrorGroup> = row.iter().map(group).collect::<Result<_, _>>()?;
+        let mut found: Vec<ErrorGroup> = row.iter().map(|row| group(row)).collect::<Result<_, _>>()?;
         self.count_hours(&mut snapshot, &mut found).await?;
         Ok(found.pop())
     }
@@ -73,46 +69,12 @@ impl Engine {
         let ids = serde_json::Value::from(ids).to_string();
         let query = sqlx::query(HOURS_OF).bind(ids).bind(now - HOURS).bind(now);
         let rows = query.fetch_all(snapshot).await?;
-        let mut days: HashMap<i64, &mut Vec<u64>> =
-            groups.iter_mut().map(|group| (group.id, &mut group.last_day)).collect();
+        let mut days = Days::of(groups, now);
         for row in &rows {
-            let (id, at, failures): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            let place = usize::try_from(at - (now - HOURS) - 1).unwrap_or_default();
-            if let Some(slot) = days.get_mut(&id).and_then(|day| day.get_mut(place)) {
-                *slot = failures.unsigned_abs();
-            }
+            days.set(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         }
         Ok(())
     }
-}
-
-pub(super) fn group(row: &SqliteRow) -> Result<ErrorGroup, StoreError> {
-    let id: i64 = row.try_get("id")?;
-    let corrupt = |column, why: &str| StoreError::Corrupt {
-        table: "error_groups",
-        column,
-        id: id.to_string(),
-        why: why.into(),
-    };
-    let (stage, handler): (&str, &str) = (row.try_get("stage")?, row.try_get("handler")?);
-    let stage = [Stage::Handler, Stage::Delivery].into_iter().find(|known| known.as_str() == stage);
-    let handler: Option<HandlerName> = if handler.is_empty() {
-        None
-    } else {
-        Some(handler.parse().map_err(|_| corrupt("handler", "not the name of a handler"))?)
-    };
-    let failures: i64 = row.try_get("failures")?;
-    Ok(ErrorGroup {
-        id,
-        stage: stage.ok_or_else(|| corrupt("stage", "unknown"))?,
-        handler,
-        text: row.try_get("text")?,
-        failures: failures.unsigned_abs(),
-        first_at: Timestamp::from_millis(row.try_get("first_at")?),
-        last_at: Timestamp::from_millis(row.try_get("last_at")?),
-        last_day: vec![0; usize::try_from(HOURS).unwrap_or_default()],
-        sample: JobId::from_uuid(row.try_get("sample")?),
-    })
 }
 
 /// Deletes the groups whose last error is older than `before` by both clocks.

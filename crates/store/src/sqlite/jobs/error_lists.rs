@@ -4,9 +4,10 @@ use sqlx::Row;
 
 use model::Timestamp;
 
-use super::error_groups::group;
+use crate::jobs::error_groups::{first, group};
+use crate::jobs::failures::{HOURS, hour};
+use crate::jobs::row::Columns;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::write::error_groups::{HOURS, hour};
 use crate::{DeadInGroup, ErrorCounts, ErrorGroup, ListedErrors, StoreError};
 
 /// How many dead jobs are read to count those of one group.
@@ -42,10 +43,9 @@ impl Engine {
         let mut snapshot = self.reading.begin().await?;
         let query = sqlx::query(NEW_FIRST).bind(new_since.as_millis()).bind(is_new).bind(last_at).bind(id);
         let rows = query.bind(i64::from(limit) + 1).fetch_all(&mut *snapshot).await?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut groups = rows.iter().take(limit).map(group).collect::<Result<Vec<_>, _>>()?;
+        let (mut groups, has_more) = first(rows.iter().map(|row| row as &dyn Columns), limit)?;
         self.count_hours(&mut snapshot, &mut groups).await?;
-        Ok(ListedErrors { has_more: rows.len() > limit, groups })
+        Ok(ListedErrors { has_more, groups })
     }
 
     /// Returns at most `limit` groups, those with most errors within a day first.
@@ -54,7 +54,7 @@ impl Engine {
         let mut snapshot = self.reading.begin().await?;
         let query = sqlx::query(TOP).bind(now - HOURS).bind(now).bind(i64::from(limit));
         let rows = query.fetch_all(&mut *snapshot).await?;
-        let mut groups = rows.iter().map(group).collect::<Result<Vec<_>, _>>()?;
+        let mut groups = rows.iter().map(|row| group(row)).collect::<Result<Vec<_>, _>>()?;
         self.count_hours(&mut snapshot, &mut groups).await?;
         Ok(groups)
     }

@@ -160,6 +160,11 @@ fn push_waiting(sql: &mut QueryBuilder<Sqlite>, waiting: WaitingFor, now: Timest
 }
 
 fn push_text(sql: &mut QueryBuilder<Sqlite>, text: &str) {
+    // A pattern ends at a NUL, so it would match more. No body contains one, because JSON escapes it.
+    if text.contains('\0') {
+        sql.push("false");
+        return;
+    }
     let pattern = literal(text);
     let mut contains = |column: &str| {
         sql.push(format!("{column} GLOB ('*' || ")).push_bind(pattern.clone()).push(" || '*')");

@@ -7,10 +7,8 @@ use uuid::Uuid;
 use model::{JobId, JobPrefix};
 
 use crate::StoreError;
+use crate::jobs::find::{MATCHES_READ, unique};
 use crate::sqlite::engine::Engine;
-
-/// The maximum number of matches that an error lists.
-const MAX_MATCHES: usize = 5;
 
 pub(crate) const MATCHES: &str = "SELECT id FROM jobs WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?";
 /// Selects the jobs directly before and after an id.
@@ -40,18 +38,8 @@ impl Engine {
 
 async fn find(pool: &SqlitePool, prefix: JobPrefix) -> Result<JobId, StoreError> {
     let (first, last) = prefix.range();
-    let limit = i64::try_from(MAX_MATCHES + 1).unwrap_or(i64::MAX);
-    let query = sqlx::query(MATCHES).bind(first.as_uuid()).bind(last.as_uuid()).bind(limit);
+    let query = sqlx::query(MATCHES).bind(first.as_uuid()).bind(last.as_uuid()).bind(MATCHES_READ);
     let rows = query.fetch_all(pool).await?;
     let ids = rows.iter().map(|row| row.try_get("id").map(JobId::from_uuid));
-    let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
-    match ids[..] {
-        [] => Err(StoreError::NoMatch(prefix)),
-        [id] => Ok(id),
-        _ => {
-            let more = ids.len() > MAX_MATCHES;
-            ids.truncate(MAX_MATCHES);
-            Err(StoreError::Ambiguous { prefix, ids, more })
-        }
-    }
+    unique(prefix, ids.collect::<Result<Vec<_>, _>>()?)
 }

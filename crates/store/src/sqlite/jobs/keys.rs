@@ -14,10 +14,11 @@ use std::time::Duration;
 use model::{JobId, NewJob, Timestamp};
 
 use crate::StoreError;
+use crate::jobs::accept::Key;
 use crate::sqlite::write::bind::{bind, query};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::insert::insert_row;
-use crate::sqlite::write::known_keys::{Key, Keys, Known};
+use crate::sqlite::write::known_keys::{Keys, Known};
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::ServiceTime;
 
@@ -79,7 +80,7 @@ pub(crate) fn append<'j>(
         statement.raw_execute()?;
     }
     drop(statement);
-    transaction.post_commit.known(new);
+    transaction.new_keys.extend(new);
     Ok(())
 }
 

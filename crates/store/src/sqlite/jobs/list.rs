@@ -1,9 +1,5 @@
-//! Lists jobs, newest first, in bounded time and memory.
-//!
-//! A list reads bodies only if it searches for a text. If a filter skips jobs, the list reads one window of jobs after
-//! another until the page is full, it has read the maximum number of jobs, or its time has run out. The page says where to
-//! continue, and why the search stopped early. The windows contain only jobs that the [`Source`] leaves. Only two lists run
-//! at a time, so that connections remain for reading single jobs and statistics.
+//! Lists jobs, newest first. Only two lists run at a time, so that connections remain for reading single jobs and
+//! statistics.
 
 use std::time::Duration;
 
@@ -11,52 +7,30 @@ use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use tokio::sync::SemaphorePermit;
+use uuid::Uuid;
+use uuid::fmt::Simple;
 
-use model::{Filter, JobId, JobSummary, Timestamp};
+use model::{Filter, JobId, StateName, Timestamp};
 
+use crate::jobs::listing::count::count as count_all;
+pub(crate) use crate::jobs::listing::page::{Bounds, MAX_CONCURRENT_LISTS};
+use crate::jobs::listing::page::{Filling, LIST_PERMIT_TIMEOUT, page as read_page};
+use crate::jobs::listing::source::{Indexes, Source};
+use crate::jobs::listing::walk::{CountedJobs, ListReads, Parts, Selected, Stretch};
+use crate::jobs::rows::{self, SUMMARY};
+use crate::jobs::search::lookup::{Found, IdRange, RunBlocks};
+use crate::jobs::terms::Term;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::filter_sql;
-use crate::sqlite::jobs::list_source::{self, Source};
-use crate::sqlite::jobs::list_walk::{Parts, Stretch, Walk};
-use crate::sqlite::jobs::rows::{self, SUMMARY};
-use crate::{JobFilter, Page, Stopped, StoreError};
-
-/// The maximum number of lists that run at the same time.
-pub(crate) const MAX_CONCURRENT_LISTS: usize = 2;
-/// How long a list waits for a permit before it fails.
-const LIST_PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The smallest and the largest size of a window, in jobs. The list checks the time after each window.
-const WINDOW_JOBS: (i64, i64) = (32, 4_096);
-/// If a window takes less time than this, the next one is larger; otherwise smaller.
-const SHORT_WINDOW: Duration = Duration::from_millis(50);
-/// The approximate bytes that a job takes on a page, apart from its texts.
-const JOB_BYTES: usize = 512;
-
-/// The limits on the cost of a page.
-pub(crate) struct Bounds<'b> {
-    /// The maximum number of jobs to read if a filter matches few of them.
-    pub(crate) scan: u32,
-    /// The bytes after which the page is full. The last job may exceed them.
-    pub(crate) bytes: usize,
-    /// The time after which no further window begins.
-    pub(crate) time: Duration,
-    /// Returns the elapsed time.
-    pub(crate) elapsed: &'b (dyn Fn() -> Duration + Send + Sync),
-}
-
-/// The bounds of every list.
-const MAX_SCANNED_JOBS: u32 = 100_000;
-const MAX_PAGE_BYTES: usize = 1 << 20;
-const MAX_PAGE_TIME: Duration = Duration::from_secs(1);
+use crate::sqlite::jobs::search::lookup;
+use crate::sqlite::jobs::{filter_sql, list_source, row};
+use crate::{BulkAction, BulkPlan, JobFilter, Page, StoreError};
 
 impl Engine {
     pub(crate) async fn list_jobs(&self, filter: &JobFilter) -> Result<Page, StoreError> {
         let _permit = self.list_permit().await?;
         let elapsed = || self.clock().elapsed();
-        let bounds =
-            Bounds { scan: MAX_SCANNED_JOBS, bytes: MAX_PAGE_BYTES, time: MAX_PAGE_TIME, elapsed: &elapsed };
         let now = self.moment();
-        let mut page = page(&self.reading, filter, now.steady, &bounds).await?;
+        let mut page = page(&self.reading, filter, now.steady, &Bounds::of_list(&elapsed)).await?;
         page.jobs = page.jobs.into_iter().map(|job| now.show_summary(job)).collect();
         Ok(page)
     }
@@ -77,67 +51,103 @@ pub(crate) async fn page(
     now: Timestamp,
     bounds: &Bounds<'_>,
 ) -> Result<Page, StoreError> {
-    let began = (bounds.elapsed)();
-    let limit = asked.limit.max(1);
-    let mut walk = Walk::begin(pool, &asked.filter, asked.before).await?;
-    let mut window = WINDOW_JOBS.0;
-    let mut left = i64::from(bounds.scan);
-    let mut read = 0;
-    let mut filling = Filling { jobs: Vec::new(), rows: 0, bytes: 0 };
-    loop {
-        let window_began = (bounds.elapsed)();
-        let Some(stretch) = walk.next(pool, window.min(left)).await? else {
-            return Ok(Page { jobs: filling.jobs, next: None, stopped: None });
+    read_page(&mut Pool(pool), asked, now, bounds).await
+}
+
+/// Counts the jobs that `wanted` matches and that `action` may change. Takes at most `within`.
+pub(crate) async fn plan(
+    engine: &Engine,
+    wanted: &Filter,
+    action: BulkAction,
+    within: Duration,
+) -> Result<BulkPlan, StoreError> {
+    let (began, now) = (engine.clock().elapsed(), engine.moment().steady);
+    let passed = || engine.clock().elapsed().saturating_sub(began);
+    count_all(&mut Pool(&engine.reading), wanted, action, now, within, &passed).await
+}
+
+/// Reads each statement on any connection.
+struct Pool<'p>(&'p SqlitePool);
+
+impl ListReads for Pool<'_> {
+    const INDEXES: Indexes = list_source::INDEXES;
+
+    async fn counts(&mut self) -> Result<Vec<(StateName, i64)>, StoreError> {
+        let rows = sqlx::query("SELECT state, jobs FROM job_counts").fetch_all(self.0).await?;
+        let count = |row: &SqliteRow| {
+            let state: &str = row.try_get(0)?;
+            Ok(state.parse().ok().zip(Some(row.try_get(1)?)))
         };
-        let query = select(walk.source(), &asked.filter, now, limit - filling.rows, &stretch);
-        let last = filling.fill(pool, query, limit, bounds.bytes).await?;
-        // The page is full, or the list has reached the oldest job.
-        if last.is_some() || stretch.is_last {
-            return Ok(Page { jobs: filling.jobs, next: last, stopped: None });
-        }
-        left -= stretch.cost();
-        read += stretch.jobs;
-        let passed = (bounds.elapsed)();
-        let stopped = if left <= 0 {
-            Some(Stopped::Jobs(u32::try_from(read).unwrap_or(u32::MAX).min(bounds.scan)))
-        } else {
-            (passed.saturating_sub(began) >= bounds.time || walk.is_void()).then_some(Stopped::Time)
-        };
-        if stopped.is_some() {
-            return Ok(Page { jobs: filling.jobs, next: stretch.oldest, stopped });
-        }
-        let quick = passed.saturating_sub(window_began) < SHORT_WINDOW;
-        window = if quick { window * 2 } else { window / 2 }.clamp(WINDOW_JOBS.0, WINDOW_JOBS.1);
+        rows.iter().filter_map(|row| count(row).transpose()).collect()
     }
-}
 
-/// A page that is not full yet.
-struct Filling {
-    jobs: Vec<JobSummary>,
-    /// The number of rows read, including those that cannot be decoded.
-    rows: u32,
-    bytes: usize,
-}
+    async fn search(&mut self, clauses: &[Vec<Vec<Term<'_>>>], range: IdRange) -> Result<Found, StoreError> {
+        lookup::find(self.0, clauses, range).await
+    }
 
-impl Filling {
-    /// Adds the jobs that `query` finds. Returns the last job once the page is full.
+    async fn blocks(&mut self, runs: &[i64]) -> Result<Vec<RunBlocks>, StoreError> {
+        lookup::blocks(self.0, runs).await
+    }
+
+    async fn begin_before(&mut self, before: JobId, jobs: i64) -> Result<Option<JobId>, StoreError> {
+        Ok(lookup::begin_before(self.0, before.as_uuid(), jobs).await?.map(JobId::from_uuid))
+    }
+
+    async fn window_end(
+        &mut self,
+        source: &Source,
+        before: Option<JobId>,
+        floor: Option<JobId>,
+        size: i64,
+    ) -> Result<Option<JobId>, StoreError> {
+        let mut query = window(source, before, floor, size);
+        query.build().fetch_optional(self.0).await?.as_ref().map(id_of).transpose()
+    }
+
+    async fn all_ids(
+        &mut self,
+        source: &Source,
+        before: Option<JobId>,
+        floor: Option<JobId>,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let mut query = all_ids(source, before, floor);
+        let digits: Option<String> = query.build().fetch_one(self.0).await?.try_get(0)?;
+        let digits = digits.unwrap_or_default();
+        let ids = digits.as_bytes().chunks(Simple::LENGTH).filter_map(|id| Uuid::try_parse_ascii(id).ok());
+        let mut ids: Vec<Uuid> = ids.collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    async fn count(
+        &mut self,
+        selected: Selected<'_>,
+        have_bodies: bool,
+    ) -> Result<Vec<CountedJobs>, StoreError> {
+        let mut query = count(selected, have_bodies);
+        let rows = query.build().fetch_all(self.0).await?;
+        let counted = |row: &SqliteRow| {
+            Ok(CountedJobs {
+                account_id: row.try_get(0)?,
+                jobs: row.try_get::<i64, _>(1)?.unsigned_abs(),
+                oldest: JobId::from_uuid(row.try_get(2)?),
+                newest: JobId::from_uuid(row.try_get(3)?),
+            })
+        };
+        rows.iter().map(counted).collect()
+    }
+
     async fn fill(
         &mut self,
-        pool: &SqlitePool,
-        mut query: QueryBuilder<Sqlite>,
-        limit: u32,
-        max_bytes: usize,
+        selected: Selected<'_>,
+        filling: &mut Filling,
     ) -> Result<Option<JobId>, StoreError> {
+        let mut query = select(selected);
         // Read rows one by one, so that only the jobs of the page are in memory.
-        let mut found = query.build().fetch(pool);
+        let mut found = query.build().fetch(self.0);
         while let Some(row) = found.try_next().await? {
-            self.rows += 1;
-            if let Some(job) = rows::readable(std::slice::from_ref(&row), rows::summary).pop() {
-                let texts = job.return_url.as_str().len() + job.last_error.as_ref().map_or(0, String::len);
-                self.bytes += JOB_BYTES + texts;
-                self.jobs.push(job);
-            }
-            if self.rows >= limit || self.bytes >= max_bytes {
+            let job = row::readable(std::slice::from_ref(&row), rows::summary).pop();
+            if filling.add(job) {
                 return id_of(&row).map(Some);
             }
         }
@@ -145,44 +155,47 @@ impl Filling {
     }
 }
 
-/// Selects the jobs of a stretch that match `filter`.
-pub(crate) fn select(
+/// Selects the oldest job of a window of `size` + 1 jobs; nothing if fewer remain.
+pub(crate) fn window(
     source: &Source,
-    filter: &Filter,
-    now: Timestamp,
-    limit: u32,
-    stretch: &Stretch,
+    before: Option<JobId>,
+    floor: Option<JobId>,
+    size: i64,
 ) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::<Sqlite>::new("");
+    list_source::push(&mut query, source, before, floor, |_| ());
+    query.push(" ORDER BY id DESC LIMIT 1 OFFSET ").push_bind(size);
+    query
+}
+
+/// Selects the ids of all entries of `source` as digits in one text.
+pub(crate) fn all_ids(source: &Source, before: Option<JobId>, floor: Option<JobId>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT group_concat(hex(id), '') FROM (");
+    list_source::push(&mut query, source, before, floor, |_| ());
+    query.push(")");
+    query
+}
+
+/// Selects the jobs of a stretch that match a filter.
+pub(crate) fn select(selected: Selected<'_>) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(format!("SELECT {SUMMARY}"));
-    push_from(&mut sql, source, filter, now, stretch, Some(limit));
-    sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+    push_from(&mut sql, selected, true);
+    sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(selected.limit));
     sql
 }
 
-/// Counts the jobs of a stretch that match `filter`, and of which `condition` is true, for each account, and selects the
-/// oldest and the newest of them.
-pub(crate) fn count(
-    source: &Source,
-    filter: &Filter,
-    now: Timestamp,
-    condition: &'static str,
-    stretch: &Stretch,
-) -> QueryBuilder<Sqlite> {
+/// Counts the jobs of a stretch that match a filter for each account, and selects the oldest and the newest of them.
+pub(crate) fn count(selected: Selected<'_>, have_bodies: bool) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new("SELECT account_id, count(*), min(id), max(id)");
-    push_from(&mut sql, source, filter, now, stretch, None);
-    sql.push(condition).push(" GROUP BY account_id");
+    push_from(&mut sql, selected, false);
+    sql.push(if have_bodies { " AND data IS NOT NULL" } else { "" }).push(" GROUP BY account_id");
     sql
 }
 
-/// Adds the rest of a SELECT of the jobs of a stretch that match `filter`, at least of the newest `limit` of them.
-fn push_from(
-    sql: &mut QueryBuilder<Sqlite>,
-    source: &Source,
-    filter: &Filter,
-    now: Timestamp,
-    stretch: &Stretch,
-    limit: Option<u32>,
-) {
+/// Adds the rest of a SELECT of the jobs of a stretch that match a filter: of all of them, or at least of the newest ones
+/// up to the limit.
+fn push_from(sql: &mut QueryBuilder<Sqlite>, selected: Selected<'_>, is_limited: bool) {
+    let Selected { source, filter, now, limit, stretch } = selected;
     let Stretch { before, oldest, .. } = *stretch;
     let json = |ids: Vec<String>| serde_json::Value::from(ids).to_string();
     match &stretch.parts {
@@ -211,8 +224,8 @@ fn push_from(
         Source::Union(_) => {
             // The filter is inside, so that the rest reads only the jobs of the page.
             sql.push(" FROM jobs WHERE id IN (");
-            source.push(sql, before, oldest, |sql| filter_sql::push(sql, filter, now));
-            if let Some(limit) = limit {
+            list_source::push(sql, source, before, oldest, |sql| filter_sql::push(sql, filter, now));
+            if is_limited {
                 sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
             }
             sql.push(")");

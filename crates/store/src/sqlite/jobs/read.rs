@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqlitePool};
 
-use model::{Attempt, AttemptResult, JobId, JobRecord, Stage, StateName, Timestamp};
+use model::{Attempt, JobId, JobRecord, StateName, Timestamp};
 
+use crate::jobs::attempts::{self, AttemptRow};
+use crate::jobs::row::columns;
+use crate::jobs::rows;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::row::columns;
-use crate::sqlite::jobs::rows;
 use crate::sqlite::write::account_bytes;
 use crate::time::StoreClock;
 use crate::{Stats, StoreError};
@@ -40,34 +41,16 @@ pub(crate) async fn job(
 }
 
 fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
-    let corrupt = |column: &'static str, why: &str| StoreError::Corrupt {
-        table: "attempts",
-        column,
-        id: id.to_string(),
-        why: why.into(),
-    };
-    let stage: &str = row.try_get("stage")?;
-    let result: &str = row.try_get("result")?;
-    let duration_ms: i64 = row.try_get("duration_ms")?;
-    let number: i64 = row.try_get("number")?;
-    let status: Option<i64> = row.try_get("status")?;
-    Ok(Attempt {
-        stage: Stage::ALL
-            .into_iter()
-            .find(|known| known.as_str() == stage)
-            .ok_or_else(|| corrupt("stage", "unknown"))?,
-        number: u32::try_from(number).map_err(|_| corrupt("number", "out of range"))?,
-        started_at: Timestamp::from_millis(row.try_get("started_at")?),
-        duration: std::time::Duration::from_millis(
-            u64::try_from(duration_ms).map_err(|_| corrupt("duration_ms", "negative"))?,
-        ),
-        result: AttemptResult::ALL
-            .into_iter()
-            .find(|known| known.as_str() == result)
-            .ok_or_else(|| corrupt("result", "unknown"))?,
-        status: status.and_then(|status| u16::try_from(status).ok()),
+    let row = AttemptRow {
+        stage: row.try_get("stage")?,
+        number: row.try_get("number")?,
+        started_at: row.try_get("started_at")?,
+        duration_ms: row.try_get("duration_ms")?,
+        result: row.try_get("result")?,
+        status: row.try_get("status")?,
         error: row.try_get("error")?,
-    })
+    };
+    attempts::attempt(id, row)
 }
 
 /// Selects since when the oldest job has waited for a worker, and how many jobs wait for their turn.

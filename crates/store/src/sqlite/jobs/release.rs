@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::Timestamp;
 
 use crate::StoreError;
+use crate::jobs::release::next_part;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::work_claims::count;
 use crate::sqlite::write::bind::{execute, query};
@@ -119,12 +120,7 @@ impl Command for ReleaseFailed {
             transaction.post_commit.undelivered(&self.origin, self.now);
         }
         let last = failed.last().filter(|_| failed.len() == self.limit).map(|(_, due_at, _)| *due_at);
-        // Others may be due in the same millisecond as the last one, so the next part begins with that millisecond, unless
-        // it would examine the same deliveries again.
-        let after = last.map(|due_at| {
-            let before = Timestamp::from_millis(due_at - 1);
-            if released > 0 || before > self.after { before } else { Timestamp::from_millis(due_at) }
-        });
+        let after = last.map(|due_at| next_part(Timestamp::from_millis(due_at), self.after, released > 0));
         Ok(ReleasedPart { released: released as u64, after })
     }
 }

@@ -10,10 +10,11 @@
 
 use uuid::Uuid;
 
-use model::maps::{HashMap, HashSet};
-use model::{JobId, NewJob};
+use model::NewJob;
+use model::maps::HashSet;
 
 use crate::StoreError;
+use crate::jobs::supersede::pairs;
 use crate::sqlite::write::bind::{bind, execute, read_all};
 use crate::sqlite::write::transaction::Transaction;
 
@@ -55,34 +56,4 @@ pub(crate) fn within(transaction: &Transaction<'_>, new: &[&NewJob]) -> Result<(
         execute!(transaction, MARK, { "older" => older.as_uuid(), "newer" => newer.as_uuid() });
     }
     Ok(())
-}
-
-/// Returns each job whose URL occurs again, with the next job that has it.
-fn pairs<'a>(jobs: impl ExactSizeIterator<Item = (JobId, &'a str)>) -> Vec<(JobId, JobId)> {
-    if jobs.len() < 2 {
-        return Vec::new();
-    }
-    let mut last = HashMap::with_capacity(jobs.len());
-    jobs.filter_map(|(id, url)| Some((last.insert(url, id)?, id))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use model::Timestamp;
-
-    #[test]
-    fn within_a_transaction_each_job_is_superseded_by_the_next_one_with_its_url() {
-        let [a, b, c, d] = [1, 2, 3, 4].map(|number| JobId::new(Timestamp::from_millis(0), number));
-        for (urls, expected) in [
-            (vec![], vec![]),
-            (vec![(a, "x")], vec![]),
-            (vec![(a, "x"), (b, "y")], vec![]),
-            (vec![(a, "x"), (b, "y"), (c, "x"), (d, "x")], vec![(a, c), (c, d)]),
-            // In order of arrival, whatever the ids.
-            (vec![(d, "x"), (a, "x")], vec![(d, a)]),
-        ] {
-            assert_eq!(pairs(urls.clone().into_iter()), expected, "{urls:?}");
-        }
-    }
 }

@@ -8,56 +8,22 @@
 //! An overdue job is claimed for its fallback wherever it is in the line.
 
 use rusqlite::Row;
-use uuid::Uuid;
 
-use model::{Gathering, JobId, NewJob, RunningJob, StateName, Timestamp, WidgetRequest, gathered_at};
+use model::{JobId, RunningJob, Timestamp, gathered_at};
 
 use crate::StoreError;
+use crate::jobs::turns::{self, Conversation, InLine, MAX_JOINED};
 use crate::sqlite::write::bind::{bind, execute, query};
 use crate::sqlite::write::transaction::Transaction;
 
-/// The maximum number of messages that one job answers. The rest form the next one.
-pub(crate) const MAX_JOINED: i64 = 100;
-
-/// The jobs that run one at a time: of one handler, about one entity of one account.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Conversation {
-    handler: String,
-    account_id: i64,
-    entity_type: i64,
-    entity_id: i64,
-}
-
-impl Conversation {
-    /// Returns the conversation in whose line a new job waits; `None` if it is not ordered.
-    pub(crate) fn of_new(job: &NewJob) -> Option<Self> {
-        job.ordering.is_by_conversation().then(|| Self::of(job.handler.as_str(), &job.request)).flatten()
-    }
-
-    /// Returns the conversation in whose line a claimed job is; `None` if it is not ordered.
-    pub(crate) fn of_running(job: &RunningJob) -> Option<Self> {
-        job.is_ordered.then(|| Self::of(job.handler.as_str(), &job.request)).flatten()
-    }
-
-    fn of(handler: &str, request: &WidgetRequest) -> Option<Self> {
-        let entity = request.entity?;
-        Some(Self {
-            handler: handler.to_owned(),
-            account_id: request.account_id.0,
-            entity_type: entity.kind.code(),
-            entity_id: entity.id,
-        })
-    }
-
-    /// Reads four columns, from `first` on: `handler, account_id, entity_type, entity_id`.
-    pub(crate) fn read(row: &Row<'_>, first: usize) -> Result<Self, rusqlite::Error> {
-        Ok(Self {
-            handler: row.get(first)?,
-            account_id: row.get(first + 1)?,
-            entity_type: row.get(first + 2)?,
-            entity_id: row.get(first + 3)?,
-        })
-    }
+/// Reads the four columns of a conversation, from `first` on: `handler, account_id, entity_type, entity_id`.
+pub(crate) fn read(row: &Row<'_>, first: usize) -> Result<Conversation, rusqlite::Error> {
+    Ok(Conversation {
+        handler: row.get(first)?,
+        account_id: row.get(first + 1)?,
+        entity_type: row.get(first + 2)?,
+        entity_id: row.get(first + 3)?,
+    })
 }
 
 pub(crate) const OF: &str =
@@ -65,7 +31,7 @@ pub(crate) const OF: &str =
 
 /// Returns the conversation in whose line the job `id` is; `None` if it is in none.
 pub(crate) fn of(transaction: &Transaction<'_>, id: JobId) -> Result<Option<Conversation>, StoreError> {
-    Ok(query!(transaction, OF, { "id" => id.as_uuid() }, |row| Conversation::read(row, 0)).pop())
+    Ok(query!(transaction, OF, { "id" => id.as_uuid() }, |row| read(row, 0)).pop())
 }
 
 pub(crate) const LAST_TURN: &str = "SELECT max(turn) FROM jobs WHERE handler = :handler AND account_id = :account_id \
@@ -92,31 +58,9 @@ pub(crate) const LINE: &str = "SELECT id, state, due_at, coalesce_ms, waiting_si
      WHERE handler = :handler AND account_id = :account_id AND entity_type = :entity_type AND entity_id = :entity_id \
      AND turn IS NOT NULL ORDER BY turn LIMIT 0 + :limit";
 
-/// A job in its line.
-pub(crate) struct InLine {
-    pub(crate) id: Uuid,
-    is_queued: bool,
-    due_at: Option<i64>,
-    gathering: Option<Gathering>,
-    answer_by: i64,
-}
-
-impl InLine {
-    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
-        let since = Timestamp::from_millis(row.get(4)?);
-        let coalesce: Option<i64> = row.get(3)?;
-        Ok(Self {
-            id: row.get(0)?,
-            is_queued: row.get_ref(1)?.as_str()? == StateName::Queued.as_str(),
-            due_at: row.get(2)?,
-            gathering: coalesce.map(|ms| Gathering { since, coalesce: span(ms) }),
-            answer_by: row.get(5)?,
-        })
-    }
-}
-
-fn span(ms: i64) -> std::time::Duration {
-    std::time::Duration::from_millis(ms.unsigned_abs())
+fn read_in_line(row: &Row<'_>) -> Result<InLine, rusqlite::Error> {
+    let state = row.get_ref(1)?;
+    Ok(InLine::new(row.get(0)?, state.as_str()?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
 }
 
 /// Returns the first `limit` jobs of a line.
@@ -131,20 +75,15 @@ fn line(
         "entity_type" => conversation.entity_type,
         "entity_id" => conversation.entity_id,
         "limit" => limit,
-    }, InLine::read))
+    }, read_in_line))
 }
 
-/// Returns the messages at the front of a line that wait for further ones. They end at a job that waits for none, or that
-/// is claimed for its fallback.
+/// Returns the messages at the front of a line that wait for further ones.
 pub(crate) fn gathered(
     transaction: &Transaction<'_>,
     conversation: &Conversation,
 ) -> Result<Vec<InLine>, StoreError> {
-    let mut jobs = line(transaction, conversation, MAX_JOINED)?;
-    let joins = |(place, job): &(usize, &InLine)| job.gathering.is_some() && (job.is_queued || *place == 0);
-    let messages = jobs.iter().enumerate().take_while(joins).count();
-    jobs.truncate(messages);
-    Ok(jobs)
+    Ok(turns::gathered(line(transaction, conversation, MAX_JOINED)?))
 }
 
 pub(crate) const GIVE_TURN: &str = "UPDATE jobs SET due_at = :due_at WHERE id = :id AND state = 'queued'";

@@ -10,8 +10,9 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use model::{JobId, Timestamp};
 
+use crate::jobs::rows::{self, SUMMARY};
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::rows::{self, SUMMARY};
+use crate::sqlite::jobs::row;
 use crate::time::Moment;
 use crate::{OldestUnfinished, StoreError, UnfinishedJob};
 
@@ -100,7 +101,7 @@ async fn read(
     for row in &rows {
         let at = |column: &str| Ok::<_, StoreError>(now.shown(Timestamp::from_millis(row.try_get(column)?)));
         let (since, answer_by) = (at("waiting_since")?, at("answer_by")?);
-        let job = rows::readable(std::slice::from_ref(row), rows::summary).pop();
+        let job = row::readable(std::slice::from_ref(row), rows::summary).pop();
         jobs.extend(job.map(|job| UnfinishedJob { job: now.show_summary(job), since, answer_by }));
     }
     jobs.sort_by_key(|one| (one.since, one.job.id));

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use model::{RunningJob, StateName, Timestamp};
 
+use crate::jobs::row::columns;
+use crate::jobs::rows;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::row::columns;
-use crate::sqlite::jobs::{coalesce, rows};
+use crate::sqlite::jobs::coalesce;
+use crate::sqlite::jobs::row::claimed;
 use crate::sqlite::write::bind::bind;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
@@ -87,11 +89,10 @@ impl Command for ClaimWork {
             "now" => self.now.as_millis(),
             "limit" => count(self.limit),
         });
-        let claimed =
-            rows::claimed(statement.raw_query(), |row| Ok((rows::running(row)?, rows::gathers(row)?)))?;
-        transaction.post_commit.moved(StateName::Queued, StateName::Running, count(claimed.rows));
-        let mut jobs = Vec::with_capacity(claimed.jobs.len());
-        for (job, gathers) in claimed.jobs {
+        let found = claimed(statement.raw_query(), |row| Ok((rows::running(row)?, rows::gathers(row)?)))?;
+        transaction.post_commit.moved(StateName::Queued, StateName::Running, count(found.rows));
+        let mut jobs = Vec::with_capacity(found.jobs.len());
+        for (job, gathers) in found.jobs {
             jobs.extend(if gathers {
                 coalesce::join(transaction, job, self.lease_until)?
             } else {
@@ -121,10 +122,10 @@ impl Command for ClaimOverdue {
             (self.now.as_millis(), self.lease_until.as_millis(), count(self.limit));
         let mut statement = transaction.prepare_cached(OVERDUE)?;
         bind!(statement, OVERDUE, { "lease_until" => lease_until, "now" => now, "limit" => limit });
-        let queued = rows::claimed(statement.raw_query(), rows::running)?;
+        let queued = claimed(statement.raw_query(), rows::running)?;
         let mut statement = transaction.prepare_cached(NOT_CALLED_BACK)?;
         bind!(statement, NOT_CALLED_BACK, { "lease_until" => lease_until, "now" => now, "limit" => limit });
-        let awaiting = rows::claimed(statement.raw_query(), rows::running)?;
+        let awaiting = claimed(statement.raw_query(), rows::running)?;
         let mut next = transaction.prepare_cached(NEXT_OVERDUE)?;
         let next: Option<i64> = next.query_one((), |row| row.get(0))?;
         let post_commit = &mut transaction.post_commit;

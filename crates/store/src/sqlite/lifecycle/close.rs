@@ -3,7 +3,8 @@
 use sqlx::Connection;
 
 use crate::Role;
-use crate::sqlite::engine::{Engine, lock};
+use crate::lock::lock;
+use crate::sqlite::engine::Engine;
 
 impl Engine {
     pub(crate) async fn close(&self) {
@@ -12,7 +13,7 @@ impl Engine {
         {
             tracing::debug!(%error, "the time of the shutdown could not be stored; the next start uses the last stored time");
         }
-        lock(&self.operations).take();
+        self.operations.close();
         let writer = lock(&self.writer).take();
         let writing = match writer {
             // A writer that panicked has nothing left to finish.

@@ -10,23 +10,22 @@ use model::clock::Clock;
 
 use crate::awaiting::Awaiting;
 use crate::budget::Budgets;
+use crate::commit::changes::Changes;
+use crate::commit::completion;
+use crate::commit::fairness::Fairness;
+use crate::commit::operations::Operations;
 use crate::feed::Feed;
+use crate::jobs::search::progress::SearchProgress;
 use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
+use crate::sqlite::file::identity::FileIdentity;
 use crate::sqlite::file::{open, path};
-use crate::sqlite::group_commit::completion;
-use crate::sqlite::group_commit::fairness::Fairness;
 use crate::sqlite::group_commit::writer::Writer;
 use crate::sqlite::jobs::list;
 use crate::sqlite::maintenance::service_time;
-use crate::sqlite::write::changes::Changes;
 use crate::sqlite::write::known_keys::Keys;
-use crate::sqlite::write::search_progress::SearchProgress;
 use crate::time::StoreClock;
 use crate::{Cause, Role, StoreError};
-
-/// The maximum number of operations in the writer's channel. Further senders wait.
-const MAX_QUEUED_MESSAGES: usize = 4_096;
 
 impl Engine {
     /// Whether a store exists at `url`.
@@ -46,7 +45,7 @@ impl Engine {
         let awaiting = Arc::new(Awaiting::default());
         let feed = Arc::new(Feed::default());
         let time = Arc::new(StoreClock::new(clock.clone()));
-        let (sender, receiver) = mpsc::channel(MAX_QUEUED_MESSAGES);
+        let (operations, receiver) = Operations::new(clock.clone());
         let (completion, completions) = mpsc::unbounded_channel();
         let file = opened.writing.file.clone();
         let writer = Writer {
@@ -63,11 +62,10 @@ impl Engine {
             completion,
         };
         writer.start(receiver).map_err(|error| StoreError::Database(Cause::of(error)))?;
-        let writer = tokio::spawn(completion::run(completions, file.clone(), feed.clone()));
+        let writer = tokio::spawn(completion::run(completions, check(file.clone()), feed.clone()));
         let engine = Self {
-            operations: Mutex::new(Some(sender)),
+            operations: Arc::new(operations),
             runtime: Handle::current(),
-            was_used: AtomicBool::new(false),
             bulk_waits: AtomicBool::new(true),
             reading: opened.reading,
             checkpoints: Mutex::new(Some(opened.checkpoints)),
@@ -96,4 +94,9 @@ impl Engine {
             Err(error) => Err(error.while_opening(&path::file_of(url)?)),
         }
     }
+}
+
+/// Returns the check after a commit: the next start finds the new requests only if the file is still at its path.
+fn check(file: Option<Arc<FileIdentity>>) -> impl Fn() -> Result<(), StoreError> + Send {
+    move || file.as_ref().map_or(Ok(()), |file| file.check())
 }

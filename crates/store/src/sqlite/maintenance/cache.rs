@@ -69,7 +69,7 @@ impl Engine {
         watch: &mut IdleWatch,
         now: Cutoff,
     ) -> Result<(), StoreError> {
-        if !watch.poll(self.take_was_used(), self.changes.count()) {
+        if !watch.poll(self.operations.take_was_used(), self.changes.count()) {
             return Ok(());
         }
         // Before the cache, because moving keys fills it again.

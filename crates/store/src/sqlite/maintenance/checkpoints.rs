@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use sqlx::{Row, SqliteConnection};
 
-use crate::sqlite::engine::{Engine, lock};
+use crate::commit::message::Message;
+use crate::lock::lock;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::file::log;
 use crate::sqlite::file::room::room;
-use crate::sqlite::write::message::Message;
 
 /// The time from a change to its checkpoint, so also the shortest time between two checkpoints. Commits wait for the disk
 /// while a checkpoint syncs, so each one must be small.
@@ -102,7 +103,7 @@ impl Engine {
                 let step = log::decide(logged, copied, self.log_bytes(), room);
                 if let Some(step) = step {
                     // If the writer is gone, closing the store checkpoints the log.
-                    let _gone = self.send(Message::Log(step)).await;
+                    let _gone = self.operations.send(Message::Between(step)).await;
                 }
                 if logged == copied && step.is_none() {
                     CheckpointOutcome::Complete

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use model::StateName;
 
+use crate::maintenance::bodies::Walked;
+use crate::maintenance::chunks::{CHUNK_BYTES, CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::error_groups::DeleteErrorGroups;
-use crate::sqlite::maintenance::bodies::Walked;
-use crate::sqlite::maintenance::chunks::{CHUNK_BYTES, CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::maintenance::keys::ForgetKeys;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::{bind, execute};

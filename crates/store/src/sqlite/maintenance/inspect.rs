@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use model::Timestamp;
 
 use crate::StoreError;
-use crate::records::StoreStats;
+use crate::records::{Extent, StoreStats};
 use crate::sqlite::file::migrations::MIGRATIONS;
 use crate::sqlite::file::{copy, log, path, verify};
 use crate::sqlite::write::account_bytes::body_bytes;
@@ -112,9 +112,11 @@ pub(crate) fn stats(url: &str, now: Timestamp) -> Result<StoreStats, StoreError>
     let oldest = "SELECT received_at FROM jobs ORDER BY id LIMIT 1";
     let oldest: Option<i64> = connection.query_row(oldest, [], |row| row.get(0)).optional()?;
     Ok(StoreStats {
-        file_bytes: number("PRAGMA page_count")? * page,
-        log_bytes: log::bytes_of(&path),
-        free_bytes: number("PRAGMA freelist_count")? * page,
+        extent: Extent::File {
+            file_bytes: number("PRAGMA page_count")? * page,
+            log_bytes: log::bytes_of(&path),
+            free_bytes: number("PRAGMA freelist_count")? * page,
+        },
         jobs: counts.collect::<Result<BTreeMap<String, u64>, _>>()?,
         body_bytes: number("SELECT coalesce(sum(stored), 0) FROM account_bytes")?,
         oldest: oldest.map(Timestamp::from_millis),

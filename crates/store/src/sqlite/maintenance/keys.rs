@@ -1,12 +1,13 @@
 //! Moves idempotency keys to their final table, and deletes those of expired tokens.
 
 use crate::StoreError;
+use crate::jobs::accept::Key;
+use crate::maintenance::chunks::CHUNK_ROWS;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
 use crate::sqlite::write::bind::execute;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::insert::insert_row;
-use crate::sqlite::write::known_keys::{Key, Keys, Known};
+use crate::sqlite::write::known_keys::{Keys, Known};
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Cutoff;
 

@@ -3,7 +3,8 @@
 use model::{StateName, Timestamp};
 
 use crate::StoreError;
-use crate::sqlite::jobs::turns::{self, Conversation};
+use crate::jobs::turns::Conversation;
+use crate::sqlite::jobs::turns;
 use crate::sqlite::jobs::work_claims::count;
 use crate::sqlite::write::bind::query;
 use crate::sqlite::write::command::Command;
@@ -38,7 +39,7 @@ impl Command for FreeLeases {
             "until" => until,
         }, |row| {
             let is_in_line: bool = row.get(2)?;
-            let line = is_in_line.then(|| Conversation::read(row, 3)).transpose()?;
+            let line = is_in_line.then(|| turns::read(row, 3)).transpose()?;
             Ok((row.get(0)?, row.get(1)?, line))
         });
         let sent: Vec<String> = query!(transaction, FREE_DELIVERING, {

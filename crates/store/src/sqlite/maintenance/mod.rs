@@ -4,7 +4,6 @@ pub(crate) mod bodies;
 mod bulks;
 mod cache;
 mod checkpoints;
-pub(crate) mod chunks;
 pub(crate) mod delete;
 pub(crate) mod history;
 pub(crate) mod inspect;

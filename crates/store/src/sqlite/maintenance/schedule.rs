@@ -4,66 +4,21 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use model::clock::{CalendarWatch, Jump};
+use model::clock::CalendarWatch;
 
+use crate::jobs::search::run::RunSize;
+use crate::jobs::search::watch::SearchWatch;
+use crate::maintenance::bodies::Walked;
+use crate::maintenance::steps::{DELETE_TICKS, Failed, POLL_TICKS, TICK_INTERVAL, log_jump};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::file::log::LogWatch;
 use crate::sqlite::jobs::lane_reload::ReloadLanesIfChanged;
-use crate::sqlite::jobs::search::run::RunSize;
-use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::maintenance::cache::IdleWatch;
 use crate::sqlite::maintenance::checkpoints::{CheckpointTimer, Checkpoints};
 use crate::sqlite::maintenance::leases::FreeLeases;
-use crate::sqlite::maintenance::search::SearchWatch;
 use crate::sqlite::write::known_keys::GATHERED_KEYS;
 use crate::time::Moment;
 use crate::{Retention, StoreError};
-
-/// The interval of all work except checkpoints. The log of a jump of the clock is this late at most.
-const TICK_INTERVAL: Duration = Duration::from_secs(1);
-/// Ticks between polls of leases and lanes, the fallback for missed wake-ups.
-const POLL_TICKS: u64 = 5;
-/// Ticks between deletions.
-const DELETE_TICKS: u64 = 60;
-
-fn log_jump(jump: &Jump) {
-    let (by, direction) = match jump {
-        Jump::Forward(by) => (by, "forward"),
-        Jump::Back(by) => (by, "back"),
-    };
-    let by_seconds = by.as_secs();
-    tracing::warn!(
-        by_seconds,
-        direction,
-        "the machine's clock was set, or the machine slept; schedules and time budgets follow the elapsed time"
-    );
-}
-
-/// The failures of one tick.
-#[derive(Default)]
-struct Failed {
-    first: Option<StoreError>,
-    steps: usize,
-}
-
-impl Failed {
-    /// Returns the result of a step, or records its failure.
-    fn note<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
-        let error = match result {
-            Ok(done) => return Some(done),
-            Err(error) => error,
-        };
-        self.steps += 1;
-        self.first.get_or_insert(error);
-        None
-    }
-
-    fn log(self) {
-        if let Some(error) = self.first {
-            tracing::warn!(%error, steps = self.steps, "maintenance of the store failed; it is retried");
-        }
-    }
-}
 
 /// The work of each second, and its state.
 pub(crate) struct Schedule {

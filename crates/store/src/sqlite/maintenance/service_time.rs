@@ -9,35 +9,16 @@ use sqlx::{Row, SqlitePool};
 use model::Timestamp;
 
 use crate::StoreError;
+use crate::maintenance::shift::{Noted, Shift};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
-use crate::time::{Moment, ServiceTime, StoreClock, between, is_jump};
-
-/// The longest time by which the stored service time can lag, for a process beside the bridge.
-const MAX_UNWRITTEN: Duration = Duration::from_secs(120);
+use crate::time::{Moment, StoreClock, is_jump};
 
 const SELECT: &str = "SELECT service_at, steady_at, calendar_at FROM service";
 
 pub(crate) const FINISHED_LAST: &str =
     "SELECT max(finished_service_at) FROM jobs WHERE finished_service_at IS NOT NULL";
-
-/// The last stored moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Noted {
-    service: ServiceTime,
-    /// The steady clock and the calendar at that moment; `None` if no bridge has served the store yet.
-    clocks: Option<(Timestamp, Timestamp)>,
-}
-
-impl Noted {
-    /// Creates it from the columns of [`SELECT`].
-    fn new(service_at: i64, steady_at: Option<i64>, calendar_at: Option<i64>) -> Self {
-        let at = Timestamp::from_millis;
-        let clocks = steady_at.map(at).zip(calendar_at.map(at));
-        Self { service: ServiceTime::from_millis(service_at), clocks }
-    }
-}
 
 /// Stores the current moment.
 pub(crate) struct NoteTime {
@@ -55,27 +36,6 @@ impl Command for NoteTime {
         )?;
         Ok(())
     }
-}
-
-/// The milliseconds by which a start moves the times of jobs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Shift {
-    /// The shift of promises to a waiting customer: `due_at`, `answer_by`, `waiting_since`. The time between the two
-    /// processes, as far as the calendar shows it, counts as waiting.
-    promises: i64,
-    /// The shift of times that measure how long the bridge has tried: `failing_since`, `refused_at`. The time between
-    /// the two processes does not count.
-    budgets: i64,
-    /// How far the calendar is behind its last stored time; 0 if it is not.
-    behind: i64,
-}
-
-/// Computes the shift from the last stored moment, by the clocks of the last process, and from `now`, by the clocks of
-/// this one.
-fn shift((steady, calendar): (Timestamp, Timestamp), now: Moment) -> Shift {
-    let down = between(calendar, now.calendar);
-    let budgets = between(steady, now.steady);
-    Shift { promises: budgets.saturating_sub(down.max(0)), budgets, behind: down.min(0).saturating_neg() }
 }
 
 /// Returns when a bridge last served a store that no writer has open, to within two minutes; `None` if no bridge has.
@@ -120,13 +80,11 @@ impl Command for BeginService {
     fn apply(&self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StoreError> {
         let noted =
             transaction.query_one(SELECT, (), |row| Ok(Noted::new(row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        // A killed process may have finished jobs after it last stored its time.
         let finished: Option<i64> = transaction.query_one(FINISHED_LAST, (), |row| row.get(0))?;
-        let served = noted.service.max(ServiceTime::from_millis(finished.unwrap_or(i64::MIN)));
-        self.0.serve_from(served);
+        self.0.serve_from(noted.served(finished));
         let moment = self.0.moment();
-        let Shift { promises, budgets, behind } =
-            noted.clocks.map(|clocks| shift(clocks, moment)).unwrap_or_default();
+        let shift = noted.shift(moment);
+        let Shift { promises, budgets, .. } = shift;
         let promised = [SHIFT_QUEUED, SHIFT_AWAITING, SHIFT_WAITING, SHIFT_LEASED, SHIFT_DEAD]
             .map(|sql| (sql, promises));
         let budgeted = [SHIFT_FAILING, SHIFT_FAILING_LEASED].map(|sql| (sql, budgets));
@@ -134,19 +92,14 @@ impl Command for BeginService {
             transaction.execute(sql, [by])?;
         }
         NoteTime { moment }.apply(transaction)?;
-        Ok(Some(behind).filter(|behind| is_jump(*behind)).map(|ms| Duration::from_millis(ms.unsigned_abs())))
+        Ok(shift.behind())
     }
 }
 
-/// Sets the clocks of a process beside the bridge. It follows the owner's steady clock, and its service time is not
-/// behind the owner's.
+/// Sets the clocks of a process beside the bridge.
 pub(crate) async fn follow(pool: &SqlitePool, clock: &StoreClock) -> Result<(), StoreError> {
     let row = sqlx::query(SELECT).fetch_one(pool).await?;
-    let noted = Noted::new(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    clock.serve_from(noted.service + MAX_UNWRITTEN);
-    if let Some((steady, calendar)) = noted.clocks {
-        clock.follow_owner(between(steady, calendar));
-    }
+    Noted::new(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?).follow(clock);
     Ok(())
 }
 
@@ -154,40 +107,5 @@ impl Engine {
     /// Stores how long the store has been served, and by which clocks.
     pub(crate) async fn note_time(&self) -> Result<(), StoreError> {
         self.execute(NoteTime { moment: self.moment() }).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOUR: i64 = 3_600_000;
-
-    #[test]
-    fn a_start_moves_promises_by_the_jump_and_budgets_also_by_the_downtime() {
-        let at = Timestamp::from_millis;
-        // For the last process: its steady clock and its calendar at its end. For this process: its calendar, where its
-        // steady clock starts.
-        for (what, steady, calendar, now, promises, budgets, behind) in [
-            ("restarted at once", 9 * HOUR, 9 * HOUR, 9 * HOUR, 0, 0, 0),
-            ("down for two hours", 9 * HOUR, 9 * HOUR, 11 * HOUR, 0, 2 * HOUR, 0),
-            (
-                "set back by three hours in between",
-                9 * HOUR,
-                9 * HOUR,
-                6 * HOUR,
-                -3 * HOUR,
-                -3 * HOUR,
-                3 * HOUR,
-            ),
-            ("set forward by five hours before", 9 * HOUR, 14 * HOUR, 14 * HOUR, 5 * HOUR, 5 * HOUR, 0),
-            ("and down for an hour", 9 * HOUR, 14 * HOUR, 15 * HOUR, 5 * HOUR, 6 * HOUR, 0),
-            ("set back by five hours before", 9 * HOUR, 4 * HOUR, 4 * HOUR, -5 * HOUR, -5 * HOUR, 0),
-            ("and by one more hour in between", 9 * HOUR, 4 * HOUR, 3 * HOUR, -6 * HOUR, -6 * HOUR, HOUR),
-        ] {
-            let now = Moment { calendar: at(now), steady: at(now), service: ServiceTime::default() };
-            let expected = Shift { promises, budgets, behind };
-            assert_eq!(shift((at(steady), at(calendar)), now), expected, "{what}");
-        }
     }
 }

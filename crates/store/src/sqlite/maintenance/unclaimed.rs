@@ -19,10 +19,10 @@ use uuid::Uuid;
 use model::{AccountId, JobId, StateName, Timestamp};
 
 use crate::StoreError;
+use crate::jobs::failures;
+use crate::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::failures;
 use crate::sqlite::jobs::work_claims::count;
-use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::read::named::Named;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::bind::{bind, read_all};

@@ -11,12 +11,13 @@ use tokio::sync::{SemaphorePermit, oneshot};
 use model::{JobId, StateName};
 
 use crate::StoreError;
-use crate::sqlite::engine::{Engine, lock};
+use crate::commit::message::Message;
+use crate::jobs::failures::hour;
+use crate::lock::lock;
+use crate::maintenance::bodies::Walked;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::list::MAX_CONCURRENT_LISTS;
-use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::write::command::{Command, Queued};
-use crate::sqlite::write::error_groups::hour;
-use crate::sqlite::write::message::Message;
 use crate::sqlite::write::transaction::Transaction;
 
 impl Engine {
@@ -39,7 +40,7 @@ impl Engine {
         let (open, is_open) = oneshot::channel();
         let gate = Gate(Mutex::new(Some((reached, is_open))));
         let (command, _) = Queued::new(gate);
-        self.send(Message::Command(command)).await.unwrap();
+        self.operations.send(Message::Command(command)).await.unwrap();
         is_reached.await.unwrap();
         open
     }

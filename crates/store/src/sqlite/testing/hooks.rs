@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use model::Timestamp;
 
-use crate::sqlite::engine::{Engine, lock};
+use crate::jobs::search::run::RunSize;
+use crate::jobs::search::watch::Indexed;
+use crate::lock::lock;
+use crate::maintenance::bodies::Walked;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::lane_reload::ReloadLanes;
-use crate::sqlite::jobs::search::index::{IndexRun, Indexed};
-use crate::sqlite::jobs::search::run::RunSize;
-use crate::sqlite::maintenance::bodies::Walked;
+use crate::sqlite::jobs::list::{self, Bounds};
+use crate::sqlite::jobs::search::index::IndexRun;
 use crate::sqlite::maintenance::delete::DeleteFinished;
 use crate::sqlite::maintenance::keys::{ForgetKeys, MoveKeys};
 use crate::sqlite::maintenance::leases::FreeLeases;
@@ -19,39 +22,31 @@ use crate::sqlite::maintenance::schedule::Schedule;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Cutoff;
-use crate::{Retention, StoreError};
+use crate::{JobFilter, Page, Retention, StoreError};
 
 /// Returns the file of a store in `folder`.
 pub(crate) fn file_in(folder: &Path) -> PathBuf {
     folder.join("bridge.db")
 }
 
-/// Returns the URL of a store in `folder`.
-pub(crate) fn url_in(folder: &Path) -> String {
-    format!("sqlite:{}", file_in(folder).display())
+/// The place of a test's store: a file.
+pub(crate) struct Place(PathBuf);
+
+impl Place {
+    /// Returns the place of the store in `folder`.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self(file_in(folder))
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("sqlite:{}", self.0.display())
+    }
 }
 
 impl Engine {
-    /// Waits until `operations` operations wait for the writer. More than a hundred must be sent `unconstrained`,
-    /// because tokio counts a slot of the channel as taken before it is filled.
-    pub(crate) async fn gathered(&self, operations: usize) {
-        let sender = lock(&self.operations).clone().unwrap();
-        while sender.max_capacity() - sender.capacity() < operations {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Waits until the writer has taken all operations from its channel.
-    pub(crate) async fn taken(&self) {
-        let sender = lock(&self.operations).clone().unwrap();
-        while sender.capacity() < sender.max_capacity() {
-            tokio::task::yield_now().await;
-        }
-    }
-
     /// Ends the writer like a kill: nothing is handed back, and nothing is closed.
     pub(crate) async fn die(&self) {
-        lock(&self.operations).take();
+        self.operations.close();
         let writer = lock(&self.writer).take();
         if let Some(writer) = writer {
             drop(writer.await.unwrap());
@@ -80,6 +75,16 @@ impl Engine {
     /// Deletes finished jobs in one transaction. Returns how many.
     pub(crate) async fn delete_finished(&self, before: Cutoff) -> Result<u64, StoreError> {
         self.execute(DeleteFinished { before }).await.map(|deleted| deleted.jobs)
+    }
+
+    /// Reads a page of a list within `bounds`.
+    pub(crate) async fn page(
+        &self,
+        asked: &JobFilter,
+        now: Timestamp,
+        bounds: &Bounds<'_>,
+    ) -> Result<Page, StoreError> {
+        list::page(&self.reading, asked, now, bounds).await
     }
 
     /// Adds runs of a few jobs each to the search index, from all jobs received before now. Returns how many.

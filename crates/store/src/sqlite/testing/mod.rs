@@ -5,4 +5,4 @@ mod faults;
 mod hooks;
 
 #[cfg(test)]
-pub(crate) use hooks::{Ticks, file_in, url_in};
+pub(crate) use hooks::{Place, Ticks, file_in};

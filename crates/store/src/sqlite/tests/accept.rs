@@ -84,16 +84,16 @@ async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_betw
     still_known(&store).await;
 
     // The process dies after it has moved some of the keys.
-    assert!(store.0.move_some_keys(over(&store)).await);
+    assert!(store.sqlite().move_some_keys(over(&store)).await);
     assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 512);
     still_known(&store).await;
     store.close().await;
     store = home.serve().await;
     still_known(&store).await;
 
-    store.0.move_keys(over(&store), 701).await.unwrap();
+    store.sqlite().move_keys(over(&store), 701).await.unwrap();
     assert_eq!(home.number("SELECT count(*) FROM recent_keys").await, 700, "too few to be worth it");
-    store.0.move_keys(over(&store), 700).await.unwrap();
+    store.sqlite().move_keys(over(&store), 700).await.unwrap();
     let left = "SELECT (SELECT count(*) FROM recent_keys) * 10000 + (SELECT count(*) FROM idempotency_keys)";
     assert_eq!(home.number(left).await, 700);
     still_known(&store).await;
@@ -111,7 +111,7 @@ async fn keys_that_have_expired_before_the_move_are_deleted() {
     accept(&store, short.clone()).await;
     accept(&store, long.clone()).await;
     home.pass(short.token_expires_at.since(home.now()) + Duration::from_millis(1));
-    store.0.move_keys(over(&store), 1).await.unwrap();
+    store.sqlite().move_keys(over(&store), 1).await.unwrap();
     assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 1);
     accept(&store, NewJob { id: home.request().id, ..short }).await;
     let again = NewJob { idempotency_key: long.idempotency_key.clone(), ..home.request() };

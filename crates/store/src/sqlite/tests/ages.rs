@@ -1,7 +1,7 @@
 //! What is deleted by age is deleted only when it is too old by the calendar and by the service time.
 
 use super::*;
-use crate::sqlite::maintenance::bodies::{WINDOW_JOBS, Walked};
+use crate::maintenance::bodies::{WINDOW_JOBS, Walked};
 use crate::tests::jumps::{HOUR, THIRTY_DAYS, THREE_HOURS, maintain};
 use crate::{CodeLimits, NewCode, SealedCode, StateUse};
 
@@ -71,7 +71,7 @@ async fn jobs_and_bodies_are_deleted_when_both_clocks_consider_them_too_old() {
         (2 * HOUR, None, None),
     ] {
         home.pass(pass);
-        store.0.delete(&mut walked, store.0.moment(), retention).await.unwrap();
+        store.sqlite().delete(&mut walked, store.sqlite().moment(), retention).await.unwrap();
         assert_eq!(
             (has_bodies(first).await, has_bodies(second).await),
             (of_first, of_second),
@@ -90,15 +90,15 @@ async fn the_service_time_survives_restarts_and_kills() {
     // While no bridge runs, only the calendar advances.
     home.restart(home.now() + THIRTY_DAYS);
     let store = home.serve().await;
-    assert_eq!(store.0.moment().service, ServiceTime::from_millis(3_600_000));
+    assert_eq!(store.sqlite().moment().service, ServiceTime::from_millis(3_600_000));
     home.pass(HOUR);
     home.dead(&store).await;
     home.pass(HOUR);
     // The process is killed, so it does not store the time at its end.
-    store.0.die().await;
+    store.sqlite().die().await;
     home.restart(home.now());
     let store = home.serve().await;
-    assert_eq!(store.0.moment().service, ServiceTime::from_millis(2 * 3_600_000));
+    assert_eq!(store.sqlite().moment().service, ServiceTime::from_millis(2 * 3_600_000));
     maintain(&home, &store, THIRTY_DAYS, 65).await;
     assert!(
         home.number("SELECT service_at FROM service").await > 2 * 3_600_000,

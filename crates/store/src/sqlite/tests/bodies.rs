@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::sqlite::maintenance::bodies::{WINDOW_JOBS, Walked};
-use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
+use crate::maintenance::bodies::{WINDOW_JOBS, Walked};
+use crate::maintenance::chunks::CHUNK_BYTES;
 use crate::sqlite::maintenance::delete::DeleteFinished;
 use crate::tests::bodies::{bare, delivered, finished};
 
@@ -26,14 +26,14 @@ async fn jobs_beyond_the_budget_lose_their_bodies_oldest_first_and_requests_are_
     // Six jobs of slightly more than a thousand bytes.
     store.maintenance().set_budget(Budget { stored: 4_800, ..Budget::default() });
     let mut walked = Walked::default();
-    store.0.drop_beyond_budget(&mut walked).await.unwrap();
+    store.sqlite().drop_beyond_budget(&mut walked).await.unwrap();
     assert_eq!(bare(&store).await, [first, second].into());
-    store.0.drop_beyond_budget(&mut walked).await.unwrap();
+    store.sqlite().drop_beyond_budget(&mut walked).await.unwrap();
     assert_eq!(bare(&store).await, [first, second].into(), "no more than necessary");
 
     let fifth = delivered(&home, &store, 7).await;
     store.maintenance().set_budget(Budget { stored: 1, ..Budget::default() });
-    store.0.drop_beyond_budget(&mut walked).await.unwrap();
+    store.sqlite().drop_beyond_budget(&mut walked).await.unwrap();
     let all = [first, second, third, fourth, fifth, other];
     assert_eq!(bare(&store).await, all.into());
     for id in [dead, gone] {
@@ -118,7 +118,7 @@ async fn the_space_of_dropped_bodies_is_reused_and_the_file_does_not_grow() {
     for _ in 0..10 {
         home.pass(Duration::from_secs(1));
         big().await;
-        store.0.drop_beyond_budget(&mut walked).await.unwrap();
+        store.sqlite().drop_beyond_budget(&mut walked).await.unwrap();
         pages.push(home.number("PRAGMA page_count").await);
     }
     let (early, late) = (pages[1], pages[9]);
@@ -137,7 +137,8 @@ async fn a_transaction_deletes_a_bounded_number_of_bytes() {
     }
     let mut chunks = Vec::new();
     loop {
-        let deleted = store.0.execute(DeleteFinished { before: cutoff(home.now() + HOUR) }).await.unwrap();
+        let deleted =
+            store.sqlite().execute(DeleteFinished { before: cutoff(home.now() + HOUR) }).await.unwrap();
         chunks.push(deleted.jobs);
         if !deleted.more {
             break;

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::task::unconstrained;
 
 use super::*;
-use crate::sqlite::engine::lock;
+use crate::lock::lock;
 
 /// Counts the commits of the writer's connection, starting with its own transaction.
 struct CountCommits(Arc<AtomicUsize>);
@@ -26,7 +26,7 @@ impl Command for CountCommits {
 
 async fn commits(store: &Store) -> Arc<AtomicUsize> {
     let commits = Arc::new(AtomicUsize::new(0));
-    store.0.execute(CountCommits(commits.clone())).await.unwrap();
+    store.sqlite().execute(CountCommits(commits.clone())).await.unwrap();
     commits.store(0, Ordering::SeqCst);
     commits
 }
@@ -97,7 +97,7 @@ async fn one_bad_operation_does_not_make_the_others_fail() {
         store.jobs().accept(good, COMMIT_TIMEOUT),
         store.jobs().handled(handled(running, AfterHandler::Deliver(prepared("hi")))),
         store.jobs().cancel(cancelled),
-        store.0.sql("UPDATE nothing SET x = 1"),
+        store.sqlite().sql("UPDATE nothing SET x = 1"),
         release
     );
     assert!(matches!(bad, Err(StoreError::Database(_))), "{bad:?}");
@@ -114,7 +114,7 @@ async fn a_failed_batch_changes_no_lanes() {
     let home = Home::new();
     let store = home.serve().await;
     store
-        .0
+        .sqlite()
         .sql("CREATE TEMP TRIGGER no BEFORE UPDATE ON main.job_counts BEGIN SELECT raise(ABORT, 'no'); END")
         .await
         .unwrap();
@@ -134,11 +134,12 @@ async fn restarting_the_log_does_not_wait_for_readers() {
     sqlx::query("SELECT count(*) FROM jobs").fetch_one(&mut reader).await.unwrap();
     home.queued(&store).await;
     store
-        .0
-        .send(crate::sqlite::write::message::Message::Log(crate::sqlite::file::log::LogStep::Restart))
+        .sqlite()
+        .operations
+        .send(crate::commit::message::Message::Between(crate::sqlite::file::log::LogStep::Restart))
         .await
         .unwrap();
-    store.0.taken().await;
+    store.sqlite().operations.taken().await;
     // This is shorter than the time for which the writer would wait for a reader.
     let accepted = store.jobs().accept(home.request(), Duration::from_secs(4)).await;
     assert!(accepted.is_ok(), "{accepted:?}");
@@ -161,10 +162,10 @@ async fn a_commit_is_synced_before_it_is_acknowledged() {
     let home = Home::new();
     let store = home.serve().await;
     for (setting, expected) in [("synchronous", "2"), ("journal_mode", "wal")] {
-        assert_eq!(store.0.execute(Setting(setting)).await.unwrap(), expected, "{setting}: 2 is FULL");
+        assert_eq!(store.sqlite().execute(Setting(setting)).await.unwrap(), expected, "{setting}: 2 is FULL");
     }
     // A checkpoint must sync the database before the log starts over.
-    let mut checkpoints = lock(&store.0.checkpoints).take().unwrap();
+    let mut checkpoints = lock(&store.sqlite().checkpoints).take().unwrap();
     let synchronous = sqlx::query_scalar::<_, i64>("PRAGMA synchronous").fetch_one(&mut checkpoints).await;
     assert_eq!(synchronous.unwrap(), 2, "on the connection for checkpoints");
 }
@@ -198,8 +199,11 @@ async fn a_commit_is_not_acknowledged_if_the_file_was_moved_during_it() {
     };
     // The file is in its place when the transaction begins, but not after the commit.
     let moved = MoveAway { from: from.clone(), to: to.clone() };
-    let (accepted, moved, ()) =
-        tokio::join!(store.jobs().accept(request.clone(), COMMIT_TIMEOUT), store.0.execute(moved), release);
+    let (accepted, moved, ()) = tokio::join!(
+        store.jobs().accept(request.clone(), COMMIT_TIMEOUT),
+        store.sqlite().execute(moved),
+        release
+    );
     assert_eq!(moved, Ok(()));
     assert!(matches!(accepted, Err(StoreError::Moved { .. })), "{accepted:?}");
     std::fs::rename(to, from).unwrap();

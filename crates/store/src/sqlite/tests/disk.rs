@@ -20,12 +20,12 @@ impl Command for Fails {
 /// Prevents the file from growing.
 async fn fill(store: &Store) {
     // SQLite raises a number that is too small to the current size.
-    store.0.sql("PRAGMA max_page_count = 1").await.unwrap();
+    store.sqlite().sql("PRAGMA max_page_count = 1").await.unwrap();
 }
 
 async fn make_room(store: &Store) {
     // A retried report may share this transaction; the command then runs a second time.
-    while store.0.sql("PRAGMA max_page_count = 1000000").await == Err(StoreError::Full) {}
+    while store.sqlite().sql("PRAGMA max_page_count = 1000000").await == Err(StoreError::Full) {}
 }
 
 fn big(home: &Home) -> NewJob {
@@ -85,13 +85,13 @@ async fn reports_are_retried_until_the_disk_has_room() {
         });
         for _ in 0..5 {
             assert_eq!(store.jobs().accept(big(&home), COMMIT_TIMEOUT).await, Err(StoreError::Full));
-            home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
+            home.pass(crate::commit::operations::REPORT_RETRY_DELAY);
         }
         assert!(!writing.is_finished());
         assert_eq!(state(&store, id).await, StateName::Running);
         make_room(&store).await;
         while !writing.is_finished() {
-            home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
+            home.pass(crate::commit::operations::REPORT_RETRY_DELAY);
             store.probe().await.unwrap();
         }
         assert_eq!(writing.await.unwrap(), Ok(Written::Done));
@@ -104,7 +104,7 @@ async fn operations_are_not_tried_one_by_one_on_a_full_disk() {
     let home = Home::new();
     let store = home.serve().await;
     let tries = Arc::new(AtomicUsize::new(0));
-    let fails = |error| store.0.execute(Fails(error, tries.clone()));
+    let fails = |error| store.sqlite().execute(Fails(error, tries.clone()));
     let broken = StoreError::Database("broken".into());
     let open = hold(&store).await;
     let release = async {
@@ -119,4 +119,11 @@ async fn operations_are_not_tried_one_by_one_on_a_full_disk() {
         3,
         "the batch, the failing one alone, the first one on the full disk"
     );
+}
+
+#[tokio::test]
+async fn the_free_space_of_the_disk_is_known_to_the_owner() {
+    let home = Home::new();
+    let store = home.serve().await;
+    assert!(store.maintenance().free_bytes().unwrap() > 0);
 }

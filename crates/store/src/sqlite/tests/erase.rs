@@ -95,7 +95,7 @@ async fn the_writer_overwrites_only_while_it_erases() {
     let store = home.serve().await;
     telling(&home, &store).await;
     erase(&store, Erasure::new(Some(lead(5)), None), false).await;
-    store.0.sql("CREATE TABLE mode AS SELECT secure_delete FROM pragma_secure_delete").await.unwrap();
+    store.sqlite().sql("CREATE TABLE mode AS SELECT secure_delete FROM pragma_secure_delete").await.unwrap();
     assert_eq!(home.number("SELECT secure_delete FROM mode").await, 0);
 }
 

@@ -10,7 +10,7 @@ async fn a_failed_transaction_gives_the_permit_back() {
     let room = Room::with(1);
     room.offers_itself_to(store.work());
     store
-        .0
+        .sqlite()
         .sql("CREATE TEMP TRIGGER no BEFORE INSERT ON main.jobs BEGIN SELECT raise(ABORT, 'no'); END")
         .await
         .unwrap();
@@ -18,7 +18,7 @@ async fn a_failed_transaction_gives_the_permit_back() {
     let refused = store.jobs().accept(request.clone(), COMMIT_TIMEOUT).await;
     assert_eq!(refused, Err(StoreError::Database("no".into())));
     assert_eq!((room.taken().len(), room.free()), (0, 1));
-    store.0.sql("DROP TRIGGER no").await.unwrap();
+    store.sqlite().sql("DROP TRIGGER no").await.unwrap();
     accept(&store, request).await;
     store.probe().await.unwrap();
     assert_eq!((room.taken().len(), room.free()), (1, 0));

@@ -9,10 +9,10 @@ use crate::tests::keep::MaintenanceTask;
 async fn only_transactions_that_change_something_wake_maintenance() {
     let home = Home::new();
     let store = home.serve().await;
-    let count = || store.0.changes.count();
+    let count = || store.sqlite().changes.count();
     let before = count();
-    store.0.free_leases(Some(home.now()), home.now()).await.unwrap();
-    store.0.execute(ReloadLanesIfChanged { seen: None }).await.unwrap();
+    store.sqlite().free_leases(Some(home.now()), home.now()).await.unwrap();
+    store.sqlite().execute(ReloadLanesIfChanged { seen: None }).await.unwrap();
     assert_eq!(count(), before);
     home.queued(&store).await;
     assert_eq!(count(), before + 1);

@@ -1,8 +1,8 @@
 //! Maintenance: deletions, leases, and changes by other processes.
 
 use super::*;
-use crate::sqlite::maintenance::bodies::Walked;
-use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
+use crate::maintenance::bodies::Walked;
+use crate::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::maintenance::delete::{DeleteFinished, Deleted};
 use crate::tests::keep::{MaintenanceTask, until};
 
@@ -17,7 +17,7 @@ async fn finished_jobs_are_deleted_with_their_attempts_after_the_retention() {
     let (old, unfinished) = (home.dead(&store).await, home.waiting(&store).await);
     home.pass(Duration::from_secs(100));
     let young = home.dead(&store).await;
-    let delete = |before| store.0.execute(DeleteFinished { before: cutoff(before) });
+    let delete = |before| store.sqlite().execute(DeleteFinished { before: cutoff(before) });
     assert_eq!(delete(START).await, Ok(Deleted { jobs: 0, more: false }));
     assert_eq!(delete(START + Duration::from_secs(100)).await, Ok(Deleted { jobs: 1, more: false }));
     assert_eq!(store.jobs().get(old).await, Ok(None));
@@ -35,7 +35,8 @@ async fn the_retention_deletes_in_chunks_until_all_are_gone() {
     let ids = futures_util::future::join_all((0..jobs).map(|_| home.queued(&store))).await;
     futures_util::future::join_all(ids.iter().map(|id| store.jobs().cancel(*id))).await;
     assert_eq!(count(&store, StateName::Cancelled).await, jobs as u64);
-    let first = store.0.execute(DeleteFinished { before: cutoff(START + Duration::from_secs(1)) }).await;
+    let first =
+        store.sqlite().execute(DeleteFinished { before: cutoff(START + Duration::from_secs(1)) }).await;
     assert_eq!(first, Ok(Deleted { jobs: CHUNK_ROWS.unsigned_abs(), more: true }));
     let maintenance = MaintenanceTask::start(&store, Duration::from_secs(3_600));
     home.pass(Duration::from_secs(3_600));
@@ -114,7 +115,8 @@ async fn many_finished_jobs_are_deleted_in_steps() {
     .await;
     home.run("UPDATE job_counts SET jobs = 1000000 WHERE state = 'cancelled'").await;
     let left = async || home.number("SELECT count(*) FROM jobs WHERE state = 'cancelled'").await;
-    let delete = async || store.0.delete(&mut Walked::default(), store.0.moment(), LEASE.into()).await;
+    let delete =
+        async || store.sqlite().delete(&mut Walked::default(), store.sqlite().moment(), LEASE.into()).await;
     assert_eq!(delete().await, Ok(true), "there is more to delete");
     assert_eq!(left().await, 7);
     assert_eq!(delete().await, Ok(false));

@@ -5,11 +5,13 @@ use uuid::Uuid;
 
 use super::plans::plan;
 use super::*;
+use crate::jobs::listing::source::{Candidates, Source, States};
+use crate::jobs::listing::walk::{Parts, Selected, Stretch};
+use crate::jobs::search::run::Span;
+use crate::jobs::terms;
 use crate::sqlite::jobs::list;
-use crate::sqlite::jobs::list_source::{Candidates, Source, States};
-use crate::sqlite::jobs::list_walk::{self, Parts, Stretch};
-use crate::sqlite::jobs::search::run::Span;
-use crate::sqlite::jobs::search::{index, lookup, terms};
+use crate::sqlite::jobs::list_source::INDEXES;
+use crate::sqlite::jobs::search::{index, lookup};
 
 /// How the jobs of a filter are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,12 @@ fn source(filter: &Filter) -> Source {
     let counts = StateName::ALL.map(|state| (state, 1));
     let is_fallback = filter.to_string().contains("outcome:fallback");
     let searched = (!terms::of_filter(filter).is_empty()).then_some(0);
-    Source::choose(&Candidates { states: States::of_filter(filter), counts: &counts, is_fallback, searched })
+    let candidates = Candidates { states: States::of_filter(filter), counts: &counts, is_fallback, searched };
+    Source::choose(&candidates, &INDEXES)
+}
+
+const fn selected<'a>(source: &'a Source, filter: &'a Filter, stretch: &'a Stretch) -> Selected<'a> {
+    Selected { source, filter, now: START, limit: 9, stretch }
 }
 
 #[tokio::test]
@@ -83,11 +90,11 @@ async fn each_key_has_a_plan() {
         assert_eq!(is_search, by == By::Search, "{text}: {source:?}");
         for before in [None, Some(id)] {
             // A list without a limit of ids only ever reads one page of an exact source.
-            let oldest = if source.is_exact(&filter) { None } else { Some(id) };
+            let oldest = if source.is_exact(&filter, &INDEXES) { None } else { Some(id) };
             let stretch = Stretch { before, oldest, parts: Parts::All, jobs: 9, is_last: false };
-            let mut statements = vec![list::select(&source, &filter, START, 9, &stretch)];
+            let mut statements = vec![list::select(selected(&source, &filter, &stretch))];
             if !is_search && !matches!(source, Source::Union(_)) {
-                statements.push(list_walk::window(&source, before, None, 9));
+                statements.push(list::window(&source, before, None, 9));
             }
             for mut sql in statements {
                 let plan = plan(&mut raw, sql.build().sql().as_str()).await;
@@ -127,13 +134,13 @@ async fn lists_of_any_state_sort_ids_only() {
         for before in [None, Some(id)] {
             let stretch = Stretch { before, oldest: before, parts: Parts::All, jobs: 9, is_last: false };
             let plan =
-                plan(&mut raw, list::select(&source, &filter, START, 9, &stretch).build().sql().as_str())
+                plan(&mut raw, list::select(selected(&source, &filter, &stretch)).build().sql().as_str())
                     .await;
             let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE FOR"));
             assert!(
                 !sorts || matches!(source, Source::Union(_)),
                 "{states:?} {plan:#?} {}",
-                list::select(&source, &filter, START, 9, &stretch).sql().as_str()
+                list::select(selected(&source, &filter, &stretch)).sql().as_str()
             );
         }
     }
@@ -150,8 +157,8 @@ async fn parts_of_a_stretch_are_ranges_of_ids() {
     let parts = Parts::Spans(vec![part(70), part(50)]);
     let stretch = Stretch { before: None, oldest: None, parts, jobs: 18, is_last: false };
     let filter = wanted("lead:5 status:429");
-    let list = list::select(&Source::Search, &filter, START, 9, &stretch);
-    let count = list::count(&Source::Search, &filter, START, " AND data IS NOT NULL", &stretch);
+    let list = list::select(selected(&Source::Search, &filter, &stretch));
+    let count = list::count(selected(&Source::Search, &filter, &stretch), true);
     for mut sql in [list, count] {
         let plan = plan(&mut raw, sql.build().sql().as_str()).await;
         assert!(plan.iter().any(|step| step.contains("jobs USING PRIMARY KEY (id>? AND id<?)")), "{plan:#?}");
@@ -167,13 +174,13 @@ async fn ids_come_from_the_indexes_alone_and_lead_to_their_rows() {
     let mut raw = home.raw().await;
     let filter = wanted("state:delivering error:x");
     let source = source(&filter);
-    let ids = plan(&mut raw, list_walk::all_ids(&source, None, None).build().sql().as_str()).await;
+    let ids = plan(&mut raw, list::all_ids(&source, None, None).build().sql().as_str()).await;
     assert!(ids.iter().any(|step| step.contains("COVERING INDEX jobs_undelivered")), "{ids:#?}");
     assert!(!ids.iter().any(|step| step.contains("TEMP B-TREE")), "{ids:#?}");
     let parts = Parts::Ids(vec![Uuid::from_u128(7), Uuid::from_u128(9)]);
     let stretch = Stretch { before: None, oldest: None, parts, jobs: 2, is_last: false };
     let rows =
-        plan(&mut raw, list::select(&source, &filter, START, 9, &stretch).build().sql().as_str()).await;
+        plan(&mut raw, list::select(selected(&source, &filter, &stretch)).build().sql().as_str()).await;
     assert!(rows.iter().any(|step| step.contains("jobs USING PRIMARY KEY (id=?)")), "{rows:#?}");
     assert!(!rows.iter().any(|step| step.contains("TEMP B-TREE")), "{rows:#?}");
 }

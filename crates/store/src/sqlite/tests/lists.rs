@@ -3,22 +3,31 @@
 use std::sync::atomic::AtomicU32;
 
 use super::*;
+use crate::jobs::listing::source::Source;
+use crate::jobs::listing::walk::{Parts, Selected, Stretch};
 use crate::sqlite::jobs::list::{self, Bounds};
-use crate::sqlite::jobs::list_source::Source;
-use crate::sqlite::jobs::list_walk::{Parts, Stretch};
-use crate::tests::lists::jobs;
 
 /// Reads all pages of a list within `bounds`. Returns the jobs of each page.
 async fn pages(store: &Store, mut filter: JobFilter, bounds: &Bounds<'_>) -> Vec<Vec<JobId>> {
     let mut pages = Vec::new();
     loop {
-        let page = list::page(&store.0.reading, &filter, START, bounds).await.unwrap();
+        let page = list::page(&store.sqlite().reading, &filter, START, bounds).await.unwrap();
         pages.push(page.jobs.iter().map(|job| job.id).collect());
         match page.next {
             Some(next) => filter.before = Some(next),
             None => return pages,
         }
     }
+}
+
+async fn jobs(home: &Home, store: &Store, number: u64) -> Vec<JobId> {
+    let mut ids = Vec::new();
+    for _ in 0..number {
+        home.pass(Duration::from_secs(1));
+        ids.push(home.queued(store).await);
+    }
+    ids.reverse();
+    ids
 }
 
 #[tokio::test]
@@ -30,7 +39,13 @@ async fn bodies_are_the_last_columns_of_a_job() {
         sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs')").fetch_all(&mut raw).await.unwrap();
     assert_eq!(names[names.len() - 4..], ["data", "earlier_data", "completion", "handler_completion"]);
     let stretch = Stretch { before: None, oldest: None, parts: Parts::All, jobs: 0, is_last: true };
-    let listed = list::select(&Source::All, &Filter::default(), START, 9, &stretch);
+    let listed = list::select(Selected {
+        source: &Source::All,
+        filter: &Filter::default(),
+        now: START,
+        limit: 9,
+        stretch: &stretch,
+    });
     let listed = listed.sql().as_str().replace("data IS NULL AS bodies_dropped", "");
     assert!(!listed.contains("data") && !listed.contains("completion"), "{listed}");
 }
@@ -90,8 +105,8 @@ async fn many_more(home: &Home, store: &Store, job: JobId) {
          INSERT INTO jobs (id, {names}) SELECT unhex('ffffffff' || printf('%024x', n)), {names}
          FROM n, jobs WHERE id = unhex('{id}')"
     );
-    store.0.sql(copies).await.unwrap();
-    store.0.sql("UPDATE job_counts SET jobs = jobs + 30000 WHERE state = 'delivered'").await.unwrap();
+    store.sqlite().sql(copies).await.unwrap();
+    store.sqlite().sql("UPDATE job_counts SET jobs = jobs + 30000 WHERE state = 'delivered'").await.unwrap();
 }
 
 #[tokio::test]
@@ -114,7 +129,8 @@ async fn a_few_jobs_of_a_state_are_found_at_once_among_many_others() {
     // A list that scanned the other jobs would stop before it reached these.
     let elapsed = || Duration::ZERO;
     let bounds = Bounds { scan: 20_000, bytes: 1 << 20, time: COMMIT_TIMEOUT, elapsed: &elapsed };
-    let page = async |filter: &JobFilter| list::page(&store.0.reading, filter, START, &bounds).await.unwrap();
+    let page =
+        async |filter: &JobFilter| list::page(&store.sqlite().reading, filter, START, &bounds).await.unwrap();
     for (state, expected) in [
         (StateName::Queued, vec![queued]),
         (StateName::Running, vec![running]),
@@ -164,11 +180,11 @@ async fn copy(home: &Home, store: &Store, job: JobId, after: u32, copies: u32) {
          INSERT INTO jobs (id, {names}) SELECT unhex(printf('%012x%020x', 4096 * n, 0)), {names}
          FROM n, jobs WHERE id = unhex('{id}')"
     );
-    store.0.sql(insert).await.unwrap();
+    store.sqlite().sql(insert).await.unwrap();
     let count = format!(
         "UPDATE job_counts SET jobs = jobs + {copies} WHERE state = (SELECT state FROM jobs WHERE id = unhex('{id}'))"
     );
-    store.0.sql(count).await.unwrap();
+    store.sqlite().sql(count).await.unwrap();
 }
 
 #[tokio::test]
@@ -182,7 +198,11 @@ async fn many_unfinished_jobs_are_found_among_the_newest_jobs_and_behind_them() 
     copy(&home, &store, waits, 0, 20_500).await;
     copy(&home, &store, delivered_id, 20_500, 20_000).await;
     copy(&home, &store, waits, 40_500, 3).await;
-    store.0.sql("UPDATE jobs SET handler = 'other' WHERE substr(hex(id), 7, 6) = '000000'").await.unwrap();
+    store
+        .sqlite()
+        .sql("UPDATE jobs SET handler = 'other' WHERE substr(hex(id), 7, 6) = '000000'")
+        .await
+        .unwrap();
     let elapsed = || Duration::ZERO;
     // The smaller bound ends a page among the entries of the index.
     for scan in [100_000, 24_000] {
@@ -208,7 +228,11 @@ async fn a_long_list_finds_the_same_jobs_with_and_without_the_search_index() {
     let store = home.serve().await;
     let dead = home.dead(&store).await;
     copy(&home, &store, dead, 0, 15_000).await;
-    store.0.sql("UPDATE jobs SET handler = 'other' WHERE substr(hex(id), 8, 5) = '00000'").await.unwrap();
+    store
+        .sqlite()
+        .sql("UPDATE jobs SET handler = 'other' WHERE substr(hex(id), 8, 5) = '00000'")
+        .await
+        .unwrap();
     let elapsed = || Duration::ZERO;
     let bounds = Bounds { scan: 10_000, bytes: 1 << 20, time: COMMIT_TIMEOUT, elapsed: &elapsed };
     let listed = async |since: &str| {
@@ -220,14 +244,14 @@ async fn a_long_list_finds_the_same_jobs_with_and_without_the_search_index() {
     assert_eq!(without.len(), 58, "each 256th job");
     let since = format!("since:{}", without[20].received_at());
     let part = listed(&since).await;
-    store.0.index_all().await;
+    store.sqlite().index_all().await;
     assert_eq!(listed("").await, without);
     assert_eq!(listed(&since).await, part);
     for indexed in [12_000, 7_000, 300] {
         let retreat = format!(
             "UPDATE search_progress SET indexed_until = unhex(printf('%012x%020x', 4096 * {indexed}, 0))"
         );
-        store.0.sql(retreat).await.unwrap();
+        store.sqlite().sql(retreat).await.unwrap();
         assert_eq!(listed("").await, without, "{indexed}");
     }
 }

@@ -26,8 +26,6 @@ mod operator;
 mod permissions;
 mod plans;
 mod privacy;
-mod read;
-mod release;
 mod replaced;
 mod retry;
 mod schema;
@@ -44,13 +42,13 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Execute, SqliteConnection};
 
 use super::write::command::{Command, Queued};
-use super::write::message::Message;
 use super::write::transaction::Transaction;
+use crate::commit::message::Message;
 use crate::tests::*;
 
 impl Home {
     fn file(&self) -> PathBuf {
-        testing::file_in(self.folder.path())
+        crate::sqlite::testing::file_in(self.folder.path())
     }
 
     /// Opens a connection that enforces none of the store's rules except the schema.

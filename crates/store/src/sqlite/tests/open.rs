@@ -49,9 +49,9 @@ async fn no_other_process_owns_the_store_before_the_last_write() {
     let store = home.serve().await;
     let id = home.queued(&store).await;
     let open = hold(&store).await;
-    let (cancel, _) = Queued::new(Cancel { id, now: store.0.moment(), why: None, by: None });
-    store.0.send(Message::Command(cancel)).await.unwrap();
-    let writer = crate::sqlite::engine::lock(&store.0.writer).take().unwrap();
+    let (cancel, _) = Queued::new(Cancel { id, now: store.sqlite().moment(), why: None, by: None });
+    store.sqlite().operations.send(Message::Command(cancel)).await.unwrap();
+    let writer = crate::lock::lock(&store.sqlite().writer).take().unwrap();
     drop(store);
     assert!(matches!(home.open(Role::Owner).await.err(), Some(StoreError::InUse { .. })));
     open.send(()).unwrap();
@@ -188,7 +188,7 @@ async fn an_error_names_the_absolute_path_of_a_relative_one() {
 #[tokio::test]
 async fn urls_that_name_no_file_are_errors() {
     for url in
-        ["", "sqlite:", "postgres://user:secret@host/db", "bridge.db", "sqlite::memory:", "sqlite://:memory:"]
+        ["", "sqlite:", "mysql://user:secret@host/db", "bridge.db", "sqlite::memory:", "sqlite://:memory:"]
     {
         let error = refused(url, Role::Owner).await;
         let text = error.to_string();

@@ -99,7 +99,7 @@ async fn a_dead_letter_that_dies_again_is_not_retried_twice() {
     let ids = [home.dead(&store).await, home.dead(&store).await];
     let retry = |after| {
         let now = home.now();
-        store.0.execute(RetryDead {
+        store.sqlite().execute(RetryDead {
             handler: None,
             group: None,
             force: false,

@@ -19,7 +19,7 @@ async fn taking_a_job_from_its_claim_raises_the_fence() {
     store.jobs().cancel(delivering.id).await.unwrap();
     assert_eq!(fence(delivering.id).await, delivering.fence.0 + 1, "cancelled while under way");
     let (running, delivering) = (home.running(&store).await, home.delivering(&store).await);
-    store.0.free_leases(None, home.now()).await.unwrap();
+    store.sqlite().free_leases(None, home.now()).await.unwrap();
     assert_eq!(fence(running.id).await, running.fence.0 + 1, "freed while running");
     assert_eq!(fence(delivering.id).await, delivering.fence.0 + 1, "freed while under way");
     let dead = home.dead(&store).await;
@@ -30,7 +30,7 @@ async fn taking_a_job_from_its_claim_raises_the_fence() {
     let before = fence(waiting).await;
     store.maintenance().give_up_unknown(|_, _| false);
     home.pass(Duration::from_secs(2));
-    store.0.end_unclaimed(store.0.moment(), Duration::from_secs(1)).await.unwrap();
+    store.sqlite().end_unclaimed(store.sqlite().moment(), Duration::from_secs(1)).await.unwrap();
     assert_eq!(state(&store, waiting).await, StateName::Dead);
     assert_eq!(fence(waiting).await, before + 1, "given up");
 }

@@ -122,7 +122,7 @@ async fn a_continue_that_may_have_been_sent_before_a_crash_counts_as_tried() {
     let job = home.delivering(&store).await;
     let newer = accept(&store, again(&home)).await;
     home.pass(LEASE);
-    assert_eq!(store.0.free_leases(Some(home.now()), home.now()).await, Ok(1));
+    assert_eq!(store.sqlite().free_leases(Some(home.now()), home.now()).await, Ok(1));
     let [freed] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!((freed.id, freed.superseded()), (job.id, Some(newer)));
 }

@@ -16,7 +16,7 @@ async fn serve(home: &Home, known: &'static [i64]) -> Store {
 }
 
 async fn end(store: &Store) {
-    store.0.end_unclaimed(store.0.moment(), RETENTION).await.unwrap();
+    store.sqlite().end_unclaimed(store.sqlite().moment(), RETENTION).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use crate::StoreError;
-use crate::sqlite::write::message::{Reply, answer};
+use crate::commit::message::{Answering, Reply, answer};
 use crate::sqlite::write::transaction::Transaction;
 
 /// A change of the store that runs inside the writer's transaction.
@@ -23,6 +23,9 @@ pub(crate) trait QueuedCommand: Send {
     /// Answers the caller with the kept answer, or with the error.
     fn complete(self: Box<Self>, result: Result<(), StoreError>);
 }
+
+/// A command in the queue of the writer.
+pub(crate) type AnyCommand = Box<dyn QueuedCommand>;
 
 /// A command with its answer and the channel to its caller: the only implementation of [`QueuedCommand`].
 pub(crate) struct Queued<C: Command> {
@@ -49,5 +52,11 @@ impl<C: Command> QueuedCommand for Queued<C> {
     fn complete(self: Box<Self>, result: Result<(), StoreError>) {
         let Self { answer: kept, reply, .. } = *self;
         answer(reply, result.and_then(|()| kept.ok_or(StoreError::Closed)));
+    }
+}
+
+impl Answering for AnyCommand {
+    fn complete(self, result: Result<(), StoreError>) {
+        QueuedCommand::complete(self, result);
     }
 }

@@ -4,31 +4,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use model::{JobId, Stage};
+use model::JobId;
 
 use crate::StoreError;
+use crate::jobs::failures::{Failure, HOURS, MAX_GROUPS, OTHER, hour};
 use crate::sqlite::write::bind::{bind, execute};
 use crate::time::Moment;
-
-/// The maximum number of groups, apart from those that collect all further errors.
-pub(crate) const MAX_GROUPS: i64 = 1_000;
-/// The number of hours for which a group counts its errors separately.
-pub(crate) const HOURS: i64 = 24;
-/// The text of the groups that collect the errors beyond [`MAX_GROUPS`].
-pub(crate) const OTHER: &str = "other errors: there are too many kinds of errors to keep each in a group";
-
-const MS_PER_HOUR: i64 = 3_600_000;
-
-/// A failure of a job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) stage: Stage,
-    /// The handler whose attempt failed; empty for a delivery.
-    pub(crate) handler: String,
-    /// The fingerprint of the error.
-    pub(crate) text: String,
-    pub(crate) job: JobId,
-}
 
 pub(crate) const FIND: &str =
     "SELECT id FROM error_groups WHERE text = :text AND stage = :stage AND handler = :handler";
@@ -43,11 +24,6 @@ pub(crate) const ADD_HOUR: &str = "INSERT INTO error_hours (group_id, hour, fail
 pub(crate) const DROP_HOURS: &str =
     "DELETE FROM error_hours WHERE group_id = :group_id AND (hour <= :last OR hour > :hour)";
 pub(crate) const MARK: &str = "UPDATE jobs SET error_group = :group_id WHERE id = :id";
-
-/// The hour of a moment by the calendar.
-pub(crate) const fn hour(calendar_ms: i64) -> i64 {
-    calendar_ms.div_euclid(MS_PER_HOUR)
-}
 
 /// Adds `failures` to their groups, and marks their jobs.
 pub(crate) fn write(connection: &Connection, failures: &[Failure], moment: Moment) -> Result<(), StoreError> {

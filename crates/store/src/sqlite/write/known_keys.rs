@@ -6,14 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::{JobId, Timestamp};
 
+use crate::jobs::accept::Key;
 use crate::time::{Cutoff, ServiceTime};
 
 /// The number of keys at which maintenance moves them. So few keys fit in memory and are read quickly at a start. They
 /// are enough that several go into each page of a table of a million keys.
 pub(crate) const GATHERED_KEYS: usize = 16_384;
-
-/// The number of the account, and the token's `jti`.
-pub(crate) type Key = (i64, String);
 
 /// A known key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

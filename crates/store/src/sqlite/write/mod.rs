@@ -3,12 +3,8 @@
 
 pub(crate) mod account_bytes;
 pub(crate) mod bind;
-pub(crate) mod changes;
 pub(crate) mod command;
 pub(crate) mod error_groups;
 pub(crate) mod insert;
 pub(crate) mod known_keys;
-pub(crate) mod message;
-pub(crate) mod post_commit;
-pub(crate) mod search_progress;
 pub(crate) mod transaction;

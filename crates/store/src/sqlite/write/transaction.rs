@@ -5,10 +5,13 @@ use std::ops::Deref;
 use rusqlite::{CachedStatement, Connection};
 
 use crate::StoreError;
+use crate::commit::post_commit::PostCommit;
+use crate::jobs::accept::Key;
+use crate::jobs::failures::Failure;
 use crate::sqlite::write::account_bytes;
 use crate::sqlite::write::bind::execute;
-use crate::sqlite::write::error_groups::{self, Failure};
-use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::error_groups;
+use crate::sqlite::write::known_keys::Known;
 use crate::time::{Moment, StoreClock};
 
 /// A transaction, with the changes to apply after COMMIT, and its time. It dereferences to the connection. Dropping it
@@ -16,6 +19,8 @@ use crate::time::{Moment, StoreClock};
 pub(crate) struct Transaction<'c> {
     connection: &'c Connection,
     pub(crate) post_commit: PostCommit,
+    /// New idempotency keys.
+    pub(crate) new_keys: Vec<(Key, Known)>,
     /// The failures of jobs in this transaction.
     pub(crate) failures: Vec<Failure>,
     /// When the transaction got the lock. BEGIN may have waited long for another process.
@@ -28,8 +33,8 @@ impl<'c> Transaction<'c> {
     /// Begins a transaction that may write at once.
     pub(crate) fn begin(connection: &'c Connection, clock: &StoreClock) -> Result<Self, StoreError> {
         execute!(connection, "BEGIN IMMEDIATE", {});
-        let (post_commit, failures) = (PostCommit::default(), Vec::new());
-        Ok(Self { connection, post_commit, failures, moment: clock.moment() })
+        let (post_commit, new_keys, failures) = (PostCommit::default(), Vec::new(), Vec::new());
+        Ok(Self { connection, post_commit, new_keys, failures, moment: clock.moment() })
     }
 
     /// Prepares a statement, or finds it in the cache. It does not borrow the transaction, so the changes to apply after
@@ -38,15 +43,16 @@ impl<'c> Transaction<'c> {
         self.connection.prepare_cached(sql)
     }
 
-    /// Updates the counts of jobs and bytes and the groups of errors, and commits.
-    pub(crate) fn commit(mut self) -> Result<PostCommit, StoreError> {
+    /// Updates the counts of jobs and bytes and the groups of errors, and commits. Returns the changes to apply, and the new
+    /// keys to remember.
+    pub(crate) fn commit(mut self) -> Result<(PostCommit, Vec<(Key, Known)>), StoreError> {
         error_groups::write(&self, &self.failures, self.moment)?;
         account_bytes::add(&self, &self.post_commit.bytes.bytes())?;
         for (state, change) in self.post_commit.counts() {
             execute!(self, COUNT, { "change" => change, "state" => state.as_str() });
         }
         execute!(self, "COMMIT", {});
-        Ok(std::mem::take(&mut self.post_commit))
+        Ok((std::mem::take(&mut self.post_commit), std::mem::take(&mut self.new_keys)))
     }
 }
 

@@ -47,7 +47,7 @@ impl Life {
         assert_eq!(self.store.0.stored_bytes().await, expected);
         let unfinished = expected.into_iter().map(|(account, (unfinished, _))| (account, unfinished));
         let unfinished: BTreeMap<i64, u64> = unfinished.filter(|(_, bytes)| *bytes > 0).collect();
-        assert_eq!(self.store.0.budgets.unfinished(), unfinished);
+        assert_eq!(self.store.0.budgets().unfinished(), unfinished);
     }
 
     /// A lane may appear due although no job waits in it, but a lane with a due job must never appear empty.

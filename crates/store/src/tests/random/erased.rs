@@ -1,9 +1,9 @@
 //! An operator erases the texts of an account.
 
+use super::super::erase::erase;
 use super::super::*;
 use super::life::Life;
 use super::model::Model;
-use crate::tests::erase::erase;
 
 impl Life {
     /// Erases the texts of `account`; with `cancels`, of its unfinished jobs too, which are cancelled.

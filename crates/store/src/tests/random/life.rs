@@ -10,6 +10,7 @@ use super::super::*;
 use super::known::run_of;
 use super::later::{claimed_awaiting, completed};
 use super::model::{Model, Reported};
+use super::process::at_once;
 use super::steps::{About, AfterCall, AfterWork, Event, Step, calmed, retry_options};
 
 pub(super) const HANDLERS: [&str; 2] = ["greet", "other"];
@@ -29,9 +30,9 @@ pub(super) struct Life {
     to_senders: BTreeMap<JobId, DeliveringJob>,
     /// The last stored moment.
     pub(super) noted: Moment,
-    /// All jobs and keys that ever existed.
+    /// All jobs, and all keys with the end of their token, that ever existed.
     ids: Vec<JobId>,
-    keys: Vec<String>,
+    keys: Vec<(String, Timestamp)>,
     /// How often everything was checked.
     pub(super) checks: usize,
 }
@@ -44,6 +45,8 @@ const ACCEPTS: Turn = 0;
 const WORKERS: Turn = 1;
 const SENDERS: Turn = 2;
 pub(super) const COMMANDS: Turn = 3;
+/// Commands that search before they reach the writer. What they change is what they have found and no one has changed since.
+const AFTER_A_SEARCH: Turn = 4;
 
 pub(super) type Asked = (Turn, BoxFuture<'static, Check>);
 
@@ -120,7 +123,7 @@ impl Life {
         }
     }
 
-    /// Runs all operations of these steps in one transaction.
+    /// Runs all operations of these steps in one transaction, as far as they need the writer.
     pub(super) async fn together(&mut self, steps: Vec<Step>) {
         let mut operations = Vec::new();
         for step in steps {
@@ -128,20 +131,12 @@ impl Life {
         }
         let count = operations.len();
         let (turns, asking): (Vec<Turn>, Vec<_>) = operations.into_iter().unzip();
-        let answers = if count > 1 {
-            let open = hold(&self.store).await;
-            let release = async {
-                gathered(&self.store, count).await;
-                open.send(()).unwrap();
-            };
-            tokio::join!(join_all(asking), release).0
-        } else {
-            join_all(asking).await
-        };
+        let answers = if count > 1 { at_once(&self.store, asking).await } else { join_all(asking).await };
         self.to_workers = self.free_workers.taken().into_iter().map(|job| (job.id, job)).collect();
         self.to_senders = self.free_senders.taken().into_iter().map(|job| (job.id, job)).collect();
         let mut checks: Vec<(Turn, Check)> = turns.into_iter().zip(answers).collect();
         checks.sort_by_key(|(turn, _)| *turn);
+        self.model.new_keys.clear();
         for (_, check) in checks {
             check(self);
         }
@@ -256,7 +251,13 @@ impl Life {
             }
             Step::DeleteFinished(millis) => {
                 let before = moment.cutoff(Duration::from_millis(millis));
-                asked(COMMANDS, async move {
+                let searches = store.0.searches_first();
+                let turn = if searches { AFTER_A_SEARCH } else { COMMANDS };
+                asked(turn, async move {
+                    if searches {
+                        // The other operations reach the writer first.
+                        tokio::task::yield_now().await;
+                    }
                     let answer = store.0.delete_finished(before).await;
                     check(move |life| assert_eq!(answer.unwrap(), life.model.deleted(before)))
                 })
@@ -283,8 +284,10 @@ impl Life {
         new.answer_by = self.home.steady() + Duration::from_millis(answer_within);
         new.token_expires_at = new.received_at + Duration::from_millis(token_life);
         match key.filter(|_| !self.keys.is_empty()) {
-            Some(known) => new.idempotency_key.clone_from(known.get(&self.keys)),
-            None => self.keys.push(new.idempotency_key.clone()),
+            Some(known) => {
+                (new.idempotency_key, new.token_expires_at) = known.get(&self.keys).clone();
+            }
+            None => self.keys.push((new.idempotency_key.clone(), new.token_expires_at)),
         }
         self.ids.push(new.id);
         new

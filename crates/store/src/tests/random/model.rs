@@ -3,7 +3,7 @@
 //! Each operation checks the store's answer and changes the model. It panics if the answer is wrong. If the store may
 //! choose, for example between two jobs that are due at the same moment, the model checks the choice and adopts it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::*;
 use super::known::Known;
@@ -37,6 +37,8 @@ impl Key {
 pub(super) struct Model {
     pub(super) jobs: BTreeMap<JobId, Known>,
     pub(super) keys: BTreeMap<(AccountId, String), Key>,
+    /// The keys that this transaction has stored. It knows them even if their token has expired.
+    pub(super) new_keys: BTreeSet<(AccountId, String)>,
 }
 
 const FREED: &str = "the process ended, or lost its lease, while the handler ran";
@@ -46,12 +48,15 @@ impl Model {
     pub(super) fn accepted(&mut self, new: NewJob, lease: Option<Timestamp>, moment: Moment) -> Accepted {
         let now = moment.steady;
         let key = (new.request.account_id, new.idempotency_key.clone());
-        if let Some(known) = self.keys.get(&key).filter(|key| !key.is_over(moment.cutoff(Duration::ZERO))) {
+        let is_new = self.new_keys.contains(&key);
+        let is_known = |key: &&Key| is_new || !key.is_over(moment.cutoff(Duration::ZERO));
+        if let Some(known) = self.keys.get(&key).filter(is_known) {
             assert_eq!(lease, None, "a duplicate was handed over");
             return Accepted { id: known.first, duplicate: true };
         }
         let (first, expires_at) = (new.id, new.token_expires_at);
-        let expires_service_at = moment.service + expires_at.since(moment.calendar);
+        let expires_service_at = moment.service_at(expires_at);
+        self.new_keys.insert(key.clone());
         self.keys.insert(key, Key { first, expires_at, expires_service_at });
         let overtaken =
             self.jobs.values().any(|job| job.job.handler == new.handler && job.queued(now).is_some());

@@ -1,5 +1,9 @@
 //! The part of a life that concerns processes: crashes, restarts, and changes of the calendar.
 
+use std::cell::Cell;
+
+use futures_util::future::join_all;
+
 use super::super::hand_over::Room;
 use super::super::*;
 use super::known::Known;
@@ -95,4 +99,22 @@ impl Model {
             later(&mut job.answer_by, promises);
         }
     }
+}
+
+/// Lets the writer wait until it has all these operations, so that they share a transaction. An operation that finds nothing
+/// to change may end without the writer.
+pub(super) async fn at_once<T>(store: &Store, asking: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let (open, count, ended) = (hold(store).await, asking.len(), Cell::new(0));
+    let asking = asking.into_iter().map(async |asked| {
+        let answer = asked.await;
+        ended.set(ended.get() + 1);
+        answer
+    });
+    let release = async {
+        while store.0.waiting() + ended.get() < count {
+            tokio::task::yield_now().await;
+        }
+        open.send(()).unwrap();
+    };
+    tokio::join!(join_all(asking), release).0
 }

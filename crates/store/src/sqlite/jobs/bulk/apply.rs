@@ -1,13 +1,13 @@
 //! The commands of bulk changes.
 
 use rusqlite::OptionalExtension;
-use uuid::Uuid;
 
 use model::JobId;
 
-use super::find::{Batch, Candidate};
+use crate::jobs::actions::NewAction;
+use crate::jobs::bulk::{Batch, Candidate, after};
 use crate::records::NewBulk;
-use crate::sqlite::actions::{self, NewAction};
+use crate::sqlite::actions;
 use crate::sqlite::jobs::erase::{Erased, erase, overwriting};
 use crate::sqlite::jobs::operator::cancel::{Cancel, state_of};
 use crate::sqlite::jobs::operator::retry::Retry;
@@ -48,11 +48,6 @@ impl Command for Start {
         });
         Ok(id.unsigned_abs())
     }
-}
-
-/// Returns the smallest id that is greater than `newest`.
-fn after(newest: Option<Uuid>) -> Uuid {
-    newest.map_or(Uuid::nil(), |newest| Uuid::from_u128(newest.as_u128().saturating_add(1)))
 }
 
 const FIND: &str = "SELECT action, force, max_jobs, changed, skipped FROM bulk_changes \

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use model::Filter;
 
+use crate::jobs::bulk::NotFound;
 use crate::records::NewBulk;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::bulk::apply::{ApplyBatch, End, Start};
@@ -81,8 +82,8 @@ impl Engine {
                     from = next.unwrap_or(from);
                 }
             }
-            Err(find::NotFound::Store(error)) => return Err(error),
-            Err(find::NotFound::Filter(why)) => {
+            Err(NotFound::Store(error)) => return Err(error),
+            Err(NotFound::Filter(why)) => {
                 tracing::error!(
                     bulk.id = id,
                     why,

@@ -1,10 +1,21 @@
 //! The table of choices.
 
+use model::Filter;
+
 use super::*;
+use crate::jobs::listing::source::{Candidates, States, UNFINISHED};
 
 fn parsed(text: &str) -> Filter {
     let context = model::filter::FilterContext { now: model::Timestamp::from_millis(0), account: &|_| None };
     Filter::parse(text, &context).unwrap()
+}
+
+fn of_state(state: StateName) -> Source {
+    Source::of_states(States::of(&[state]), &INDEXES)
+}
+
+const fn fallbacks() -> Source {
+    Source::Ordered(INDEXES.fallbacks)
 }
 
 #[test]
@@ -58,15 +69,15 @@ fn the_source_with_the_fewest_jobs_is_chosen() {
         ("state:queued", None, Source::Union(vec![queued])),
         // Too many entries.
         ("state:delivering", None, Source::All),
-        ("outcome:fallback", None, Source::FALLBACKS),
-        ("outcome:fallback state:delivering", None, Source::FALLBACKS),
+        ("outcome:fallback", None, fallbacks()),
+        ("outcome:fallback state:delivering", None, fallbacks()),
         ("outcome:handler", None, Source::All),
         ("lead:5", Some(64), Source::Search),
         ("lead:5 state:dead", Some(64), Source::Search),
         ("handler:greet", Some(5_000_000), Source::Search),
         ("handler:greet state:dead", Some(5_000_000), Source::Ordered(dead)),
         ("handler:greet state:dead", Some(3_999), Source::Search),
-        ("handler:greet outcome:fallback", Some(5_000_000), Source::FALLBACKS),
+        ("handler:greet outcome:fallback", Some(5_000_000), fallbacks()),
         ("lead:5 outcome:fallback", Some(64), Source::Search),
         ("handler:greet state:delivering", Some(5_000_000), Source::Search),
     ] {
@@ -77,7 +88,7 @@ fn the_source_with_the_fewest_jobs_is_chosen() {
             is_fallback: filter.contains("fallback"),
             searched,
         };
-        assert_eq!(Source::choose(&candidates), expected, "{filter} {searched:?}");
+        assert_eq!(Source::choose(&candidates, &INDEXES), expected, "{filter} {searched:?}");
     }
 }
 
@@ -90,21 +101,21 @@ fn a_list_looks_among_the_newest_jobs_before_it_reads_many_entries() {
         (StateName::Delivering, 300_000),
     ];
     for (filter, source, expected) in [
-        ("state:queued", Source::of_states(States::of(&[StateName::Queued])), true),
-        ("state:awaiting_callback", Source::of_states(States::of(&[StateName::AwaitingCallback])), false),
-        ("state:dead", Source::of_states(States::of(&[StateName::Dead])), false),
+        ("state:queued", of_state(StateName::Queued), true),
+        ("state:awaiting_callback", of_state(StateName::AwaitingCallback), false),
+        ("state:dead", of_state(StateName::Dead), false),
         ("state:delivering", Source::All, false),
     ] {
         let states = States::of_filter(&parsed(filter));
         let candidates = Candidates { states, counts: &counts, is_fallback: false, searched: None };
-        assert_eq!(Source::choose(&candidates), source, "{filter}");
-        assert_eq!(source.begins_with_newest(&candidates), expected, "{filter}");
+        assert_eq!(Source::choose(&candidates, &INDEXES), source, "{filter}");
+        assert_eq!(source.begins_with_newest(&candidates, &INDEXES), expected, "{filter}");
     }
 }
 
 #[test]
 fn a_source_is_exact_if_no_job_in_it_is_skipped() {
-    let dead = Source::of_states(States::of(&[StateName::Dead]));
+    let (dead, fallbacks) = (of_state(StateName::Dead), fallbacks());
     for (source, filter, expected) in [
         (&Source::All, "", true),
         (&Source::All, "since:1h until:5m", true),
@@ -114,10 +125,10 @@ fn a_source_is_exact_if_no_job_in_it_is_skipped() {
         (&dead, "state:dead,dead", false),
         (&dead, "state:dead error:x", false),
         (&dead, "-state:dead", false),
-        (&Source::FALLBACKS, "outcome:fallback", true),
-        (&Source::FALLBACKS, "outcome:handler", false),
-        (&Source::FALLBACKS, "state:dead", false),
+        (&fallbacks, "outcome:fallback", true),
+        (&fallbacks, "outcome:handler", false),
+        (&fallbacks, "state:dead", false),
     ] {
-        assert_eq!(source.is_exact(&parsed(filter)), expected, "{source:?} {filter}");
+        assert_eq!(source.is_exact(&parsed(filter), &INDEXES), expected, "{source:?} {filter}");
     }
 }

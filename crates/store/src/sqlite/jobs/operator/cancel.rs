@@ -6,7 +6,8 @@ use sqlx::{Row, SqlitePool};
 use model::AccountId;
 use model::{JobId, StateName};
 
-use crate::sqlite::actions::{self, NewAction};
+use crate::jobs::actions::NewAction;
+use crate::sqlite::actions;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::turns;
 use crate::sqlite::write::account_bytes::body_bytes;

@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use model::{HandlerName, JobId, StateName, Timestamp};
 
+use crate::jobs::actions::NewAction;
 use crate::retry::{Found, Swap, decide};
-use crate::sqlite::actions::{self, NewAction};
+use crate::sqlite::actions;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::work_claims::count;
 use crate::sqlite::write::account_bytes::body_bytes;

@@ -6,12 +6,13 @@ use uuid::Uuid;
 
 use model::{JobId, Timestamp};
 
-use super::run::{RunBuilder, RunSize};
-use super::terms::{SearchedColumns, Term};
 use crate::StoreError;
+use crate::jobs::search::progress::SearchProgress;
+use crate::jobs::search::run::{RunBuilder, RunSize};
+use crate::jobs::search::watch::Indexed;
+use crate::jobs::terms::{SearchedColumns, Term};
 use crate::sqlite::write::bind::{bind, execute};
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::search_progress::SearchProgress;
 use crate::sqlite::write::transaction::Transaction;
 
 pub(crate) const INDEXED_UNTIL: &str = "SELECT indexed_until FROM search_progress";
@@ -40,17 +41,6 @@ pub(crate) const DELETE_TERMS: &str =
 
 /// The maximum number of runs that one transaction deletes. It bounds the time for which requests wait.
 pub(crate) const MAX_DELETED_RUNS: i64 = 8;
-
-/// What one transaction of [`IndexRun`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Indexed {
-    /// It added a run.
-    Run,
-    /// It removed a void run.
-    Removed,
-    /// Only this many jobs are old enough to be indexed: too few for a run.
-    TooFew(usize),
-}
 
 /// Adds the next run, from jobs that were received before `before`. Younger jobs may still be overtaken by jobs with
 /// smaller ids.
@@ -109,7 +99,7 @@ impl Command for IndexRun {
 /// Deletes a run.
 fn delete(transaction: &Transaction<'_>, run: i64) -> Result<(), StoreError> {
     execute!(transaction, DELETE_RUN, { "run" => run });
-    let buckets: Vec<u8> = (0..super::terms::BUCKETS).collect();
+    let buckets: Vec<u8> = (0..crate::jobs::terms::BUCKETS).collect();
     let buckets = serde_json::Value::from(buckets).to_string();
     execute!(transaction, DELETE_TERMS, { "run" => run, "buckets" => buckets.as_str() });
     Ok(())
