@@ -4,7 +4,7 @@
 //! Only delivered and cancelled jobs lose their bodies, oldest first; their rows stay until `store.retention`. Dead and
 //! gone jobs keep theirs, because an operator may need them. The database reuses the room that becomes free.
 //!
-//! There is no index by account, because each job that finishes would have to change one of its pages. Instead,
+//! The jobs have no index by account, because each one that finishes would have to change one of its pages. Instead,
 //! maintenance walks along the index of finished jobs, in windows, on a read-only connection, and remembers its
 //! position.
 

@@ -58,7 +58,7 @@ pub struct ErrorCounts {
     pub new: u64,
     /// The number of errors in all groups.
     pub failures: u64,
-    /// When the last error occurred; `None` if there is no group.
+    /// When the last error occurred; `None` if no error has a group.
     pub last_at: Option<Timestamp>,
 }
 

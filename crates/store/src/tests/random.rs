@@ -28,7 +28,7 @@ const CASES_PER_LIFE: u32 = 24;
 
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
-    ProptestConfig { cases: (default.cases / CASES_PER_LIFE).max(1), max_shrink_iters: 0, ..default }
+    ProptestConfig { cases: (default.cases / CASES_PER_LIFE).max(1), max_shrink_iters: 500, ..default }
 }
 
 proptest! {

@@ -120,7 +120,7 @@ pub(crate) async fn lock(
     rows.iter().map(LockedJob::read).collect()
 }
 
-/// Locks one job; `None` if there is no such job.
+/// Locks one job; `None` if the job does not exist.
 pub(crate) async fn lock_one(
     transaction: &mut Transaction,
     id: JobId,

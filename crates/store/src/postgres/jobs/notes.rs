@@ -72,7 +72,7 @@ pub(crate) async fn add_if_room(
     Ok(())
 }
 
-/// Returns whether there was room for the note; `None` if there is no such job.
+/// Returns whether there was room for the note; `None` if the job does not exist.
 async fn add(transaction: &mut Transaction, id: JobId, note: &Note) -> Result<Option<bool>, StoreError> {
     loop {
         let rows = transaction.read(sqlx::query(LAST_NUMBER).bind(id.as_uuid())).await?;

@@ -22,7 +22,7 @@ mod tests;
 /// Returns a new database with the tables of a store, on a server that all tests of this process share. Its partitions are
 /// those of the days around 2023-11-14, when the clock of most tests starts. It may block for a second.
 ///
-/// `None` if there is no PostgreSQL: the test then ends without testing anything.
+/// `None` if PostgreSQL is not installed: the test then ends without testing anything.
 pub fn database() -> Option<Database> {
     Some(Server::shared()?.database())
 }

@@ -65,7 +65,7 @@ enum Place {
 }
 
 impl Server {
-    /// The server that all tests of this process share. `None` if there is no PostgreSQL; this says so once.
+    /// The server that all tests of this process share. `None` if PostgreSQL is not installed; this says so once.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
         let make = || match std::env::var_os(EXISTING) {
@@ -79,7 +79,7 @@ impl Server {
         SHARED.get_or_init(make).as_ref()
     }
 
-    /// Starts a server for one test, which may stop, kill and pause it. `None` if there is no PostgreSQL.
+    /// Starts a server for one test, which may stop, kill and pause it. `None` if PostgreSQL is not installed.
     ///
     /// # Panics
     /// The server does not start.

@@ -6,7 +6,7 @@ use super::Place;
 use super::conformance::Home;
 
 impl Home {
-    /// Whether there is no PostgreSQL, so that a test of it ends without testing anything.
+    /// Whether PostgreSQL is not installed, so that a test of it ends without testing anything.
     pub(super) fn is_without_server(&self) -> bool {
         matches!(self.place, Place::File(_))
     }
